@@ -1,0 +1,62 @@
+"""What may go wrong, in words a user can act on. The command line prints these without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class LabError(Exception):
+    """Something failed; the message says what, where and what to do next."""
+
+    exit_code = 1
+
+
+class BadInput(LabError):
+    """What the user gave cannot be used; nothing slow was started."""
+
+    exit_code = 2
+
+
+class BadSetting(BadInput):
+    """A constructor refuses one of its own keywords: `raise BadSetting("env", "no environment 'Pendulm-v1'")`.
+
+    The orchestrator adds the file, the line and the section of the recipe the keyword came from.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key, self.message = key, message
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a recipe.
+
+    Args:
+        where: `recipe.yaml:7` or `override model.lr=x`.
+        key: dotted path of the value, such as `model.lr`; empty when the whole file is meant.
+        message: what is wrong, what was expected, and the nearest right word.
+    """
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.key, self.message) if part)
+
+
+class RecipeError(BadInput):
+    """All the problems of one recipe, reported together."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'gamma'?` for a word close to a known one, else an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
