@@ -1,0 +1,180 @@
+"""What a recipe may say: the envelope around the keywords of its task, and how it is written back to YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from annotated_types import Ge, Interval
+
+from lab.errors import Problem
+
+# The plain scalars that are not text, by YAML 1.2's core schema: `yes`, `on` and `1:30` are text, `1e-4` is a number.
+SCALARS = {
+    "null": re.compile(r"^(?:null|Null|NULL|~|)$"),
+    "bool": re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"),
+    "int": re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"),
+    "float": re.compile(
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class InlineTask:
+    """A task written out in the recipe instead of named: any importable Lightning classes.
+
+    Args:
+        module: the LightningModule, as `package.module:Name`.
+        data: the LightningDataModule, as `package.module:Name`.
+        monitor: the validation metric that chooses the best checkpoint.
+        mode: whether a smaller or a larger value of it is better.
+    """
+
+    module: str
+    data: str
+    monitor: str
+    mode: Literal["min", "max"] = "min"
+
+
+@dataclass(frozen=True)
+class ClassSpec:
+    """A class and its keywords, in Lightning's own spelling.
+
+    Args:
+        class_path: the importable class, such as `lightning.pytorch.callbacks.EarlyStopping`.
+        init_args: its keywords.
+    """
+
+    class_path: str
+    init_args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where and under which names a run is recorded in MLflow.
+
+    Args:
+        experiment: the experiment's name; by default the task's.
+        uri: the tracking server or database; by default MLflow's own choice.
+        name: the run's name; by default the recipe's.
+        tags: further tags of the run.
+        system_metrics: record processor, memory and GPU use.
+    """
+
+    experiment: str | None = None
+    uri: str | None = None
+    name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    system_metrics: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """The keys of a recipe file.
+
+    Args:
+        task: the name of an installed task (`lab ls`), or a mapping with module, data, monitor and mode.
+        seed: the seed of every generator.
+        threads: torch threads of this process; by default torch's own choice.
+        compile: whether to run the module through `torch.compile`.
+        model: keywords of the task's LightningModule.
+        data: keywords of the task's LightningDataModule.
+        trainer: keywords of Lightning's Trainer.
+        callbacks: further callbacks.
+        track: where the run is recorded.
+    """
+
+    task: str | InlineTask
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
+    threads: Annotated[int, Ge(1)] | None = None
+    compile: bool = False
+    model: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    callbacks: tuple[ClassSpec, ...] = ()
+    track: Track = field(default_factory=Track)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Envelope):
+    """A recipe as it was read, overrides merged; a key with a problem holds its default.
+
+    Args:
+        name: the file's name without its ending.
+        path: the file.
+        overrides: the `a.b=value` settings that won over the file.
+        problems: what is wrong with the envelope.
+        origins: for each dotted key the `file:line` or the override that set it.
+    """
+
+    name: str
+    path: Path
+    overrides: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def problem(self, key: str, message: str) -> Problem:
+        """Something wrong with the value at `key`, located where that value or its nearest parent was set."""
+        nearest = key
+        while nearest and nearest not in self.origins:
+            nearest = nearest.rpartition(".")[0]
+        if not nearest:  # an override such as model.lr=1 also made the mapping `model`
+            nearest = next((known for known in self.origins if known.startswith(f"{key}.")), "")
+        return Problem(self.origins.get(nearest, str(self.path)), printable(key), message)
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole recipe as plain data, with its overrides and defaults, as it would be written to YAML."""
+        plain = asdict(self)
+        plain["callbacks"] = list(plain["callbacks"])
+        plain["track"] = {key: value for key, value in plain["track"].items() if value is not None}
+        return {key.name: plain[key.name] for key in fields(Envelope) if plain[key.name] is not None}
+
+    def to_yaml(self) -> str:
+        """The resolved recipe as YAML, which loads back to the same recipe."""
+        text: str = yaml.dump(
+            self.resolved(), Dumper=_Dumper, default_flow_style=None, allow_unicode=True, sort_keys=False, width=120
+        )
+        return text
+
+
+def build(data: Mapping[Any, Any], **about: Any) -> Recipe:
+    """A recipe from the plain data of its file.
+
+    Args:
+        data: what the file and the overrides say.
+        about: `name`, `path`, `overrides`, `origins`, and the `problems` met so far.
+    """
+    from lab.recipe.signature import check  # pydantic takes 0.1 s to import, and only reading a recipe needs it
+
+    sections = {key.name for key in fields(Envelope)} - {"task", "seed", "threads", "compile"}
+    said = {key: value for key, value in data.items() if value is not None or key not in sections}  # `model:` is empty
+    values, complaints = check(Envelope, said)
+    recipe = Recipe(**{"task": "", **values, **about})
+    return replace(recipe, problems=(*recipe.problems, *(recipe.problem(*complaint) for complaint in complaints)))
+
+
+def printable(text: Path | str) -> str:
+    """The text on one line: a path or a key may hold line breaks and worse."""
+    return str(text) if str(text).isprintable() else ascii(str(text))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.2 would read as a number (`1e-4`) as well as what older readers would (`yes`)."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # Between single quotes PyYAML writes unusual line breaks as they are, and reads them back as spaces.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _text)
+for _kind, _pattern in SCALARS.items():
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _pattern, None)

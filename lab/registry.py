@@ -1,0 +1,244 @@
+"""Entry points -> tasks and recipes: listing imports nothing, and one broken plugin never harms another."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import Distribution, distributions
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from lab.errors import BadInput, nearest
+from lab.task import Task
+
+_GROUPS: dict[Literal["task", "recipes"], str] = {"task": "lab.tasks", "recipes": "lab.recipes"}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point, and whether it works.
+
+    Args:
+        kind: a task, or a folder of recipes.
+        name: the entry point's name; a task's is what a recipe says.
+        value: what it names: `package.module:TASK`, or the package that holds the recipes.
+        distribution: the installed distribution that brings it.
+        version: that distribution's version.
+        state: `duplicate` when another distribution brings a task of that name.
+        error: what is wrong, on one line.
+    """
+
+    kind: Literal["task", "recipes"]
+    name: str
+    value: str
+    distribution: str
+    version: str
+    state: Literal["ok", "broken", "duplicate"] = "ok"
+    error: str = ""
+
+    @property
+    def source(self) -> str:
+        """The distribution and its version, as a message names them."""
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """An installed recipe.
+
+    Args:
+        name: what `lab run` takes: the file's stem, or `distribution/folder/stem` where several files share a stem.
+        path: the file.
+        distribution: the installed distribution that brings it.
+        summary: its second comment line: what it is and the score to expect.
+    """
+
+    name: str
+    path: Path
+    distribution: str
+    summary: str
+
+
+def task_names() -> list[str]:
+    """The names of the installed tasks."""
+    return sorted({entry.name for entry in _entries("task")})
+
+
+def find_task(name: str) -> Task:
+    """The installed task of that name; nothing but its own module is imported.
+
+    Raises:
+        BadInput: if there is none, if it is broken, or if two distributions bring it.
+    """
+    found = [entry for entry in _entries("task") if entry.name == name]
+    if not found:
+        raise BadInput(f"no task {name!r}{_suggest(name, task_names())}")
+    if len(found) > 1:
+        raise BadInput(f"{_duplicate(found)}; uninstall one of them")
+    try:
+        return _load(found[0])
+    except BadInput as error:
+        raise BadInput(f"task {name!r} of {found[0].source} is broken: {error}") from error
+
+
+def load_object(path: str) -> Any:
+    """The object called `package.module:Name`, or `package.module.Name` in Lightning's spelling.
+
+    Raises:
+        BadInput: saying which half failed.
+    """
+    module_name, name = path.split(":", 1) if ":" in path else path.rpartition(".")[::2]
+    if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not re.fullmatch(r"\w+(\.\w+)*", name):
+        raise BadInput(f"expected `package.module:Name`, found {path!r}")
+    try:
+        found: Any = import_module(module_name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
+        raise BadInput(f"importing {module_name!r} failed: {_one_line(error)}") from error
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except Exception as error:  # a module's own `__getattr__` may raise anything
+            reason = "" if isinstance(error, AttributeError) else f": {_one_line(error)}"
+            raise BadInput(f"module {module_name!r} has no {name!r}{reason}{nearest(part, dir(found))}") from error
+    return found
+
+
+def plugins(load: bool = True) -> list[Plugin]:
+    """Every installed task and folder of recipes, with what is wrong with it.
+
+    Args:
+        load: import the tasks, which is the only way to learn that one is broken.
+    """
+    tasks = _entries("task")
+    return [_tried(entry, tasks, load) for entry in (*tasks, *_entries("recipes"))]
+
+
+def recipes() -> dict[str, RecipeFile]:
+    """The installed recipes by name; a broken plugin's are left out, and `plugins` says why."""
+    files: dict[Path, Plugin] = {}
+    inside: dict[Path, str] = {}
+    for entry in _entries("recipes"):
+        try:
+            folder = _folder(entry)
+        except BadInput:
+            continue
+        for path in folder.rglob("*.yaml"):
+            files.setdefault(path, entry)
+            inside[path] = path.relative_to(folder).with_suffix("").as_posix()
+    count = Counter(path.stem for path in files)
+    found = [
+        RecipeFile(
+            path.stem if count[path.stem] == 1 else f"{entry.distribution}/{inside[path]}",
+            path,
+            entry.distribution,
+            _summary(path),
+        )
+        for path, entry in files.items()
+    ]
+    return {recipe.name: recipe for recipe in sorted(found, key=lambda recipe: recipe.name)}
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """The recipe file at that path or, failing that, the installed recipe of that name.
+
+    Raises:
+        BadInput: if there is neither, or if several installed recipes share the name.
+    """
+    if os.path.isfile(name_or_path):  # noqa: PTH113  unlike Path's, it raises for no text whatever
+        return Path(name_or_path)
+    known = recipes()
+    if name_or_path in known:
+        return known[name_or_path].path
+    twins = [name for name in known if name.endswith(f"/{name_or_path}")]
+    if twins:
+        raise BadInput(f"several installed recipes are called {name_or_path!r}; say which: {', '.join(twins)}")
+    raise BadInput(f"no recipe file {name_or_path!r}, and none installed{_suggest(Path(name_or_path).stem, known)}")
+
+
+# ---------------------------------------------------------------------------------------------------------- the inside
+
+
+def _entries(kind: Literal["task", "recipes"]) -> list[Plugin]:
+    """The entry points of one kind. A distribution seen twice, in a checkout and installed, counts once."""
+    found: dict[tuple[str, str, str], Plugin] = {}
+    for distribution in distributions():
+        for entry in _entries_of(distribution, kind):
+            key = (re.sub("[-_.]+", "-", entry.distribution).lower(), entry.name, entry.value)
+            found.setdefault(key, entry)
+    return sorted(found.values(), key=lambda entry: (entry.name, entry.distribution))
+
+
+def _entries_of(distribution: Distribution, kind: Literal["task", "recipes"]) -> Iterator[Plugin]:
+    try:
+        if f"[{_GROUPS[kind]}]" not in (distribution.read_text("entry_points.txt") or ""):
+            return
+        about = distribution.metadata["Name"] or "unknown", distribution.version or "unknown"
+        entries = list(distribution.entry_points.select(group=_GROUPS[kind]))
+    except Exception:  # a damaged installation, of this plugin alone
+        return
+    for entry in entries:
+        yield Plugin(kind, entry.name, entry.value, *about)
+
+
+def _tried(entry: Plugin, tasks: list[Plugin], load: bool) -> Plugin:
+    twins = [task for task in tasks if task.name == entry.name]
+    if entry.kind == "task" and len(twins) > 1:
+        return replace(entry, state="duplicate", error=_duplicate(twins))
+    try:
+        if entry.kind == "recipes":
+            _folder(entry)
+        elif load:
+            _load(entry)
+    except BadInput as error:
+        return replace(entry, state="broken", error=str(error))
+    return entry
+
+
+def _load(entry: Plugin) -> Task:
+    task = load_object(entry.value)
+    if not isinstance(task, Task):
+        raise BadInput(f"{entry.value!r} is of type {type(task).__name__}, not lab.task.Task")
+    return task
+
+
+def _folder(entry: Plugin) -> Path:
+    """Where a package lies. Finding a dotted name would import its parents, so only the first part is looked up."""
+    top, *rest = entry.value.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    for location in (spec and spec.submodule_search_locations) or ():
+        if (folder := Path(location, *rest)).is_dir():
+            return folder
+    raise BadInput(f"no package {entry.value!r}")
+
+
+def _summary(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            next(lines, "")
+            second = next(lines, "")
+    except OSError:  # a link to nowhere, say: `lab run` will tell
+        return ""
+    return second.lstrip("#").strip() if second.startswith("#") else ""
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    return nearest(word, known) or f"; installed: {', '.join(known) or 'none'}"
+
+
+def _duplicate(entries: list[Plugin]) -> str:
+    both = " and ".join(f"{entry.source} ({entry.value})" for entry in entries)
+    return f"task {entries[0].name!r} is in {both}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
