@@ -1,0 +1,1 @@
+"""Reinforcement learning: environments, collection and replay, evaluation, and one file per algorithm."""

@@ -1,0 +1,87 @@
+"""Gymnasium environments by name: made, described by plain values, and refused in one clear line."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import DependencyNotInstalled, Error
+
+from lab.errors import BadSetting, nearest
+
+
+class Box(TypedDict):
+    """A bounded continuous action: one `low` and one `high` per dimension."""
+
+    low: list[float]
+    high: list[float]
+
+
+class Discrete(TypedDict):
+    """A choice among `count` actions."""
+
+    count: int
+
+
+def make(env: str, **settings: Any) -> gym.Env[Any, Any]:
+    """The environment registered as `env`, such as `Pendulum-v1`.
+
+    Raises:
+        BadSetting: nobody registered that name, or a package it needs is missing.
+    """
+    try:
+        return gym.make(env, disable_env_checker=True, **settings)
+    except (DependencyNotInstalled, ModuleNotFoundError) as error:
+        raise BadSetting("env", f"{env!r} needs a package that is not installed: {_extra(env, error)}") from None
+    except Error as error:
+        known = nearest(env, gym.registry)
+        raise BadSetting("env", f"no environment {env!r}{known or f' ({_first_line(error)})'}") from None
+
+
+def describe(env: str) -> dict[str, Any]:
+    """Plain facts of an environment: `env`, `observation_size` and `action` (a `Box` or a `Discrete`).
+
+    Raises:
+        BadSetting: the environment is unknown, or its spaces are none that an algorithm here can use.
+    """
+    made = make(env)
+    observation, action = made.observation_space, made.action_space
+    made.close()
+    if not isinstance(observation, gym.spaces.Box) or len(observation.shape) != 1:
+        raise BadSetting("env", f"{env!r} observes {observation}; a flat vector (a Box with one dimension) is needed")
+    return {"env": env, "observation_size": int(observation.shape[0]), "action": _action(env, action)}
+
+
+def continuous(action: Box | Discrete, algorithm: str, discrete: str) -> Box:
+    """`action` if it is continuous.
+
+    Raises:
+        BadSetting: it is discrete; names `discrete`, an algorithm that can use it.
+    """
+    if "low" in action:
+        return action
+    raise BadSetting(
+        "action", f"{algorithm} needs continuous actions, this environment has {action['count']} discrete ones: {discrete}"
+    )
+
+
+def _action(env: str, space: gym.Space[Any]) -> Box | Discrete:
+    if isinstance(space, gym.spaces.Discrete):
+        return {"count": int(space.n)}
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.isfinite([space.low, space.high]).all():
+        return {"low": space.low.tolist(), "high": space.high.tolist()}
+    raise BadSetting("env", f"{env!r} acts in {space}; a Discrete or a bounded Box with one dimension is needed")
+
+
+def _extra(env: str, error: Exception) -> str:
+    """The pip command that brings what `env` needs, or else gymnasium's own words."""
+    entry = str(gym.spec(env).entry_point)
+    for extra in ("mujoco", "atari"):
+        if extra in entry or extra in str(error).lower():
+            return f"pip install 'torch-lab[{extra}]'"
+    return _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

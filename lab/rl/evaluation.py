@@ -1,0 +1,93 @@
+"""Playing whole episodes from given start seeds, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.rl import environment, pendulum
+
+# environments whose optimum can be computed: name -> (start seeds -> best possible returns)
+OPTIMA: dict[str, Callable[[Sequence[int]], np.ndarray]] = {
+    "Pendulum-v1": lambda seeds: pendulum.optimal_returns(pendulum.start_states(seeds)),
+}
+LANES = 32  # episodes played side by side; more save little, and a heavy simulator costs memory
+
+
+@torch.inference_mode()
+def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], device: torch.device) -> np.ndarray:
+    """Undiscounted returns (len(seeds),) of one episode from each start seed.
+
+    The episodes go in lock-step, so that the policy sees a batch of observations; an environment whose episode ends
+    takes the next seed. An episode depends on its seed alone.
+
+    Args:
+        policy: observations (B, O) -> actions (B, A) or action indices (B,).
+        env: name of the environment.
+        seeds: start seeds, one per episode.
+        device: where `policy` lives.
+    """
+    lanes = [environment.make(env) for _ in range(min(LANES, len(seeds)))]
+    returns = np.zeros(len(seeds))
+    waiting = iter(range(len(seeds)))
+    playing: list[tuple[int, gym.Env[Any, Any]]] = []
+    observations: list[np.ndarray] = []
+
+    def start(lane: gym.Env[Any, Any]) -> None:
+        for episode in waiting:
+            playing.append((episode, lane))
+            observations.append(lane.reset(seed=int(seeds[episode]))[0])
+            return
+
+    for lane in lanes:
+        start(lane)
+    while playing:
+        batch = torch.as_tensor(np.stack(observations), dtype=torch.float32, device=device)
+        actions = policy(batch).float().cpu().numpy() if _continuous(lanes[0]) else policy(batch).cpu().numpy()
+        ended = []
+        for i, (episode, lane) in enumerate(playing):
+            observations[i], reward, terminated, truncated, _ = lane.step(actions[i])
+            returns[episode] += float(reward)
+            if terminated or truncated:
+                ended.append(i)
+        for i in reversed(ended):
+            _, lane = playing.pop(i)
+            observations.pop(i)
+            start(lane)
+    for lane in lanes:
+        lane.close()
+    return returns
+
+
+@torch.inference_mode()
+def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.device, video: Path) -> float:
+    """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return."""
+    import imageio_ffmpeg
+
+    made = environment.make(env, render_mode="rgb_array")
+    observation, _ = made.reset(seed=seed)
+    frame = made.render()
+    height, width = frame.shape[:2]
+    writer = imageio_ffmpeg.write_frames(
+        str(video), (width, height), fps=made.metadata.get("render_fps", 30), macro_block_size=2, quality=7
+    )
+    writer.send(None)
+    total, over = 0.0, False
+    while not over:
+        writer.send(np.ascontiguousarray(frame))
+        action = policy(torch.as_tensor(observation, dtype=torch.float32, device=device)[None])[0]
+        observation, reward, terminated, truncated, _ = made.step(action.cpu().numpy())
+        total, over, frame = total + float(reward), terminated or truncated, made.render()
+    writer.close()
+    made.close()
+    return total
+
+
+def _continuous(env: gym.Env[Any, Any]) -> bool:
+    return isinstance(env.action_space, gym.spaces.Box)

@@ -1,0 +1,199 @@
+"""From a recipe to the objects of a run: data, module, callbacks and Trainer, with every problem reported at once.
+
+Lightning and the task are imported only when the recipe names a task that exists: a misspelt word answers at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import BadInput, BadSetting, Problem, RecipeError
+from lab.recipe import InlineTask, Recipe
+from lab.recipe.signature import check
+from lab.registry import find_task, load_object
+from lab.task import Task
+
+if TYPE_CHECKING:
+    from lightning import LightningDataModule, LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+# Trainer keywords that a recipe says elsewhere, and where.
+ELSEWHERE = {
+    "logger": "runs are tracked in MLflow; see `track:`",
+    "callbacks": "list them in the section `callbacks:`",
+    "default_root_dir": "files of a run lie with its artifacts; see `track:`",
+    "barebones": "it would switch off tracking and checkpoints",
+}
+QUIET = {"enable_progress_bar": False, "enable_model_summary": False}  # `lab` draws its own progress
+STOPS = ("max_epochs", "max_steps", "max_time")
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything a run needs, built and checked.
+
+    Args:
+        recipe: where it came from.
+        name: the task's name, or that of its module.
+        task: the record.
+        module: the built module.
+        data: the built data module.
+        trainer: the built Trainer, with callbacks, without a logger.
+        trainer_settings: the keywords the Trainer was built with.
+        best: writes the checkpoint with the best monitored metric.
+        last: writes the newest checkpoint.
+    """
+
+    recipe: Recipe
+    name: str
+    task: Task
+    module: LightningModule
+    data: LightningDataModule
+    trainer: Trainer
+    trainer_settings: dict[str, Any]
+    best: ModelCheckpoint
+    last: ModelCheckpoint
+
+
+def assemble(recipe: Recipe) -> Assembly:
+    """Builds a run; also sets this process's seeds and threads, which the weights depend on.
+
+    Raises:
+        RecipeError: with all that is wrong, if anything is.
+    """
+    problems = list(recipe.problems)
+    task = _task(recipe, problems)
+    if task is None:
+        raise RecipeError(problems)
+    from lightning import Trainer, seed_everything
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from lab.runner.callbacks import checkpoints, progress
+    from lab.runner.process import prepare
+
+    prepare(recipe.threads)
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    found = len(problems)
+    data = _build(recipe, "data", task.data, recipe.data, {}, problems)
+    facts = _facts(recipe, task, data, problems) if data is not None else None
+    module = _build(recipe, "model", task.module, recipe.model, facts, problems)
+    offered: Callable[[], dict[str, Any]] = getattr(data, "trainer_defaults", dict)
+    settings = _checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
+    settings = offered() | settings
+    callbacks = _callbacks(recipe, problems)
+    if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
+        problems.append(recipe.problem("trainer", f"nothing says when to stop; give one of {', '.join(STOPS)}"))
+    trainer = None
+    if not problems:
+        try:
+            saving = checkpoints(task)
+            callbacks = [*progress(settings), *callbacks, *saving]
+            trainer = Trainer(**(QUIET | settings), callbacks=callbacks, logger=False)
+        except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+            problems.append(recipe.problem("trainer", _one_line(error)))
+    if problems:
+        raise RecipeError(problems)
+    assert module is not None
+    assert data is not None
+    assert trainer is not None
+    if recipe.compile:
+        module.compile()
+    name = recipe.task if isinstance(recipe.task, str) else task.module.__name__
+    return Assembly(recipe, name, task, module, data, trainer, settings, *saving)
+
+
+def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
+    """The recipe's task, named or written out."""
+    if isinstance(recipe.task, InlineTask):
+        classes = {}
+        for part in ("module", "data"):
+            try:
+                classes[part] = load_object(getattr(recipe.task, part))
+            except BadInput as error:
+                problems.append(recipe.problem(f"task.{part}", str(error)))
+        if len(classes) < 2:
+            return None
+        return Task(**classes, monitor=recipe.task.monitor, mode=recipe.task.mode)
+    if any(problem.key.split(".")[0] == "task" for problem in problems):
+        return None
+    try:
+        return find_task(recipe.task)
+    except BadInput as error:
+        problems.append(recipe.problem("task", str(error)))
+        return None
+
+
+def _facts(recipe: Recipe, task: Task, data: LightningDataModule, problems: list[Problem]) -> dict[str, Any] | None:
+    """What the data says about itself, as far as the module asks for it; None if the data refuses its settings."""
+    try:
+        facts: dict[str, Any] = data.facts() if hasattr(data, "facts") else {}
+    except BadSetting as error:
+        problems.append(recipe.problem(f"data.{error.key}", error.message))
+        return None
+    wanted = inspect.signature(task.module).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in wanted.values()):
+        return facts
+    return {name: value for name, value in facts.items() if name in wanted}
+
+
+def _build(
+    recipe: Recipe,
+    section: str,
+    target: type[Any],
+    values: Mapping[str, Any],
+    facts: Mapping[str, Any] | None,
+    problems: list[Problem],
+) -> Any:
+    """The object, or None and the reasons. Unknown facts (None) mean that the keywords can be checked but not used."""
+    before = len(problems)
+    keywords = _checked(recipe, section, target, values, facts or (), problems, {}, partial=facts is None)
+    if facts is None or len(problems) > before:
+        return None
+    try:
+        return target(**keywords, **facts)
+    except BadSetting as error:
+        key = "data" if error.key in facts else error.key if "." in error.key else f"{section}.{error.key}"
+        problems.append(recipe.problem(key, error.message))
+    except (ValueError, TypeError, LookupError, OSError, AssertionError) as error:
+        problems.append(recipe.problem(section, f"{target.__name__} refuses its settings: {_one_line(error)}"))
+    return None
+
+
+def _checked(
+    recipe: Recipe,
+    section: str,
+    target: Callable[..., Any],
+    values: Mapping[str, Any],
+    given: Collection[str],
+    problems: list[Problem],
+    elsewhere: Mapping[str, str],
+    partial: bool = False,
+) -> dict[str, Any]:
+    """The keywords that pass; the others become problems of the section."""
+    own = {key: value for key, value in values.items() if key not in elsewhere}
+    keywords, complaints = check(target, own, given=given, partial=partial)
+    complaints += [(key, f"cannot be set here: {elsewhere[key]}") for key in values if key in elsewhere]
+    problems += [recipe.problem(f"{section}.{key}", message) for key, message in complaints]
+    return keywords
+
+
+def _callbacks(recipe: Recipe, problems: list[Problem]) -> list[Any]:
+    """The recipe's callbacks, in order."""
+    made = []
+    for i, spec in enumerate(recipe.callbacks):
+        try:
+            target = load_object(spec.class_path)
+        except BadInput as error:
+            problems.append(recipe.problem(f"callbacks.{i}.class_path", str(error)))
+            continue
+        built = _build(recipe, f"callbacks.{i}.init_args", target, spec.init_args, {}, problems)
+        if built is not None:
+            made.append(built)
+    return made
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,102 @@
+"""The callbacks every run has: best and last checkpoint, and progress on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from lab.task import Task
+
+REFRESH_SECONDS = 0.2
+
+
+def checkpoints(task: Task) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """Writers of `best.ckpt`, by the task's monitor, and `last.ckpt`, after every epoch; the run gives them a folder.
+
+    Two callbacks, because the `save_last` of one that watches a metric is written only when that metric improves.
+    """
+    best = ModelCheckpoint(filename="best", monitor=task.monitor, mode=task.mode, enable_version_counter=False)
+    last = ModelCheckpoint(filename="last", monitor=None, enable_version_counter=False)
+    return best, last
+
+
+def progress(settings: Mapping[str, Any]) -> list[Callback]:
+    """The progress display, unless the Trainer's settings ask for Lightning's own or for none."""
+    return [] if "enable_progress_bar" in settings else [ProgressBar()]
+
+
+class ProgressBar(Callback):
+    """How far the run is, the newest metrics, and the time left; on stderr, and only where someone looks at it.
+
+    A data module may say how far it is with `progress() -> (done, total, unit)`; otherwise batches are counted.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.bar: Progress | None = None
+        self.drawn = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero or not self.console.is_terminal:
+            return
+        news, share = TextColumn("{task.fields[news]}"), TaskProgressColumn()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            share,
+            news,
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
+        self.task = self.bar.add_task(type(pl_module).__name__, total=None, news="")
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if self.bar is not None and time.monotonic() - self.drawn > REFRESH_SECONDS:
+            self._draw(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if self.bar is not None:
+            self._draw(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        self._stop()
+
+    def _draw(self, trainer: Trainer) -> None:
+        assert self.bar is not None
+        self.drawn = time.monotonic()
+        done, total, unit = _progress(trainer)
+        news = "  ".join(f"{name} {float(value):.4g}" for name, value in trainer.progress_bar_metrics.items())
+        count = f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}"
+        self.bar.update(self.task, completed=done, total=total, news=f"{count}  {news}")
+        self.bar.refresh()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def _progress(trainer: Trainer) -> tuple[int, int | None, str]:
+    """Done, to do (None if nobody knows), unit."""
+    own = getattr(trainer.datamodule, "progress", None)  # type: ignore[attr-defined]
+    if own is not None:
+        found: tuple[int, int, str] = own()
+        return found
+    done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+    if trainer.max_steps and trainer.max_steps > 0:
+        return trainer.global_step, trainer.max_steps, "steps"
+    if trainer.max_epochs and trainer.max_epochs > 0 and trainer.num_training_batches != float("inf"):
+        return done, trainer.max_epochs * int(trainer.num_training_batches), "batches"
+    return done, None, "batches"

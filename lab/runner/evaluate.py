@@ -1,0 +1,88 @@
+"""A finished run again: test its checkpoint once more, or watch it play."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.errors import BadInput
+from lab.recipe import load
+from lab.runner.assemble import Assembly, assemble
+from lab.runner.results import find_run
+from lab.runner.server import client, tracking_uri
+
+
+def evaluate(
+    run: str, episodes: int | None, checkpoint: str, overrides: Sequence[str] = (), uri: str | None = None
+) -> dict[str, float]:
+    """The test metrics of a run's checkpoint; nothing is recorded.
+
+    Args:
+        run: id, unique start of one, name, or `last`.
+        episodes: how many episodes to play, for a task that plays; the recipe's `data.test_episodes` by default.
+        checkpoint: `best` or `last`.
+        overrides: settings that win over the run's own recipe.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such run or checkpoint, or an override that does not fit.
+    """
+    length = [] if episodes is None else [f"data.test_episodes={episodes}"]
+    assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
+    assembly.trainer.test(assembly.module, assembly.data, ckpt_path=str(path), verbose=False, weights_only=True)
+    return {name: float(value) for name, value in assembly.trainer.callback_metrics.items() if name != "step"}
+
+
+def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = None) -> tuple[Path, float]:
+    """Writes a video of one episode of a run's agent; returns the file and the episode's return.
+
+    Args:
+        run: id, unique start of one, name, or `last`.
+        video: the MP4 to write.
+        seed: the episode's start seed.
+        checkpoint: `best` or `last`.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such run or checkpoint, or its task has nothing to play.
+    """
+    if video.suffix != ".mp4":
+        raise BadInput(f"--video {video}: a video ends in .mp4")
+    if not video.parent.is_dir():
+        raise BadInput(f"--video {video}: no folder {video.parent}")
+    assembly, path = _restore(run, checkpoint, [], uri)
+    if not can_play(assembly.module):
+        raise BadInput(f"task {assembly.name!r} has nothing to play; lab eval {run} tests it")
+    module: Any = type(assembly.module).load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+    return video, float(module.play(video, seed))
+
+
+def can_play(module: object) -> bool:
+    """Whether a module (or its class) can show itself: `play(video, seed) -> return of the episode`."""
+    return callable(getattr(module, "play", None))
+
+
+def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | None) -> tuple[Assembly, Path]:
+    """The run's own recipe assembled again, and the checkpoint on this machine."""
+    found = find_run(run, uri)
+    server = client(tracking_uri(uri))
+    if checkpoint not in ("best", "last"):
+        raise BadInput(f"--checkpoint {checkpoint}: expected best or last")
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = _download(server, found.info.run_id, "recipe.yaml", folder)
+        assembly = assemble(load(recipe, [f"track.name={json.dumps(found.info.run_name)}", *overrides]))
+    path = _download(server, found.info.run_id, f"checkpoints/{checkpoint}.ckpt", None)
+    return assembly, path
+
+
+def _download(server: Any, run_id: str, artifact: str, folder: str | None) -> Path:
+    """An artifact as a local file; one that is on this machine already is not copied."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(server.download_artifacts(run_id, artifact, folder))
+    except (MlflowException, OSError):
+        raise BadInput(f"run {run_id[:8]} has no {artifact}; it may have ended before its first validation") from None

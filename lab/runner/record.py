@@ -1,0 +1,152 @@
+"""What a run writes down about itself: parameters, recipe, code, packages, hardware, and the trained model."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+import lab
+from lab.runner.server import current, without_password
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
+
+    from lab.recipe import Recipe
+    from lab.runner.assemble import Assembly
+    from lab.runner.tracking import Tracker
+
+SAMPLE_SECONDS = 5.0
+
+
+def tags(assembly: Assembly) -> dict[str, str]:
+    """The run's tags: task, seed, hardware, versions, git commit, and the recipe's own."""
+    import torch
+
+    recipe = assembly.recipe
+    gpus = sorted({torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())})
+    found = {
+        "task": assembly.name,
+        "seed": str(recipe.seed),
+        "recipe": recipe.name,
+        "hardware": ", ".join([f"{os.cpu_count()} x {_processor()}", *gpus]),
+        "lab.version": lab.__version__,
+        "mlflow.source.name": str(recipe.path),
+        "mlflow.user": os.environ.get("USER", ""),
+    }
+    commit = _git("rev-parse", "HEAD")
+    return found | ({"mlflow.source.git.commit": commit.strip()} if commit else {}) | recipe.track.tags
+
+
+@rank_zero_only
+def start(tracker: Tracker, assembly: Assembly) -> None:
+    """Logs every parameter, the recipe, the uncommitted change and the packages."""
+    tracker.log_params(dict(parameters(assembly)))
+    texts = {
+        "recipe.yaml": assembly.recipe.to_yaml().replace(tracker.uri, without_password(tracker.uri)),
+        "environment/packages.txt": "".join(sorted(f"{d.name}=={d.version}\n" for d in metadata.distributions())),
+        "environment/git.diff": _git("diff", "HEAD"),
+    }
+    for name, text in texts.items():
+        if text:
+            tracker.experiment.log_text(tracker.run_id, text, name)
+
+
+def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
+    """Every parameter of the run by its dotted name: the recipe's, and the defaults it left alone."""
+    recipe: Recipe = assembly.recipe
+    yield "task", assembly.name
+    yield from {"seed": recipe.seed, "threads": recipe.threads, "compile": recipe.compile}.items()
+    sections = {
+        "model": dict(assembly.module.hparams) or recipe.model,
+        "data": dict(assembly.data.hparams) or recipe.data,
+        "trainer": assembly.trainer_settings,
+        "callbacks": {str(i): f"{spec.class_path}({spec.init_args})" for i, spec in enumerate(recipe.callbacks)},
+    }
+    for section, values in sections.items():
+        for key, value in values.items():
+            yield f"{section}.{key}", value
+
+
+@contextmanager
+def system_metrics(tracker: Tracker) -> Iterator[None]:
+    """Samples processor, memory, disk, network and GPU into the run while the block lasts, by MLflow's own monitor."""
+    if not tracker.run_id:
+        yield
+        return
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(tracker.run_id, sampling_interval=SAMPLE_SECONDS, tracking_uri=tracker.uri)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+@rank_zero_only
+def model(tracker: Tracker, module: LightningModule) -> None:
+    """Logs the module's `forward` as a loadable MLflow model, where it says what its input looks like.
+
+    The model is an exported graph, not a pickle: it loads without `lab`, and loading it runs nobody's code.
+    """
+    if not hasattr(module.example_input_array, "shape"):
+        return
+    import logging
+
+    import mlflow
+    import torch
+    from mlflow.models import infer_signature
+
+    class Forward(torch.nn.Module):
+        """The module without its Trainer, which cannot be exported."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, example: torch.Tensor) -> Any:
+            return self.module(example)
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of what is chosen here on purpose
+    example: Any = module.example_input_array
+    batch = example.to(module.device, module.dtype).expand(2, *example.shape[1:]).clone()  # of one, the batch size would be fixed
+    with torch.inference_mode():
+        output = module.eval()(batch)
+    trainer, module.trainer = module.trainer, None
+    try:
+        with current(tracker.uri), mlflow.start_run(run_id=tracker.run_id):
+            mlflow.pytorch.log_model(
+                Forward(),
+                name="model",
+                input_example=batch.cpu().numpy(),
+                signature=infer_signature(batch.cpu().numpy(), output.cpu().numpy()),
+                pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                serialization_format="pt2",
+            )
+    finally:
+        module.trainer = trainer
+
+
+def _git(*words: str) -> str:
+    """What git says about the current folder; empty where it is not in a repository."""
+    try:
+        found = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

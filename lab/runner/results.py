@@ -1,0 +1,125 @@
+"""What a run leaves behind, as `lab run` returns it and as `lab runs` reads it from MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import BadInput, nearest
+from lab.runner.server import client, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SCORE = "lab.score"  # the run's tag that names the metric by which it is judged
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Args:
+        run_id: the MLflow run.
+        name: the run's name.
+        task: the task's name.
+        status: `FINISHED`, `FAILED` or `KILLED`.
+        monitor: the metric that is the score: the test's counterpart of the task's monitor where there is one.
+        score: its value for the best checkpoint.
+        metrics: all final metrics.
+        best: the checkpoint with the best monitored metric.
+        last: the checkpoint at the end of training.
+        uri: the tracking server.
+        seconds: wall time of training alone.
+    """
+
+    run_id: str
+    name: str
+    task: str
+    status: str
+    monitor: str
+    score: float | None
+    metrics: dict[str, float]
+    best: Path | None
+    last: Path | None
+    uri: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One line of `lab runs`; what a run does not have is None."""
+
+    run_id: str
+    name: str
+    experiment: str
+    task: str | None
+    status: str
+    monitor: str | None
+    score: float | None
+    seconds: float | None
+    started: datetime
+    seed: int | None
+
+
+def runs(experiment: str | None = None, last: int = 20, uri: str | None = None) -> list[RunRow]:
+    """The newest runs, newest first.
+
+    Args:
+        experiment: only those of this experiment.
+        last: at most so many.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such experiment.
+    """
+    server = client(tracking_uri(uri))
+    names = {found.experiment_id: found.name for found in server.search_experiments()}
+    if experiment is not None:
+        if experiment not in names.values():
+            raise BadInput(f"no experiment {experiment!r}{nearest(experiment, names.values())}")
+        names = {key: name for key, name in names.items() if name == experiment}
+    found = server.search_runs(list(names), max_results=last, order_by=["attributes.start_time DESC"])
+    return [_row(run, names[run.info.experiment_id]) for run in found]
+
+
+def find_run(run: str, uri: str | None = None) -> Run:
+    """The MLflow run with this id, unique start of an id, or name; `last` is the newest.
+
+    Raises:
+        BadInput: no run, or more than one, answers to it.
+    """
+    server = client(tracking_uri(uri))
+    experiments = [found.experiment_id for found in server.search_experiments()]
+    everything = server.search_runs(experiments, max_results=5_000, order_by=["attributes.start_time DESC"])
+    if not everything:
+        raise BadInput(f"no runs in {tracking_uri(uri)} yet; start one: lab run ddpg_pendulum")
+    if run == "last":
+        return everything[0]
+    matches = [found for found in everything if found.info.run_id.startswith(run) or found.info.run_name == run]
+    if not matches:
+        names = [found.info.run_name for found in everything]
+        raise BadInput(f"no run {run!r}{nearest(run, names)}; lab runs lists them")
+    if len(matches) > 1:
+        ids = ", ".join(found.info.run_id[:8] for found in matches[:5])
+        raise BadInput(f"{run!r} is the name or start of {len(matches)} runs ({ids}, ...); give one id")
+    return matches[0]
+
+
+def _row(run: Run, experiment: str) -> RunRow:
+    info, tags, metrics = run.info, run.data.tags, run.data.metrics
+    monitor = tags.get(SCORE)
+    ended = info.end_time
+    return RunRow(
+        run_id=info.run_id,
+        name=info.run_name,
+        experiment=experiment,
+        task=tags.get("task"),
+        status=tags.get("status", info.status),
+        monitor=monitor,
+        score=metrics.get(monitor) if monitor else None,
+        seconds=(ended - info.start_time) / 1000 if ended else None,
+        started=datetime.fromtimestamp(info.start_time / 1000),
+        seed=int(tags["seed"]) if tags.get("seed", "").isdigit() else None,
+    )

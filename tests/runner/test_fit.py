@@ -1,0 +1,219 @@
+"""A run from recipe to MLflow: what it records, what it returns, what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+import lab
+from lab.errors import BadInput, LabError, RecipeError
+from lab.recipe import load
+from lab.runner.assemble import assemble
+from lab.runner.evaluate import evaluate, play
+from lab.runner.fit import fit
+from lab.runner.results import find_run, runs
+
+RECIPE = """\
+task: ddpg
+threads: 1
+model: {hidden: [16]}
+data: {env: Pendulum-v1, total_steps: 600, random_steps: 200, batch_size: 16, eval_every: 200, eval_episodes: 2,
+       test_episodes: 3}
+trainer: {accelerator: cpu, devices: 1}
+track: {experiment: fits, name: short, tags: {why: test}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Path("short.yaml").write_text(RECIPE)
+    return Path("short.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One finished run, for every test that only looks at it."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "short.yaml").write_text(RECIPE)
+    result = fit(load(folder / "short.yaml", [f"track.uri=sqlite:///{folder}/mlflow.db"]))
+    return result, MlflowClient(result.uri)
+
+
+@pytest.mark.slow
+def test_the_result_says_what_happened(finished):
+    result, _ = finished
+    assert (result.status, result.task, result.name, result.monitor) == ("FINISHED", "ddpg", "short", "test/return")
+    assert result.score == result.metrics["test/return"]
+    assert -2000 < result.score < 0
+    assert result.metrics["test/distance"] > 0
+    assert result.best.name == "best.ckpt"
+    assert result.last.name == "last.ckpt"
+    assert result.best.parent == result.last.parent
+
+
+@pytest.mark.slow
+def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
+    result, client = finished
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    expected = {"task": "ddpg", "seed": "0", "why": "test", "status": "FINISHED"}
+    assert expected.items() <= run.data.tags.items()
+    assert {"hardware", "lab.version", "mlflow.runName"} <= run.data.tags.keys()
+    wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.capacity": "1000000", "trainer.devices": "1"}
+    assert wanted.items() <= run.data.params.items(), "set parameters and defaults alike"
+    found = {artifact.path for folder in ("", "pictures", "videos", "environment", "checkpoints")
+             for artifact in client.list_artifacts(result.run_id, folder)}  # fmt: skip
+    assert {"recipe.yaml", "pictures/policy.png", "videos/agent.mp4", "environment/packages.txt"} <= found
+    assert {"checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= found
+
+
+@pytest.mark.slow
+def test_metrics_are_drawn_against_environment_steps(finished):
+    result, client = finished
+    losses = client.get_metric_history(result.run_id, "loss/critic")
+    assert [point.step for point in losses] == list(range(250, 601, 50))
+    returns = client.get_metric_history(result.run_id, "val/return")
+    assert [point.step for point in returns] == [250, 400, 600]
+    assert [point.value for point in client.get_metric_history(result.run_id, "updates")][-1] == 400
+    trained = {"loss/actor", "q/mean", "gradient_norm/actor", "gradient_norm/critic", "train/return"}
+    assert trained <= client.get_run(result.run_id).data.metrics.keys()
+
+
+@pytest.mark.slow
+def test_best_is_the_best_and_last_is_the_last(finished):
+    result, client = finished
+    best, last = (torch.load(path, weights_only=True) for path in (result.best, result.last))
+    history = {point.step: point.value for point in client.get_metric_history(result.run_id, "val/return")}
+    assert best["env_steps"] == max(history, key=lambda step: history[step])
+    assert last["env_steps"] == 600
+
+
+@pytest.mark.slow
+def test_the_logged_recipe_is_the_run(finished, tmp_path):
+    result, client = finished
+    again = load(client.download_artifacts(result.run_id, "recipe.yaml", str(tmp_path)))
+    assert again.problems == ()
+    assert (again.task, again.model["hidden"], again.data["total_steps"]) == ("ddpg", [16], 600)
+
+
+@pytest.mark.slow
+def test_a_run_can_be_found_tested_and_watched_again(finished, tmp_path):
+    result, _ = finished
+    assert find_run(result.run_id[:6], result.uri).info.run_id == result.run_id
+    assert find_run("last", result.uri).info.run_id == result.run_id
+    assert find_run("short", result.uri).info.run_id == result.run_id
+    (row,) = runs(uri=result.uri)
+    assert (row.name, row.experiment, row.monitor, row.score) == ("short", "fits", "test/return", result.score)
+    assert evaluate("last", None, "best", (), result.uri)["test/return"] == pytest.approx(result.score)
+    assert evaluate("last", 1, "last", (), result.uri).keys() == {"test/return", "test/distance"}
+    video = tmp_path / "agent.mp4"
+    play("last", video, 0, "best", result.uri)
+    assert video.stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_what_cannot_be_found_is_said_in_one_line(finished, tmp_path):
+    uri = finished[0].uri
+    with pytest.raises(BadInput, match="no run 'shirt'; did you mean 'short'"):
+        find_run("shirt", uri)
+    with pytest.raises(BadInput, match="no experiment 'fit'; did you mean 'fits'"):
+        runs("fit", uri=uri)
+    with pytest.raises(BadInput, match="no folder"):
+        play("last", tmp_path / "nowhere" / "a.mp4", 0, "best", uri)
+    with pytest.raises(BadInput, match=r"ends in \.mp4"):
+        play("last", tmp_path / "a.gif", 0, "best", uri)
+    with pytest.raises(RecipeError, match="unknown key 'lrr'"):
+        evaluate("last", None, "best", ["model.lrr=1"], uri)
+
+
+@pytest.mark.slow
+def test_from_python_it_is_one_call(recipe):
+    result = lab.run(str(recipe), "data.total_steps=300", "data.eval_every=100", "track.system_metrics=false")
+    assert result.uri == f"sqlite:///{Path('mlflow.db').absolute()}"
+    assert Path("mlruns/fits").is_dir()
+    assert torch.load(result.last, weights_only=True)["env_steps"] == 300
+
+
+@pytest.mark.slow
+def test_the_same_seed_twice_is_the_same_run(recipe):
+    def weights(seed):
+        result = fit(load(recipe, [f"seed={seed}", "data.total_steps=300", "track.system_metrics=false"]))
+        return torch.load(result.last, weights_only=True)["state_dict"]
+
+    first, again, other = weights(3), weights(3), weights(4)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.slow
+def test_a_callback_of_the_recipe_stops_early(recipe):
+    stop = {"class_path": "lightning.pytorch.callbacks.EarlyStopping",
+            "init_args": {"monitor": "val/return", "mode": "max", "stopping_threshold": -1e9}}  # fmt: skip
+    result = fit(load(recipe, [f"callbacks={json.dumps([stop])}", "track.system_metrics=false"]))
+    assert torch.load(result.last, weights_only=True)["env_steps"] == 250
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_marked(recipe, monkeypatch):
+    from lab.rl.ddpg import DDPG
+
+    def broken(*_):
+        raise RuntimeError("the reactor melts")
+
+    monkeypatch.setattr(DDPG, "training_step", broken)
+    with pytest.raises(RuntimeError, match="the reactor melts"):
+        fit(load(recipe, ["track.system_metrics=false"]))
+    (row,) = runs()
+    assert row.status == "FAILED"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch):
+    from lab.rl.ddpg import DDPG
+
+    def impatient(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DDPG, "training_step", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        fit(load(recipe, ["track.system_metrics=false"]))
+    (row,) = runs()
+    assert row.status == "KILLED"
+
+
+@pytest.mark.slow
+def test_all_problems_come_together(recipe):
+    overrides = ["model.lrr=1", "data.env=Pendulm-v1", "trainer.device=2", "trainer.logger=true", "sed=1"]
+    with pytest.raises(RecipeError) as error:
+        assemble(load(recipe, overrides))
+    keys = {problem.key for problem in error.value.problems}
+    assert keys == {"model.lrr", "data.env", "trainer.device", "trainer.logger", "sed"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.accelerator=cuda"], "trainer: "),
+        (["callbacks=[{class_path: nowhere.Nothing}]"], "nowhere"),
+        (["data.updates_per_step=0.001"], "data.updates_per_step: 0.001 times a block of 50 is no update"),
+        (["data.random_steps=600"], "data.random_steps: expected less than total_steps (600), found 600"),
+    ],
+)
+def test_what_only_the_constructors_see_is_located_too(recipe, overrides, message):
+    with pytest.raises(RecipeError) as error:
+        fit(load(recipe, overrides))
+    assert message in str(error.value)
+    assert not Path("mlflow.db").exists(), "nothing was started"
+
+
+def test_a_server_that_is_away_is_one_line():
+    from lab.runner.server import client
+
+    with pytest.raises(LabError, match=r"http://127.0.0.1:9 cannot be reached") as error:
+        client("http://me:secret@127.0.0.1:9")
+    assert "secret" not in str(error.value)
