@@ -1,0 +1,84 @@
+"""The command line. Nothing heavy is imported here or above a command's body: `lab --help` answers in a blink."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+import lab
+from lab.cli import browse, install, results, train, ui
+from lab.cli.output import explain, surprise
+from lab.errors import LabError
+
+app = typer.Typer(
+    help="Turn a short YAML recipe into a trained, evaluated, tracked model.",
+    epilog="Start with: lab run ddpg_pendulum",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+plugin = typer.Typer(help="Write a plugin of your own.", no_args_is_help=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"lab {lab.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Turn a short YAML recipe into a trained, evaluated, tracked model."""
+
+
+COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Train": {"run": train.run, "check": train.check},
+    "Recipes and tasks": {"ls": browse.ls, "show": browse.show, "cp": browse.cp},
+    "Results": {"runs": results.runs, "eval": results.evaluate, "play": results.play, "ui": ui.ui},
+    "Installation": {"plugins": install.plugins, "doctor": install.doctor},
+}
+for group, commands in COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=group)(command)
+plugin.command("new")(install.new_plugin)
+app.add_typer(plugin, name="plugin", rich_help_panel="Installation")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and leave with 0 fine, 1 failed, 2 bad input, 130 interrupted.
+
+    Args:
+        arguments: the words after `lab`; those of this process by default.
+    """
+    code = 0
+    try:
+        try:
+            app(args=arguments, prog_name="lab")  # typer ends by leaving
+        except Exception as error:
+            code = _report(error)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # `lab ls | head -1`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong on standard error, and with which code to leave."""
+    debug = os.environ.get("LAB_DEBUG") == "1"
+    if debug:
+        traceback.print_exc()
+    if isinstance(error, LabError):
+        print(explain(error), file=sys.stderr)
+        return error.exit_code
+    print(surprise(error, debug), file=sys.stderr)
+    return 1

@@ -1,0 +1,108 @@
+"""`lab ls`, `lab show` and `lab cp`: what is installed, what it accepts, and a copy to change."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli import words
+from lab.cli.output import emit, table
+from lab.errors import BadInput, nearest
+
+
+def ls(as_json: words.Json = False) -> None:
+    """List the installed recipes and tasks; nothing is imported."""
+    from lab import registry
+
+    recipes = [
+        {
+            "name": file.name,
+            "task": _task(file.path),
+            "summary": file.summary,
+            "distribution": file.distribution,
+            "path": file.path,
+        }
+        for file in registry.recipes().values()
+    ]
+    tasks = [
+        {"name": plugin.name, "distribution": plugin.distribution}
+        for plugin in registry.plugins(load=False)
+        if plugin.kind == "task"
+    ]
+    if as_json:
+        emit({"recipes": recipes, "tasks": tasks})
+        return
+    table(
+        ["RECIPE", "TASK", "SUMMARY", "FROM"],
+        [[str(recipe[key]) for key in ("name", "task", "summary", "distribution")] for recipe in recipes],
+    )
+    print()
+    table(["TASK", "FROM"], [list(task.values()) for task in tasks])
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a recipe.", autocompletion=words.all_names)],
+    as_json: words.Json = False,
+) -> None:
+    """Show what a task accepts, or what a recipe says."""
+    from lab.registry import find_recipe, recipes, task_names
+
+    if name in task_names():
+        _show_task(name, as_json)
+    elif name in recipes() or Path(name).is_file():
+        _show_recipe(find_recipe(name), as_json)
+    else:
+        close = nearest(name, [*task_names(), *recipes()])
+        raise BadInput(f"no task or recipe {name!r}{close or '; `lab ls` lists them'}")
+
+
+def cp(
+    recipe: words.Recipe,
+    to: Annotated[Path, typer.Argument(metavar="DEST", help="A file or a folder.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+) -> None:
+    """Copy a recipe, to change it."""
+    from lab.registry import find_recipe
+
+    source = find_recipe(recipe)
+    target = to / source.name if to.is_dir() else to
+    if target.exists() and not force:
+        raise BadInput(f"{target} exists; name another file, or overwrite it with --force")
+    try:
+        target.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise BadInput(f"cannot write {target}: {error.strerror}") from error
+    print(f"wrote {target}; run it with: lab run {target}")
+
+
+def _show_task(name: str, as_json: bool) -> None:
+    from lab.cli.card import TITLES, card, rows
+
+    page = card(name)
+    if as_json:
+        emit(page.json())
+        return
+    print(f"{name}: {page.about}")
+    print(f"best: the {'largest' if page.mode == 'max' else 'smallest'} {page.monitor}")
+    for section, parameters in {"model": page.model, "data": page.data}.items():
+        print(f"\n{section}:")
+        table(TITLES, rows(parameters))
+
+
+def _show_recipe(file: Path, as_json: bool) -> None:
+    text, task = file.read_text(encoding="utf-8"), _task(file)
+    if as_json:
+        emit({"name": file.stem, "path": file, "task": task, "text": text})
+        return
+    print(f"# {file}")  # a comment, so that the output is still a recipe
+    print(f"# what {task} accepts: lab show {task}" if task != "inline" else "# brings its own task")
+    print(text, end="")
+
+
+def _task(file: Path) -> str:
+    """The `task:` of a recipe without parsing it, or `inline`."""
+    named = re.search(r"^task:[ \t]*([\w.-]+)", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return named[1] if named else "inline"

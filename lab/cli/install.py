@@ -1,0 +1,56 @@
+"""`lab plugins`, `lab plugin new` and `lab doctor`: what is installed, and whether it is well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli import words
+from lab.cli.output import emit, table, working
+
+
+def plugins(as_json: words.Json = False) -> None:
+    """List what every installed package brings, and what is wrong with it."""
+    from lab import registry
+
+    with working():
+        found = registry.plugins()
+    if as_json:
+        emit(found)
+        return
+    titles = ("NAME", "KIND", "DISTRIBUTION", "VERSION", "STATE", "ERROR")
+    table(titles, [[str(getattr(plugin, title.lower()) or "") for title in titles] for plugin in found])
+
+
+def new_plugin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the package, such as my_task.")],
+    into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write it into.")] = Path(),
+) -> None:
+    """Write a small plugin that works, to change."""
+    from lab.scaffold import create
+
+    folder = create(name, into)
+    print(f"wrote {folder}")
+    print("next")
+    package = folder.name.removeprefix("lab-").replace("-", "_")
+    for command in (f"pip install -e '{folder}[dev]'", f"lab show {package}", f"lab run {package}", f"pytest {folder}"):
+        print(f"  {command}")
+
+
+def doctor(as_json: words.Json = False) -> None:
+    """Check the installation, the devices and the tracking, and say what to do about what is wrong."""
+    from lab.doctor import examine
+
+    with working():
+        findings = examine()
+    if as_json:
+        emit(findings)
+    else:
+        table(
+            ["CHECK", "STATE", "FOUND", "NEXT STEP"],
+            [[finding.check, finding.state, finding.found, finding.next_step] for finding in findings],
+        )
+    if any(finding.state == "failed" for finding in findings):
+        raise typer.Exit(1)

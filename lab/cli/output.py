@@ -1,0 +1,82 @@
+"""How commands speak: data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lab.errors import LabError, RecipeError
+
+
+def emit(value: Any) -> None:
+    """Print `value` as JSON and nothing else."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types; a number JSON cannot write (NaN, infinity) becomes null."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {str(key): plain(entry) for key, entry in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(entry) for entry in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return str(value)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print aligned columns: folded to the width of a terminal, one row a line in a pipe."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        grid.add_column(title, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    if sys.stdout.isatty():
+        Console().print(grid)
+    else:
+        wide = Console(width=100_000, no_color=True, force_terminal=False)
+        with wide.capture() as lines:
+            wide.print(grid)
+        print("\n".join(line.rstrip() for line in lines.get().splitlines()))
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def working() -> contextlib.AbstractContextManager[Any]:
+    """While something slow runs: progress bars and tables of libraries go to standard error."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def explain(error: LabError) -> str:
+    """What standard error says about it: one line, or for a recipe one line per problem and a count."""
+    if not isinstance(error, RecipeError):
+        return f"error: {error}"
+    lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
+    places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
+    file = places[0].rstrip("0123456789").rstrip(":") if places else "the overrides"
+    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
+    return "\n".join([*lines, f"{count} in {file}; nothing was started"])
+
+
+def surprise(error: Exception, debug: bool) -> str:
+    """One line about an error nobody foresaw."""
+    first = str(error).strip().partition("\n")[0]
+    hint = "" if debug else " (set LAB_DEBUG=1 to see the traceback)"
+    return f"error: {type(error).__name__}{': ' if first else ''}{first}{hint}"

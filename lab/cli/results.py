@@ -1,0 +1,79 @@
+"""`lab runs`, `lab eval` and `lab play`: what has been trained, and how good it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli import words
+from lab.cli.output import emit, number, table, working
+
+
+def runs(
+    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """List the latest runs."""
+    from lab.runner import results
+
+    with working():
+        rows = results.runs(experiment, last, uri)
+    if as_json:
+        emit(rows)
+        return
+    table(
+        ["RUN", "NAME", "EXPERIMENT", "TASK", "STATUS", "SEED", "METRIC", "SCORE", "SECONDS", "STARTED"],
+        [
+            [
+                row.run_id[:8],
+                row.name,
+                row.experiment,
+                row.task or "-",
+                row.status,
+                "-" if row.seed is None else str(row.seed),
+                row.monitor or "-",
+                number(row.score),
+                "-" if row.seconds is None else f"{row.seconds:.0f}",
+                f"{row.started:%Y-%m-%d %H:%M}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def evaluate(
+    run: words.Run,
+    overrides: words.Overrides = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes of the test, for an agent.")] = None,
+    checkpoint: words.Checkpoint = "best",
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """Test a run's checkpoint again."""
+    from lab.runner import evaluate as evaluation
+
+    with working():
+        metrics = evaluation.evaluate(run, episodes, checkpoint, overrides or (), uri)
+    if as_json:
+        emit(metrics)
+    else:
+        table(["METRIC", "VALUE"], [[name, number(value)] for name, value in metrics.items()])
+
+
+def play(
+    run: words.Run,
+    video: Annotated[Path, typer.Option(metavar="FILE", help="The MP4 file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode's start.")] = 0,
+    checkpoint: words.Checkpoint = "best",
+    uri: words.Uri = None,
+) -> None:
+    """Film one episode of a run's agent."""
+    from lab.runner import evaluate as evaluation
+
+    with working():
+        written, total = evaluation.play(run, video, seed, checkpoint, uri)
+    print(f"wrote {written}: one episode from start seed {seed}, return {number(total)}")

@@ -1,0 +1,116 @@
+"""`lab run` and `lab check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli import words
+from lab.cli.output import emit, explain, number, working
+from lab.errors import BadInput, Problem, RecipeError
+
+if TYPE_CHECKING:
+    from lab.runner.assemble import Assembly
+    from lab.runner.results import RunResult
+
+
+def run(
+    recipe: words.Recipe,
+    overrides: words.Overrides = None,
+    name: Annotated[str | None, typer.Option(help="The run's name in MLflow.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the whole recipe, train nothing.")] = False,
+    as_json: words.Json = False,
+) -> None:
+    """Train, evaluate and track one recipe."""
+    settings = list(overrides or ())
+    if name is not None:
+        settings.append(f"track.name={json.dumps(name)}")  # quoted: a name may look like a number
+    if dry_run:
+        assembled = _assemble(recipe, settings).recipe
+        if as_json:
+            emit(assembled.resolved())
+        else:
+            print(assembled.to_yaml(), end="")
+        return
+
+    from lab.recipe import load
+    from lab.registry import find_recipe
+    from lab.runner.fit import fit
+
+    loaded = load(find_recipe(recipe), settings)
+    with working():
+        result = fit(loaded)
+    if as_json:
+        emit(result)
+    else:
+        _print(result, at=loaded.track.uri)
+
+
+def check(
+    recipes: Annotated[
+        list[str],
+        typer.Argument(metavar="RECIPE", help="YAML files or names of recipes.", autocompletion=words.recipe_names),
+    ],
+    override: Annotated[
+        list[str] | None, typer.Option("--override", "-o", metavar="a.b=v", help="A setting for every one of them.")
+    ] = None,
+    as_json: words.Json = False,
+) -> None:
+    """Build everything a run would use, and report every problem; train nothing."""
+    verdicts = []
+    for recipe in recipes:
+        problems: tuple[Problem, ...] = ()
+        try:
+            _assemble(recipe, override or ())
+        except RecipeError as error:
+            problems = error.problems
+        except BadInput as error:  # no such recipe
+            problems = (Problem(recipe, "", str(error)),)
+        verdicts.append({"recipe": recipe, "ok": not problems, "problems": problems})
+        if problems:
+            print(explain(RecipeError(problems)), file=sys.stderr)
+        elif not as_json:
+            print(f"ok {recipe}", flush=True)
+    if as_json:
+        emit(verdicts)
+    if not all(verdict["ok"] for verdict in verdicts):
+        raise typer.Exit(BadInput.exit_code)
+
+
+def _assemble(recipe: str, overrides: Sequence[str]) -> Assembly:
+    from lab.recipe import load
+    from lab.registry import find_recipe
+    from lab.runner.assemble import assemble
+
+    with working():
+        return assemble(load(find_recipe(recipe), overrides))
+
+
+def _print(result: RunResult, at: str | None) -> None:
+    print(f"{result.status} {result.name} in {result.seconds:.0f} s")
+    beside = {name: number(value) for name, value in result.metrics.items() if name.startswith("test")}
+    facts = {result.monitor: number(result.score), **beside}
+    facts |= {"run": result.run_id, "best": result.best, "last": result.last}
+    width = max(map(len, facts))
+    for title, fact in facts.items():
+        if fact is not None:
+            print(f"  {title:<{width}}  {fact}")
+    print("next")
+    for command in _next(result, at):
+        print(f"  {command}")
+
+
+def _next(result: RunResult, at: str | None) -> list[str]:
+    from lab.registry import find_task, task_names
+    from lab.runner.evaluate import can_play
+    from lab.runner.server import without_password
+
+    where = "" if at is None else f" --uri {without_password(at)}"  # the recipe's own choice is nobody's default
+    run = result.run_id[:8]
+    plays = result.task in task_names() and can_play(find_task(result.task).module)
+    commands = [f"lab eval {run}", *([f"lab play {run} --video agent.mp4"] if plays else []), "lab ui"]
+    return [f"{command}{where}" for command in commands]

@@ -1,0 +1,47 @@
+"""`lab ui`: MLflow's pages on the very database the runs went to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli import words
+from lab.errors import LabError
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    uri: words.Uri = None,
+) -> None:
+    """Browse the runs in MLflow."""
+    from lab.runner.server import tracking_uri, without_password
+
+    store = tracking_uri(uri)
+    if store.startswith(("http://", "https://")):
+        print(without_password(store))
+        return
+    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).exists():
+        raise LabError(f"no runs yet in {store}: lab run ddpg_pendulum")
+    if not _free(host, port):
+        other = next((p for p in range(port + 1, 65536) if _free(host, p)), None)
+        raise LabError(f"port {port} is taken; try: lab ui --port {other}")
+    print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
+    address = ["--backend-store-uri", store, "--host", host, "--port", str(port)]
+    workers = ["--workers", "1"]  # one reader; each of MLflow's four takes seconds to start
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *address, *workers])
+
+
+def _free(host: str, port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+    return True

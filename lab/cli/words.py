@@ -1,0 +1,40 @@
+"""Arguments and options that several commands share, and what the shell completes them to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+
+def recipe_names() -> list[str]:
+    """Names of the installed recipes."""
+    from lab.registry import recipes
+
+    return sorted(recipes())
+
+
+def all_names() -> list[str]:
+    """Names of the installed tasks and recipes."""
+    from lab.registry import task_names
+
+    return [*task_names(), *recipe_names()]
+
+
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A YAML file, or the name of an installed recipe.", autocompletion=recipe_names
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="a.b=v", help="Settings that win over the file, such as model.lr=1e-4."),
+]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, its first digits, a run's name, or `last`.")]
+Checkpoint = Annotated[Literal["best", "last"], typer.Option(help="Which of the run's checkpoints.")]
+Uri = Annotated[
+    str | None,
+    typer.Option(help="The tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]

@@ -1,0 +1,192 @@
+"""The command line itself: what it loads, how it leaves, and what it prints where."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab as package
+from lab import registry
+from lab.cli import output
+from lab.recipe import load
+
+Lab = Callable[..., Any]
+HEAVY = {"torch", "lightning", "mlflow", "optuna", "gymnasium", "torchrl", "matplotlib"}
+
+
+def process(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "importtime", "-m", "lab", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **settings})
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["ls"], ["cp", "nothing"], ["--version"]])
+def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> None:
+    imported = set(re.findall(r"\| +(\w+)$", process(*arguments).stderr, re.MULTILINE))
+    assert "typer" in imported
+    assert not imported & HEAVY
+
+
+def test_the_shell_completes_names_without_importing_them() -> None:
+    words = {"_LAB_COMPLETE": "complete_bash", "COMP_WORDS": "lab show ddpg", "COMP_CWORD": "2"}
+    code = "from lab.cli import main; main()"
+    outcome = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **words},
+    )
+    assert {"ddpg", "ddpg_pendulum"} <= set(outcome.stdout.split())
+    assert not set(re.findall(r"\| +(\w+)$", outcome.stderr, re.MULTILINE)) & HEAVY
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-m", "lab", "ls"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ls:
+        assert ls.stdout is not None
+        assert ls.stderr is not None
+        ls.stdout.close()
+        assert ls.stderr.read() == b""
+
+
+def test_version(lab: Lab) -> None:
+    assert lab("--version").out == f"lab {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["run"], ["run", "x.yaml", "--model.lr=3"], ["runs", "--last", "0"], ["runs", "--last", "many"]],
+)
+def test_bad_usage_is_2(arguments: list[str], lab: Lab) -> None:
+    outcome = lab(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("Usage: lab")
+
+
+def test_a_surprise_is_one_line(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: bool) -> None:
+        raise RuntimeError("[bold]first\nsecond")
+
+    monkeypatch.setattr(registry, "plugins", fail)
+    outcome = lab("plugins")
+    assert outcome.code == 1
+    assert outcome.err == "error: RuntimeError: [bold]first (set LAB_DEBUG=1 to see the traceback)\n"
+    monkeypatch.setenv("LAB_DEBUG", "1")
+    assert "Traceback (most recent call last)" in lab("plugins").err
+
+
+def test_an_interrupt_is_130(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(**_: bool) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry, "plugins", interrupt)
+    assert lab("plugins").code == 130
+
+
+def test_a_table_in_a_pipe_is_plain_and_never_folded(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    del lab
+    output.table(["A", "B"], [["[red]x", "long " * 60], ["y", ""]])
+    assert capsys.readouterr().out == f"A       B\n[red]x  {('long ' * 60).rstrip()}\ny\n"
+
+
+def test_json_holds_no_nan() -> None:
+    assert output.plain({"a": [float("nan"), (1, Path("x"))]}) == {"a": [None, [1, "x"]]}
+
+
+def test_ls(lab: Lab) -> None:
+    text = lab("ls").out
+    assert re.search(r"^ddpg_pendulum +ddpg +\w.* torch-lab$", text, re.MULTILINE)
+    assert re.search(r"^ddpg +torch-lab$", text, re.MULTILINE)
+    listed = json.loads(lab("ls", "--json").out)
+    assert {"name": "ddpg", "distribution": "torch-lab"} in listed["tasks"]
+    assert all(Path(recipe["path"]).is_file() for recipe in listed["recipes"])
+
+
+def test_show_a_task(lab: Lab) -> None:
+    text = lab("show", "ddpg").out
+    assert text.startswith("ddpg: Deep deterministic policy gradient")
+    assert "best: the largest val/return" in text
+    assert re.search(r"^observation_size +int +given by the data +\w", text, re.MULTILINE)
+    assert re.search(r"^gamma +float +>= 0, <= 1 +0.99 +discount", text, re.MULTILINE)
+    assert re.search(r"^total_steps +int +> 0 +required +\w", text, re.MULTILINE)
+    shown = json.loads(lab("show", "ddpg", "--json").out)
+    model = {parameter["name"]: parameter for parameter in shown["model"]}
+    data = {parameter["name"]: parameter for parameter in shown["data"]}
+    assert model["observation_size"]["given"]
+    assert not model["observation_size"]["required"]
+    assert model["gamma"]["default"] == 0.99
+    assert data["total_steps"]["required"]
+    assert "default" not in data["total_steps"]
+
+
+def test_show_a_recipe_is_still_that_recipe(lab: Lab) -> None:
+    Path("copy.yaml").write_text(lab("show", "ddpg_pendulum").out)
+    original = load(registry.find_recipe("ddpg_pendulum"))
+    assert load("copy.yaml").resolved() == original.resolved()
+    shown = json.loads(lab("show", "copy.yaml", "--json").out)
+    assert (shown["name"], shown["task"], shown["text"]) == ("copy", "ddpg", Path("copy.yaml").read_text())
+
+
+def test_show_nothing_known(lab: Lab) -> None:
+    outcome = lab("show", "ddpgg")
+    assert outcome.code == 2
+    assert outcome.err == "error: no task or recipe 'ddpgg'; did you mean 'ddpg'?\n"
+
+
+def test_cp(lab: Lab) -> None:
+    original = registry.find_recipe("ddpg_pendulum").read_bytes()
+    assert lab("cp", "ddpg_pendulum").out == "wrote ddpg_pendulum.yaml; run it with: lab run ddpg_pendulum.yaml\n"
+    Path("ddpg_pendulum.yaml").write_text("mine")
+    refused = lab("cp", "ddpg_pendulum", ".")
+    assert refused.code == 2
+    assert "ddpg_pendulum.yaml exists" in refused.err
+    assert Path("ddpg_pendulum.yaml").read_text() == "mine"
+    assert lab("cp", "ddpg_pendulum", "--force").code == 0
+    assert Path("ddpg_pendulum.yaml").read_bytes() == original
+    assert lab("cp", "ddpg_pendulum", "other.yaml").code == 0
+    assert Path("other.yaml").read_bytes() == original
+    assert lab("cp", "ddpg_pendulum", "nowhere/other.yaml").code == 2
+
+
+def test_dry_run_prints_a_recipe_that_runs_the_same(lab: Lab, good: Path) -> None:
+    printed = lab("run", str(good), "model.lr=2e-3", "--name", "7", "--dry-run")
+    assert printed.code == 0
+    Path("printed.yaml").write_text(printed.out)
+    again = load("printed.yaml")
+    assert again.model["lr"] == 2e-3
+    assert again.track.name == "7"
+    assert again.resolved() == load(good, ["model.lr=2e-3", "track.name='7'"]).resolved()
+    assert json.loads(lab("run", str(good), "--dry-run", "--json").out) == load(good).resolved()
+    assert not Path("mlflow.db").exists()
+
+
+def test_check(lab: Lab, good: Path) -> None:
+    assert lab("check", str(good), "ddpg_pendulum").out == "ok good.yaml\nok ddpg_pendulum\n"
+    outcome = lab("check", str(good), "--override", "model.lr=0", "--json")
+    assert outcome.code == 2
+    (verdict,) = json.loads(outcome.out)
+    assert (verdict["recipe"], verdict["ok"]) == ("good.yaml", False)
+    assert [problem["key"] for problem in verdict["problems"]] == ["model.lr"]
+
+
+def test_plugins(lab: Lab) -> None:
+    assert re.search(r"^ddpg +task +torch-lab +\S+ +ok$", lab("plugins").out, re.MULTILINE)
+    found = json.loads(lab("plugins", "--json").out)
+    assert {"ddpg": "ok"}.items() <= {plugin["name"]: plugin["state"] for plugin in found}.items()
+
+
+def test_a_new_plugin(lab: Lab) -> None:
+    outcome = lab("plugin", "new", "sine-waves", "--into", "mine")
+    assert outcome.code == 0
+    assert outcome.out.startswith("wrote mine/lab-sine-waves\n")
+    assert "lab run sine_waves" in outcome.out
+    assert Path("mine/lab-sine-waves/pyproject.toml").is_file()
+    again = lab("plugin", "new", "sine-waves", "--into", "mine")
+    assert (again.code, again.out) == (2, "")
