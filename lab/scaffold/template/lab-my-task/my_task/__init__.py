@@ -1,0 +1,1 @@
+"""The task `my_task` for `lab`."""

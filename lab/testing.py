@@ -1,0 +1,244 @@
+"""The contract of a task, as one call: `check_task("my_task")`. Built-ins and plugins pass the same one.
+
+A test of a plugin needs nothing else:
+
+    def test_keeps_the_contract(tmp_path):
+        check_task("my_task", tmp_path=tmp_path)
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import RecipeError
+from lab.recipe import load
+from lab.recipe.signature import parameters
+from lab.registry import find_recipe, find_task, recipes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lab.runner.results import RunResult
+    from lab.task import Task
+
+    Weights = dict[str, Tensor]
+
+# Two epochs of one batch, on the one device every machine has. (Were an epoch of unknown length cut off after two
+# batches, Lightning would leave out the validation wherever the epoch had only one.)
+SHRUNK = (
+    "trainer.max_epochs=2",
+    "trainer.limit_train_batches=1",
+    "trainer.limit_val_batches=1",
+    "trainer.limit_test_batches=1",
+    "trainer.accelerator=cpu",
+    "trainer.devices=1",
+    "track.system_metrics=false",
+)
+
+
+class ContractError(AssertionError):
+    """A task does not keep one clause of the contract; the message says which, and what to change."""
+
+
+def check_task(name: str, recipe: str | Path | None = None, tmp_path: Path | None = None) -> None:
+    """Check everything `lab` asks of a task; it trains three times, two batches each.
+
+    Args:
+        name: an installed task, as `lab ls` prints it.
+        recipe: the recipe to run, by name or path; by default the first of the task's own.
+        tmp_path: where the runs are kept; by default a folder that is removed afterwards.
+
+    Raises:
+        ContractError: with the first clause the task does not keep.
+    """
+    task = find_task(name)
+    check_parameters(task)
+    files = own_recipes(name)
+    for file in files:
+        check_header(file)
+        check_facts(file)
+    chosen = files[0] if recipe is None else find_recipe(str(recipe))
+    with tempfile.TemporaryDirectory() as folder:
+        kept = tmp_path or Path(folder)
+        run = train(chosen, kept, seed=0)
+        check_tracking(task, run)
+        check_checkpoints(task, run)
+        check_logged_model(task, run)
+        check_seeds(run, again=train(chosen, kept, seed=0), other=train(chosen, kept, seed=1))
+
+
+def check_parameters(task: Task) -> None:
+    """Every constructor parameter is a typed keyword with a line under `Args:`."""
+    for target in (task.module, task.data):
+        where = f"{target.__module__}.{target.__qualname__}"
+        for argument in inspect.signature(target).parameters.values():
+            by_name = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+            _require(by_name, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
+        for keyword in parameters(target):
+            _require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
+            _require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
+
+
+def own_recipes(name: str) -> list[Path]:
+    """The installed recipes whose `task:` is this one: at least one."""
+    unreadable, own = [], []
+    for file in recipes().values():
+        try:
+            own += [file.path] if load(file.path).task == name else []
+        except RecipeError as error:
+            unreadable.append(str(error))
+    hint = "; ".join(
+        ["ship one in the package and name its folder in the entry-point group `lab.recipes`", *unreadable]
+    )
+    _require(own, f"no installed recipe says `task: {name}`: {hint}")
+    return sorted(own)
+
+
+def check_header(file: Path) -> None:
+    """The first line is the command that runs the recipe; the comment below says which score to expect."""
+    first, *below = file.read_text(encoding="utf-8").splitlines() or [""]
+    command = re.match(r"# lab run (\S+)", first)
+    _require(
+        command is not None and Path(command[1]).stem == file.stem,
+        f"{file}:1: the first line is the command that runs the recipe, such as `# lab run {file.stem}`",
+    )
+    header = " ".join(itertools.takewhile(lambda line: line.startswith("#"), below))
+    _require(
+        re.search(r"\bexpect.*\d", header),
+        f"{file}:2: the comment below says which score to expect, such as `# expect a test/accuracy of 0.97`",
+    )
+
+
+def check_facts(file: Path) -> None:
+    """`data.facts()` is plain, cheap, always the same, and nothing a recipe may set."""
+    from lab.runner.assemble import assemble
+
+    data: Any = assemble(load(file, SHRUNK)).data
+    where = f"{type(data).__qualname__}.facts()"
+    facts: Callable[[], dict[str, Any]] = getattr(data, "facts", dict)  # none at all is fine
+    first = facts()
+    start = time.perf_counter()
+    second = facts()
+    seconds = time.perf_counter() - start
+    _require(first == second, f"{where} is not the same twice: {first!r}, then {second!r}")
+    _require(seconds < 1, f"{where} took {seconds:.1f} s; it is asked before setup() and must be cheap")
+    for key, value in first.items():
+        _require(_plain(value), f"{where}: {key} is {value!r}; only plain values survive in a checkpoint")
+        try:
+            assemble(load(file, [*SHRUNK, f"model.{key}=1"]))
+        except RecipeError as error:
+            refused = any(problem.key == f"model.{key}" for problem in error.problems)
+        else:
+            refused = False
+        _require(refused, f"{where}: a recipe can set model.{key}, though it is a fact of the data")
+
+
+def train(file: Path, folder: Path, seed: int) -> RunResult:
+    """Run the recipe for two batches, tracked in a database of its own."""
+    from lab.runner.fit import fit
+
+    overrides = [*SHRUNK, f"seed={seed}", f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
+    try:
+        return fit(load(file, overrides))
+    except Exception as error:
+        command = " ".join(["lab run", str(file), *overrides])
+        raise ContractError(f"`{command}` failed with {type(error).__name__}: {error}") from error
+
+
+def check_tracking(task: Task, run: RunResult) -> None:
+    """MLflow holds the monitored metric, the parameters, the recipe, and at least one picture."""
+    from lab.runner.server import client as connect
+
+    client = connect(run.uri)
+    logged = client.get_run(run.run_id).data
+    _require(
+        task.monitor in logged.metrics,
+        f"the task monitors {task.monitor!r}, but the run logged: {', '.join(sorted(logged.metrics)) or 'nothing'}",
+    )
+    _require(logged.params, "the run has no parameters in MLflow; call save_hyperparameters() in the constructor")
+    top = {entry.path for entry in client.list_artifacts(run.run_id)}
+    _require("recipe.yaml" in top, f"the run keeps no recipe.yaml, only: {', '.join(sorted(top))}")
+    _require(
+        client.list_artifacts(run.run_id, "pictures"),
+        "the run has no picture: draw one and pass it to lab.plots.log_figure, in on_test_end for instance",
+    )
+
+
+def check_checkpoints(task: Task, run: RunResult) -> None:
+    """The best and the last checkpoint exist, and each restores its module from plain values alone."""
+    for which, path in {"best": run.best, "last": run.last}.items():
+        _require(path is not None and path.is_file(), f"the run left no {which} checkpoint")
+        assert path is not None  # for type checkers
+        call = f"{task.module.__qualname__}.load_from_checkpoint({path.name!r}, weights_only=True)"
+        try:
+            restored = task.module.load_from_checkpoint(path, map_location="cpu", weights_only=True).state_dict()
+        except Exception as error:
+            raise ContractError(
+                f"{call} raised {type(error).__name__}: {error}\n"
+                "call save_hyperparameters() in the constructor and keep its values plain"
+            ) from error
+        _require(_same(restored, _weights(path)), f"{call} gives other weights than the checkpoint holds")
+
+
+def check_logged_model(task: Task, run: RunResult) -> None:
+    """The model in MLflow answers as the best checkpoint does; asked only of modules with an example input."""
+    import mlflow
+    import torch
+
+    from lab.runner.server import current
+
+    assert run.best is not None  # check_checkpoints has seen it
+    module = task.module.load_from_checkpoint(run.best, map_location="cpu", weights_only=True).eval()
+    example = module.example_input_array
+    if not isinstance(example, torch.Tensor):
+        return
+    batch = example.expand(3, *example.shape[1:]).clone()
+    try:
+        with current(run.uri):
+            logged = mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")
+        with torch.inference_mode():
+            same = torch.allclose(logged(batch), module(batch), rtol=1e-3, atol=1e-5)
+    except Exception as error:
+        raise ContractError(f"the model in MLflow cannot be used: {type(error).__name__}: {error}") from error
+    _require(same, "the model in MLflow gives another output than the module of the best checkpoint")
+
+
+def check_seeds(run: RunResult, again: RunResult, other: RunResult) -> None:
+    """The seed decides the weights: the same one gives the same bits, another one gives others."""
+    first, second, third = (_weights(one.last) for one in (run, again, other))
+    _require(_same(first, second), "the same seed twice gives different weights: some randomness ignores the seed")
+    _require(not _same(first, third), "two different seeds give the same weights: something sets a seed of its own")
+
+
+def _require(kept: object, sentence: str) -> None:
+    if not kept:
+        raise ContractError(sentence)
+
+
+def _plain(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return all(_plain(entry) for entry in value)
+    if type(value) is dict:
+        return all(_plain(entry) for entry in (*value, *value.values()))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _weights(checkpoint: Path | None) -> Weights:
+    import torch
+
+    assert checkpoint is not None  # check_checkpoints has seen it
+    weights: Weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    return weights
+
+
+def _same(one: Weights, other: Weights) -> bool:
+    import torch
+
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)

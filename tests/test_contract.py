@@ -1,0 +1,301 @@
+"""Every installed task keeps the contract, and the contract notices when one does not."""
+
+import os
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+import torch
+from annotated_types import Gt
+from lightning import LightningDataModule, LightningModule
+from torch.utils.data import DataLoader, TensorDataset
+
+from lab import testing
+from lab.plots import figure, log_figure
+from lab.registry import task_names
+from lab.task import Task
+from lab.testing import ContractError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_keeps_the_contract(name, tmp_path):
+    testing.check_task(name, tmp_path=tmp_path)
+
+
+# ---- a task that keeps it, and others that each break one clause ----------------------------------------------------
+
+
+class Numbers(LightningDataModule):
+    """Random points, in the same order in every epoch.
+
+    Args:
+        n: points.
+    """
+
+    def __init__(self, n: Annotated[int, Gt(0)] = 16) -> None:
+        super().__init__()
+        self.points = TensorDataset(torch.linspace(-1, 1, 2 * n).reshape(n, 2))
+
+    def facts(self) -> dict[str, Any]:
+        return {"size": 2}
+
+    def train_dataloader(self):
+        return DataLoader(self.points, 4)
+
+    val_dataloader = test_dataloader = train_dataloader
+
+
+class Net(LightningModule):
+    """Learns to add.
+
+    Args:
+        size: numbers to add.
+        lr: learning rate.
+    """
+
+    def __init__(self, size: int, lr: Annotated[float, Gt(0)] = 0.1) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.lr = lr
+        self.layer = torch.nn.Linear(size, 1)
+        self.example_input_array = torch.ones(1, size)
+
+    def forward(self, x):
+        return self.layer(x)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+    def training_step(self, batch):
+        (x,) = batch
+        return (self(x) - x.sum(1, keepdim=True)).square().mean()
+
+    def validation_step(self, batch):
+        self.log("val/loss", self.training_step(batch))
+
+    def test_step(self, batch):
+        self.log("test/loss", self.training_step(batch))
+
+    def on_test_end(self):
+        with figure() as (drawing, _):
+            log_figure(self, "empty.png", drawing)
+
+
+class Unseeded(Net):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        noise = int.from_bytes(os.urandom(4), "little") / 2**32
+        torch.nn.init.constant_(self.layer.bias, noise)
+
+
+class Fixed(Net):
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        torch.nn.init.zeros_(self.layer.weight)
+        torch.nn.init.zeros_(self.layer.bias)
+
+
+class Pictureless(Net):
+    def on_test_end(self):
+        pass
+
+
+class Forgetful(Net):
+    def __init__(self, size: int) -> None:
+        LightningModule.__init__(self)
+        self.lr = 0.1
+        self.layer = torch.nn.Linear(size, 1)
+
+
+class Hoarding(Net):
+    def __init__(self, size: int, activation: Any = None) -> None:
+        super().__init__(size)
+        self.hparams["activation"] = activation or torch.nn.ReLU()
+
+
+class Moody(Net):
+    mood = 1.0
+
+    def on_fit_start(self):
+        self.mood = 2.0  # no buffer, so no checkpoint holds it
+
+    def forward(self, x):
+        return self.mood * super().forward(x)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Writes a recipe for a module and a data module of this file."""
+
+    def write(module: type = Net, data: type = Numbers):
+        file = tmp_path / "planted.yaml"
+        classes = f"module: {__name__}:{module.__name__}, data: {__name__}:{data.__name__}"
+        file.write_text(f"task: {{{classes}, monitor: val/loss}}\n")
+        return file
+
+    return write
+
+
+def task(module: type = Net, data: type = Numbers) -> Task:
+    return Task(module=module, data=data, monitor="val/loss", mode="min")
+
+
+@pytest.mark.slow
+def test_a_sound_task_passes_every_clause(recipe, tmp_path):
+    file = recipe()
+    testing.check_parameters(task())
+    testing.check_facts(file)
+    run = testing.train(file, tmp_path, seed=0)
+    testing.check_tracking(task(), run)
+    testing.check_checkpoints(task(), run)
+    testing.check_logged_model(task(), run)
+    testing.check_seeds(run, testing.train(file, tmp_path, seed=0), testing.train(file, tmp_path, seed=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "clause", "sentence"),
+    [
+        (Pictureless, testing.check_tracking, "the run has no picture"),
+        (Forgetful, testing.check_checkpoints, r"TypeError: .*'size'[\s\S]*save_hyperparameters"),
+        (Moody, testing.check_logged_model, "another output"),
+    ],
+)
+def test_a_run_that_leaves_too_little_is_noticed(module, clause, sentence, recipe, tmp_path):
+    run = testing.train(recipe(module), tmp_path, seed=0)
+    with pytest.raises(ContractError, match=sentence):
+        clause(task(module), run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [(Unseeded, "the same seed twice gives different weights"), (Fixed, "two different seeds give the same weights")],
+)
+def test_a_task_that_ignores_the_seed_is_noticed(module, sentence, recipe, tmp_path):
+    runs = [testing.train(recipe(module), tmp_path, seed) for seed in (0, 0, 1)]
+    with pytest.raises(ContractError, match=sentence):
+        testing.check_seeds(*runs)
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_noticed(recipe, tmp_path):
+    with pytest.raises(ContractError, match=r"`lab run .*planted.yaml trainer.* failed with UnpicklingError"):
+        testing.train(recipe(Hoarding), tmp_path, seed=0)
+
+
+@pytest.mark.slow
+def test_a_metric_that_is_never_logged_is_noticed(recipe, tmp_path):
+    run = testing.train(recipe(), tmp_path, seed=0)
+    with pytest.raises(ContractError, match=r"monitors 'val/accuracy', but the run logged: .*val/loss"):
+        testing.check_tracking(Task(module=Net, data=Numbers, monitor="val/accuracy", mode="max"), run)
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+class Undocumented(Net):
+    """No word about its own parameter."""
+
+    def __init__(self, size: int, momentum: float = 0.1) -> None:
+        super().__init__(size)
+        self.momentum = momentum
+
+
+class Untyped(Net):
+    """Says what but not of which type.
+
+    Args:
+        size: numbers to add.
+    """
+
+    def __init__(self, size) -> None:
+        super().__init__(size)
+
+
+class Anything(Net):
+    """Takes whatever comes.
+
+    Args:
+        size: numbers to add.
+    """
+
+    def __init__(self, size: int, **rest: Any) -> None:
+        super().__init__(size, **rest)
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        (Undocumented, "Undocumented: momentum is missing under `Args:`"),
+        (Untyped, "Untyped: size has no type"),
+        (Anything, r"Anything: \*\*rest: Any is no plain keyword"),
+    ],
+)
+def test_a_careless_constructor_is_noticed(module, sentence):
+    with pytest.raises(ContractError, match=sentence):
+        testing.check_parameters(task(module))
+
+
+# ---- facts -----------------------------------------------------------------------------------------------------------
+
+
+class Fickle(Numbers):
+    def facts(self):
+        self.asked = getattr(self, "asked", 0) + 1
+        return {"size": self.asked}
+
+
+class Foreign(Numbers):
+    def facts(self):
+        return {"size": np.int64(2)}
+
+
+class Slow(Numbers):
+    def facts(self):
+        import time
+
+        time.sleep(1.1)
+        return {"size": 2}
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"), [(Fickle, "not the same twice"), (Foreign, "only plain values"), (Slow, "must be cheap")]
+)
+def test_bad_facts_are_noticed(data, sentence, recipe):
+    with pytest.raises(ContractError, match=sentence):
+        testing.check_facts(recipe(data=data))
+
+
+# ---- recipes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("task: moons\n", ":1: the first line is the command"),
+        ("# two moons\n# expect 0.97\ntask: moons\n", ":1: the first line is the command"),
+        ("# lab run suns\n# expect 0.97\ntask: moons\n", ":1: the first line is the command"),
+        ("# lab run moons\ntask: moons\n# expect 0.97\n", ":2: the comment below says which score"),
+        ("# lab run moons\n# a very good one\ntask: moons\n", ":2: the comment below says which score"),
+        ("", ":1: the first line is the command"),
+    ],
+)
+def test_a_recipe_without_a_proper_header_is_noticed(text, sentence, tmp_path):
+    file = tmp_path / "moons.yaml"
+    file.write_text(text)
+    with pytest.raises(ContractError, match=sentence):
+        testing.check_header(file)
+
+
+@pytest.mark.parametrize("command", ["lab run moons", "lab run recipes/moons.yaml"])
+def test_a_proper_header_passes(command, tmp_path):
+    file = tmp_path / "moons.yaml"
+    file.write_text(f"# {command}\n# Moons;\n# expect a test/accuracy of 0.97.\n")
+    testing.check_header(file)
+
+
+def test_a_task_without_a_recipe_is_noticed():
+    with pytest.raises(ContractError, match="no installed recipe says `task: nobody`"):
+        testing.own_recipes("nobody")
