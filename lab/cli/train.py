@@ -93,8 +93,8 @@ def _assemble(recipe: str, overrides: Sequence[str]) -> Assembly:
 def _print(result: RunResult, at: str | None) -> None:
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
     beside = {name: number(value) for name, value in result.metrics.items() if name.startswith("test")}
-    facts = {result.monitor: number(result.score), **beside}
-    facts |= {"run": result.run_id, "best": result.best, "last": result.last}
+    kept = {"run": result.run_id, "best": result.best, "last": result.last}
+    facts = {result.monitor: number(result.score), **beside, **kept}
     width = max(map(len, facts))
     for title, fact in facts.items():
         if fact is not None:

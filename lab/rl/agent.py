@@ -1,4 +1,4 @@
-"""What every agent shares: greedy evaluation as Lightning's validation and test, a video, and the pictures at the end."""
+"""What every agent shares: greedy evaluation as Lightning's validation and test, a video, pictures at the end."""
 
 from __future__ import annotations
 

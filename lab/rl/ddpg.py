@@ -1,14 +1,15 @@
 """Deep deterministic policy gradient: a deterministic actor climbs the value that a critic learns from replay.
 
 Source: Lillicrap et al. 2016, "Continuous control with deep reinforcement learning". Deviations: no batch
-normalisation, default initialisation, actor and critic step on the same batch from the same parameters (so that both
-gradients are one graph), Gaussian noise by default. Truncated episodes bootstrap, terminated ones do not.
+normalisation and no weight decay, actor and critic step on the same batch from the same parameters (so that both
+gradients are one graph), Gaussian noise by default, rewards may be scaled and the learning rate may fall. Truncated
+episodes bootstrap, terminated ones do not.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -44,7 +45,10 @@ class DDPG(Agent):
         hidden: widths of the hidden layers of actor and critic.
         noise: exploration noise; `ornstein_uhlenbeck` drifts over several steps, `gaussian` does not.
         sigma: standard deviation of the noise, as a fraction of half the action's range.
+        reward_scale: what the critic multiplies rewards with; values near 1 suit its first weights and its Adam.
     """
+
+    updates: Tensor
 
     def __init__(
         self,
@@ -58,11 +62,12 @@ class DDPG(Agent):
         hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [256, 256],  # noqa: B006 - never changed
         noise: Literal["gaussian", "ornstein_uhlenbeck"] = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
+        reward_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
         super().__init__(env)
         self.save_hyperparameters()
         bounds = continuous(action, "ddpg", "take a task for discrete actions, such as dqn")
-        self.lr, self.final_lr, self.gamma, self.tau = lr, final_lr, gamma, tau
+        self.lr, self.final_lr, self.gamma, self.tau, self.reward_scale = lr, final_lr, gamma, tau, reward_scale
         self.actor = Actor(observation_size, bounds, hidden)
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
@@ -71,7 +76,8 @@ class DDPG(Agent):
         self.explorer = noises[noise](self.actor, bounds, sigma)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.example_input_array = torch.zeros(1, observation_size)
-        self.update, self.compiled = self._update, False
+        self.update: Callable[..., Any] = self._update
+        self.compiled = False
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A) for observations (B, O)."""
@@ -85,7 +91,10 @@ class DDPG(Agent):
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
         """Makes one update, both gradients and both Adam steps, a single compiled graph."""
         torch._dynamo.config.trace_autograd_ops = True  # lets the compiler see `torch.autograd.grad`
-        self.update, self.compiled = torch.compile(self._update, fullgraph=True, dynamic=False), True
+        # many agents may live in one process, and each has a graph of its own
+        compiler: Any = torch.compile  # its type stubs do not know the last keyword
+        self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True)
+        self.compiled = True
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.trainer.precision == "16-mixed":
@@ -122,8 +131,8 @@ class DDPG(Agent):
         *firsts, last = zip(*(column.unbind(0) for column in columns), strict=True)
         for batch in firsts:
             self.update(state, *batch, measure=self.compiled)  # one graph is enough
-        measured: Tensor = self.update(state, *last, measure=True)
         self.updates += len(batches)
+        measured: Tensor = self.update(state, *last, measure=True)
         return measured
 
     def losses(
@@ -132,7 +141,7 @@ class DDPG(Agent):
         """Critic loss, actor loss and the critic's mean value of one batch: (B, O), (B, A), (B, 1), (B, O), (B, 1)."""
         with torch.no_grad():
             future = self.target_critic(successor, self.target_actor(successor))
-            goal = reward + self.gamma * future * ~terminated
+            goal = self.reward_scale * reward + self.gamma * future * ~terminated
         value = self.critic(observation, action)
         actor_loss = -self.critic(observation, self.actor(observation)).mean()
         return F.mse_loss(value, goal), actor_loss, value.mean()
@@ -145,9 +154,9 @@ class DDPG(Agent):
         if torch.distributed.is_initialized():
             average(gradients)
         for tensors, gradient in zip(state, gradients, strict=True):
-            adam.apply(*tensors, gradient)
+            adam.adam_(gradient, *tensors)
         with torch.no_grad():
-            targets = [*self.target_actor.parameters(), *self.target_critic.parameters()]
+            targets: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
             torch._foreach_lerp_(targets, [*actor, *critic], self.tau)
             if not measure:
                 return None

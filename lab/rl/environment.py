@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, final
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +11,7 @@ from gymnasium.error import DependencyNotInstalled, Error
 from lab.errors import BadSetting, nearest
 
 
+@final
 class Box(TypedDict):
     """A bounded continuous action: one `low` and one `high` per dimension."""
 
@@ -18,6 +19,7 @@ class Box(TypedDict):
     high: list[float]
 
 
+@final
 class Discrete(TypedDict):
     """A choice among `count` actions."""
 
@@ -62,7 +64,7 @@ def continuous(action: Box | Discrete, algorithm: str, discrete: str) -> Box:
     if "low" in action:
         return action
     raise BadSetting(
-        "action", f"{algorithm} needs continuous actions, this environment has {action['count']} discrete ones: {discrete}"
+        "action", f"{algorithm} needs continuous actions; there are {action['count']} discrete ones: {discrete}"
     )
 
 

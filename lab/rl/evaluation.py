@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
         start(lane)
     while playing:
         batch = torch.as_tensor(np.stack(observations), dtype=torch.float32, device=device)
-        actions = policy(batch).float().cpu().numpy() if _continuous(lanes[0]) else policy(batch).cpu().numpy()
+        actions = policy(batch).cpu().numpy()
         ended = []
         for i, (episode, lane) in enumerate(playing):
             observations[i], reward, terminated, truncated, _ = lane.step(actions[i])
@@ -70,9 +71,11 @@ def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.
     """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return."""
     import imageio_ffmpeg
 
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # frames are drawn in memory: no screen is needed
+    os.environ.setdefault("MUJOCO_GL", "egl")
     made = environment.make(env, render_mode="rgb_array")
     observation, _ = made.reset(seed=seed)
-    frame = made.render()
+    frame = np.asarray(made.render())
     height, width = frame.shape[:2]
     writer = imageio_ffmpeg.write_frames(
         str(video), (width, height), fps=made.metadata.get("render_fps", 30), macro_block_size=2, quality=7
@@ -83,11 +86,7 @@ def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.
         writer.send(np.ascontiguousarray(frame))
         action = policy(torch.as_tensor(observation, dtype=torch.float32, device=device)[None])[0]
         observation, reward, terminated, truncated, _ = made.step(action.cpu().numpy())
-        total, over, frame = total + float(reward), terminated or truncated, made.render()
+        total, over, frame = total + float(reward), terminated or truncated, np.asarray(made.render())
     writer.close()
     made.close()
     return total
-
-
-def _continuous(env: gym.Env[Any, Any]) -> bool:
-    return isinstance(env.action_space, gym.spaces.Box)

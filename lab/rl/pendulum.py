@@ -8,14 +8,16 @@ equations (Gymnasium Pendulum-v1, g = 10, 200 steps, undiscounted):
     speed' = clip(speed + (15 · sin(angle) + 3 · torque) · 0.05, -8, 8)
     angle' = angle + 0.05 · speed'
 
-1. *Plan*: dynamic programming on two grids of angle and speed. Each decision holds a torque for a few steps, which blurs
-   the grid's values less than interpolating at every step would.
-2. *Follow* each plan from every start. Some starts lie at a cliff, where one swing less just suffices (50 points of
-   return) and a blurred plan misjudges it; so the plan is also followed after a short full push either way.
-3. *Refine* the torques by differential dynamic programming in the exact dynamics, torque limits included.
+1. *Plan*: dynamic programming on two grids of angle and speed. Every decision holds a torque for a few steps, so the
+   grid is interpolated, and its values blurred, less often.
+2. *Follow* each plan from every start. Some starts lie at a cliff, where one swing less just suffices (worth 50) and a
+   blurred plan misjudges it; so each plan is also followed after a short full push either way.
+3. *Refine* the torques by differential dynamic programming in the exact dynamics, limits included.
 
-What comes back is the return of an explicit torque sequence: a true lower bound of the optimum, as a rule within 0.01.
-The mean over all starts is MEAN_OVER_STARTS.
+The result is the return of an explicit torque sequence, so a true lower bound of the optimum. Against searches many
+times as long, over 1,000 random starts, it is 0.002 short on average, more than 0.1 on one start in 200, 1.2 at most.
+The mean over all starts is -136.9 (three quasi-random sets of 2,048: -137.0, -136.8, -136.9), the standard deviation
+of one start 73. 100 starts take 1.3 s of one CPU, of which 0.7 s are the plans, made once per process.
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ from torch.nn.functional import grid_sample
 Array = NDArray[np.float64]
 
 STEPS, DT, MAX_SPEED, MAX_TORQUE = 200, 0.05, 8.0, 2.0
-PLANS = ((361, 321, 3), (501, 451, 4))  # angles, speeds, steps that a torque is held: two blurs, seldom wrong together
+PLANS = ((361, 321, 3), (701, 601, 4))  # angles, speeds, steps that a torque is held: two blurs, seldom wrong together
 LEVELS = np.linspace(-MAX_TORQUE, MAX_TORQUE, 5)  # torques a plan chooses from
 CHOICES = np.linspace(-MAX_TORQUE, MAX_TORQUE, 11)  # torques tried at every step when a plan is followed
-PUSHES, PUSH_STEPS = (None, MAX_TORQUE, -MAX_TORQUE), 4
+PUSHES, PUSH_STEPS = (None, MAX_TORQUE, -MAX_TORQUE), 3  # what a plan's follower may begin with
 STRIDES = np.array([1.0, 0.5, 0.2, 0.05])[:, None]  # fractions of a refinement step tried side by side
 
 
@@ -49,7 +51,10 @@ def optimal_returns(starts: Array) -> Array:
 
 
 def optimal_torques(starts: Array) -> Array:
-    """The best torque sequences known, (N, 200).
+    """Torque sequences (N, 200) that reach `optimal_returns`.
+
+    They balance an unstable pendulum without looking at it: in the environment they must be played in float64, which
+    repeats the arithmetic exactly; rounded to float32 it falls over again.
 
     Args:
         starts: (N, 2) angles [rad] and angular velocities [rad/s].
@@ -70,9 +75,9 @@ def start_states(seeds: Iterable[int]) -> Array:
     env = gymnasium.make("Pendulum-v1").unwrapped
     starts = []
     for seed in seeds:
-        env.reset(seed=seed)
+        env.reset(seed=int(seed))  # NumPy's integers are refused
         starts.append(env.state)  # type: ignore[attr-defined]  # the observation is its cosine and sine in float32
-    return np.array(starts, dtype=np.float64).reshape(-1, 2)
+    return np.array(starts, dtype=np.float64)
 
 
 def step(angle: Array, speed: Array, torque: Array) -> tuple[Array, Array, Array]:
@@ -157,11 +162,12 @@ def _refine(starts: Array, torques: Array, iterations: int) -> Array:
             angle, speed, cost = step(angle, speed, torque)
             total += cost
         best = total.argmin(0), np.arange(count)
-        path = np.where(total[best] < least, tried[:, :, *best], path)
+        np.copyto(path, tried[:, :, *best], where=total[best] < least)
         least = np.minimum(total[best], least)
         if iteration < iterations:
             gains = _gains(*path)
-    return path[2].T
+    refined: Array = path[2].T
+    return refined
 
 
 def _gains(angles: Array, speeds: Array, torques: Array) -> Array:

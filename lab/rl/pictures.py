@@ -30,7 +30,7 @@ POINTS = 121
 
 @torch.inference_mode()
 def draw_policy(agent: Agent) -> None:
-    """Logs `policy.png`: the greedy action over the plane of states, where the state is a plane and the action a number."""
+    """Logs `policy.png`, the greedy action over the plane of states, where there is such a plane."""
     if agent.env not in PLANES:
         return
     (x_name, x_range), (y_name, y_range), observe = PLANES[agent.env]

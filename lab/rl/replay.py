@@ -49,6 +49,8 @@ class ReplayData(LightningDataModule):
         env: name of a registered Gymnasium environment.
         total_steps: environment steps of the whole run, random ones included.
         batch_size: transitions per update.
+        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more starts,
+            and changes nothing else, because truncated episodes bootstrap.
         random_steps: steps with random actions before the policy acts and updates begin.
         block: environment steps collected between two groups of updates; smaller means fresher data, larger is faster.
         updates_per_step: gradient updates per environment step.
@@ -64,6 +66,7 @@ class ReplayData(LightningDataModule):
         env: str,
         total_steps: Annotated[int, Gt(0)],
         batch_size: Annotated[int, Gt(0)] = 256,
+        episode_steps: Annotated[int, Gt(0)] | None = None,
         random_steps: Annotated[int, Ge(1)] = 1_000,
         block: Annotated[int, Gt(0)] = 50,
         updates_per_step: Annotated[float, Gt(0)] = 1.0,
@@ -76,14 +79,16 @@ class ReplayData(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
         self.env, self.total_steps, self.batch_size, self.random_steps = env, total_steps, batch_size, random_steps
+        self.episode_steps = episode_steps
         self.block, self.capacity, self.storage = block, min(capacity, total_steps), storage
         self.eval_every, self.eval_episodes, self.test_episodes = eval_every, eval_episodes, test_episodes
         self.updates = round(block * updates_per_step)  # per block
         if self.updates < 1:
-            raise BadSetting("updates_per_step", f"{updates_per_step} in blocks of {block} steps is less than one update")
+            raise BadSetting("updates_per_step", f"{updates_per_step} times a block of {block} is no update")
         if random_steps >= total_steps:
             raise BadSetting("random_steps", f"expected less than total_steps ({total_steps}), found {random_steps}")
         self.env_steps = 0
+        self.world_size = 1
         self._running_return = 0.0
 
     def facts(self) -> dict[str, Any]:
@@ -91,8 +96,12 @@ class ReplayData(LightningDataModule):
         return environment.describe(self.env)
 
     def trainer_defaults(self) -> dict[str, Any]:
-        """One epoch is `eval_every` environment steps, and a validation before the first update would be wasted."""
-        return {"max_epochs": math.ceil(self.total_steps / self.eval_every), "num_sanity_val_steps": 0}
+        """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""
+        epochs = steps = 0
+        while steps < self.total_steps:
+            steps = math.ceil(self._due(steps) / self._stride) * self._stride
+            epochs += 1
+        return {"max_epochs": epochs, "reload_dataloaders_every_n_epochs": 1, "num_sanity_val_steps": 0}
 
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
@@ -105,8 +114,9 @@ class ReplayData(LightningDataModule):
         rank, self.world_size = self.trainer.global_rank, self.trainer.world_size
         if self.world_size > 1:  # every process explores for itself
             torch.manual_seed(torch.initial_seed() + rank)
-        policy: Any = self.trainer.lightning_module.exploration_policy()
-        env = GymWrapper(environment.make(self.env))
+        agent: Any = self.trainer.lightning_module
+        policy = agent.exploration_policy()
+        env = GymWrapper(environment.make(self.env, max_episode_steps=self.episode_steps), device=None)
         if "is_init" in policy.in_keys:
             env = TransformedEnv(env, InitTracker())
         env.set_seed(torch.initial_seed() % 2**31)
@@ -115,13 +125,11 @@ class ReplayData(LightningDataModule):
             policy,
             frames_per_batch=self.block,
             total_frames=-1,
-            policy_device=self.trainer.strategy.root_device,
-            env_device="cpu",
-            storing_device="cpu",
             init_random_frames=self.random_steps // self.world_size,
             track_traj_ids=False,
             trust_policy=True,
             auto_register_policy_transforms=False,
+            **_devices(self.trainer.strategy.root_device),
         )
         storage = LazyTensorStorage if self.storage == "memory" else LazyMemmapStorage
         self.replay = TensorDictReplayBuffer(storage=storage(self.capacity), batch_size=self.batch_size)
@@ -141,15 +149,29 @@ class ReplayData(LightningDataModule):
 
     def blocks(self) -> Iterator[Block]:
         """The blocks of one epoch: collect until the next validation is due."""
-        due = self.eval_every * (self.env_steps // self.eval_every + 1)
-        due = min(max(due, self.random_steps + self.block * self.world_size), self.total_steps)
+        due = self._due(self.env_steps)
         while self.env_steps < due:
             steps = self.collector.next().reshape(-1)
             self.replay.extend(steps.select(*STORED))
-            self.env_steps += len(steps) * self.world_size
+            self.env_steps += self._stride
             returns = self._finished(steps)
             if self.env_steps > self.random_steps:
                 yield Block(self._sample(), self.env_steps, returns)
+
+    def epoch_length(self) -> int:
+        """How many blocks `blocks` would yield now."""
+        first = max(self.env_steps, self.random_steps // self._stride * self._stride)
+        return math.ceil((self._due(self.env_steps) - first) / self._stride)
+
+    @property
+    def _stride(self) -> int:
+        """Environment steps of one block over all processes."""
+        return self.block * self.world_size
+
+    def _due(self, steps: int) -> int:
+        """Environment steps at the validation after `steps`; the first is not before the first updates."""
+        first = (self.random_steps // self._stride + 1) * self._stride
+        return min(max(self.eval_every * (steps // self.eval_every + 1), first), self.total_steps)
 
     def _sample(self) -> TensorDictBase:
         with warnings.catch_warnings():  # torchrl warns that many batches at once are not one batch: they are meant
@@ -170,14 +192,26 @@ class ReplayData(LightningDataModule):
 
 
 class _Blocks(IterableDataset[Block]):
+    """The blocks of one epoch. It has a length, because Lightning fetches one batch ahead from what has none, and a
+    block collected before the updates of the one before it would come from an old policy."""
+
     def __init__(self, data: ReplayData) -> None:
         self.data = data
 
     def __iter__(self) -> Iterator[Block]:
         return self.data.blocks()
 
+    def __len__(self) -> int:
+        return self.data.epoch_length()
 
-def _identity(block: Block) -> Block:
+
+def _devices(policy: torch.device) -> dict[str, Any]:
+    """Where a collector works. On the CPU nothing is said: every device that is named costs a copy per step, and all
+    three together more than half of the time (521 us a step instead of 233)."""
+    return {} if policy.type == "cpu" else {"policy_device": policy, "env_device": "cpu", "storing_device": "cpu"}
+
+
+def _identity(block: Any) -> Any:
     return block
 
 

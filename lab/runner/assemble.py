@@ -6,8 +6,10 @@ Lightning and the task are imported only when the recipe names a task that exist
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, Problem, RecipeError
@@ -108,6 +110,8 @@ def assemble(recipe: Recipe) -> Assembly:
 def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
     """The recipe's task, named or written out."""
     if isinstance(recipe.task, InlineTask):
+        if str(Path.cwd()) not in sys.path:  # a project that is not installed; last, so that it hides no package
+            sys.path.append(str(Path.cwd()))
         classes = {}
         for part in ("module", "data"):
             try:

@@ -117,7 +117,9 @@ def model(tracker: Tracker, module: LightningModule) -> None:
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of what is chosen here on purpose
     example: Any = module.example_input_array
-    batch = example.to(module.device, module.dtype).expand(2, *example.shape[1:]).clone()  # of one, the batch size would be fixed
+    batch = (
+        example.to(module.device, module.dtype).expand(2, *example.shape[1:]).clone()
+    )  # of one, the batch size would be fixed
     with torch.inference_mode():
         output = module.eval()(batch)
     trainer, module.trainer = module.trainer, None

@@ -53,3 +53,15 @@ def test_bfloat16_trains(recipe, tmp_path):
     run = only_run(tmp_path)
     assert run.data.params["trainer.precision"] == "bf16-mixed"
     assert run.data.metrics[MONITOR[recipe]] == run.data.metrics[MONITOR[recipe]], "not NaN"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env", ["MountainCarContinuous-v0", "HalfCheetah-v5"])
+def test_the_recipe_takes_another_environment(env, tmp_path):
+    if env.startswith("HalfCheetah"):
+        pytest.importorskip("mujoco", reason="needs the extra: pip install 'torch-lab[mujoco]'")
+    done = lab(tmp_path, "run", "ddpg_pendulum", *SHORT["ddpg_pendulum"], f"data.env={env}", "data.test_episodes=1")
+    assert done.returncode == 0, done.stderr
+    metrics = only_run(tmp_path).data.metrics
+    assert "test/return" in metrics
+    assert "test/distance" not in metrics, "only where the optimum is known"

@@ -217,3 +217,55 @@ def test_a_server_that_is_away_is_one_line():
     with pytest.raises(LabError, match=r"http://127.0.0.1:9 cannot be reached") as error:
         client("http://me:secret@127.0.0.1:9")
     assert "secret" not in str(error.value)
+
+
+PROJECT = """\
+import torch
+from lightning import LightningDataModule, LightningModule
+
+
+class Net(LightningModule):
+    def __init__(self, width=4):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(1, width), torch.nn.Tanh(), torch.nn.Linear(width, 1))
+
+    def training_step(self, batch):
+        x, y = batch
+        return (self.layers(x) - y).square().mean()
+
+    def validation_step(self, batch):
+        self.log("val_loss", self.training_step(batch))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=0.05)
+
+
+class Line(LightningDataModule):
+    def __init__(self, batch_size=8):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def train_dataloader(self):
+        x = torch.linspace(-1, 1, 64)[:, None]
+        return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x), self.batch_size)
+
+    val_dataloader = train_dataloader
+"""
+
+
+@pytest.mark.slow
+def test_an_existing_project_runs_unchanged(recipe):
+    """No registration, no facts, no saved hyper-parameters, no test: only importable classes."""
+    folder = recipe.absolute().parent
+    (folder / "existing_project.py").write_text(PROJECT)
+    (folder / "existing.yaml").write_text(
+        "task: {module: existing_project:Net, data: existing_project:Line, monitor: val_loss}\n"
+        "model: {width: 8}\ndata: {batch_size: 16}\ntrainer: {max_epochs: 20, accelerator: cpu}\n"
+    )
+    result = lab.run("existing.yaml", "track.system_metrics=false")
+    assert (result.status, result.monitor, result.task) == ("FINISHED", "val_loss", "Net")
+    assert result.score < 0.05
+    with pytest.raises(RecipeError, match="nothing says when to stop; give one of max_epochs"):
+        lab.run("existing.yaml", "trainer.max_epochs=null")
+    with pytest.raises(RecipeError, match="unknown key 'widht'; did you mean 'width'"):
+        lab.run("existing.yaml", "model.widht=3")

@@ -1,0 +1,38 @@
+# The two commands of the README are `make run` and `make test`; each makes its own environment first.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: run test quick lint format bench docs clean
+run: .venv/ready        ## train, evaluate and track the main recipe
+	$(BIN)/lab run ddpg_pendulum
+
+test: .venv/ready       ## all tests
+	$(BIN)/python -m pytest
+
+quick: .venv/ready      ## the tests that need no training run
+	$(BIN)/python -m pytest -m "not slow and not long"
+
+lint: .venv/ready       ## style, types, and the generated reference
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python docs/make_reference.py --check
+
+format: .venv/ready     ## put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/ready      ## timings against peers and against the floor, into benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+docs: .venv/ready       ## regenerate docs/reference.md from the code
+	$(BIN)/python docs/make_reference.py
+
+clean:                  ## remove the environment and caches, never runs
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+.venv/ready: pyproject.toml constraints.txt plugins/two_moons/pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]" --editable plugins/two_moons
+	touch $@

@@ -1,0 +1,60 @@
+"""Every recipe in the tree can be used: found by glob, so that none is forgotten."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.errors import RecipeError
+from lab.recipe import load
+from lab.registry import find_recipe, recipes
+from lab.runner.assemble import assemble
+from lab.testing import check_header
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("plugins/*/**/recipes/*.yaml")])
+
+
+def name(path: Path) -> str:
+    return path.stem
+
+
+def test_there_are_recipes():
+    assert len(RECIPES) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_every_recipe_assembles_and_says_how_it_is_run(path):
+    check_header(path)
+    try:
+        assemble(load(path))
+    except RecipeError as error:
+        if "is not installed: pip install" not in str(error):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_every_recipe_is_installed_under_its_name(path):
+    assert path.stem in recipes()
+    assert find_recipe(path.stem).read_text() == path.read_text()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_every_recipe_names_its_experiment_and_starts_with_its_command(path):
+    text = path.read_text()
+    assert text.startswith("# lab run ")
+    assert yaml.safe_load(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [("lr:", "lrr:", "unknown key 'lrr'"), ("gamma: 0.98", "gamma: 98", "model.gamma"), ("ddpg", "dpg", "task")],
+)
+def test_a_planted_fault_is_found(tmp_path, old, new, problem):
+    planted = tmp_path / "planted.yaml"
+    planted.write_text((ROOT / "recipes/ddpg_pendulum.yaml").read_text().replace(old, new))
+    with pytest.raises(RecipeError, match=problem):
+        assemble(load(planted))
