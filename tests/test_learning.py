@@ -9,4 +9,4 @@ import lab
 def test_ddpg_swings_the_pendulum_up(tmp_path):
     """An agent that never swings up stays more than 600 behind the optimum, one that does not hold it up 100."""
     result = lab.run("ddpg_pendulum", f"track.uri=sqlite:///{tmp_path}/mlflow.db")
-    assert result.metrics["test/distance"] <= 15
+    assert result.metrics["test/distance"] <= 25, "9 to 15 where it was measured; another machine rounds otherwise"
