@@ -49,8 +49,8 @@ class ReplayData(LightningDataModule):
         env: name of a registered Gymnasium environment.
         total_steps: environment steps of the whole run, random ones included.
         batch_size: transitions per update.
-        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more starts,
-            and changes nothing else, because truncated episodes bootstrap.
+        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
+            starts and changes nothing else, because truncated episodes bootstrap.
         random_steps: steps with random actions before the policy acts and updates begin.
         block: environment steps collected between two groups of updates; smaller means fresher data, larger is faster.
         updates_per_step: gradient updates per environment step.

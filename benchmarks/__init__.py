@@ -1,0 +1,1 @@
+"""Timings of `lab` against peers and against the limit; `make bench` writes them into README.md."""

@@ -1,0 +1,56 @@
+"""`python -m benchmarks [--only NAME] [--quick]`: measures, then writes results.json and README.md beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks import ddpg_vs_sb3, machine, overhead, startup
+from benchmarks.measure import say
+
+BENCHMARKS = {"ddpg_vs_sb3": ddpg_vs_sb3, "overhead": overhead, "startup": startup}
+HERE = Path(__file__).parent
+HEAD = """# Benchmarks
+
+Written by `make bench` (`python -m benchmarks`, one benchmark: `--only NAME`); do not edit. Raw figures are in
+`results.json`. Sides run in processes of their own, with one torch thread each, and take turns; every side is warmed up
+by one short run first."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="one benchmark; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: tiny runs, printed, nothing written")
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {}
+    for name in arguments.only or BENCHMARKS:
+        say(f"== {name}")
+        where = machine.describe()
+        results[name] = {"machine": where, **BENCHMARKS[name].measure(arguments.quick)}
+        if not arguments.quick:
+            _keep(results)
+    if arguments.quick:
+        print(render(results))
+
+
+def _keep(results: dict[str, Any]) -> None:
+    """Merges `results` into what is kept, so that a benchmark can be repeated alone."""
+    kept = HERE / "results.json"
+    results = (json.loads(kept.read_text()) if kept.exists() else {}) | results
+    kept.write_text(json.dumps(results, indent=1) + "\n")
+    (HERE / "README.md").write_text(render(results) + "\n")
+
+
+def render(results: dict[str, Any]) -> str:
+    """The report, in the benchmarks' own order, each with the machine it was measured on."""
+    parts = [HEAD]
+    for name, benchmark in BENCHMARKS.items():
+        if name in results:
+            parts += [benchmark.report(results[name]), machine.report(results[name]["machine"])]
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
