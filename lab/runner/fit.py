@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -47,6 +48,7 @@ def fit(recipe: Recipe) -> RunResult:
         raise RecipeError([recipe.problem(error.key, error.message)]) from None
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "KILLED"
+        print(f"interrupted: run {tracker.run_id[:8]} is marked KILLED", file=sys.stderr)
         raise KeyboardInterrupt from None
     finally:
         tracker.finish(status)

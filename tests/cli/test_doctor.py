@@ -90,14 +90,14 @@ def test_a_folder_nobody_may_write(monkeypatch: pytest.MonkeyPatch, lab: Lab) ->
 
 def test_a_database(lab: Lab) -> None:
     del lab
-    assert doctor.tracking().found == "sqlite:///mlflow.db: made by the first run"
+    assert doctor.tracking().found == f"sqlite:///{Path.cwd()}/mlflow.db: made by the first run"
     Path("mlflow.db").write_text("not a database, but long enough to be taken for one " * 10)
     assert doctor.tracking().state == "failed"
     Path("mlflow.db").unlink()
     with sqlite3.connect("mlflow.db") as database:
         database.execute("create table runs (run_uuid text)")
     database.close()
-    assert doctor.tracking() == doctor.Finding("tracking", "ok", "sqlite:///mlflow.db: 0 runs")
+    assert doctor.tracking() == doctor.Finding("tracking", "ok", f"sqlite:///{Path.cwd()}/mlflow.db: 0 runs")
 
 
 def test_a_server(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def test_the_next_commands_work_as_printed(lab: Lab, good: Path) -> None:
 def test_no_runs_yet(lab: Lab) -> None:
     outcome = lab("ui")
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err == "error: no runs yet in sqlite:///mlflow.db: lab run ddpg_pendulum\n"
+    assert outcome.err == f"error: no runs yet in sqlite:///{Path.cwd()}/mlflow.db: lab run ddpg_pendulum\n"
 
 
 def test_a_server_has_its_own_pages(lab: Lab) -> None:
@@ -90,7 +90,14 @@ def test_the_pages_are_those_of_the_chosen_database(lab: Lab, monkeypatch: pytes
     program, *words = started[0]
     assert program == sys.executable
     assert words[1:4] == ["-m", "mlflow", "ui"]
-    assert words[4:10] == ["--backend-store-uri", "sqlite:///other.db", "--host", "127.0.0.1", "--port", port]
+    assert words[4:10] == [
+        "--backend-store-uri",
+        f"sqlite:///{Path.cwd()}/other.db",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+    ]
 
 
 @pytest.mark.slow

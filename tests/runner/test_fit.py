@@ -172,7 +172,7 @@ def test_a_run_that_fails_is_marked(recipe, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch):
+def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch, capsys):
     from lab.rl.ddpg import DDPG
 
     def impatient(*_):
@@ -183,6 +183,7 @@ def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch):
         fit(load(recipe, ["track.system_metrics=false"]))
     (row,) = runs()
     assert row.status == "KILLED"
+    assert capsys.readouterr().err.endswith(f"interrupted: run {row.run_id[:8]} is marked KILLED\n")
 
 
 @pytest.mark.slow
