@@ -28,7 +28,7 @@ THEIRS, EAGER, COMPILED = "Stable-Baselines3", "`lab run`", "`lab run`, compiled
 
 def measure(quick: bool) -> dict[str, Any]:
     """Seconds of every side for every shape, and of compiling with a full and with an empty cache."""
-    shapes, steps, repetitions = (SHAPES[:1], WARM_STEPS, 1) if quick else (SHAPES, 3_000, 5)
+    shapes, steps, repetitions = (SHAPES[:1], WARM_STEPS, 1) if quick else (SHAPES, 3_000, 3)
     found: list[dict[str, Any]] = []
     for hidden, batch in shapes:
         say(f"hidden ({hidden}, {hidden}), batch {batch}")
