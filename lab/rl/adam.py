@@ -63,14 +63,13 @@ def adam_(
 ) -> None:
     """One Adam step on `parameters`, in place."""
     beta1, beta2 = betas
+    torch._foreach_add_(steps, 1)
     if not torch.compiler.is_compiling():
-        torch._foreach_add_(steps, 1)
         torch._fused_adam_(
             parameters, list(gradients), first, second, [], steps,
             lr=rate, beta1=beta1, beta2=beta2, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
         return
-    torch._foreach_add_(steps, 1)
     torch._foreach_lerp_(first, list(gradients), 1 - beta1)
     torch._foreach_mul_(second, beta2)
     torch._foreach_addcmul_(second, list(gradients), list(gradients), 1 - beta2)

@@ -34,7 +34,6 @@ class GaussianNoise(TensorDictModuleBase):
     def __init__(self, actor: nn.Module, action: Box, sigma: float) -> None:
         super().__init__()
         self.actor = actor
-        self.sigma = sigma
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("high", high, persistent=False)

@@ -11,7 +11,7 @@ from typing import Any
 from lab.errors import BadInput
 from lab.recipe import load
 from lab.runner.assemble import Assembly, assemble
-from lab.runner.results import find_run
+from lab.runner.results import final_metrics, find_run
 from lab.runner.server import client, tracking_uri
 
 
@@ -33,7 +33,7 @@ def evaluate(
     length = [] if episodes is None else [f"data.test_episodes={episodes}"]
     assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
     assembly.trainer.test(assembly.module, assembly.data, ckpt_path=str(path), verbose=False, weights_only=True)
-    return {name: float(value) for name, value in assembly.trainer.callback_metrics.items() if name != "step"}
+    return final_metrics(assembly.trainer)
 
 
 def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = None) -> tuple[Path, float]:

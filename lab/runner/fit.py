@@ -59,7 +59,7 @@ def fit(recipe: Recipe) -> RunResult:
 
 def _train(assembly: Assembly, tracker: Tracker) -> RunResult:
     from lab.runner import record
-    from lab.runner.results import SCORE, RunResult
+    from lab.runner.results import SCORE, RunResult, final_metrics
 
     trainer, best, last, task = assembly.trainer, assembly.best, assembly.last, assembly.task
     folder = _checkpoint_folder(tracker)
@@ -69,7 +69,7 @@ def _train(assembly: Assembly, tracker: Tracker) -> RunResult:
     start = time.perf_counter()
     trainer.fit(assembly.module, datamodule=assembly.data)
     seconds = time.perf_counter() - start
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
+    metrics = final_metrics(trainer)
     # read before the test, which loads the best checkpoint and with it the callbacks as they were then
     chosen, newest = (Path(saved.best_model_path) if saved.best_model_path else None for saved in (best, last))
     score = None if best.best_model_score is None else float(best.best_model_score)
@@ -105,6 +105,8 @@ def _test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
     from lightning import LightningDataModule, LightningModule
     from lightning.pytorch.utilities.model_helpers import is_overridden
 
+    from lab.runner.results import final_metrics
+
     has_step = is_overridden("test_step", assembly.module, LightningModule)
     if not has_step or not is_overridden("test_dataloader", assembly.data, LightningDataModule):
         return {}
@@ -115,8 +117,7 @@ def _test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
         verbose=False,
         weights_only=True if checkpoint else None,
     )
-    found = assembly.trainer.callback_metrics.items()
-    return {name: float(value) for name, value in found if name != "step"}
+    return final_metrics(assembly.trainer)
 
 
 def _counterpart(monitor: str) -> str:

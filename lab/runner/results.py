@@ -11,6 +11,7 @@ from lab.errors import BadInput, nearest
 from lab.runner.server import client, tracking_uri
 
 if TYPE_CHECKING:
+    from lightning import Trainer
     from mlflow.entities import Run
 
 SCORE = "lab.score"  # the run's tag that names the metric by which it is judged
@@ -61,6 +62,11 @@ class RunRow:
     seconds: float | None
     started: datetime
     seed: int | None
+
+
+def final_metrics(trainer: Trainer) -> dict[str, float]:
+    """What the Trainer's last call logged, as plain numbers; `step` is an axis and no metric."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
 
 
 def runs(experiment: str | None = None, last: int = 20, uri: str | None = None) -> list[RunRow]:

@@ -46,7 +46,6 @@ class Tracker(Logger):
         self._experiment_name = experiment
         self._waiting: list[Metric] = []
         self._lock = threading.Lock()
-        self._sending = threading.Lock()
         self._stop = threading.Event()
         self.run_id = ""
         if rank() == 0:
@@ -114,12 +113,11 @@ class Tracker(Logger):
                 continue
 
     def _flush(self) -> None:
-        with self._sending:
-            while self._waiting:
-                batch = self._waiting[:BATCH]
-                self._client.log_batch(self.run_id, metrics=batch)
-                with self._lock:
-                    del self._waiting[: len(batch)]
+        while self._waiting:
+            batch = self._waiting[:BATCH]
+            self._client.log_batch(self.run_id, metrics=batch)
+            with self._lock:
+                del self._waiting[: len(batch)]
 
     def _experiment_id(self) -> str:
         found = self._client.get_experiment_by_name(self._experiment_name)
