@@ -32,7 +32,8 @@ def ui(
         other = next((p for p in range(port + 1, 65536) if _free(host, p)), None)
         raise LabError(f"port {port} is taken; try: lab ui --port {other}")
     print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
-    address = ["--backend-store-uri", store, "--host", host, "--port", str(port)]
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store  # no argument: `ps` shows those, and it may hold a password
+    address = ["--host", host, "--port", str(port)]
     workers = ["--workers", "1"]  # one reader; each of MLflow's four takes seconds to start
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *address, *workers])
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.utilities import rank_zero_only
 
 import lab
-from lab.runner.server import current, without_password
+from lab.runner.server import redact, without_password
 
 if TYPE_CHECKING:
     from lightning import LightningModule
@@ -49,10 +51,13 @@ def tags(assembly: Assembly) -> dict[str, str]:
 def start(tracker: Tracker, assembly: Assembly) -> None:
     """Logs every parameter, the recipe, the uncommitted change and the packages."""
     tracker.log_params(dict(parameters(assembly)))
+    recipe = assembly.recipe
+    uri = recipe.track.uri or tracker.uri
+    recipe = replace(recipe, track=replace(recipe.track, uri=recipe.track.uri and without_password(uri)))
     texts = {
-        "recipe.yaml": assembly.recipe.to_yaml().replace(tracker.uri, without_password(tracker.uri)),
+        "recipe.yaml": recipe.to_yaml(),
         "environment/packages.txt": "".join(sorted(f"{d.name}=={d.version}\n" for d in metadata.distributions())),
-        "environment/git.diff": _git("diff", "HEAD"),
+        "environment/git.diff": redact(_git("diff", "HEAD"), uri),
     }
     for name, text in texts.items():
         if text:
@@ -83,7 +88,25 @@ def system_metrics(tracker: Tracker) -> Iterator[None]:
         return
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    monitor = SystemMetricsMonitor(tracker.run_id, sampling_interval=SAMPLE_SECONDS, tracking_uri=tracker.uri)
+    class Monitor(SystemMetricsMonitor):
+        """MLflow's own asks the server for the run at every sample, and gives up when it does not answer."""
+
+        def monitor(self) -> None:
+            while not self._shutdown_event.is_set():
+                for _ in range(self.samples_before_logging):
+                    self.collect_metrics()
+                    self._shutdown_event.wait(self.sampling_interval)
+                self.publish_metrics(self.aggregate_metrics())
+
+        def publish_metrics(self, metrics: dict[str, float]) -> None:
+            prefix = self._metrics_prefix + (f"{self.node_id}/" if self.node_id else "")
+            tracker.log_metrics({prefix + name: value for name, value in metrics.items()}, self._logging_step)
+            self._logging_step += 1
+            for source in self.monitors:
+                source.clear_metrics()
+
+    monitor = Monitor(tracker.run_id, sampling_interval=SAMPLE_SECONDS, tracking_uri=tracker.uri)
+    monitor._logging_step = tracker.next_step(monitor._metrics_prefix)
     monitor.start()
     try:
         yield
@@ -123,16 +146,18 @@ def model(tracker: Tracker, module: LightningModule) -> None:
     with torch.inference_mode():
         output = module.eval()(batch)
     trainer, module.trainer = module.trainer, None
+    folder = tracker.home / "model"
+    shutil.rmtree(folder, ignore_errors=True)  # of the run's first half, if it was resumed
     try:
-        with current(tracker.uri), mlflow.start_run(run_id=tracker.run_id):
-            mlflow.pytorch.log_model(
-                Forward(),
-                name="model",
-                input_example=batch.cpu().numpy(),
-                signature=infer_signature(batch.cpu().numpy(), output.cpu().numpy()),
-                pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-                serialization_format="pt2",
-            )
+        mlflow.pytorch.save_model(
+            Forward(),
+            path=str(folder),
+            input_example=batch.cpu().numpy(),
+            signature=infer_signature(batch.cpu().numpy(), output.cpu().numpy()),
+            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+            serialization_format="pt2",
+        )
+        tracker.log_model(folder)
     finally:
         module.trainer = trainer
 

@@ -1,14 +1,19 @@
-"""Which MLflow server a run goes to, and a client of it; imports nothing heavy until the client is made."""
+"""Which MLflow server a run goes to, what may be said about its address, and a client of it.
+
+Imports nothing heavy until the client is made.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from urllib.request import url2pathname
 
 from lab.errors import BadInput, LabError
 
@@ -16,6 +21,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+FIRST_ANSWER = 10  # seconds a server may take to answer at all; MLflow itself waits two minutes, for uploads
+SECRET = re.compile(
+    r"(^|[;&?])[^=;&?]*(pass|pwd|secret|token|credential|signature|auth|(^|[-_;&?])key=|api-?key)", re.I
+)
+
+_known: set[str] = set()  # the addresses that this process has used
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -26,7 +37,8 @@ def tracking_uri(uri: str | None = None) -> str:
     """
     found = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if "://" not in found or found.startswith("file:"):
-        raise BadInput(f"tracking in a folder ({found}) is gone from MLflow; use sqlite:///mlflow.db or a server")
+        shown = without_password(found)
+        raise BadInput(f"tracking in a folder ({shown}) is gone from MLflow; use sqlite:///mlflow.db or a server")
     if found == DEFAULT_URI and any(Path("mlruns").glob("[0-9]*/meta.yaml")):
         step = "mlflow migrate-filestore --source . --target sqlite:///mlflow.db, then move the old folders away"
         raise BadInput(f"mlruns/ holds runs in MLflow's old file format; {step}")
@@ -36,10 +48,90 @@ def tracking_uri(uri: str | None = None) -> str:
     return found
 
 
+def local_folder(uri: str) -> Path:
+    """`mlruns` on this machine: beside the database if that is an SQLite file, else in the current folder."""
+    if uri.startswith("sqlite:///"):
+        return Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns"
+    return Path("mlruns").absolute()
+
+
+def local_artifacts(uri: str) -> Path | None:
+    """The folder of a run's artifacts if they lie on this machine, made if missing; else None."""
+    if uri.startswith("file:"):
+        folder = Path(url2pathname(urlsplit(uri).path))
+    elif re.match(r"[a-z][\w+.-]*:", uri, re.I):
+        return None
+    else:
+        folder = Path(uri)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a path on the server's machine
+        return None
+    return folder
+
+
 def without_password(uri: str) -> str:
-    """The address, for people to read: user name and password are left out."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+    """The address, for people to read: user name, password and whatever looks secret in its query are left out.
+
+    Never raises, whatever the address looks like.
+    """
+    scheme, _, place, pairs = _parts(uri)
+    kept = [pair for pair in pairs if not _secret_values(pair)]
+    return f"{scheme}{place}{'?' if kept else ''}{'&'.join(kept)}"
+
+
+def redact(text: str, uri: str) -> str:
+    """A text to keep, such as a recipe, with the address in it as `without_password` has it."""
+    _, user, _, _ = _parts(uri)
+    if address := uri.rstrip("/"):  # MLflow cuts that off
+        shown = without_password(uri)
+        text = text.replace(uri, shown).replace(address, shown.rstrip("/"))
+    return text.replace(f"{user}@", "") if ":" in user else text
+
+
+def hide(text: str, uri: str | None = None) -> str:
+    """A message without the address's secrets, on their own or in any spelling that a library may give them.
+
+    Args:
+        text: what a library says.
+        uri: the address; by default every one that this process has used.
+    """
+    for known in _addresses() if uri is None else [uri]:
+        text = redact(text, known)
+        _, user, _, pairs = _parts(known)
+        name, colon, password = user.partition(":")
+        secrets = [password if colon else name, *(value for pair in pairs for value in _secret_values(pair))]
+        for secret in sorted(_spellings(secrets), key=len, reverse=True):
+            text = text.replace(secret, "***")
+    return text
+
+
+@contextmanager
+def reaching(uri: str) -> Iterator[None]:
+    """For the first words with a server: they get an answer soon, or one line says that there is none.
+
+    Raises:
+        LabError: it cannot be reached, or refuses.
+    """
+    _known.add(uri)
+    patient = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+    chosen = patient in os.environ
+    os.environ.setdefault(patient, str(FIRST_ANSWER))
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:  # MLflow's, and those of the database's driver
+        reason = hide((str(error).strip() or type(error).__name__).splitlines()[0], uri)
+        name = f"tracking server {without_password(uri)}"
+        remote = uri.startswith(("http://", "https://"))
+        if remote and 400 <= getattr(error, "get_http_status_code", lambda: 503)() < 500:
+            raise LabError(f"{name} refuses: {reason}") from None
+        step = "start the server, or track here for now: lab run ... --offline" if remote else "check its address"
+        raise LabError(f"{name} cannot be reached: {reason}; {step}") from None
+    finally:
+        if not chosen:
+            os.environ.pop(patient, None)
 
 
 def client(uri: str) -> MlflowClient:
@@ -48,21 +140,33 @@ def client(uri: str) -> MlflowClient:
     Raises:
         LabError: it cannot be reached.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it would print the address as it is
+    with reaching(uri):
+        from mlflow import MlflowClient
 
-    for talkative in ("alembic", "mlflow"):  # importing MLflow sets its own levels
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-
-    server = MlflowClient(tracking_uri=uri)
-    try:
+        for talkative in ("alembic", "mlflow"):  # importing MLflow sets its own levels
+            logging.getLogger(talkative).setLevel(logging.WARNING)
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns before every second try
+        server = MlflowClient(tracking_uri=uri)
         server.search_experiments(max_results=1)
-    except MlflowException as error:
-        reason = str(error).splitlines()[0].replace(uri, without_password(uri))
-        raise LabError(f"tracking server {without_password(uri)} cannot be reached: {reason}") from None
     return server
+
+
+def experiment_id(server: MlflowClient, name: str, uri: str) -> str:
+    """The experiment of this name, made if missing; under an SQLite database its artifacts lie beside the database.
+
+    Raises:
+        BadInput: it was deleted.
+    """
+    found = server.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise BadInput(f"experiment {name!r} is deleted; name another in track.experiment")
+    if found is not None:
+        return str(found.experiment_id)
+    beside = str(local_folder(uri) / quote(name, safe="")) if uri.startswith("sqlite:///") else None
+    return server.create_experiment(name, artifact_location=beside)
 
 
 @contextmanager
@@ -80,3 +184,43 @@ def current(uri: str) -> Iterator[None]:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
         else:
             os.environ["MLFLOW_TRACKING_URI"] = variable
+
+
+def _parts(uri: str) -> tuple[str, str, str, list[str]]:
+    """Scheme, user and password, host and path, the query's pairs. By hand, since urllib raises at typing mistakes."""
+    found = re.match(r"((?:[a-z][\w+.-]*:)?/*)(.*)", uri, re.I | re.S)
+    assert found is not None  # it matches anything
+    scheme, rest = found.groups()
+    user = ""
+    if not scheme.lower().startswith(("sqlite", "file", "/")):
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        port = authority.rpartition(":")[2] if ":" in authority else "0"
+        if "@" in authority:
+            user = authority.rpartition("@")[0]
+        elif not port.isdigit() or "//" not in scheme:  # no port but the start of a password with a slash in it
+            user = rest.rpartition("@")[0]
+        rest = rest[len(user) + 1 :] if user or rest.startswith("@") else rest
+    place, *query = re.split(r"[?#]", rest, maxsplit=1)
+    return scheme, user, place, re.split(r"[&#]", query[0]) if query else []
+
+
+def _secret_values(pair: str) -> list[str]:
+    """What a pair of the query gives away; a pair may hold pairs of its own, as ODBC's `odbc_connect` does."""
+    inner = [piece for piece in re.split("[;&?]", unquote_plus(pair)) if SECRET.search(piece)]
+    return [piece.partition("=")[2] for piece in (pair, *inner)] if inner else []
+
+
+def _spellings(secrets: list[str]) -> set[str]:
+    """As they were typed, decoded, encoded as requests and urllib do it, and as they look inside quotes."""
+    found = set(secrets)
+    found |= {unquote(secret) for secret in found} | {unquote_plus(secret) for secret in found}
+    found |= {quote(secret, safe="") for secret in found} | {
+        quote(secret, safe="!#$%&'()*+,/:;=?@[]~") for secret in found
+    }
+    found |= {re.sub(r"%[0-9a-f]{2}", lambda code: code[0].upper(), secret) for secret in found}
+    found |= {repr(secret)[1:-1] for secret in found}
+    return found - {""}
+
+
+def _addresses() -> set[str]:
+    return _known | {os.environ.get("MLFLOW_TRACKING_URI", "")} - {""}
