@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import random
 import re
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,28 +36,34 @@ if TYPE_CHECKING:
 
 # Two epochs of one batch, on the one device every machine has. (Were an epoch of unknown length cut off after two
 # batches, Lightning would leave out the validation wherever the epoch had only one.)
-SHRUNK = (
+SMALL = (
     "trainer.max_epochs=2",
-    "trainer.limit_train_batches=1",
     "trainer.limit_val_batches=1",
     "trainer.limit_test_batches=1",
     "trainer.accelerator=cpu",
     "trainer.devices=1",
     "track.system_metrics=false",
 )
+SHRUNK = (*SMALL, "trainer.limit_train_batches=1")
+# Long enough to be killed in the middle of an epoch, and saved after every batch, so that every point is a new one.
+BATCHES = 4
+KILLED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
 
 
 class ContractError(AssertionError):
     """A task does not keep one clause of the contract; the message says which, and what to change."""
 
 
-def check_task(name: str, recipe: str | Path | None = None, tmp_path: Path | None = None) -> None:
-    """Check everything `lab` asks of a task; it trains three times, two batches each.
+def check_task(
+    name: str, recipe: str | Path | None = None, tmp_path: Path | None = None, kills: Sequence[float] | None = None
+) -> None:
+    """Check everything `lab` asks of a task; it trains a few times, a few batches each.
 
     Args:
         name: an installed task, as `lab ls` prints it.
         recipe: the recipe to run, by name or path; by default the first of the task's own.
         tmp_path: where the runs are kept; by default a folder that is removed afterwards.
+        kills: how far a run is when it is killed to be resumed, from 0 to 1; by default once, anywhere.
 
     Raises:
         ContractError: with the first clause the task does not keep.
@@ -72,6 +82,7 @@ def check_task(name: str, recipe: str | Path | None = None, tmp_path: Path | Non
         check_checkpoints(task, run)
         check_logged_model(task, run)
         check_seeds(run, again=train(chosen, kept, seed=0), other=train(chosen, kept, seed=1))
+        check_resume(chosen, kept, [random.random()] if kills is None else kills)
 
 
 def check_parameters(task: Task) -> None:
@@ -140,11 +151,11 @@ def check_facts(file: Path) -> None:
         _require(refused, f"{where}: a recipe can set model.{key}, though it is a fact of the data")
 
 
-def train(file: Path, folder: Path, seed: int) -> RunResult:
-    """Run the recipe for two batches, tracked in a database of its own."""
+def train(file: Path, folder: Path, seed: int, size: Sequence[str] = SHRUNK) -> RunResult:
+    """Run the recipe for a few batches, tracked in a database of its own."""
     from lab.runner.fit import fit
 
-    overrides = [*SHRUNK, f"seed={seed}", f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
+    overrides = _overrides(folder, seed, size)
     try:
         return fit(load(file, overrides))
     except Exception as error:
@@ -217,9 +228,69 @@ def check_seeds(run: RunResult, again: RunResult, other: RunResult) -> None:
     _require(not _same(first, third), "two different seeds give the same weights: something sets a seed of its own")
 
 
+def check_resume(file: Path, folder: Path, kills: Sequence[float]) -> None:
+    """A run killed anywhere (kill -9) and resumed ends with the weights and the metrics of one that was left alone."""
+    from lab.runner.resume import resume
+
+    whole = train(file, folder, seed=0, size=KILLED)
+    for kill in kills:
+        run_id = _killed(file, folder, kill)
+        where = f"killed at {kill:.3f} of its way and resumed, the run"
+        try:
+            resumed = resume(run_id, whole.uri)
+        except Exception as error:
+            raise ContractError(f"{where} failed with {type(error).__name__}: {error}") from error
+        _require(
+            _same(_weights(whole.last), _weights(resumed.last)),
+            f"{where} has other weights than one that was left alone: something that decides them is in no state_dict",
+        )
+        expected, found = _metrics(whole), _metrics(resumed)
+        _require(
+            expected == found,
+            f"{where} lacks the metrics {sorted(expected - found)[:5]} and has {sorted(found - expected)[:5]} instead",
+        )
+
+
+def _killed(file: Path, folder: Path, kill: float) -> str:
+    """Starts the recipe in a process of its own, kills it after that share of its checkpoints, returns its run."""
+    begun = "mlruns/*/*/artifacts/recipe.yaml"  # the first that a run writes down
+    known = set(folder.glob(begun))
+    left = round(kill * 2 * BATCHES)  # of all the checkpoints but the very last, after which it may be too late
+    command = [sys.executable, "-m", "lab", "run", str(file), *_overrides(folder, 0, KILLED)]
+    log, recipe, newest = folder / "killed.log", None, 0
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    while process.poll() is None and (recipe is None or left > 0):
+        time.sleep(0.0005)
+        recipe = recipe or next((path for path in folder.glob(begun) if path not in known), None)
+        if recipe is not None:
+            checkpoint = recipe.parent / "checkpoints" / "last.ckpt"
+            saved = checkpoint.stat().st_ino if checkpoint.exists() else 0
+            left, newest = left - (saved != newest), saved
+    process.kill()
+    process.wait()
+    _require(recipe, f"`{' '.join(command)}` failed before it had a run: {log.read_text().strip()[-500:]}")
+    assert recipe is not None  # for type checkers
+    return recipe.parents[1].name
+
+
+def _metrics(run: RunResult) -> Counter[tuple[str, int, float]]:
+    """Every value of every metric, but those that tell time."""
+    from lab.runner.server import client as connect
+
+    client = connect(run.uri)
+    names = [name for name in client.get_run(run.run_id).data.metrics if not name.startswith(("seconds/", "system/"))]
+    history = [value for name in names for value in client.get_metric_history(run.run_id, name)]
+    return Counter((value.key, value.step, value.value) for value in history)
+
+
 def _require(kept: object, sentence: str) -> None:
     if not kept:
         raise ContractError(sentence)
+
+
+def _overrides(folder: Path, seed: int, size: Sequence[str]) -> list[str]:
+    return [*size, f"seed={seed}", f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
 
 
 def _plain(value: Any) -> bool:

@@ -181,7 +181,7 @@ def test_a_task_that_ignores_the_seed_is_noticed(module, sentence, recipe, tmp_p
 
 @pytest.mark.slow
 def test_a_run_that_fails_is_noticed(recipe, tmp_path):
-    with pytest.raises(ContractError, match=r"`lab run .*planted.yaml trainer.* failed with UnpicklingError"):
+    with pytest.raises(ContractError, match=r"planted.yaml trainer.* failed with LabError: .* could not be read back"):
         testing.train(recipe(Hoarding), tmp_path, seed=0)
 
 

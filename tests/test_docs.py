@@ -282,7 +282,7 @@ def test_a_planted_python_block_is_found(block):
 
 
 @pytest.mark.parametrize(
-    "text", ["`lab tune`", "# lab compare a b", '"lab resume "', "lab tune x.yaml", "`lab tune study`"]
+    "text", ["`lab tune`", "# lab compare a b", '"lab study "', "lab tune x.yaml", "`lab tune study`"]
 )
 def test_a_planted_mention_is_found(text):
     assert len(unfinished(text)) == 1

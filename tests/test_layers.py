@@ -13,12 +13,13 @@ HEAVY = {"torch", "lightning", "torchrl", "tensordict", "torchvision", "torchmet
 RULES: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), HEAVY | {"pydantic", "yaml"}),
     "task": (set(), HEAVY | {"pydantic", "yaml"}),
+    "files": ({"errors"}, HEAVY - {"torch"}),
     "registry": ({"errors", "task"}, HEAVY),
     "recipe": ({"recipe", "errors", "task"}, HEAVY),
     "plots": ({"errors"}, {"torchrl", "mlflow"}),
-    "runner": ({"runner", "recipe", "registry", "task", "errors", ""}, {"torchrl", "tensordict", "gymnasium"}),
+    "runner": ({"runner", "recipe", "registry", "files", "task", "errors", ""}, {"torchrl", "tensordict", "gymnasium"}),
     "scaffold": ({"scaffold", "errors", "registry"}, HEAVY),
-    **{field: ({field, "plots", "errors", "task"}, {"mlflow", "optuna", "torchrl"}) for field in FIELDS},
+    **{field: ({field, "plots", "files", "errors", "task"}, {"mlflow", "optuna", "torchrl"}) for field in FIELDS},
 }
 for _field in ("rl", "offline"):
     RULES[_field][1].remove("torchrl")

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import lab
-from lab.cli import browse, install, results, train, ui
+from lab.cli import browse, install, results, sync, train, ui
 from lab.cli.output import explain, surprise
 from lab.errors import LabError
 
@@ -40,9 +40,9 @@ def options(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Train": {"run": train.run, "check": train.check},
+    "Train": {"run": train.run, "resume": train.resume, "check": train.check},
     "Recipes and tasks": {"ls": browse.ls, "show": browse.show, "cp": browse.cp},
-    "Results": {"runs": results.runs, "eval": results.evaluate, "play": results.play, "ui": ui.ui},
+    "Results": {"runs": results.runs, "eval": results.evaluate, "play": results.play, "sync": sync.sync, "ui": ui.ui},
     "Installation": {"plugins": install.plugins, "doctor": install.doctor},
 }
 for group, commands in COMMANDS.items():

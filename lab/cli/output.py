@@ -66,8 +66,10 @@ def working() -> contextlib.AbstractContextManager[Any]:
 
 def explain(error: LabError) -> str:
     """What standard error says about it: one line, or for a recipe one line per problem and a count."""
+    from lab.runner.server import hide
+
     if not isinstance(error, RecipeError):
-        return f"error: {error}"
+        return hide(f"error: {error}")
     lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
     places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
     file = places[0].rstrip("0123456789").rstrip(":") if places else "the overrides"
@@ -77,6 +79,8 @@ def explain(error: LabError) -> str:
 
 def surprise(error: Exception, debug: bool) -> str:
     """One line about an error nobody foresaw."""
-    first = str(error).strip().partition("\n")[0]
+    from lab.runner.server import hide
+
+    first = hide(str(error).strip().partition("\n")[0])
     hint = "" if debug else " (set LAB_DEBUG=1 to see the traceback)"
     return f"error: {type(error).__name__}{': ' if first else ''}{first}{hint}"

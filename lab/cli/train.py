@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,7 @@ def run(
     recipe: words.Recipe,
     overrides: words.Overrides = None,
     name: Annotated[str | None, typer.Option(help="The run's name in MLflow.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Track in this folder; lab sync sends it later.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the whole recipe, train nothing.")] = False,
     as_json: words.Json = False,
 ) -> None:
@@ -40,14 +42,28 @@ def run(
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.fit import fit
+    from lab.runner.server import DEFAULT_URI, without_password
 
     loaded = load(find_recipe(recipe), settings)
     with working():
-        result = fit(loaded)
+        result = fit(loaded, offline)
     if as_json:
-        emit(result)
+        emit(replace(result, uri=without_password(result.uri)))
     else:
-        _print(result, at=loaded.track.uri)
+        _print(result, at=DEFAULT_URI if offline else loaded.track.uri, then=["lab sync"] if offline else [])
+
+
+def resume(run: words.Run, uri: words.Uri = None, as_json: words.Json = False) -> None:
+    """Go on with a run that was interrupted, as if it never had been."""
+    from lab.runner.resume import resume as go_on
+    from lab.runner.server import without_password
+
+    with working():
+        result = go_on(run, uri)
+    if as_json:
+        emit(replace(result, uri=without_password(result.uri)))
+    else:
+        _print(result, at=uri)
 
 
 def check(
@@ -90,7 +106,7 @@ def _assemble(recipe: str, overrides: Sequence[str]) -> Assembly:
         return assemble(load(find_recipe(recipe), overrides))
 
 
-def _print(result: RunResult, at: str | None) -> None:
+def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
     beside = {name: number(value) for name, value in result.metrics.items() if name.startswith("test")}
     kept = {"run": result.run_id, "best": result.best, "last": result.last}
@@ -100,7 +116,7 @@ def _print(result: RunResult, at: str | None) -> None:
         if fact is not None:
             print(f"  {title:<{width}}  {fact}")
     print("next")
-    for command in _next(result, at):
+    for command in [*_next(result, at), *then]:
         print(f"  {command}")
 
 

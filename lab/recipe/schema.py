@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from annotated_types import Ge, Interval
+from annotated_types import Gt, Interval
 
 from lab.errors import Problem
 
@@ -73,6 +73,19 @@ class Track:
     system_metrics: bool = True
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """When a run writes the checkpoint it can be resumed from. Writing never takes more than 2 % of the time.
+
+    Args:
+        seconds: after so many seconds; `null` for no such rule.
+        steps: after so many steps, counted as the progress display does: batches, or environment steps for an agent.
+    """
+
+    seconds: Annotated[float, Gt(0)] | None = 10.0
+    steps: Annotated[int, Gt(0)] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
     """The keys of a recipe file.
@@ -86,17 +99,19 @@ class Envelope:
         data: keywords of the task's LightningDataModule.
         trainer: keywords of Lightning's Trainer.
         callbacks: further callbacks.
+        checkpoint: when the run is saved, to be resumed from.
         track: where the run is recorded.
     """
 
     task: str | InlineTask
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
-    threads: Annotated[int, Ge(1)] | None = None
+    threads: Annotated[int, Interval(ge=1, le=4096)] | None = None
     compile: bool = False
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: tuple[ClassSpec, ...] = ()
+    checkpoint: Schedule = field(default_factory=Schedule)
     track: Track = field(default_factory=Track)
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lightning import LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
 
+    from lab.runner.saver import Saver
+
 # Trainer keywords that a recipe says elsewhere, and where.
 ELSEWHERE = {
     "logger": "runs are tracked in MLflow; see `track:`",
@@ -46,7 +48,7 @@ class Assembly:
         trainer: the built Trainer, with callbacks, without a logger.
         trainer_settings: the keywords the Trainer was built with.
         best: writes the checkpoint with the best monitored metric.
-        last: writes the newest checkpoint.
+        saver: writes the checkpoint that the run can be resumed from.
     """
 
     recipe: Recipe
@@ -57,7 +59,7 @@ class Assembly:
     trainer: Trainer
     trainer_settings: dict[str, Any]
     best: ModelCheckpoint
-    last: ModelCheckpoint
+    saver: Saver
 
 
 def assemble(recipe: Recipe) -> Assembly:
@@ -73,8 +75,13 @@ def assemble(recipe: Recipe) -> Assembly:
     from lightning import Trainer, seed_everything
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from lab.runner.callbacks import checkpoints, progress
+    from lab.runner.callbacks import best_checkpoint, progress
+    from lab.runner.checkpoint import Files
+    from lab.runner.failures import Place
+    from lab.runner.finite import FiniteLoss
     from lab.runner.process import prepare
+    from lab.runner.saver import Saver
+    from lab.runner.signals import Stop
 
     prepare(recipe.threads)
     seed_everything(recipe.seed, workers=True, verbose=False)
@@ -91,9 +98,10 @@ def assemble(recipe: Recipe) -> Assembly:
     trainer = None
     if not problems:
         try:
-            saving = checkpoints(task)
-            callbacks = [*progress(settings), *callbacks, *saving]
-            trainer = Trainer(**(QUIET | settings), callbacks=callbacks, logger=False)
+            best, saver = best_checkpoint(task), Saver(recipe, Stop())
+            callbacks = [*progress(settings), *callbacks, FiniteLoss(saver), Place(), best, saver]
+            plugins = [*_plugins(settings), Files()]
+            trainer = Trainer(**(QUIET | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
     if problems:
@@ -104,7 +112,7 @@ def assemble(recipe: Recipe) -> Assembly:
     if recipe.compile:
         module.compile()
     name = recipe.task if isinstance(recipe.task, str) else task.module.__name__
-    return Assembly(recipe, name, task, module, data, trainer, settings, *saving)
+    return Assembly(recipe, name, task, module, data, trainer, settings, best, saver)
 
 
 def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
@@ -197,6 +205,12 @@ def _callbacks(recipe: Recipe, problems: list[Problem]) -> list[Any]:
         if built is not None:
             made.append(built)
     return made
+
+
+def _plugins(settings: Mapping[str, Any]) -> list[Any]:
+    """The recipe's own plugins of the Trainer."""
+    given = settings.get("plugins") or []
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _one_line(error: BaseException) -> str:

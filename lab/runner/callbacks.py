@@ -1,4 +1,4 @@
-"""The callbacks every run has: best and last checkpoint, and progress on stderr."""
+"""The callbacks that every run has besides the one that saves: best checkpoint, and progress on stderr."""
 
 from __future__ import annotations
 
@@ -17,14 +17,9 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 0.2
 
 
-def checkpoints(task: Task) -> tuple[ModelCheckpoint, ModelCheckpoint]:
-    """Writers of `best.ckpt`, by the task's monitor, and `last.ckpt`, after every epoch; the run gives them a folder.
-
-    Two callbacks, because the `save_last` of one that watches a metric is written only when that metric improves.
-    """
-    best = ModelCheckpoint(filename="best", monitor=task.monitor, mode=task.mode, enable_version_counter=False)
-    last = ModelCheckpoint(filename="last", monitor=None, enable_version_counter=False)
-    return best, last
+def best_checkpoint(task: Task) -> ModelCheckpoint:
+    """The writer of `best.ckpt`, by the task's monitor; the run gives it a folder."""
+    return ModelCheckpoint(filename="best", monitor=task.monitor, mode=task.mode, enable_version_counter=False)
 
 
 def progress(settings: Mapping[str, Any]) -> list[Callback]:
@@ -76,7 +71,7 @@ class ProgressBar(Callback):
     def _draw(self, trainer: Trainer) -> None:
         assert self.bar is not None
         self.drawn = time.monotonic()
-        done, total, unit = _progress(trainer)
+        done, total, unit = counted(trainer)
         news = "  ".join(f"{name} {float(value):.4g}" for name, value in trainer.progress_bar_metrics.items())
         count = f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}"
         self.bar.update(self.task, completed=done, total=total, news=f"{count}  {news}")
@@ -88,8 +83,8 @@ class ProgressBar(Callback):
             self.bar = None
 
 
-def _progress(trainer: Trainer) -> tuple[int, int | None, str]:
-    """Done, to do (None if nobody knows), unit."""
+def counted(trainer: Trainer) -> tuple[int, int | None, str]:
+    """How far training is: steps done, steps to do (None if nobody knows), and what is counted."""
     own = getattr(trainer.datamodule, "progress", None)  # type: ignore[attr-defined]
     if own is not None:
         found: tuple[int, int, str] = own()

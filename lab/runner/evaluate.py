@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.errors import BadInput
-from lab.recipe import load
 from lab.runner.assemble import Assembly, assemble
+from lab.runner.recorded import artifact, recipe_of
 from lab.runner.results import final_metrics, find_run
 from lab.runner.server import client, tracking_uri
 
@@ -71,18 +69,5 @@ def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | Non
     server = client(tracking_uri(uri))
     if checkpoint not in ("best", "last"):
         raise BadInput(f"--checkpoint {checkpoint}: expected best or last")
-    with tempfile.TemporaryDirectory() as folder:
-        recipe = _download(server, found.info.run_id, "recipe.yaml", folder)
-        assembly = assemble(load(recipe, [f"track.name={json.dumps(found.info.run_name)}", *overrides]))
-    path = _download(server, found.info.run_id, f"checkpoints/{checkpoint}.ckpt", None)
-    return assembly, path
-
-
-def _download(server: Any, run_id: str, artifact: str, folder: str | None) -> Path:
-    """An artifact as a local file; one that is on this machine already is not copied."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return Path(server.download_artifacts(run_id, artifact, folder))
-    except (MlflowException, OSError):
-        raise BadInput(f"run {run_id[:8]} has no {artifact}; it may have ended before its first validation") from None
+    assembly = assemble(recipe_of(found, server, overrides))
+    return assembly, artifact(found, server, f"checkpoints/{checkpoint}.ckpt")

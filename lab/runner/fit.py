@@ -1,9 +1,9 @@
-"""One run: assemble, train, test, record."""
+"""One run: assemble, train, test, record; from the beginning, or on from a checkpoint."""
 
 from __future__ import annotations
 
+import signal
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,61 +17,88 @@ if TYPE_CHECKING:
     from lab.runner.tracking import Tracker
 
 
-def fit(recipe: Recipe) -> RunResult:
+def fit(recipe: Recipe, offline: bool = False) -> RunResult:
     """Trains what the recipe says, tests the best checkpoint, and records everything in MLflow.
 
     Under a strategy with several processes only the first returns; the others end here.
 
+    Args:
+        recipe: what to train.
+        offline: track in this folder, for `lab sync` to send to the server later.
+
     Raises:
         RecipeError: the recipe cannot be used; nothing was started.
         LabError: the tracking server cannot be reached, or training failed.
-        KeyboardInterrupt: the user interrupted; the run is marked KILLED.
+        KeyboardInterrupt: the user interrupted; the run is marked KILLED and can be resumed.
+        SystemExit: with 143, the same after SIGTERM.
     """
     assembly = assemble(recipe)
     from lab.runner import record
-    from lab.runner.server import tracking_uri
+    from lab.runner.server import DEFAULT_URI, tracking_uri
     from lab.runner.tracking import Tracker
 
+    uri = tracking_uri(recipe.track.uri)
+    there = tracking_uri(DEFAULT_URI) if offline else uri
     tracker = Tracker(
-        tracking_uri(recipe.track.uri),
+        there,
         recipe.track.experiment or assembly.name,
         recipe.track.name or recipe.name,
         record.tags(assembly),
+        offline_for=uri if there != uri else None,
     )
-    status = "FAILED"
-    try:
-        record.start(tracker, assembly)
-        with record.system_metrics(tracker) if recipe.track.system_metrics else nullcontext():
-            result = _train(assembly, tracker)
-        status = "FINISHED"
-    except BadSetting as error:  # one that only a set-up hook could see
-        raise RecipeError([recipe.problem(error.key, error.message)]) from None
-    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
-        status = "KILLED"
-        print(f"interrupted: run {tracker.run_id[:8]} is marked KILLED", file=sys.stderr)
-        raise KeyboardInterrupt from None
-    finally:
-        tracker.finish(status)
+    return execute(assembly, tracker, None)
+
+
+def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> RunResult:
+    """The run itself, from `checkpoint` on if there is one; what it raises, `fit` says."""
+    from lab.runner import failures, record
+    from lab.runner.signals import EXIT_CODES, Stopped
+
+    recipe, saver, status = assembly.recipe, assembly.saver, "FAILED"
+    saver.tracker = tracker
+    with saver.stop.listening(at_once=lambda: tracker.finish("KILLED")):
+        try:
+            if checkpoint is None:
+                record.start(tracker, assembly)
+            with record.system_metrics(tracker) if recipe.track.system_metrics else nullcontext():
+                result = _train(assembly, tracker, checkpoint)
+            status = "FINISHED"
+        except BadSetting as error:  # one that only a set-up hook could see
+            raise RecipeError([recipe.problem(error.key, error.message)]) from None
+        except Stopped as stopped:
+            status = "KILLED"
+            run = tracker.run_id[:8]
+            if run:  # the first process
+                print(f"{stopped}: run {run} is marked KILLED; lab resume {run} goes on", file=sys.stderr)
+            if stopped.signum == signal.SIGINT:
+                raise KeyboardInterrupt from None
+            raise SystemExit(EXIT_CODES[signal.Signals(stopped.signum)]) from None
+        except Exception as error:
+            raise failures.explained(error, assembly, tracker.run_id) from error
+        finally:
+            saver.stop.patient = True  # what is left takes a moment, and must not be torn
+            tracker.finish(status)
     if not assembly.trainer.is_global_zero:
         raise SystemExit(0)
     return result
 
 
-def _train(assembly: Assembly, tracker: Tracker) -> RunResult:
+def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> RunResult:
     from lab.runner import record
     from lab.runner.results import SCORE, RunResult, final_metrics
 
-    trainer, best, last, task = assembly.trainer, assembly.best, assembly.last, assembly.task
-    folder = _checkpoint_folder(tracker)
-    best.dirpath = last.dirpath = str(folder) if folder else None
+    trainer, best, saver, task = assembly.trainer, assembly.best, assembly.saver, assembly.task
+    if tracker.run_id:  # the first process; the others hear of the folder from it
+        saver.folder = tracker.checkpoints
+        best.dirpath = str(tracker.checkpoints)
     trainer.logger = tracker
 
-    start = time.perf_counter()
-    trainer.fit(assembly.module, datamodule=assembly.data)
-    seconds = time.perf_counter() - start
-    metrics = final_metrics(trainer)
+    safely = True if checkpoint else None
+    trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=checkpoint, weights_only=safely)
+    metrics = saver.resumed_metrics() | final_metrics(trainer)
     # read before the test, which loads the best checkpoint and with it the callbacks as they were then
-    chosen, newest = (Path(saved.best_model_path) if saved.best_model_path else None for saved in (best, last))
+    chosen = Path(best.best_model_path) if best.best_model_path else None
+    newest = saver.last if saver.last.exists() else None
     score = None if best.best_model_score is None else float(best.best_model_score)
     tested = _test(assembly, chosen)
     metrics |= tested
@@ -82,9 +109,10 @@ def _train(assembly: Assembly, tracker: Tracker) -> RunResult:
         monitor = task.monitor
     if trainer.is_global_zero:
         tracker.experiment.set_tag(tracker.run_id, SCORE, monitor)
-        tracker.log_metrics({"seconds/fit": seconds}, step=0)
+        tracker.log_metrics({"seconds/fit": saver.seconds}, step=0)
         record.model(tracker, assembly.module)
-        _upload(tracker, folder)
+        saver.retire()
+        _upload(tracker, saver.folder)
     return RunResult(
         run_id=tracker.run_id,
         name=assembly.recipe.track.name or assembly.recipe.name,
@@ -96,7 +124,7 @@ def _train(assembly: Assembly, tracker: Tracker) -> RunResult:
         best=chosen,
         last=newest,
         uri=tracker.uri,
-        seconds=seconds,
+        seconds=saver.seconds,
     )
 
 
@@ -125,14 +153,7 @@ def _counterpart(monitor: str) -> str:
     return monitor.replace("val", "test", 1)
 
 
-def _checkpoint_folder(tracker: Tracker) -> Path | None:
-    """Among the run's artifacts where they lie on this machine; else here, and uploaded at the end."""
-    if not tracker.run_id:  # not the first process: it hears of the folder from the first
-        return None
-    artifacts = tracker.folder
-    return artifacts / "checkpoints" if artifacts else Path("mlruns") / "checkpoints" / tracker.run_id
-
-
-def _upload(tracker: Tracker, folder: Path | None) -> None:
-    if tracker.folder is None and folder is not None and folder.exists():
+def _upload(tracker: Tracker, folder: Path) -> None:
+    """The checkpoints of a run whose artifacts lie on another machine."""
+    if tracker.folder is None:
         tracker.experiment.log_artifacts(tracker.run_id, str(folder), "checkpoints")

@@ -19,6 +19,7 @@ REMARKS = (
     ".*Your `IterableDataset` has `__len__` defined.*",
     ".*GPU available but not used.*",
     ".*lightning.pytorch.utilities._pytree.*",
+    ".*your dataloader is not resumable.*",
     ".*Using `DistributedSampler` with the dataloaders.*",
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest
-from lab.runner.server import client, tracking_uri
+from lab.runner.server import client, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -100,7 +100,7 @@ def find_run(run: str, uri: str | None = None) -> Run:
     experiments = [found.experiment_id for found in server.search_experiments()]
     everything = server.search_runs(experiments, max_results=5_000, order_by=["attributes.start_time DESC"])
     if not everything:
-        raise BadInput(f"no runs in {tracking_uri(uri)} yet; start one: lab run ddpg_pendulum")
+        raise BadInput(f"no runs in {without_password(tracking_uri(uri))} yet; start one: lab run ddpg_pendulum")
     if run == "last":
         return everything[0]
     matches = [found for found in everything if found.info.run_id.startswith(run) or found.info.run_name == run]

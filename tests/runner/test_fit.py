@@ -1,6 +1,8 @@
 """A run from recipe to MLflow: what it records, what it returns, what it refuses."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -165,7 +167,7 @@ def test_a_run_that_fails_is_marked(recipe, monkeypatch):
         raise RuntimeError("the reactor melts")
 
     monkeypatch.setattr(DDPG, "training_step", broken)
-    with pytest.raises(RuntimeError, match="the reactor melts"):
+    with pytest.raises(LabError, match=r"in training, epoch 0, batch 1 .*: RuntimeError: the reactor melts; raised in"):
         fit(load(recipe, ["track.system_metrics=false"]))
     (row,) = runs()
     assert row.status == "FAILED"
@@ -176,14 +178,15 @@ def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch, capsys):
     from lab.rl.ddpg import DDPG
 
     def impatient(*_):
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(DDPG, "training_step", impatient)
     with pytest.raises(KeyboardInterrupt):
         fit(load(recipe, ["track.system_metrics=false"]))
     (row,) = runs()
     assert row.status == "KILLED"
-    assert capsys.readouterr().err.endswith(f"interrupted: run {row.run_id[:8]} is marked KILLED\n")
+    run = row.run_id[:8]
+    assert capsys.readouterr().err.endswith(f"SIGINT: run {run} is marked KILLED; lab resume {run} goes on\n")
 
 
 @pytest.mark.slow

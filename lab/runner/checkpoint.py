@@ -1,0 +1,63 @@
+"""The files a run can go on from.
+
+A checkpoint is Lightning's own file with one more entry, `lab`, and its folder looks like this:
+
+    best.ckpt        the best monitored metric, for testing and use
+    last.ckpt        where a resume goes on
+    previous.ckpt    the one before, for the day `last.ckpt` cannot be read
+    buffers/         what a data module appends, see its hooks `write_buffers` and `read_buffers`
+    process1/        of a run with several processes: what is the second one's own
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import CheckpointIO
+
+from lab import files
+from lab.errors import LabError
+
+LAST, PREVIOUS, NEXT, BUFFERS = "last.ckpt", "previous.ckpt", "next.ckpt", "buffers"
+
+
+class Files(CheckpointIO):
+    """Lightning's reading and writing of checkpoints: atomic, checked, and never running code from a file."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        files.save(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: ARG002 - always
+    ) -> dict[str, Any]:
+        checkpoint: dict[str, Any] = files.load(Path(path), map_location or "cpu")
+        return checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def usable(folder: Path) -> Path | None:
+    """The newest checkpoint in `folder` that can be read; None if there is none. Says aloud what it passes over.
+
+    Raises:
+        LabError: there are some, and none can be read.
+    """
+    found = [folder / name for name in (NEXT, LAST, PREVIOUS) if (folder / name).exists()]
+    for path in found:
+        try:
+            for name in files.load(path)["lab"]["buffers"]:
+                files.check(folder / BUFFERS / name)
+        except (files.Corrupt, OSError, LookupError, TypeError) as error:
+            print(f"passed over {path.name}: {error}", file=sys.stderr)
+            path.replace(path.with_suffix(".broken"))
+        else:
+            return path
+    if found:
+        raise LabError(f"no checkpoint in {folder} can be read; start the run again from its recipe.yaml")
+    return None

@@ -1,0 +1,72 @@
+"""A run that was interrupted goes on: the same MLflow run, from its newest checkpoint that can be read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import BadInput
+from lab.runner.recorded import recipe_of
+from lab.runner.results import find_run
+from lab.runner.server import client, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from lab.recipe import Recipe
+    from lab.runner.assemble import Assembly
+    from lab.runner.results import RunResult
+    from lab.runner.tracking import Tracker
+
+DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
+
+
+def resume(run: str, uri: str | None = None) -> RunResult:
+    """Goes on with a run that was killed, stopped or failed, from its newest checkpoint, or from its beginning.
+
+    Args:
+        run: id, unique start of one, name, or `last`.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such run, it has finished, or a process is still working on it.
+        LabError: no checkpoint of it can be read, or what `lab.runner.fit.fit` raises.
+    """
+    found = find_run(run, uri)
+    run_id, tags = found.info.run_id, found.data.tags
+    if found.info.status == "FINISHED":
+        raise BadInput(f"run {run_id[:8]} is finished; lab eval {run_id[:8]} tests it again")
+    server = client(tracking_uri(uri))
+    recipe = recipe_of(found, server)
+    from lab.runner.tracking import Tracker
+
+    experiment = server.get_experiment(found.info.experiment_id).name
+    tracker = Tracker(tracking_uri(uri), experiment, found.info.run_name, tags, resume=run_id)  # now it is ours
+    try:
+        assembly, checkpoint = _restored(found, recipe, tracker)
+    except BaseException:
+        tracker.finish("FAILED")
+        raise
+    from lab.runner.fit import execute
+
+    return execute(assembly, tracker, checkpoint)
+
+
+def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, Path | None]:
+    """The run's objects, and the checkpoint to go on from; says aloud what is not as it was."""
+    from lab.runner.assemble import assemble
+
+    assembly = assemble(recipe)
+    from lab.runner import record
+    from lab.runner.checkpoint import usable
+
+    then, now = found.data.tags, record.tags(assembly)
+    for tag, what in DECISIVE.items():
+        if then.get(tag) != now.get(tag):
+            print(f"another {what} ({now.get(tag)}, was {then.get(tag)}): the numbers may differ", file=sys.stderr)
+    checkpoint = usable(tracker.checkpoints if tracker.run_id else Path(then["lab.checkpoints"]))
+    if checkpoint is None:
+        print(f"run {found.info.run_id[:8]} has no checkpoint yet; it starts from the beginning", file=sys.stderr)
+        tracker.rewind(0)
+    return assembly, checkpoint
