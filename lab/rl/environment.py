@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.error import DependencyNotInstalled, Error
 
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, LabError, nearest
 
 
 @final
@@ -27,18 +27,56 @@ class Discrete(TypedDict):
 
 
 def make(env: str, **settings: Any) -> gym.Env[Any, Any]:
-    """The environment registered as `env`, such as `Pendulum-v1`.
+    """The environment registered as `env`, such as `Pendulum-v1`; its vectors are single precision, as networks are.
 
     Raises:
         BadSetting: nobody registered that name, or a package it needs is missing.
     """
     try:
-        return gym.make(env, disable_env_checker=True, **settings)
+        made = gym.make(env, disable_env_checker=True, **settings)
     except (DependencyNotInstalled, ModuleNotFoundError) as error:
         raise BadSetting("env", f"{env!r} needs a package that is not installed: {_extra(env, error)}") from None
     except Error as error:
         known = nearest(env, gym.registry)
         raise BadSetting("env", f"no environment {env!r}{known or f' ({_first_line(error)})'}") from None
+    space = made.observation_space
+    if isinstance(space, gym.spaces.Box) and space.dtype != np.float32:
+        single = gym.spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32))
+        return gym.wrappers.TransformObservation(made, _single_precision, single)
+    return made
+
+
+class Guard(gym.Wrapper[Any, Any, Any, Any]):
+    """Counts the steps of a training environment, and says at which one it failed.
+
+    Args:
+        env: the environment.
+        name: what it is registered as.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], name: str) -> None:
+        super().__init__(env)
+        self.name, self.steps = name, 0
+
+    def reset(self, **settings: Any) -> Any:
+        try:
+            return self.env.reset(**settings)
+        except Exception as error:
+            raise failure(self.name, f"in the reset after env step {self.steps}", error) from error
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        try:
+            return self.env.step(action)
+        except Exception as error:
+            raise failure(self.name, f"at env step {self.steps}", error) from error
+
+
+def failure(env: str, where: str, error: Exception) -> LabError:
+    """What to raise `from error` when an environment's own code failed: its name, where, and the error in one line."""
+    words = _first_line(error)
+    kind = type(error).__name__
+    return LabError(f"environment {env} failed {where}: {kind if words == kind else f'{kind}: {words}'}")
 
 
 def describe(env: str) -> dict[str, Any]:
@@ -74,6 +112,10 @@ def _action(env: str, space: gym.Space[Any]) -> Box | Discrete:
     if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.isfinite([space.low, space.high]).all():
         return {"low": space.low.tolist(), "high": space.high.tolist()}
     raise BadSetting("env", f"{env!r} acts in {space}; a Discrete or a bounded Box with one dimension is needed")
+
+
+def _single_precision(observation: np.ndarray) -> np.ndarray:
+    return observation.astype(np.float32)
 
 
 def _extra(env: str, error: Exception) -> str:

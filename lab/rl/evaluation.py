@@ -33,6 +33,9 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
         env: name of the environment.
         seeds: start seeds, one per episode.
         device: where `policy` lives.
+
+    Raises:
+        LabError: the environment itself failed; the message names the start seed.
     """
     lanes = [environment.make(env) for _ in range(min(LANES, len(seeds)))]
     returns = np.zeros(len(seeds))
@@ -43,7 +46,7 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
     def start(lane: gym.Env[Any, Any]) -> None:
         for episode in waiting:
             playing.append((episode, lane))
-            observations.append(lane.reset(seed=int(seeds[episode]))[0])
+            observations.append(_reset(lane, env, int(seeds[episode])))
             return
 
     for lane in lanes:
@@ -53,8 +56,8 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
         actions = policy(batch).cpu().numpy()
         ended = []
         for i, (episode, lane) in enumerate(playing):
-            observations[i], reward, terminated, truncated, _ = lane.step(actions[i])
-            returns[episode] += float(reward)
+            observations[i], reward, terminated, truncated = _step(lane, env, int(seeds[episode]), actions[i])
+            returns[episode] += reward
             if terminated or truncated:
                 ended.append(i)
         for i in reversed(ended):
@@ -74,7 +77,7 @@ def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # frames are drawn in memory: no screen is needed
     os.environ.setdefault("MUJOCO_GL", "egl")
     made = environment.make(env, render_mode="rgb_array")
-    observation, _ = made.reset(seed=seed)
+    observation = _reset(made, env, seed)
     frame = np.asarray(made.render())
     height, width = frame.shape[:2]
     writer = imageio_ffmpeg.write_frames(
@@ -85,8 +88,24 @@ def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.
     while not over:
         writer.send(np.ascontiguousarray(frame))
         action = policy(torch.as_tensor(observation, dtype=torch.float32, device=device)[None])[0]
-        observation, reward, terminated, truncated, _ = made.step(action.cpu().numpy())
-        total, over, frame = total + float(reward), terminated or truncated, np.asarray(made.render())
+        observation, reward, terminated, truncated = _step(made, env, seed, action.cpu().numpy())
+        total, over, frame = total + reward, terminated or truncated, np.asarray(made.render())
     writer.close()
     made.close()
     return total
+
+
+def _reset(lane: gym.Env[Any, Any], env: str, seed: int) -> np.ndarray:
+    try:
+        observation: np.ndarray = lane.reset(seed=seed)[0]
+    except Exception as error:
+        raise environment.failure(env, f"in the reset with start seed {seed}", error) from error
+    return observation
+
+
+def _step(lane: gym.Env[Any, Any], env: str, seed: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+    try:
+        observation, reward, terminated, truncated, _ = lane.step(action)
+    except Exception as error:
+        raise environment.failure(env, f"in the episode from start seed {seed}", error) from error
+    return observation, float(reward), terminated, truncated

@@ -10,19 +10,22 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from annotated_types import Ge, Gt
 from lightning import LightningDataModule
-from tensordict import TensorDictBase
-from torch.utils.data import DataLoader, IterableDataset
+from tensordict import TensorDict, TensorDictBase
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
 from torchrl.collectors import Collector
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 
-from lab.errors import BadSetting
-from lab.rl import environment
+from lab.errors import BadSetting, LabError
+from lab.rl import environment, simulator
+from lab.rl.segments import Segments
 
 STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
@@ -89,7 +92,10 @@ class ReplayData(LightningDataModule):
             raise BadSetting("random_steps", f"expected less than total_steps ({total_steps}), found {random_steps}")
         self.env_steps = 0
         self.world_size = 1
+        self.collector: Collector | None = None
         self._running_return = 0.0
+        self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
+        self._stored: dict[str, Any] = {}  # a checkpoint's state of the buffer, until its rows are read
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` (bounds, or a count) of the environment."""
@@ -112,11 +118,18 @@ class ReplayData(LightningDataModule):
             return
         assert self.trainer is not None
         rank, self.world_size = self.trainer.global_rank, self.trainer.world_size
-        if self.world_size > 1:  # every process explores for itself
-            torch.manual_seed(torch.initial_seed() + rank)
         agent: Any = self.trainer.lightning_module
-        policy = agent.exploration_policy()
-        env = GymWrapper(environment.make(self.env, max_episode_steps=self.episode_steps), device=None)
+        policy = self.policy = agent.exploration_policy().to(
+            self.trainer.strategy.root_device
+        )  # else torchrl copies it
+        if self.world_size > 1:  # every process explores for itself, with noise of its own
+            torch.manual_seed(torch.initial_seed() + rank)
+            own = set(policy.buffers())
+            names = [name for name, buffer in agent.named_buffers() if buffer in own]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
+        made = environment.make(self.env, max_episode_steps=self.episode_steps)
+        self.guard = environment.Guard(made, self.env)
+        env = GymWrapper(self.guard, device=None)
         if "is_init" in policy.in_keys:
             env = TransformedEnv(env, InitTracker())
         env.set_seed(torch.initial_seed() % 2**31)
@@ -133,9 +146,13 @@ class ReplayData(LightningDataModule):
         )
         storage = LazyTensorStorage if self.storage == "memory" else LazyMemmapStorage
         self.replay = TensorDictReplayBuffer(storage=storage(self.capacity), batch_size=self.batch_size)
+        self.segments = Segments(self.replay)
 
-    def train_dataloader(self) -> DataLoader[Block]:
-        return DataLoader(_Blocks(self), batch_size=None, collate_fn=_identity)
+    def train_dataloader(self) -> Blocks:
+        assert self.trainer is not None
+        if self._epoch != self.trainer.current_epoch:  # else it is the rest of an epoch, after a resume
+            self._epoch, self._epoch_began = self.trainer.current_epoch, self.env_steps
+        return Blocks(self)
 
     def val_dataloader(self) -> DataLoader[torch.Tensor]:
         return _starts(VALIDATION_SEEDS, self.eval_episodes)
@@ -144,12 +161,69 @@ class ReplayData(LightningDataModule):
         return _starts(TEST_SEEDS, self.test_episodes)
 
     def teardown(self, stage: str) -> None:
-        if stage == "fit" and hasattr(self, "collector"):
+        if stage == "fit" and self.collector is not None:
             self.collector.shutdown()
+            self.collector = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where a process stands between two blocks, but for the transitions, which go with `write_buffers`."""
+        if self.collector is None or self.collector.closed:
+            return {}
+        counts = self.collector.state_dict()
+        return {
+            "processes": self.world_size,
+            "env_steps": self.env_steps,
+            "epoch": self._epoch,
+            "epoch_began": self._epoch_began,
+            "running_return": self._running_return,
+            "collector": {name: counts[name] for name in ("frames", "iter")},
+            "carrier": self.collector._carrier.clone().to_dict(),  # the step that comes next, which torchrl leaves out
+            "noise": {name: buffer.clone() for name, buffer in self.policy.named_buffers()},  # each process has its own
+            "simulator": simulator.snapshot(self.guard),
+            "generator": simulator.generator(self.guard),
+            "buffer": self.segments.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where `state_dict` was taken, if this is a training; `read_buffers` brings the transitions.
+
+        Raises:
+            LabError: as many processes as then are needed.
+        """
+        if self.collector is None:
+            return
+        if state["processes"] != self.world_size:
+            raise LabError(f"{state['processes']} processes collected; resume with as many, not with {self.world_size}")
+        self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
+        self._running_return, self._stored = state["running_return"], state["buffer"]
+        for name, buffer in self.policy.named_buffers():
+            buffer.copy_(state["noise"][name])
+        self.collector.load_state_dict(state["collector"], strict=False)
+        try:
+            if state["simulator"] is None:
+                raise simulator.Mismatch("parts of it cannot be kept")
+            simulator.restore(self.guard, state["simulator"])
+            self.collector._carrier = TensorDict(state["carrier"]).clone()
+        except simulator.Mismatch as reason:
+            warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
+            simulator.set_generator(self.guard, state["generator"])
+            self.guard.steps, self._running_return = state["collector"]["frames"], 0.0
+            self.collector.reset()
+
+    def write_buffers(self, folder: Path) -> list[str]:
+        """Writes the transitions that `folder` lacks; returns the names of all files that a resume from here needs."""
+        return self.segments.write(folder)
+
+    def read_buffers(self, folder: Path, files: list[str]) -> None:
+        """Reads the transitions of the checkpoint that was loaded."""
+        self.segments.read(folder, files, self._stored)
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks of one epoch: collect until the next validation is due."""
-        due = self._due(self.env_steps)
+        """The blocks of an epoch, or what is left of it: collect until the next validation is due."""
+        assert self.collector is not None
+        if self.env_steps >= self._due(self._epoch_began):
+            self._epoch_began = self.env_steps
+        due = self._due(self._epoch_began)
         while self.env_steps < due:
             steps = self.collector.next().reshape(-1)
             self.replay.extend(steps.select(*STORED))
@@ -159,9 +233,9 @@ class ReplayData(LightningDataModule):
                 yield Block(self._sample(), self.env_steps, returns)
 
     def epoch_length(self) -> int:
-        """How many blocks `blocks` would yield now."""
-        first = max(self.env_steps, self.random_steps // self._stride * self._stride)
-        return math.ceil((self._due(self.env_steps) - first) / self._stride)
+        """How many blocks the present epoch has in all."""
+        first = max(self._epoch_began, self.random_steps // self._stride * self._stride)
+        return math.ceil((self._due(self._epoch_began) - first) / self._stride)
 
     @property
     def _stride(self) -> int:
@@ -191,9 +265,13 @@ class ReplayData(LightningDataModule):
         return finished
 
 
-class _Blocks(IterableDataset[Block]):
-    """The blocks of one epoch. It has a length, because Lightning fetches one batch ahead from what has none, and a
-    block collected before the updates of the one before it would come from an old policy."""
+class Blocks:
+    """The loader of one epoch's blocks, or of what is left of them.
+
+    It has a length, that of the whole epoch, because Lightning fetches one batch ahead from what has none, and a block
+    collected before the updates of the one before it would come from an old policy. Its state is empty: the data module
+    knows where it stands, and having one tells Lightning not to skip what a checkpoint has already seen.
+    """
 
     def __init__(self, data: ReplayData) -> None:
         self.data = data
@@ -204,15 +282,16 @@ class _Blocks(IterableDataset[Block]):
     def __len__(self) -> int:
         return self.data.epoch_length()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
 
 def _devices(policy: torch.device) -> dict[str, Any]:
     """Where a collector works. On the CPU nothing is said: every device that is named costs a copy per step, and all
     three together more than half of the time (521 us a step instead of 233)."""
     return {} if policy.type == "cpu" else {"policy_device": policy, "env_device": "cpu", "storing_device": "cpu"}
-
-
-def _identity(block: Any) -> Any:
-    return block
 
 
 def _starts(first: int, episodes: int) -> DataLoader[torch.Tensor]:

@@ -51,3 +51,19 @@ def test_unbounded_actions_are_refused(monkeypatch):
     monkeypatch.setitem(gym.registry, "Endless-v0", gym.envs.registration.EnvSpec("Endless-v0", entry_point=Endless))
     with pytest.raises(BadSetting, match="a Discrete or a bounded Box"):
         describe("Endless-v0")
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_vectors_are_single_precision(kind, monkeypatch):
+    class Other(gym.Env):
+        observation_space = gym.spaces.Box(0, 200, (3,), kind)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, **_):
+            return np.full(3, 7, kind), {}
+
+    monkeypatch.setitem(gym.registry, "Other-v0", gym.envs.registration.EnvSpec("Other-v0", entry_point=Other))
+    env = make("Other-v0")
+    observation, _ = env.reset()
+    assert observation.dtype == np.float32
+    assert observation in env.observation_space

@@ -1,8 +1,11 @@
 """Collection and replay: lengths of epochs, fresh blocks, stored transitions, returns of training episodes."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from lightning import Callback, Trainer, seed_everything
+from lightning.fabric.utilities.types import _Stateful
 
 from lab.errors import BadSetting
 from lab.rl.ddpg import DDPG
@@ -25,11 +28,13 @@ class Watch(Callback):
         self.epochs.append(trainer.datamodule.env_steps)
 
 
-def train(**settings):
+def train(callbacks=(), **settings):
     seed_everything(0, verbose=False)
     data = ReplayData("Pendulum-v1", **({"total_steps": 500, "random_steps": 100, "batch_size": 8} | settings))
     watch = Watch()
-    trainer = Trainer(**data.trainer_defaults(), **QUIET, callbacks=[watch], accelerator="cpu", limit_val_batches=0)
+    trainer = Trainer(
+        **data.trainer_defaults(), **QUIET, callbacks=[watch, *callbacks], accelerator="cpu", limit_val_batches=0
+    )
     trainer.fit(DDPG(**data.facts(), hidden=[8]), datamodule=data)
     return data, watch
 
@@ -54,6 +59,39 @@ def test_epochs_end_where_validation_is_due(settings, epochs, first):
 def test_a_block_is_trained_on_before_the_next_is_collected():
     _, watch = train()
     assert [block.env_steps for block in watch.blocks] == watch.collected
+
+
+def test_the_loader_has_the_length_of_its_epoch_and_collects_only_when_asked():
+    found = []
+
+    class Ask(Callback):
+        def on_train_batch_start(self, trainer, module, batch, index):  # noqa: ARG002
+            loader = trainer.datamodule.train_dataloader()
+            assert isinstance(loader, _Stateful), "Lightning takes it for one that knows where it stands"
+            for _ in range(2):
+                iter(loader)
+            found.append((trainer.current_epoch, len(loader), trainer.datamodule.env_steps))
+
+    train(callbacks=[Ask()], eval_every=200)
+    assert found == [
+        *[(0, 2, steps) for steps in (150, 200)],
+        *[(1, 4, steps) for steps in (250, 300, 350, 400)],
+        *[(2, 2, steps) for steps in (450, 500)],
+    ]
+
+
+def test_without_a_trainer_each_round_of_blocks_is_an_epoch():
+    data = ReplayData("Pendulum-v1", total_steps=500, random_steps=100, eval_every=200)
+    agent, strategy = DDPG(**data.facts(), hidden=[8]), SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, lightning_module=agent, strategy=strategy)
+    data.setup("fit")
+    assert [[block.env_steps for block in data.blocks()] for _ in range(4)] == [
+        [150, 200],
+        [250, 300, 350, 400],
+        [450, 500],
+        [],
+    ]
+    data.teardown("fit")
 
 
 def test_a_batch_holds_real_transitions():

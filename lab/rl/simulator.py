@@ -1,0 +1,283 @@
+"""Snapshots of a Gymnasium environment in the middle of an episode, as plain values and tensors.
+
+What an environment is at one moment stands in the attributes of it and of its wrappers. Numbers, texts, arrays,
+generators, the usual containers and ordinary Python objects made of them are kept; spaces, models, windows and
+functions are taken to stay as they are made; a MuJoCo simulation is kept as the memory of its `MjData`, because
+observations and rewards are read from much more than positions and velocities. What lies behind the interface of a
+library written in another language cannot be kept: then there is no snapshot.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import deque
+from collections.abc import Iterator
+from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.envs.registration import EnvSpec
+
+from lab.errors import LabError
+
+State = dict[str, Any]
+Environment = gym.Env[Any, Any]
+
+PLAIN = (type(None), bool, int, float, str)
+# what a new environment has of its own
+FIXED = (
+    gym.Space, EnvSpec, type, ModuleType, FunctionType, BuiltinFunctionType, functools.partial, np.dtype,
+    logging.Logger, PurePath,
+)  # fmt: skip
+GENERATORS = {
+    kind.__name__: kind
+    for kind in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)
+}
+FIXED_PACKAGES = ("mujoco", "pygame")
+FIXED_MODULES = ("gymnasium.envs.mujoco.mujoco_rendering",)
+ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # of the constructor, which the recipe gives again
+
+
+class Mismatch(LabError):
+    """A snapshot does not belong to this kind of environment."""
+
+
+def snapshot(env: Environment) -> State | None:
+    """All that decides how the episode goes on, and the ones after it; None if some of it cannot be kept."""
+    layers = list(_layers(env))
+    writer = _Writer(layers)
+    try:
+        return {"layers": [{"class": _name(layer), "holds": writer.attributes(layer)} for layer in layers]}
+    except _Unstorable:
+        return None
+
+
+def restore(env: Environment, state: State) -> None:
+    """Puts `env`, made in the same way, where the one was that `state` was taken from.
+
+    Raises:
+        Mismatch: it is made in another way; its episode has to start anew.
+    """
+    env.reset()  # what only a reset makes has to be there
+    layers, reader = list(_layers(env)), _Reader()
+    if [_name(layer) for layer in layers] != [saved["class"] for saved in state["layers"]]:
+        raise Mismatch(f"the snapshot is not of {env}")
+    found = [reader.attributes(layer, saved["holds"]) for layer, saved in zip(layers, state["layers"], strict=True)]
+    for layer, values in zip(layers, found, strict=True):
+        vars(layer).update(values)
+    for target, value in reader.memory:
+        np.copyto(target, value)
+    for data, values in reader.scalars:
+        for name, value in values.items():
+            setattr(data, name, value)
+
+
+def generator(env: Environment) -> State | None:
+    """The environment's own generator, if it is NumPy's; enough to start a next episode with the same numbers."""
+    try:
+        saved: State = _Writer([]).value(env.unwrapped.np_random)
+    except _Unstorable:
+        return None
+    return saved
+
+
+def set_generator(env: Environment, state: State | None) -> None:
+    """The counterpart of `generator`."""
+    if state is not None:
+        env.unwrapped.np_random = _Reader().value(state)
+
+
+class _Unstorable(Exception):
+    """Something that cannot be kept."""
+
+
+class _Writer:
+    """Makes values plain. What can be changed is numbered: it is written once, however many names it has."""
+
+    def __init__(self, layers: list[Environment]) -> None:
+        self.layers = layers
+        self.numbered: dict[int, tuple[int, Any]] = {}  # the value is held, so that its id stays its own
+        self.arrays: list[np.ndarray] = []
+
+    def attributes(self, owner: Any) -> State:
+        return {
+            name: self.value(value, owned=True)
+            for name, value in vars(owner).items()
+            if name not in ARGUMENTS and not self.fixed(value)
+        }
+
+    def fixed(self, value: Any) -> bool:
+        owner = value.__self__ if isinstance(value, MethodType) else value
+        module = type(value).__module__
+        return (
+            isinstance(value, FIXED)
+            or any(owner is layer for layer in self.layers)
+            or (module.partition(".")[0] in FIXED_PACKAGES and not _is_mujoco_data(value))
+            or module in FIXED_MODULES
+        )
+
+    def value(self, value: Any, owned: bool = False) -> Any:
+        """`owned`: it is an attribute, so that the restored owner has one of the same class."""
+        if type(value) in PLAIN:
+            return value
+        if type(value) is bytes:  # `torch.load(weights_only=True)` refuses empty ones
+            return {"kind": "bytes", "text": value.decode("latin-1")}
+        if isinstance(value, np.generic):
+            return {"kind": "number", **_numbers(np.asarray(value))}
+        if type(value) is tuple:
+            return {"kind": "tuple", "items": [self.value(item) for item in value]}
+        if id(value) in self.numbered:
+            return {"kind": "same", "number": self.numbered[id(value)][0]}
+        number = len(self.numbered)
+        self.numbered[id(value)] = number, value
+        return {"number": number, **self.changeable(value, owned)}
+
+    def changeable(self, value: Any, owned: bool) -> State:
+        kind = type(value)
+        if kind is np.ndarray:
+            return {"kind": "array", **self.array(value)}
+        if kind is np.random.Generator and type(value.bit_generator).__name__ in GENERATORS:
+            bits = value.bit_generator
+            return {"kind": "generator", "class": type(bits).__name__, "state": self.value(bits.state)}
+        if kind in (list, set):
+            return {"kind": kind.__name__, "items": [self.value(item) for item in value]}
+        if kind is deque:
+            return {"kind": "deque", "items": [self.value(item) for item in value], "length": value.maxlen}
+        if kind is dict:
+            return {"kind": "dict", "items": [[self.value(key), self.value(item)] for key, item in value.items()]}
+        if owned and _is_mujoco_data(value):
+            return {"kind": "mujoco", **_mujoco(value)}
+        if owned and _is_ordinary(value):
+            return {"kind": "object", "class": _name(value), "holds": self.attributes(value)}
+        raise _Unstorable
+
+    def array(self, value: np.ndarray) -> State:
+        memory: Any = value
+        while isinstance(memory, np.ndarray):
+            memory = memory.base
+        if memory is not None or any(np.may_share_memory(value, other) for other in self.arrays):
+            raise _Unstorable  # a copy would not follow the memory it is a view of
+        self.arrays.append(value)
+        return _numbers(value)
+
+
+class _Reader:
+    """Makes values from what a `_Writer` wrote. `live` is what the restored owner has in that place."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, Any] = {}
+        self.memory: list[tuple[np.ndarray, np.ndarray]] = []  # written when all the rest is known to fit
+        self.scalars: list[tuple[Any, State]] = []
+
+    def attributes(self, owner: Any, saved: State) -> State:
+        return {name: self.value(value, getattr(owner, name, None)) for name, value in saved.items()}
+
+    def value(self, saved: Any, live: Any = None) -> Any:
+        if not isinstance(saved, dict):
+            return saved
+        match saved["kind"]:
+            case "bytes":
+                return saved["text"].encode("latin-1")
+            case "number":
+                return _array(saved)[()]
+            case "tuple":
+                return tuple(self.value(item) for item in saved["items"])
+            case "same":
+                return self.made[saved["number"]]
+        made = self.made[saved["number"]] = self.empty(saved, live)
+        match saved["kind"]:
+            case "generator":
+                made.bit_generator.state = self.value(saved["state"])
+            case "list" | "deque":
+                made.extend(self.value(item) for item in saved["items"])
+            case "set":
+                made.update(self.value(item) for item in saved["items"])
+            case "dict":
+                made.update((self.value(key), self.value(item)) for key, item in saved["items"])
+            case "object":
+                vars(made).update(vars(live) | self.attributes(live, saved["holds"]))
+        return made
+
+    def empty(self, saved: State, live: Any) -> Any:
+        """The thing itself, there before what it holds, because that may hold it in turn."""
+        match saved["kind"]:
+            case "array":
+                return _array(saved)
+            case "generator":
+                return np.random.Generator(GENERATORS[saved["class"]]())
+            case "deque":
+                return deque(maxlen=saved["length"])
+            case "mujoco":
+                self.mujoco(saved, live)
+                return live
+            case "object":
+                if _name(live) != saved["class"] or not _is_ordinary(live):
+                    raise Mismatch(f"expected a {saved['class']}, found a {_name(live)}")
+                return object.__new__(type(live))
+        return {"list": list, "set": set, "dict": dict}[saved["kind"]]()
+
+    def mujoco(self, saved: State, live: Any) -> None:
+        for name, array in saved["arrays"].items():
+            target, value = getattr(live, name, None), _array(array)
+            if not isinstance(target, np.ndarray) or (target.shape, target.dtype) != (value.shape, value.dtype):
+                raise Mismatch(f"MuJoCo's {name} has another shape")
+            self.memory.append((target, value))
+        self.scalars.append((live, saved["scalars"]))
+
+
+def _layers(env: Environment) -> Iterator[Environment]:
+    """The wrappers from the outside in, then the environment itself."""
+    while isinstance(env, gym.Wrapper):
+        yield env
+        env = env.env
+    yield env
+
+
+def _name(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _numbers(array: np.ndarray) -> State:
+    """An array as bytes: torch has no tensors of texts and other things that NumPy has."""
+    if array.dtype.hasobject or array.dtype.names:
+        raise _Unstorable
+    order: Literal["F", "C"] = "F" if array.flags.fnc else "C"
+    memory = np.frombuffer(array.tobytes(order), np.uint8).copy()
+    return {"dtype": array.dtype.str, "shape": array.shape, "order": order, "bytes": torch.from_numpy(memory)}
+
+
+def _array(saved: State) -> np.ndarray:
+    memory = np.frombuffer(saved["bytes"].numpy().tobytes(), saved["dtype"])
+    return memory.reshape(saved["shape"], order=saved["order"]).copy(order="A")
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Whether an object is no more than what its `__dict__` says: nothing written in C, no slots."""
+    kind: Any = type(value)
+    return (
+        kind.__new__ is object.__new__
+        and hasattr(value, "__dict__")
+        and not any(vars(base).get("__slots__") for base in kind.__mro__)
+    )
+
+
+def _is_mujoco_data(value: Any) -> bool:
+    return type(value).__name__ == "MjData" and type(value).__module__.partition(".")[0] == "mujoco"
+
+
+def _mujoco(data: Any) -> State:
+    """The memory of an `MjData` that has a fixed size; contacts and constraints are found anew in every step."""
+    blank = type(data)(data.model)  # has no contacts: what shows memory here has a fixed place
+    arrays, scalars = {}, {}
+    for name in dir(blank):
+        value = getattr(blank, name) if not name.startswith("_") else None
+        if isinstance(value, np.ndarray):
+            if value.size and value.base is not None:
+                arrays[name] = _numbers(getattr(data, name))
+        elif isinstance(value, bool | float) or name.endswith("_awake"):
+            scalars[name] = getattr(data, name)
+    return {"arrays": arrays, "scalars": scalars}
