@@ -122,7 +122,7 @@ def reaching(uri: str) -> Iterator[None]:
     except LabError:
         raise
     except Exception as error:  # MLflow's, and those of the database's driver
-        reason = hide((str(error).strip() or type(error).__name__).splitlines()[0], uri)
+        reason = hide(_cause(error), uri)
         name = f"tracking server {without_password(uri)}"
         remote = uri.startswith(("http://", "https://"))
         if remote and 400 <= getattr(error, "get_http_status_code", lambda: 503)() < 500:
@@ -184,6 +184,13 @@ def current(uri: str) -> Iterator[None]:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
         else:
             os.environ["MLFLOW_TRACKING_URI"] = variable
+
+
+def _cause(error: Exception) -> str:
+    """The first line of an error; of one that wraps others in words about pools and retries, the innermost reason."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    _, wrapped, inner = first.partition("(Caused by ")
+    return inner.rpartition(": ")[2].strip("\"')") if wrapped else first
 
 
 def _parts(uri: str) -> tuple[str, str, str, list[str]]:
