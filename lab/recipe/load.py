@@ -17,8 +17,11 @@ from lab.errors import Problem, RecipeError, nearest
 from lab.recipe.schema import SCALARS, Recipe, build, printable
 
 MAX_BYTES = 1_000_000
+MAX_VALUES = 10_000
 MAX_DEPTH = 40
+MAX_KEY = 1000  # characters of a dotted key
 MAX_DIGITS = 1000
+_LONG_KEY = f"a key of more than {MAX_KEY:,} characters, counted with those it stands in"
 
 Key = str | int
 
@@ -105,9 +108,11 @@ def _parse_override(override: str) -> tuple[list[Key], Any]:
     if not equals or "" in keys:
         raise _ReadError("expected a dotted key and a value, such as model.lr=1e-3")
     _check_text(name)
-    data, _ = _parse(f"x: {text}", depth=len(keys))  # read as if it stood in the file behind its key
+    data, lines = _parse(f"x: {text}", depth=len(keys))  # read as if it stood in the file behind its key
     if not isinstance(data, dict) or data.keys() != {"x"}:
         raise _ReadError("more than one value; put quotes around the text")
+    if len(name) + max(map(len, lines)) - len("x") > MAX_KEY:
+        raise _ReadError(_LONG_KEY)
     return keys, data["x"]
 
 
@@ -161,20 +166,23 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str, depth: int) -> None:
         super().__init__(text)
-        self.depth = depth
+        self.depth, self.values = depth, 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            raise _ReadError(f"alias *{event.anchor}: write the value out, or put quotes around the text", line)
+            raise _ReadError(f"alias *{_cut(event.anchor)}: write the value out, or put quotes around the text", line)
         if event.anchor is not None:
-            raise _ReadError(f"anchor &{event.anchor}: write the value out, or put quotes around the text", line)
+            raise _ReadError(f"anchor &{_cut(event.anchor)}: write the value out, or put quotes around the text", line)
         if event.tag is not None:
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            tag = _cut(event.tag.replace("tag:yaml.org,2002:", "!!"))
             raise _ReadError(f"tag {tag}: a recipe holds plain data; put quotes around the text", line)
         if self.depth >= MAX_DEPTH:
             raise _ReadError(f"nested more than {MAX_DEPTH} deep", line)
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise _ReadError(f"more than {MAX_VALUES:,} values", line)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -194,6 +202,8 @@ def _data(node: yaml.Node, path: str, lines: dict[str, int]) -> Any:
     first: dict[Key, int] = {}
     for key_node, value_node in node.value:
         key, line = _key(key_node), key_node.start_mark.line + 1
+        if len(path) + len(str(key)) > MAX_KEY:  # each value keeps the whole of its own
+            raise _ReadError(_LONG_KEY, line)
         if key in data:
             raise _ReadError(f"duplicate key {key!r}; first set on line {first[key]}", line, f"{path}{key}")
         first[key] = line
@@ -223,9 +233,10 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if kind == "bool":
         return text.lower() == "true"
     if kind == "int":
-        if len(text) > MAX_DIGITS:
+        number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if len(text) <= MAX_DIGITS else None
+        if number is None or len(str(number)) > MAX_DIGITS:  # as it would be written
             raise _ReadError(f"a number of {len(text):,} digits", node.start_mark.line + 1)
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        return number
     if kind == "float":
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     _check_text(text, node.start_mark.line + 1)
@@ -254,6 +265,10 @@ _MEANINGS = {
     r"but found another document": "a second document (`---`); a recipe is one",
     r"expected alphabetic or numeric character.*": "text that starts with '*' or '&' needs quotes",
 }
+
+
+def _cut(text: str | None) -> str:
+    return printable(f"{text:.57}..." if text and len(text) > 60 else f"{text}")
 
 
 def _explained(error: yaml.MarkedYAMLError) -> _ReadError:

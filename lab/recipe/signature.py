@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import json
 import math
 import re
@@ -26,6 +27,7 @@ from lab.recipe.words import UNIONS, adapter, bounds, choices, code, fits, plain
 REQUIRED: Any = inspect.Parameter.empty
 # complaints of pydantic that already say what a user needs
 _TOLD = {"value_error", "assertion_error", "string_pattern_mismatch", "predicate_failed"}
+MOST = 20  # complaints about one value: a long list may be wrong all through
 Complaint = tuple[str, str]
 
 
@@ -173,7 +175,10 @@ def _judge(hint: Any, value: Any) -> tuple[Any, list[tuple[tuple[str, ...], str]
     if expressible is None or (expressible is type(None) and value is not None):
         return None, [((), f"cannot be set from a recipe (it takes {code(hint)})")]
     made, errors = _validate(expressible, value)
-    return made, list(_explain(expressible, value, ())) if errors else []
+    if not errors:
+        return made, []
+    complaints = list(itertools.islice(_explain(expressible, value, ()), MOST + 1))
+    return None, complaints[:MOST] + [((), f"more than {MOST} of its values are wrong")] * (len(complaints) > MOST)
 
 
 def _validate(hint: Any, value: Any) -> tuple[Any, list[ErrorDetails]]:
@@ -190,16 +195,20 @@ def _explain(hint: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tup
     errors = _validate(hint, value)[1]
     if not errors:
         return
-    meant = _meant(hint, value)
-    inner: list[tuple[tuple[str, ...], str]] = []
+    inner = _inner(_meant(hint, value), value, path)
+    first = next(inner, (path, _message(hint, value, errors)))
+    yield from itertools.chain([first], inner)
+
+
+def _inner(meant: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The complaints about the parts of a value."""
     if dataclasses.is_dataclass(meant) and isinstance(meant, type):
-        inner = [((*path, key), message) for key, message in check(meant, value)[1]]
+        yield from (((*path, key), message) for key, message in check(meant, value)[1])
     if isinstance(value, dict) and get_args(meant):
         named = ((str(key), text) for key in value for _, text in _explain(get_args(meant)[0], key, ()))
-        inner += [((*path, key), f"as a key {text}") for key, text in named]
+        yield from (((*path, key), f"as a key {text}") for key, text in named)
     for key, child_hint, child in _children(meant, value):
-        inner += _explain(child_hint, child, (*path, key))
-    yield from inner or [(path, _message(hint, value, errors))]
+        yield from _explain(child_hint, child, (*path, key))
 
 
 def _meant(hint: Any, value: Any) -> Any:

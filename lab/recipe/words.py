@@ -75,7 +75,8 @@ def words(hint: Any) -> str:
     if origin is Annotated:
         return words(args[0]) + _bounded(limits(hint), "character" if args[0] is str else "item")
     if origin in UNIONS:
-        return _either(word for member in args if plain(member) is not None for word in _options(member))
+        known = [word for member in args if plain(member) is not None for word in _options(member)]
+        return _either(known) if known else f"a {code(hint)}"
     if choices(hint):
         return _either(_options(hint))
     if dataclasses.is_dataclass(hint):

@@ -20,6 +20,7 @@ REMARKS = (
     ".*GPU available but not used.*",
     ".*lightning.pytorch.utilities._pytree.*",
     ".*your dataloader is not resumable.*",
+    ".*Total length of .* across ranks is zero.*",
     ".*Using `DistributedSampler` with the dataloaders.*",
 )
 

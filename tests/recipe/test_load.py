@@ -32,6 +32,7 @@ callbacks:
 track: {experiment: pendulum, tags: {by: me}}
 """
 
+LONG_KEY = "a key of more than 1,000 characters, counted with those it stands in"
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 
 
@@ -124,6 +125,7 @@ def test_not_a_number_is_a_number(read) -> None:
             "a: !!python/object/apply:os.getcwd []",
             "x.yaml:1: tag !!python/object/apply:os.getcwd: a recipe holds plain data; put quotes around the text",
         ),
+        ("a: !%1B%0A 1", "x.yaml:1: tag '!\\x1b\\n': a recipe holds plain data; put quotes around the text"),
         ("a: 1\n---\nb: 2", "x.yaml:2: a second document (`---`); a recipe is one (it began on line 1)"),
         ("a: [1,\n  2", "x.yaml:2: a bracket is not closed: expected ',' or ']' (it began on line 1)"),
         ("a: 'x", "x.yaml:1: a quote is not closed"),
@@ -137,6 +139,17 @@ def test_not_a_number_is_a_number(read) -> None:
         (b"task: x\nname: \xff", "x.yaml:2: not UTF-8 text"),
         ("task: x\nname: \0", "x.yaml:2: a character that text cannot hold: U+0000"),
         ("a: " + "9" * 5000, "x.yaml:1: a number of 5,000 digits"),
+        ("a: 0x" + "f" * 900, "x.yaml:1: a number of 902 digits"),  # 1,084 when it is written as a decimal number
+        ("a: [" + "1," * 400_000 + "]", "x.yaml:1: more than 10,000 values"),
+        ("a:\n  ? " + "k" * 500_000 + f"\n  : [{'1,' * 9000}]", f"x.yaml:2: {LONG_KEY}"),  # gigabytes of keys
+        (
+            "a: &" + "x" * 100_000,
+            f"x.yaml:1: anchor &{'x' * 57}...: write the value out, or put quotes around the text",
+        ),
+        (
+            "a: !" + "x" * 100_000,
+            f"x.yaml:1: tag !{'x' * 56}...: a recipe holds plain data; put quotes around the text",
+        ),
         ("a:\n  " + "[" * 100_000, "x.yaml:2: nested more than 40 deep"),
         ("- " * 100_000, "x.yaml:1: nested more than 40 deep"),
         ("# " + "x" * 1_000_000, "x.yaml: 1,000,002 bytes; a recipe has at most 1,000,000"),
@@ -199,7 +212,7 @@ zzzzzz: 1
         "x.yaml:1: modle: unknown key 'modle'; did you mean 'model'?",
         "x.yaml:2: task: expected text or a mapping with module, data, monitor, mode, found 3",
         "x.yaml:3: seed: expected a whole number from 0 to 4294967295, found -1",
-        "x.yaml:4: threads: expected a whole number at least 1 or null, found 0",
+        "x.yaml:4: threads: expected a whole number from 1 to 4096 or null, found 0",
         "x.yaml:5: compile: expected true or false, found 1",
         "x.yaml:6: model: expected a mapping, found 4",
         "x.yaml:8: callbacks.0.class_path: expected text, found 3",
@@ -211,10 +224,11 @@ zzzzzz: 1
         "x.yaml:13: track.tags.fold: expected text, found 1",
         *[
             f"x.yaml:{line}: {key}: unknown key {key!r}; known keys: task, seed, threads, compile, model, data, "
-            "trainer, callbacks, track"
+            "trainer, callbacks, checkpoint, track"
             for line, key in [(14, "zzzzzz")]
         ],
-        "x.yaml:15: 2: unknown key 2; known keys: task, seed, threads, compile, model, data, trainer, callbacks, track",
+        "x.yaml:15: 2: unknown key 2; known keys: task, seed, threads, compile, model, data, trainer, callbacks, "
+        "checkpoint, track",
     ]
 
 
@@ -290,6 +304,8 @@ def test_an_override_makes_the_mappings_it_needs(read) -> None:
         ("model.lr=!!python/name:os.system", "tag !!python/name:os.system: a recipe holds plain data; put quotes "
          "around the text"),
         ("a." * 60 + "b=1", "nested more than 40 deep"),
+        (f"model.{'k' * 1000}=1", LONG_KEY),
+        (f"model.{'k' * 900}={{{'j' * 100}: 1}}", LONG_KEY),
     ],
 )  # fmt: skip
 def test_an_override_that_cannot_be_read(read, problems, override: str, expected: str) -> None:
@@ -321,6 +337,33 @@ def test_all_unreadable_overrides_come_together_on_one_line_each(problems) -> No
         "override 'model.lr=a\\nx: 2': duplicate key 'x'; first set on line 1",
         "override 'model.a\\udc80=1': text that UTF-8 cannot hold (half of a surrogate pair)",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "__import__('os').system('true')",
+            "lambda:0",
+            "open('/etc/passwd').read()",
+            "1 + 1",
+            "f'{seed}'",
+            "exec('')",
+        ],
+        *["$HOME", "${HOME}", "${oc.env:HOME}", "%(seed)s", "{{ seed }}", "$(true)", "`true`", "~/a", "../*.yaml"],
+    ],
+)
+def test_nothing_is_evaluated(read, text: str) -> None:
+    quoted = text.replace("'", "''")
+    assert read("task: x", f"model.a='{quoted}'").model == {"a": text}
+    if not text.startswith(("{", "`", "%")):  # YAML's own signs
+        assert read("task: x", f"model.a={text}").model == {"a": text}
+
+
+def test_long_but_honest_values_load_and_come_back(read) -> None:
+    text = f"task: x\nmodel:\n  n: {'9' * 1000}\n  m: -{'9' * 999}\n  {'k' * 993}: {'x y ' * 1000}\n  s: {[1] * 9000}\n"
+    recipe = read(text)
+    assert read(recipe.to_yaml()).resolved() == recipe.resolved()
 
 
 # ---------------------------------------------------------------------------------------------------------- properties

@@ -178,6 +178,23 @@ def test_long_values_are_shortened() -> None:
     assert len(complaint("lr", "x" * 1000)) < 120
 
 
+def test_a_list_that_is_wrong_all_through_is_not_gone_through() -> None:
+    values = {"hidden": ["x"] * 9000, "steps": {f"k{i}": -1 for i in range(9000)}}
+    made, complaints = check(Net, values, partial=True)
+    assert made == {}
+    assert [key for key, _ in complaints[:20]] == [f"hidden.{i}" for i in range(20)]
+    assert complaints[20] == ("hidden", "more than 20 of its values are wrong")
+    assert complaints[-1] == ("steps", "more than 20 of its values are wrong")
+    assert len(complaints) == 42
+    assert len(check(Net, {"hidden": ["x"] * 20}, partial=True)[1]) == 20
+
+
+def test_a_required_value_that_yaml_cannot_say() -> None:
+    def function(thing: Thing | type[Thing]) -> None: ...
+
+    assert check(function, {})[1] == [("thing", "missing; expected a Thing | type[Thing]")]
+
+
 def test_unknown_keys_without_a_near_one_list_the_known() -> None:
     assert complaint("zzz", 1, Size) == "zzz: unknown key 'zzz'; known keys: width, height"
     assert complaint("zzz", 1, Thing) == "zzz: unknown key 'zzz'; known keys: none"
