@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test quick lint format bench docs clean
+.PHONY: run test quick fuzz lint format bench docs clean
 run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
@@ -11,6 +11,10 @@ test: .venv/ready       ## all tests
 
 quick: .venv/ready      ## the tests that need no training run
 	$(BIN)/python -m pytest -m "not slow and not long"
+
+fuzz: .venv/ready       ## random inputs into everything that reads recipes, overrides and checkpoints; some 15 minutes
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[fuzz]"
+	$(BIN)/python -m tests.fuzz
 
 lint: .venv/ready       ## style, types, and the generated reference
 	$(BIN)/ruff check .
@@ -24,6 +28,9 @@ format: .venv/ready     ## put the code into the project's style
 
 bench: .venv/ready      ## timings against peers and against the floor, into benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+faults: .venv/ready     ## kill, starve and corrupt real runs, into benchmarks/faults.md; fails if anything was lost
+	$(BIN)/python -m benchmarks.faults
 
 docs: .venv/ready       ## regenerate docs/reference.md from the code
 	$(BIN)/python docs/make_reference.py

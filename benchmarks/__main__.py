@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ddpg_vs_sb3, machine, overhead, startup
+from benchmarks import ddpg_vs_sb3, machine, overhead, saving, startup
 from benchmarks.measure import say
 
-BENCHMARKS = {"ddpg_vs_sb3": ddpg_vs_sb3, "overhead": overhead, "startup": startup}
+BENCHMARKS = {"ddpg_vs_sb3": ddpg_vs_sb3, "overhead": overhead, "saving": saving, "startup": startup}
 HERE = Path(__file__).parent
 HEAD = """# Benchmarks
 

@@ -64,7 +64,8 @@ def trainer(work: Work) -> float:
     from lab.runner.assemble import assemble
 
     run = assemble(_recipe(work))
-    run.best.dirpath = run.last.dirpath = str(Path("checkpoints").resolve())
+    run.saver.folder = Path("checkpoints").resolve()
+    run.best.dirpath = str(run.saver.folder)
     start = time.perf_counter()
     run.trainer.fit(run.module, datamodule=run.data)
     seconds = time.perf_counter() - start

@@ -12,6 +12,7 @@ from lab.runner.results import find_run
 from lab.runner.server import client, tracking_uri
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
     from lab.recipe import Recipe
@@ -38,7 +39,7 @@ def resume(run: str, uri: str | None = None) -> RunResult:
     if found.info.status == "FINISHED":
         raise BadInput(f"run {run_id[:8]} is finished; lab eval {run_id[:8]} tests it again")
     server = client(tracking_uri(uri))
-    recipe = recipe_of(found, server)
+    recipe = _recipe(found, server, uri)
     from lab.runner.tracking import Tracker
 
     experiment = server.get_experiment(found.info.experiment_id).name
@@ -51,6 +52,19 @@ def resume(run: str, uri: str | None = None) -> RunResult:
     from lab.runner.fit import execute
 
     return execute(assembly, tracker, checkpoint)
+
+
+def _recipe(found: Run, server: MlflowClient, uri: str | None) -> Recipe:
+    """The recipe that the run recorded; one that its server does not have yet is sent first."""
+    try:
+        return recipe_of(found, server)
+    except BadInput:
+        from lab.runner.outbox import sync
+
+        sent = sum(report.sent for report in sync(found.info.run_id, uri))
+        if not sent:
+            raise
+        return recipe_of(found, server)
 
 
 def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, Path | None]:

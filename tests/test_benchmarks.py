@@ -1,0 +1,123 @@
+"""The faults of `make faults`: what judges them would notice a loss, and the line to the server can be slow."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from lab.recipe import load
+from lab.runner.assemble import assemble
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    monkeypatch.syspath_prepend(ROOT / "benchmarks/faults/tasks")
+
+
+@pytest.mark.parametrize(
+    ("change", "other", "missing", "doubled"),
+    [
+        ("nothing", 0, 0, 0),
+        ("weights", 1, 0, 0),
+        ("a metric less", 0, 1, 0),
+        ("a metric twice", 0, 0, 1),
+        ("another value", 0, 1, 1),
+        ("not finished", 0, 0, 0),
+    ],
+)
+def test_a_loss_is_noticed(
+    change: str, other: int, missing: int, doubled: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    from benchmarks.faults import case, lives
+
+    metrics = Counter([("val/loss", step, 1.0 / step) for step in (1, 2, 3)])
+    whole = lives.End({"w": torch.zeros(2)}, metrics.copy())
+    weights = {"w": torch.zeros(2)}
+    status = "FINISHED"
+    if change == "weights":
+        weights = {"w": torch.tensor([0.0, 1e-30])}
+    if change in ("a metric less", "another value"):
+        metrics -= Counter([("val/loss", 2, 0.5)])
+    if change == "another value":
+        metrics += Counter([("val/loss", 2, 0.6)])
+    if change == "a metric twice":
+        metrics += Counter([("val/loss", 1, 1.0)])
+    if change == "not finished":
+        status = "RUNNING"
+    run = SimpleNamespace(info=SimpleNamespace(status=status), data=SimpleNamespace(tags={"lab.checkpoints": tmp_path}))
+    server = SimpleNamespace(get_run=lambda _: run)
+    monkeypatch.setattr(case, "client", lambda _: server)
+    monkeypatch.setattr(lives, "client", lambda _: server)
+    monkeypatch.setattr(case, "metrics", lambda *_: metrics)
+    monkeypatch.setattr(case, "weights", lambda _: weights)
+
+    found = case.Case("kill -9", "somewhere")
+    found.judge(lives.Story("uri", "run", codes=[137, 0], statuses=["RUNNING"]), whole)
+    assert (found.weights, found.missing, found.doubled) == (other, missing, doubled)
+    assert found.lost == (change != "nothing")
+    assert "137 RUNNING" in found.row()
+    assert ("nothing was lost" in case.verdict([found])) == (change == "nothing")
+
+
+def test_a_line_to_a_server_is_slow_or_dead_when_asked():
+    from benchmarks.faults.mlflow_server import Proxy
+
+    with socket.create_server(("127.0.0.1", 0)) as echo:
+        threading.Thread(target=_answer, args=(echo,), daemon=True).start()
+        line = Proxy(echo.getsockname()[1])
+        with socket.create_connection(("127.0.0.1", int(line.uri.rpartition(":")[2])), timeout=10) as near:
+            seconds = []
+            for delay in (0.0, 0.5):
+                line.delay = delay
+                start = time.monotonic()
+                near.sendall(b"question")
+                assert near.recv(100) == b"question"
+                seconds.append(time.monotonic() - start)
+            assert seconds[1] > max(0.5, seconds[0])
+
+            line.delay, line.dead = 0.0, True
+            near.sendall(b"question")
+            near.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                near.recv(100)
+            line.dead = False
+            near.settimeout(10)
+            assert near.recv(100) == b"question"
+        line.close()
+
+
+def _answer(echo: socket.socket) -> None:
+    connection, _ = echo.accept()
+    while data := connection.recv(100):
+        connection.sendall(data)
+
+
+def test_the_task_of_the_faults_can_be_used(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FAULT", "row 12")
+    monkeypatch.delitem(sys.modules, "rows", raising=False)
+    built: Any = assemble(load(ROOT / "benchmarks/faults/tasks/rows.yaml", ["data.pause=0"]))
+    rows = built.data.train_dataloader().dataset
+    assert rows[11].shape == (4,)
+    with pytest.raises(ValueError, match="row 12 is torn"):
+        rows[12]
+
+
+@pytest.mark.long
+def test_nothing_is_lost():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.faults", "--quick"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
