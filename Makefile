@@ -12,7 +12,7 @@ test: .venv/ready       ## all tests
 quick: .venv/ready      ## the tests that need no training run
 	$(BIN)/python -m pytest -m "not slow and not long"
 
-fuzz: .venv/ready       ## random inputs into everything that reads recipes, overrides and checkpoints; some 15 minutes
+fuzz: .venv/ready       ## random inputs into everything that reads recipes, overrides and checkpoints; some 20 minutes
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[fuzz]"
 	$(BIN)/python -m tests.fuzz
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from benchmarks.faults.lives import End, Story, client, metrics, weights
 from benchmarks.measure import say, table
 
-TITLES = ("fault", "where", "runs", "other weights", "metrics missing, doubled", "exit code, status", "seconds")
+TITLES = ("fault", "runs", "other weights", "metrics missing, doubled", "exit code, status", "seconds")
 
 
 @dataclass
@@ -45,6 +45,10 @@ class Case:
     skipped: str = ""
 
     @property
+    def name(self) -> str:
+        return f"{self.fault}: {self.where}"
+
+    @property
     def lost(self) -> bool:
         return bool(self.problems or self.weights or self.missing or self.doubled)
 
@@ -68,21 +72,21 @@ class Case:
 
     def row(self) -> list[str]:
         if self.skipped:
-            return [self.fault, self.where, "0", "", "", f"left out: {self.skipped}", ""]
+            return [self.name, "0", "", "", f"left out: {self.skipped}", ""]
         ends = ", ".join(f"{end} ({count})" if count > 1 else end for end, count in sorted(self.ends.items()))
         weights, values = f"{self.weights} of {self.runs}", f"{self.missing}, {self.doubled}"
-        return [self.fault, self.where, str(self.runs), weights, values, ends, f"{self.seconds:.0f}"]
+        return [self.name, str(self.runs), weights, values, ends, f"{self.seconds:.0f}"]
 
 
 @contextmanager
 def timed(case: Case) -> Iterator[Case]:
     """Takes the time, and makes a surprise a problem of this case, so that the others are tried all the same."""
     start = time.monotonic()
-    say(f"{case.fault}: {case.where}")
+    say(case.name)
     try:
         yield case
     except Exception as error:
-        case.problems.append(f"{type(error).__name__}: {error}")
+        case.problems.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
     case.seconds = time.monotonic() - start
     for problem in case.problems:
         say(f"  LOST: {problem}")
@@ -90,11 +94,11 @@ def timed(case: Case) -> Iterator[Case]:
 
 def report(cases: Sequence[Case]) -> str:
     parts = [table(TITLES, [case.row() for case in cases])]
-    lines = {"Worth knowing": [], "Not as it should be": []}  # type: dict[str, list[str]]
-    for case in cases:
-        lines["Worth knowing"] += [f"- {case.fault}, {case.where}: {note}" for note in case.notes]
-        lines["Not as it should be"] += [f"- {case.fault}, {case.where}: {problem}" for problem in case.problems]
-    parts += [f"{title}:\n\n" + "\n".join(found) for title, found in lines.items() if found]
+    remarks = {
+        "Worth knowing": [f"- {case.name}: {note}" for case in cases for note in case.notes],
+        "Not as it should be": [f"- {case.name}: {problem}" for case in cases for problem in case.problems],
+    }
+    parts += [f"{title}:\n\n" + "\n".join(lines) for title, lines in remarks.items() if lines]
     return "\n\n".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import os
@@ -121,6 +122,7 @@ class Life:
                 [LAB, *words], cwd=shop.folder, env=shop.environment | environment, stdout=output, stderr=errors
             )
         self.journal: Path | None = None
+        atexit.register(self.process.kill)  # should a fault surprise those who made it
 
     def begun(self) -> bool:
         """Waits until the run has written something down in this process; False if the process ended before."""

@@ -64,7 +64,8 @@ def restarted(shop: Shop) -> Iterator[Case]:
             time.sleep(3 * shop.random.random())
             found.start()
             story.expect(life.process.poll() is None, "the run ended before the server was back")
-            _finish(story, life)
+            life.end(story)
+            story.statuses.append(client(found.uri).get_run(story.run_id).info.status)
             story.expect("lab sync" not in story.said[-1], "something still waits at the end")
             case.judge(story, whole)
     yield case
@@ -150,14 +151,10 @@ def _begun(shop: Shop, work: Work, uri: str) -> Life:
     return life
 
 
-def _finish(story: Story, life: Life) -> None:
-    life.end(story)
-    story.statuses.append(client(story.uri).get_run(story.run_id).info.status)
-
-
 def _sync(shop: Shop, story: Story) -> None:
     done = shop.lab("sync")
-    story.expect(done.returncode == 0, f"lab sync ended with {done.returncode}: {done.stdout}{done.stderr}")
+    said = " ".join(f"{done.stdout} {done.stderr}".split())
+    story.expect(done.returncode == 0, f"lab sync ended with {done.returncode}: {said}")
 
 
 def _copies(uri: str, offline_id: str) -> list[str]:

@@ -54,8 +54,6 @@ class Data(LightningDataModule):
                 return DataLoader(Noisy(), 4, sampler=WeightedRandomSampler(torch.arange(24.0), 24))
             case "own generator":
                 return DataLoader(Noisy(), 4, shuffle=True, generator=torch.Generator().manual_seed(5))
-            case "workers":
-                return DataLoader(Noisy(), 4, shuffle=True, num_workers=2)
         return DataLoader(Noisy(), 4, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -202,12 +200,3 @@ def test_stopped_anywhere_it_ends_with_the_same_bits_and_the_same_metrics(way: s
         assert Counter(first.rows + second.rows) == Counter(logged.rows), f"stopped in batch {batch}"
         assert after.best.best_model_score == whole.best.best_model_score
         assert after.trainer.current_epoch == whole.trainer.current_epoch
-
-
-@pytest.mark.slow
-def test_worker_processes_shuffle_and_augment_the_same_again(recipe: Path, tmp_path: Path):
-    whole, _ = train(recipe, ["data.how=workers"], tmp_path / "whole")
-    train(recipe, ["data.how=workers"], tmp_path / "cut", stop=9)
-    after, _ = train(recipe, ["data.how=workers"], tmp_path / "cut", go_on=True)
-    weights = whole.module.state_dict()
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in after.module.state_dict().items())

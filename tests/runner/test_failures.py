@@ -36,15 +36,14 @@ class Data(LightningDataModule):
 
     Args:
         batch_size: rows in a batch.
-        workers: processes that read them.
     """
 
-    def __init__(self, batch_size: int = 2, workers: int = 0) -> None:  # noqa: ARG002 - in hparams
+    def __init__(self, batch_size: int = 2) -> None:  # noqa: ARG002 - in hparams
         super().__init__()
         self.save_hyperparameters()
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        return DataLoader(Items(), self.hparams["batch_size"], num_workers=self.hparams["workers"])
+        return DataLoader(Items(), self.hparams["batch_size"])
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         return DataLoader(torch.zeros(2, 3), 2)  # type: ignore[arg-type]
@@ -153,14 +152,12 @@ def test_weights_that_are_no_numbers_are_never_saved(recipe: Path, database: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_data_set_that_raises_is_named_with_the_batch_and_the_line(recipe: Path, workers: int):
+def test_a_data_set_that_raises_is_named_with_the_batch_and_the_line(recipe: Path):
     WRONG["item"] = 7
-    words = message(recipe, f"data.workers={workers}")
+    words = message(recipe)
     assert "in training, epoch 0, batch 3 (3 batches done): ValueError: row 7 is torn" in words
-    if not workers:
-        assert "raised in Items.__getitem__ (" in words
-        assert "test_failures.py:" in words
+    assert "raised in Items.__getitem__ (" in words
+    assert "test_failures.py:" in words
     assert "lab resume" in words
 
 
