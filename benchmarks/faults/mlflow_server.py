@@ -38,6 +38,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", *store, *artifacts, *address],
                 cwd=self.folder,
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # ten processes that nobody asks
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
