@@ -91,9 +91,11 @@ class Journal:
                 start += len(line)
                 yield _operation(line) or {"op": "unreadable"}, start
 
-    def points(self, start: int = 0) -> Iterator[Point]:
-        """The metrics from byte `start` on."""
-        for operation, _ in self.read(start):
+    def points(self, start: int = 0, end: int | None = None) -> Iterator[Point]:
+        """The metrics from byte `start` on, and before byte `end`."""
+        for operation, after in self.read(start):
+            if end is not None and after > end:
+                return
             yield from operation.get("metrics", ())
 
     def cursor(self, receiver: str) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 FLUSH_SECONDS = 2.0
+Identity = tuple[str, int, str]  # of a metric's value: name, step, the value's digits
 PATIENCE = 5.0  # seconds that the end of a run waits for a server that does not answer
 CHECKPOINTS, OUTBOX = "lab.checkpoints", "lab.outbox"  # tags: where a resumed run finds its own
 
@@ -70,7 +71,8 @@ class Tracker(Logger):
         self.not_finite: tuple[str, float, int] | None = None  # name, value and step of the first such loss
         self._offline, self._meant_for = offline_for is not None, offline_for or uri
         self._memory: list[Point] = []  # adding to and cutting off a list needs no lock
-        self._repeats: Counter[tuple[str, int, str]] = Counter()
+        self._repeats: Counter[Identity] = Counter()
+        self._newest: dict[str, Identity] = {}  # of each metric
         self._lock = threading.RLock()
         self._ended = threading.Event()
         if rank() > 0:
@@ -119,9 +121,16 @@ class Tracker(Logger):
         self.log_points([(name, float(value), now, int(step or 0)) for name, value in metrics.items()])
 
     def log_points(self, points: Sequence[Point]) -> None:
-        """Metrics with times of their own; those that a resumed run repeats are known already."""
+        """Metrics with times of their own; those that a resumed run repeats are known already.
+
+        So are those that say again what the newest one said, as Lightning's `epoch` does at every call: MLflow would keep
+        one or both, as they fall into the same millisecond or not.
+        """
         for point in points:
             name, value, _, step = point
+            if self._newest.get(name) == _identity(point):
+                continue
+            self._newest[name] = _identity(point)
             if "loss" in name and not math.isfinite(value):
                 self.not_finite = self.not_finite or (name, value, step)
             if self._repeats[_identity(point)] > 0:
@@ -163,7 +172,9 @@ class Tracker(Logger):
     @rank_zero_only
     def rewind(self, position: int) -> None:
         """Training goes on from where the journal had this length: metrics it repeats are not written down again."""
-        self._repeats = Counter(map(_identity, self._journal.points(min(position, self._journal.length))))
+        begun = min(position, self._journal.length)
+        self._newest = {point[0]: _identity(point) for point in self._journal.points(0, begun)}
+        self._repeats = Counter(map(_identity, self._journal.points(begun)))
 
     def next_step(self, prefix: str) -> int:
         """The first step that no metric with this prefix has, for a counter that goes on in a resumed run."""
@@ -277,7 +288,7 @@ def _existing(folder: str | None) -> Path | None:
     return Path(folder) if folder and Path(folder).is_dir() else None
 
 
-def _identity(point: Point) -> tuple[str, int, str]:
+def _identity(point: Point) -> Identity:
     """What makes a point the same when a resumed run logs it again, at another time; NaN equals NaN."""
     key, value, _, step = point
     return key, step, repr(value)

@@ -188,6 +188,26 @@ def test_a_resumed_run_goes_on_where_its_checkpoint_was(start):
     assert run_of(end).info.status == "FINISHED"
 
 
+def test_what_repeats_the_newest_value_is_one_point_also_after_a_kill(start):
+    """As Lightning's `epoch`, which comes with every call; MLflow keeps twins if their milliseconds differ."""
+    tracker = start()
+    for _ in range(3):
+        tracker.log_points([("epoch", 1.0, int(time.time() * 1000), 7)])
+        time.sleep(0.002)
+    position = tracker.position()
+    tracker.log_metrics({"epoch": 1.0}, 7)
+    tracker.log_metrics({"epoch": 2.0}, 8)
+    tracker.log_metrics({"epoch": 1.0}, 7)  # not the newest: a point of its own
+    tracker.position()
+    kill(tracker)
+    again = start(resume=tracker.run_id)
+    again.rewind(position)
+    for value, step in ((1.0, 7), (2.0, 8), (1.0, 7), (1.0, 7)):
+        again.log_metrics({"epoch": value}, step)
+    again.finish("FINISHED")
+    assert sorted(history(again, "epoch")) == [(7, 1.0), (7, 1.0), (8, 2.0)]
+
+
 def test_a_run_that_was_interrupted_runs_again(start, monkeypatch):
     tracker = start()
     tracker.finish("KILLED")
