@@ -1,6 +1,7 @@
 """Every installed task keeps the contract, and the contract notices when one does not."""
 
 import os
+import random
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lab import testing
 from lab.plots import figure, log_figure
-from lab.registry import task_names
+from lab.recipe import load
+from lab.registry import find_recipe, task_names
 from lab.task import Task
 from lab.testing import ContractError
 
@@ -21,6 +23,21 @@ from lab.testing import ContractError
 @pytest.mark.parametrize("name", task_names())
 def test_every_task_keeps_the_contract(name, tmp_path):
     testing.check_task(name, tmp_path=tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_resumes_from_twenty_random_points(name, tmp_path):
+    testing.check_task(name, tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
+
+
+@pytest.mark.long
+def test_an_agent_with_drifting_noise_resumes_from_twenty_random_points(tmp_path):
+    recipe = tmp_path / "drifting.yaml"
+    text = find_recipe("ddpg_pendulum").read_text()
+    recipe.write_text(text.replace("  gamma: 0.98\n", "  gamma: 0.98\n  noise: ornstein_uhlenbeck\n"))
+    assert load(recipe).model["noise"] == "ornstein_uhlenbeck"
+    testing.check_task("ddpg", recipe=recipe, tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
 
 
 # ---- a task that keeps it, and others that each break one clause ----------------------------------------------------
