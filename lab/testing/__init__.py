@@ -12,11 +12,8 @@ import inspect
 import itertools
 import random
 import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,33 +22,12 @@ from lab.errors import RecipeError
 from lab.recipe import load
 from lab.recipe.signature import parameters
 from lab.registry import find_recipe, find_task, recipes
+from lab.testing.interruption import check_resume
+from lab.testing.runs import SHRUNK, ContractError, require, same, train, weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from lab.runner.results import RunResult
     from lab.task import Task
-
-    Weights = dict[str, Tensor]
-
-# Two epochs of one batch, on the one device every machine has. (Were an epoch of unknown length cut off after two
-# batches, Lightning would leave out the validation wherever the epoch had only one.)
-SMALL = (
-    "trainer.max_epochs=2",
-    "trainer.limit_val_batches=1",
-    "trainer.limit_test_batches=1",
-    "trainer.accelerator=cpu",
-    "trainer.devices=1",
-    "track.system_metrics=false",
-)
-SHRUNK = (*SMALL, "trainer.limit_train_batches=1")
-# Long enough to be killed in the middle of an epoch, and saved after every batch, so that every point is a new one.
-BATCHES = 4
-KILLED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
-
-
-class ContractError(AssertionError):
-    """A task does not keep one clause of the contract; the message says which, and what to change."""
 
 
 def check_task(
@@ -91,10 +67,10 @@ def check_parameters(task: Task) -> None:
         where = f"{target.__module__}.{target.__qualname__}"
         for argument in inspect.signature(target).parameters.values():
             by_name = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
-            _require(by_name, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
+            require(by_name, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
         for keyword in parameters(target):
-            _require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
-            _require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
+            require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
+            require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
 
 
 def own_recipes(name: str) -> list[Path]:
@@ -108,7 +84,7 @@ def own_recipes(name: str) -> list[Path]:
     hint = "; ".join(
         ["ship one in the package and name its folder in the entry-point group `lab.recipes`", *unreadable]
     )
-    _require(own, f"no installed recipe says `task: {name}`: {hint}")
+    require(own, f"no installed recipe says `task: {name}`: {hint}")
     return sorted(own)
 
 
@@ -116,12 +92,12 @@ def check_header(file: Path) -> None:
     """The first line is the command that runs the recipe; the comment below says which score to expect."""
     first, *below = file.read_text(encoding="utf-8").splitlines() or [""]
     command = re.match(r"# lab run (\S+)", first)
-    _require(
+    require(
         command is not None and Path(command[1]).stem == file.stem,
         f"{file}:1: the first line is the command that runs the recipe, such as `# lab run {file.stem}`",
     )
     header = " ".join(itertools.takewhile(lambda line: line.startswith("#"), below))
-    _require(
+    require(
         re.search(r"\bexpect.*\d", header),
         f"{file}:2: the comment below says which score to expect, such as `# expect a test/accuracy of 0.97`",
     )
@@ -138,29 +114,17 @@ def check_facts(file: Path) -> None:
     start = time.perf_counter()
     second = facts()
     seconds = time.perf_counter() - start
-    _require(first == second, f"{where} is not the same twice: {first!r}, then {second!r}")
-    _require(seconds < 1, f"{where} took {seconds:.1f} s; it is asked before setup() and must be cheap")
+    require(first == second, f"{where} is not the same twice: {first!r}, then {second!r}")
+    require(seconds < 1, f"{where} took {seconds:.1f} s; it is asked before setup() and must be cheap")
     for key, value in first.items():
-        _require(_plain(value), f"{where}: {key} is {value!r}; only plain values survive in a checkpoint")
+        require(_plain(value), f"{where}: {key} is {value!r}; only plain values survive in a checkpoint")
         try:
             assemble(load(file, [*SHRUNK, f"model.{key}=1"]))
         except RecipeError as error:
             refused = any(problem.key == f"model.{key}" for problem in error.problems)
         else:
             refused = False
-        _require(refused, f"{where}: a recipe can set model.{key}, though it is a fact of the data")
-
-
-def train(file: Path, folder: Path, seed: int, size: Sequence[str] = SHRUNK) -> RunResult:
-    """Run the recipe for a few batches, tracked in a database of its own."""
-    from lab.runner.fit import fit
-
-    overrides = _overrides(folder, seed, size)
-    try:
-        return fit(load(file, overrides))
-    except Exception as error:
-        command = " ".join(["lab run", str(file), *overrides])
-        raise ContractError(f"`{command}` failed with {type(error).__name__}: {error}") from error
+        require(refused, f"{where}: a recipe can set model.{key}, though it is a fact of the data")
 
 
 def check_tracking(task: Task, run: RunResult) -> None:
@@ -169,14 +133,14 @@ def check_tracking(task: Task, run: RunResult) -> None:
 
     client = connect(run.uri)
     logged = client.get_run(run.run_id).data
-    _require(
+    require(
         task.monitor in logged.metrics,
         f"the task monitors {task.monitor!r}, but the run logged: {', '.join(sorted(logged.metrics)) or 'nothing'}",
     )
-    _require(logged.params, "the run has no parameters in MLflow; call save_hyperparameters() in the constructor")
+    require(logged.params, "the run has no parameters in MLflow; call save_hyperparameters() in the constructor")
     top = {entry.path for entry in client.list_artifacts(run.run_id)}
-    _require("recipe.yaml" in top, f"the run keeps no recipe.yaml, only: {', '.join(sorted(top))}")
-    _require(
+    require("recipe.yaml" in top, f"the run keeps no recipe.yaml, only: {', '.join(sorted(top))}")
+    require(
         client.list_artifacts(run.run_id, "pictures"),
         "the run has no picture: draw one and pass it to lab.plots.log_figure, in on_test_end for instance",
     )
@@ -185,7 +149,7 @@ def check_tracking(task: Task, run: RunResult) -> None:
 def check_checkpoints(task: Task, run: RunResult) -> None:
     """The best and the last checkpoint exist, and each restores its module from plain values alone."""
     for which, path in {"best": run.best, "last": run.last}.items():
-        _require(path is not None and path.is_file(), f"the run left no {which} checkpoint")
+        require(path is not None and path.is_file(), f"the run left no {which} checkpoint")
         assert path is not None  # for type checkers
         call = f"{task.module.__qualname__}.load_from_checkpoint({path.name!r}, weights_only=True)"
         try:
@@ -195,7 +159,7 @@ def check_checkpoints(task: Task, run: RunResult) -> None:
                 f"{call} raised {type(error).__name__}: {error}\n"
                 "call save_hyperparameters() in the constructor and keep its values plain"
             ) from error
-        _require(_same(restored, _weights(path)), f"{call} gives other weights than the checkpoint holds")
+        require(same(restored, weights(path)), f"{call} gives other weights than the checkpoint holds")
 
 
 def check_logged_model(task: Task, run: RunResult) -> None:
@@ -218,79 +182,14 @@ def check_logged_model(task: Task, run: RunResult) -> None:
             same = torch.allclose(logged(batch), module(batch), rtol=1e-3, atol=1e-5)
     except Exception as error:
         raise ContractError(f"the model in MLflow cannot be used: {type(error).__name__}: {error}") from error
-    _require(same, "the model in MLflow gives another output than the module of the best checkpoint")
+    require(same, "the model in MLflow gives another output than the module of the best checkpoint")
 
 
 def check_seeds(run: RunResult, again: RunResult, other: RunResult) -> None:
     """The seed decides the weights: the same one gives the same bits, another one gives others."""
-    first, second, third = (_weights(one.last) for one in (run, again, other))
-    _require(_same(first, second), "the same seed twice gives different weights: some randomness ignores the seed")
-    _require(not _same(first, third), "two different seeds give the same weights: something sets a seed of its own")
-
-
-def check_resume(file: Path, folder: Path, kills: Sequence[float]) -> None:
-    """A run killed anywhere (kill -9) and resumed ends with the weights and the metrics of one that was left alone."""
-    from lab.runner.resume import resume
-
-    whole = train(file, folder, seed=0, size=KILLED)
-    for kill in kills:
-        run_id = _killed(file, folder, kill)
-        where = f"killed at {kill:.3f} of its way and resumed, the run"
-        try:
-            resumed = resume(run_id, whole.uri)
-        except Exception as error:
-            raise ContractError(f"{where} failed with {type(error).__name__}: {error}") from error
-        _require(
-            _same(_weights(whole.last), _weights(resumed.last)),
-            f"{where} has other weights than one that was left alone: something that decides them is in no state_dict",
-        )
-        expected, found = _metrics(whole), _metrics(resumed)
-        _require(
-            expected == found,
-            f"{where} lacks the metrics {sorted(expected - found)[:5]} and has {sorted(found - expected)[:5]} instead",
-        )
-
-
-def _killed(file: Path, folder: Path, kill: float) -> str:
-    """Starts the recipe in a process of its own, kills it after that share of its checkpoints, returns its run."""
-    begun = "mlruns/*/*/artifacts/recipe.yaml"  # the first that a run writes down
-    known = set(folder.glob(begun))
-    left = round(kill * 2 * BATCHES)  # of all the checkpoints but the very last, after which it may be too late
-    command = [sys.executable, "-m", "lab", "run", str(file), *_overrides(folder, 0, KILLED)]
-    log, recipe, newest = folder / "killed.log", None, 0
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    while process.poll() is None and (recipe is None or left > 0):
-        time.sleep(0.0005)
-        recipe = recipe or next((path for path in folder.glob(begun) if path not in known), None)
-        if recipe is not None:
-            checkpoint = recipe.parent / "checkpoints" / "last.ckpt"
-            saved = checkpoint.stat().st_ino if checkpoint.exists() else 0
-            left, newest = left - (saved != newest), saved
-    process.kill()
-    process.wait()
-    _require(recipe, f"`{' '.join(command)}` failed before it had a run: {log.read_text().strip()[-500:]}")
-    assert recipe is not None  # for type checkers
-    return recipe.parents[1].name
-
-
-def _metrics(run: RunResult) -> Counter[tuple[str, int, float]]:
-    """Every value of every metric, but those that tell time."""
-    from lab.runner.server import client as connect
-
-    client = connect(run.uri)
-    names = [name for name in client.get_run(run.run_id).data.metrics if not name.startswith(("seconds/", "system/"))]
-    history = [value for name in names for value in client.get_metric_history(run.run_id, name)]
-    return Counter((value.key, value.step, value.value) for value in history)
-
-
-def _require(kept: object, sentence: str) -> None:
-    if not kept:
-        raise ContractError(sentence)
-
-
-def _overrides(folder: Path, seed: int, size: Sequence[str]) -> list[str]:
-    return [*size, f"seed={seed}", f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
+    first, second, third = (weights(one.last) for one in (run, again, other))
+    require(same(first, second), "the same seed twice gives different weights: some randomness ignores the seed")
+    require(not same(first, third), "two different seeds give the same weights: something sets a seed of its own")
 
 
 def _plain(value: Any) -> bool:
@@ -299,17 +198,3 @@ def _plain(value: Any) -> bool:
     if type(value) is dict:
         return all(_plain(entry) for entry in (*value, *value.values()))
     return value is None or type(value) in (bool, int, float, str)
-
-
-def _weights(checkpoint: Path | None) -> Weights:
-    import torch
-
-    assert checkpoint is not None  # check_checkpoints has seen it
-    weights: Weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    return weights
-
-
-def _same(one: Weights, other: Weights) -> bool:
-    import torch
-
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)

@@ -1,0 +1,87 @@
+"""The clause on interruption: a run killed anywhere and resumed is the run that was left alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.testing.runs import SMALL, ContractError, overrides, require, same, train, weights
+
+if TYPE_CHECKING:
+    from lab.runner.results import RunResult
+
+# Long enough to be killed in the middle of an epoch, and saved after every batch, so that every point is a new one.
+BATCHES = 4
+KILLED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
+
+
+def check_resume(file: Path, folder: Path, kills: Sequence[float]) -> None:
+    """A run killed anywhere (kill -9) and resumed ends with the weights and the metrics of one that was left alone."""
+    from lab.runner.results import find_run
+    from lab.runner.resume import resume
+
+    whole = train(file, folder, seed=0, size=KILLED)
+    for kill in kills:
+        run_id = _killed(file, folder, kill)
+        while find_run(run_id, whole.uri).info.status == "FINISHED":  # it was faster than the kill
+            kill *= 0.8
+            run_id = _killed(file, folder, kill)
+        where = f"killed at {kill:.3f} of its way and resumed, the run"
+        try:
+            resumed = resume(run_id, whole.uri)
+        except Exception as error:
+            raise ContractError(f"{where} failed with {type(error).__name__}: {error}") from error
+        require(
+            same(weights(whole.last), weights(resumed.last)),
+            f"{where} has other weights than one that was left alone: something that decides them is in no state_dict",
+        )
+        expected, found = _metrics(whole), _metrics(resumed)
+        require(
+            expected == found,
+            f"{where} lacks the metrics {sorted(expected - found)[:5]} and has {sorted(found - expected)[:5]} instead",
+        )
+
+
+def _killed(file: Path, folder: Path, kill: float) -> str:
+    """Starts the recipe in a process of its own, kills it after that share of its checkpoints, returns its run."""
+    begun = "mlruns/*/*/artifacts/recipe.yaml"  # the first that a run writes down
+    known = set(folder.glob(begun))
+    left = round(kill * 2 * BATCHES)  # of all the checkpoints but the very last, after which it may be too late
+    command = [sys.executable, "-m", "lab", "run", str(file), *overrides(folder, 0, KILLED)]
+    log, recipe, newest = folder / "killed.log", None, 0
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    while process.poll() is None and (recipe is None or left > 0):
+        time.sleep(0.0005)
+        recipe = recipe or next((path for path in folder.glob(begun) if path not in known), None)
+        if recipe is not None:
+            saved = _number(recipe.parent / "checkpoints" / "last.ckpt")
+            left, newest = left - (saved != newest), saved
+    process.kill()
+    process.wait()
+    require(recipe, f"`{' '.join(command)}` failed before it had a run: {log.read_text().strip()[-500:]}")
+    assert recipe is not None  # for type checkers
+    return recipe.parents[1].name
+
+
+def _number(file: Path) -> int:
+    """Tells one file of this name from the next; 0 while there is none, as for a moment between two."""
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _metrics(run: RunResult) -> Counter[tuple[str, int, float]]:
+    """Every value of every metric, but those that tell time."""
+    from lab.runner.server import client as connect
+
+    client = connect(run.uri)
+    names = [name for name in client.get_run(run.run_id).data.metrics if not name.startswith(("seconds/", "system/"))]
+    history = [value for name in names for value in client.get_metric_history(run.run_id, name)]
+    return Counter((value.key, value.step, value.value) for value in history)
