@@ -11,3 +11,55 @@ def ordinary_numbers():
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session")
+def recorded_runs(tmp_path_factory):
+    """The address of a database with runs to compare, made once: a new one costs MLflow seconds.
+
+    Recipes `slow` and `fast` with five seeds each, evaluated at different steps; a study `rates` with three seeds of
+    three rates, one trial pruned; an unfinished run; and another experiment of the name of a recipe.
+    """
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, RunTag
+
+    address = f"sqlite:///{tmp_path_factory.mktemp('recorded') / 'mlflow.db'}"
+    server = MlflowClient(address)
+
+    def record(experiment, name, params, tags, points, score, status="FINISHED"):
+        params = {"task": "ddpg", "data.env": "Pendulum-v1", "threads": "1", **params}
+        tags = {"task": "ddpg", "status": status, "lab.score": "test/return", "lab.mode": "max", **tags}
+        run = server.create_run(experiment, run_name=name, tags={"seed": params["seed"]}).info.run_id
+        metrics = [Metric("val/return", value, step, step) for step, value in points]
+        metrics += [Metric("env_steps", step, step, step) for step, _ in points[-1:]]
+        metrics += [Metric("test/return", score, 9, points[-1][0])] if status == "FINISHED" else []
+        server.log_batch(
+            run, metrics, [Param(*item) for item in params.items()], [RunTag(*item) for item in tags.items()]
+        )
+        server.set_terminated(run, status)
+        return run
+
+    pendulum = server.create_experiment("pendulum")
+    for seed in range(5):
+        for recipe, rate, every, score in [
+            ("slow", "0.001", 100, -300 - 7 * seed),
+            ("fast", "0.01", 130, -310 + 9 * seed),
+        ]:
+            points = [(every * (i + 1), score - 1000 / (i + 1)) for i in range(10)]
+            params = {"seed": str(seed), "model.lr": rate}
+            record(pendulum, recipe, params, {"recipe": recipe}, points, score)
+    record(pendulum, "halted", {"seed": "9"}, {"recipe": "slow"}, [(100, -1.0)], 0.0, "KILLED")
+    rates = server.create_experiment("rates of ddpg")
+    parent = server.create_run(rates, run_name="rates", tags={"lab.kind": "study", "study": "rates"}).info.run_id
+    for trial, rate in enumerate(["0.1", "0.2", "0.3"]):
+        for seed in range(3):
+            tags = {"recipe": "base", "study": "rates", "trial": str(trial), "mlflow.parentRunId": parent}
+            score = -100.0 * (trial + 1) + 30 * seed
+            status = "KILLED" if (trial, seed) == (2, 2) else "FINISHED"
+            params = {"seed": str(seed), "model.lr": rate}
+            record(rates, f"rates-{trial}", params, tags, [(100, score), (200, score)], score, status)
+    server.set_terminated(parent)
+    other = server.create_experiment("fast")
+    record(other, "lonely", {"seed": "0", "model.lr": "1"}, {"recipe": "other"}, [(100, 1.0)], 1.0)
+    server.create_experiment("empty")
+    return address

@@ -37,6 +37,9 @@ def test_train_then_test_then_film(lab: Lab, good: Path) -> None:
     assert rows[1]["score"] == pytest.approx(result["score"])
     assert run in lab("runs", "--experiment", "cli").out
     assert "did you mean 'cli'" in lab("runs", "--experiment", "clo").err
+    compared = json.loads(lab("compare", "good", "--json").out)
+    assert [(group["label"], group["runs"]) for group in compared["groups"]] == [("good", 2)]
+    assert (compared["metric"], compared["mode"]) == (result["monitor"], "max")
 
     tested = json.loads(lab("eval", run, "--json").out)
     assert tested[result["monitor"]] == pytest.approx(result["score"])

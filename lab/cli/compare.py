@@ -1,0 +1,115 @@
+"""`lab compare`: which of several recipes, runs or settings is better, and how sure that is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lab.cli import words
+from lab.cli.output import emit, number, plain, table, working
+from lab.errors import BadInput
+
+if TYPE_CHECKING:
+    from lab.compare import Report, Selection
+    from lab.stats import Improvement, Interval
+
+ENDINGS = (".png", ".pdf", ".svg")
+
+
+def compare(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WHAT", help="Recipes, experiments, studies, or runs by name or id; `recipe:NAME` says which."
+        ),
+    ],
+    metric: Annotated[str | None, typer.Option(help="The score; by default the one the runs are judged by.")] = None,
+    mode: Annotated[
+        Literal["min", "max"] | None, typer.Option(help="Which way is better; by default as the runs say.")
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw learning curves and scores into this .png, .pdf or .svg file."),
+    ] = None,
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """Compare finished runs over their seeds, with intervals."""
+    if picture is not None:
+        _check(picture)
+    from lab import compare as comparison
+
+    with working():
+        chosen = comparison.select(what, metric, mode, uri)
+        figures = comparison.report(chosen.groups, chosen.mode, chosen.ranked)
+        notes = chosen.notes if picture is None else [*chosen.notes, *_draw(picture, chosen, figures, uri)]
+    for note in notes:
+        print(note, file=sys.stderr)
+    if as_json:
+        ids = {group.label: group.runs for group in chosen.groups}
+        rows = [{**plain(row), "ids": ids[row.label]} for row in figures.rows]
+        emit({"metric": chosen.metric, "mode": chosen.mode, "reference": figures.reference, "groups": rows})
+        return
+    _print(chosen.metric, figures)
+
+
+def _draw(picture: Path, chosen: Selection, figures: Report, uri: str | None) -> Iterator[str]:
+    """Writes the picture, and says what is on it."""
+    from lab.compare import curves, draw
+    from lab.runner.server import client, tracking_uri
+
+    lines = curves(chosen.groups, chosen.curve, client(tracking_uri(uri)))
+    try:
+        draw(picture, chosen, figures, lines)
+    except OSError as error:
+        raise BadInput(f"cannot write {picture}: {error.strerror}") from error
+    drawn = {line.label for line in lines}
+    for row in figures.rows:
+        if row.label not in drawn:
+            yield f"no curve of {row.label}: its runs have no two steps of {chosen.curve} in common"
+    yield f"wrote {picture}"
+
+
+def _print(metric: str, figures: Report) -> None:
+    print(f"{metric}, {'larger' if figures.mode == 'max' else 'smaller'} is better")
+    titles = ["GROUP", "RUNS", "MEAN", "IQM", "95 % OF IQM", "MIN", "MAX", f"BETTER THAN {figures.reference}"]
+    rows = [
+        [
+            row.label,
+            str(row.runs),
+            number(row.mean),
+            number(row.iqm),
+            _interval(row.interval),
+            number(row.min),
+            number(row.max),
+            _improvement(row.better),
+        ]
+        for row in figures.rows
+    ]
+    columns = len(titles) if len(rows) > 1 else -1  # one group is better than nothing
+    table(titles[:columns], [row[:columns] for row in rows])
+
+
+def _check(picture: Path) -> None:
+    """Before anything slow starts."""
+    if picture.suffix.lower() not in ENDINGS:
+        raise BadInput(f"--picture {picture}: a picture ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+    if not picture.parent.is_dir():
+        raise BadInput(f"--picture {picture}: there is no folder {picture.parent}")
+    if picture.is_dir():
+        raise BadInput(f"--picture {picture} is a folder; name a file")
+
+
+def _interval(interval: Interval | None) -> str:
+    return f"[{number(interval.low)}, {number(interval.high)}]" if interval else "-"
+
+
+def _improvement(better: Improvement | None) -> str:
+    if better is None:
+        return "-"
+    interval = f" [{better.interval.low:.2f}, {better.interval.high:.2f}]" if better.interval else ""
+    return f"{better.probability:.2f}{interval}"

@@ -1,0 +1,78 @@
+"""Learning curves of groups: what a metric was over the steps of training, in the middle of the seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab import stats
+from lab.stats import Array, Band
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from lab.compare.groups import Group
+
+POINTS = 300  # of a curve, at most
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One group on one environment.
+
+    Args:
+        label: the group's.
+        environment: "" where there is none.
+        steps: (points,), ascending.
+        values: the interquartile mean over seeds at these steps (points,).
+        band: its 95 % interval at each point; None for a single seed.
+    """
+
+    label: str
+    environment: str
+    steps: Array
+    values: Array
+    band: Band | None
+
+
+def curves(groups: Sequence[Group], metric: str, server: MlflowClient) -> list[Curve]:
+    """The curve of every group on every environment that has at least two steps in common to all seeds.
+
+    A curve spans the steps that all of its seeds have reached. Seeds that were evaluated at different steps are
+    interpolated linearly, at the steps of any of them.
+
+    Args:
+        groups: whose runs' histories are read, one request a run.
+        metric: such as `val/return`.
+        server: where the runs are.
+    """
+    found = []
+    for group in groups:
+        for environment, runs in group.runs.items():
+            histories = [_history(run, metric, server) for run in runs.values()]
+            steps = common_steps([steps for steps, _ in histories])
+            if len(steps) > 1:
+                values = np.array([np.interp(steps, *history) for history in histories])  # (seeds, points)
+                found.append(Curve(group.label, environment, steps, stats.iqm(values.T), stats.curve_interval(values)))
+    return found
+
+
+def common_steps(runs: Sequence[Array]) -> Array:
+    """The steps of all runs, as far as every run has values before and after; evenly spaced ones if they are many."""
+    if any(not len(steps) for steps in runs):
+        return np.empty(0)
+    first, last = max(steps[0] for steps in runs), min(steps[-1] for steps in runs)
+    every = np.unique(np.concatenate(runs))
+    every = every[(every >= first) & (every <= last)]
+    return every if len(every) <= POINTS else np.linspace(first, last, POINTS)
+
+
+def _history(run: str, metric: str, server: MlflowClient) -> tuple[Array, Array]:
+    """Steps, ascending, and values; of several values at one step, the last one logged."""
+    entries = sorted(server.get_metric_history(run, metric), key=lambda entry: (entry.step, entry.timestamp))
+    last = {entry.step: entry.value for entry in entries if math.isfinite(entry.value)}
+    return np.array(list(last), float), np.array(list(last.values()), float)

@@ -1,0 +1,77 @@
+"""By which metric runs are compared, and which way of it is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lab.errors import BadInput, nearest
+from lab.registry import find_task
+from lab.runner.results import MODE, SCORE
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from lab.stats import Mode
+
+
+def judged_by(runs: Sequence[Run], metric: str | None = None) -> str:
+    """The metric that all the runs are judged by, or `metric` if any of them has it.
+
+    Raises:
+        BadInput: they are judged by different ones, or by none; or none has `metric`.
+    """
+    if metric is not None:
+        known = {name for run in runs for name in run.data.metrics}
+        if metric not in known:
+            raise BadInput(f"no run has a metric {metric!r}{nearest(metric, known)}")
+        return metric
+    found = sorted({run.data.tags[SCORE] for run in runs if SCORE in run.data.tags})
+    if not found:
+        raise BadInput("none of the runs says by which metric it is judged; name one with --metric")
+    if len(found) > 1:
+        raise BadInput(f"the runs are judged by different metrics ({', '.join(found)}); name one with --metric")
+    return found[0]
+
+
+def direction(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mode:
+    """Whether more or less of the metric is better: as the runs say about their score, which guesses nothing.
+
+    Raises:
+        BadInput: they do not say, or contradict each other.
+    """
+    if mode is not None:
+        return mode
+    said = {(run.data.tags.get(MODE), run.data.tags.get("task", "")) if metric in _own(run) else None for run in runs}
+    modes = {None if each is None else _recorded(*each) for each in said}
+    if modes == {"max"}:
+        return "max"
+    if modes == {"min"}:
+        return "min"
+    raise BadInput(
+        f"it is not recorded whether more or less of {metric} is better; say it with --mode max or --mode min"
+    )
+
+
+def validated_by(runs: Sequence[Run], metric: str) -> str:
+    """The metric to draw over time: `val/return` for `test/return`, if all runs have it, else the metric itself."""
+    counterpart = _validation(metric)
+    return counterpart if all(counterpart in run.data.metrics for run in runs) else metric
+
+
+def _own(run: Run) -> set[str]:
+    """The run's score, and what it was in validation."""
+    score = run.data.tags.get(SCORE, "")
+    return {score, _validation(score)} - {""}
+
+
+def _validation(metric: str) -> str:
+    return metric.replace("test", "val", 1)
+
+
+def _recorded(mode: str | None, task: str) -> str | None:
+    """What a run says, or, if it is an old one, its task; to find that imports it."""
+    try:
+        return mode or find_task(task).mode
+    except BadInput:  # a task that was written out in its recipe, or that is not installed here
+        return None

@@ -1,0 +1,121 @@
+"""Which runs a word of `lab compare` means: a study, a recipe, an experiment, or a run's name or id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lab.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+KINDS = ("study", "recipe", "experiment", "run")
+PAGE = 1_000
+
+
+def runs_of(words: Sequence[str], server: MlflowClient) -> dict[str, list[Run]]:
+    """The runs that each word means, by its name alone if that is clear, whatever their status.
+
+    A word is the name of a study, of a recipe, of an experiment or of one or more runs, a run's id or the unique start
+    of one, or `last`. `recipe:NAME` and the like say which of them is meant. Runs are named after their recipe if
+    nobody says otherwise; such a word means all runs of the recipe. A study's parent stands for its trials.
+
+    Raises:
+        BadInput: a word means nothing, or several things, or two words mean the same run.
+    """
+    experiments = {found.name: found.experiment_id for found in server.search_experiments()}
+    named = {word: _meant(word, server, experiments) for word in words}
+    if len(named) < len(words):
+        twice = next(word for word in words if list(words).count(word) > 1)
+        raise BadInput(f"{twice!r} is named twice")
+    owner: dict[str, str] = {}
+    for word, runs in named.items():
+        for run in runs:
+            other = owner.setdefault(run.info.run_id, word)
+            if other != word:
+                raise BadInput(f"run {run.info.run_id[:8]} is in both {other!r} and {word!r}; compare them apart")
+    short = {_parts(word)[1]: runs for word, runs in named.items()}
+    return short if len(short) == len(named) else named
+
+
+def _parts(word: str) -> tuple[tuple[str, ...], str]:
+    """The kinds of thing that a word may mean, and its name."""
+    kind, _, name = word.partition(":")
+    return ((kind,), name) if kind in KINDS and name else (KINDS, word)
+
+
+def _meant(word: str, server: MlflowClient, experiments: Mapping[str, str]) -> list[Run]:
+    kinds, name = _parts(word)
+    found = {kind: runs for kind in kinds if (runs := _look(kind, name, server, experiments))}
+    others = [_ids(runs) for kind, runs in found.items() if kind != "run"]
+    if any(_ids(found.get("run", [])) <= ids for ids in others):
+        found.pop("run", None)
+    if len({frozenset(_ids(runs)) for runs in found.values()}) > 1:
+        kinds = tuple(found)
+        meanings = " and ".join(f"{'an' if kind == 'experiment' else 'a'} {kind}" for kind in kinds)
+        raise BadInput(f"{name!r} is {meanings}; say which: {' or '.join(f'{kind}:{name}' for kind in kinds)}")
+    if found:
+        return next(iter(found.values()))
+    if "experiment" in kinds and name in experiments:
+        raise BadInput(f"experiment {name!r} has no runs yet")
+    raise BadInput(_unknown(name, kinds, server, experiments))
+
+
+def _look(kind: str, name: str, server: MlflowClient, experiments: Mapping[str, str]) -> list[Run]:
+    """The runs of one study, recipe or experiment, or those that this name or id belongs to."""
+    everywhere = list(experiments.values())
+    if '"' in name:  # which no filter of MLflow's can hold
+        return []
+    if kind == "experiment":
+        return _trainings(_search(server, "", [experiments[name]] if name in experiments else []))
+    if kind != "run":
+        return _trainings(_search(server, f'tags.{kind} = "{name}"', everywhere))
+    if name == "last":
+        runs = server.search_runs(everywhere, max_results=1)[:1]
+    else:
+        runs = list(_search(server, f'attributes.run_name = "{name}"', everywhere))
+    if not runs and re.fullmatch("[0-9a-f]{1,32}", name):
+        runs = list(_search(server, f"attributes.run_id LIKE '{name}%'", everywhere))
+        if len(runs) > 1:
+            ids = ", ".join(run.info.run_id[:8] for run in runs[:3])
+            raise BadInput(f"{name!r} is the start of {len(runs)} run ids ({ids}, ...); give more of it")
+    studies = {run.data.tags.get("study", "") for run in runs if "lab.kind" in run.data.tags}
+    for study in studies - {""}:
+        runs += _look("study", study, server, experiments)
+    return _trainings(runs)
+
+
+def _search(server: MlflowClient, condition: str, experiments: Sequence[str]) -> Iterator[Run]:
+    token: str | None = ""
+    while experiments and token is not None:
+        page = server.search_runs(list(experiments), condition, max_results=PAGE, page_token=token or None)
+        yield from page
+        token = page.token or None
+
+
+def _trainings(runs: Iterable[Run]) -> list[Run]:
+    """Without those that only hold a study together."""
+    return [run for run in runs if "lab.kind" not in run.data.tags]
+
+
+def _ids(runs: Iterable[Run]) -> set[str]:
+    return {run.info.run_id for run in runs}
+
+
+def _unknown(name: str, kinds: Sequence[str], server: MlflowClient, experiments: Mapping[str, str]) -> str:
+    """Why a word means nothing, with the nearest one that means something."""
+    newest = server.search_runs(list(experiments.values()), max_results=PAGE)
+    if not newest:
+        return "no runs here yet; start one: lab run ddpg_pendulum"
+    known = {
+        "study": {run.data.tags.get("study", "") for run in newest},
+        "recipe": {run.data.tags.get("recipe", "") for run in newest},
+        "experiment": set(experiments) - {"Default"},
+        "run": {run.info.run_name for run in newest},
+    }
+    word = nearest(name, set().union(*(known[kind] for kind in kinds)))
+    meanings = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+    return f"no {meanings} {name!r}{word}; lab runs lists them"
