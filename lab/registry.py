@@ -17,6 +17,8 @@ from lab.errors import BadInput, nearest
 from lab.task import Task
 
 _GROUPS: dict[Literal["task", "recipes"], str] = {"task": "lab.tasks", "recipes": "lab.recipes"}
+Shelf = Literal["recipe", "study", "claim"]
+_SHELVES: dict[str, Shelf] = {"studies": "study", "claims": "claim"}  # folders of a package whose files are no recipes
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def plugins(load: bool = True) -> list[Plugin]:
     return [_tried(entry, tasks, load) for entry in (*tasks, *_entries("recipes"))]
 
 
-def recipes() -> dict[str, RecipeFile]:
-    """The installed recipes by name; a broken plugin's are left out, and `plugins` says why."""
+def recipes(shelf: Shelf = "recipe") -> dict[str, RecipeFile]:
+    """The installed recipes, studies or claims by name; a broken plugin's are left out, and `plugins` says why."""
     files: dict[Path, Plugin] = {}
     inside: dict[Path, str] = {}
     for entry in _entries("recipes"):
@@ -130,8 +132,10 @@ def recipes() -> dict[str, RecipeFile]:
         except BadInput:
             continue
         for path in folder.rglob("*.yaml"):
-            files.setdefault(path, entry)
-            inside[path] = path.relative_to(folder).with_suffix("").as_posix()
+            place = path.relative_to(folder)
+            if _SHELVES.get(place.parts[0], "recipe") == shelf:
+                files.setdefault(path, entry)
+                inside[path] = place.with_suffix("").as_posix()
     count = Counter(path.stem for path in files)
     found = [
         RecipeFile(
@@ -145,21 +149,21 @@ def recipes() -> dict[str, RecipeFile]:
     return {recipe.name: recipe for recipe in sorted(found, key=lambda recipe: recipe.name)}
 
 
-def find_recipe(name_or_path: str) -> Path:
-    """The recipe file at that path or, failing that, the installed recipe of that name.
+def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
+    """The file at that path or, failing that, the installed recipe, study or claim of that name.
 
     Raises:
         BadInput: if there is neither, or if several installed recipes share the name.
     """
     if os.path.isfile(name_or_path):  # noqa: PTH113  unlike Path's, it raises for no text whatever
         return Path(name_or_path)
-    known = recipes()
+    known = recipes(shelf)
     if name_or_path in known:
         return known[name_or_path].path
     twins = [name for name in known if name.endswith(f"/{name_or_path}")]
     if twins:
-        raise BadInput(f"several installed recipes are called {name_or_path!r}; say which: {', '.join(twins)}")
-    raise BadInput(f"no recipe file {name_or_path!r}, and none installed{_suggest(Path(name_or_path).stem, known)}")
+        raise BadInput(f"several installed files are called {name_or_path!r}; say which: {', '.join(twins)}")
+    raise BadInput(f"no {shelf} file {name_or_path!r}, and none installed{_suggest(Path(name_or_path).stem, known)}")
 
 
 # ---------------------------------------------------------------------------------------------------------- the inside

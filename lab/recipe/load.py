@@ -36,6 +36,16 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: if the file or an override cannot be read. What they say may still be wrong: see `Recipe.problems`.
     """
+    data, about = read(path, overrides)
+    return build(data, **about)
+
+
+def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[dict[str | int, Any], dict[str, Any]]:
+    """The plain data of a YAML file with its overrides, and what a `Document` knows about it.
+
+    Raises:
+        RecipeError: if the file or an override cannot be read.
+    """
     path = Path(path)
     data, lines = _read(path)
     origins = {"": printable(path), **{key: f"{printable(path)}:{line}" for key, line in lines.items()}}
@@ -58,7 +68,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         origins[dotted] = where
     if unreadable:
         raise RecipeError(unreadable)
-    return build(data, name=path.stem, path=path, overrides=tuple(overrides), problems=tuple(problems), origins=origins)
+    about = {"path": path, "overrides": tuple(overrides), "problems": tuple(problems), "origins": origins}
+    return data, {"name": path.stem, **about}
 
 
 class _ReadError(Exception):

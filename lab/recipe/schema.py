@@ -116,8 +116,8 @@ class Envelope:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Envelope):
-    """A recipe as it was read, overrides merged; a key with a problem holds its default.
+class Document:
+    """What is known of a YAML file besides what it says.
 
     Args:
         name: the file's name without its ending.
@@ -142,6 +142,11 @@ class Recipe(Envelope):
             nearest = next((known for known in self.origins if known.startswith(f"{key}.")), "")
         return Problem(self.origins.get(nearest, str(self.path)), printable(key), message)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Document, Envelope):
+    """A recipe as it was read, overrides merged; a key with a problem holds its default."""
+
     def resolved(self) -> dict[str, Any]:
         """The whole recipe as plain data, with its overrides and defaults, as it would be written to YAML."""
         plain = asdict(self)
@@ -151,10 +156,7 @@ class Recipe(Envelope):
 
     def to_yaml(self) -> str:
         """The resolved recipe as YAML, which loads back to the same recipe."""
-        text: str = yaml.dump(
-            self.resolved(), Dumper=_Dumper, default_flow_style=None, allow_unicode=True, sort_keys=False, width=120
-        )
-        return text
+        return to_yaml(self.resolved())
 
 
 def build(data: Mapping[Any, Any], **about: Any) -> Recipe:
@@ -171,6 +173,12 @@ def build(data: Mapping[Any, Any], **about: Any) -> Recipe:
     values, complaints = check(Envelope, said)
     recipe = Recipe(**{"task": "", **values, **about})
     return replace(recipe, problems=(*recipe.problems, *(recipe.problem(*complaint) for complaint in complaints)))
+
+
+def to_yaml(data: Mapping[Any, Any]) -> str:
+    """Plain data as YAML, which loads back to the same data."""
+    text: str = yaml.dump(data, Dumper=_Dumper, default_flow_style=None, allow_unicode=True, sort_keys=False, width=120)
+    return text
 
 
 def printable(text: Path | str) -> str:

@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Iterable
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter
@@ -164,7 +165,17 @@ def fits(hint: Any, value: Any) -> bool:
 
 def adapter(hint: Any) -> TypeAdapter[list[Any]]:
     """Of a list, because pydantic takes no configuration for a bare dataclass."""
+    try:
+        return _kept(hint)
+    except TypeError:  # metadata of a kind that cannot be a key
+        return _adapter(hint)
+
+
+def _adapter(hint: Any) -> TypeAdapter[list[Any]]:
     return TypeAdapter(list[hint], config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+
+
+_kept = cache(_adapter)  # building one takes as long as judging a whole recipe with it
 
 
 def _finite(value: Any) -> Any:

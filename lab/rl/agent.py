@@ -20,8 +20,9 @@ class Agent(LightningModule):
     """A LightningModule whose `forward` maps observations (B, O) to greedy actions.
 
     A batch of validation or test is a tensor of start seeds. Logged: `val/return` and `test/return`, the mean
-    undiscounted return of the greedy policy; where the optimum is known, `.../distance`, by how much the optimum of the
-    very same starts is better (never negative but for rounding).
+    undiscounted return of the greedy policy, and at every validation `train/return_mean`, that of all training episodes
+    so far, with exploration; where the optimum is known, `.../distance`, by how much the optimum of the very same
+    starts is better (never negative but for rounding).
 
     Args:
         env: name of the Gymnasium environment, in which the agent is evaluated.
@@ -50,6 +51,9 @@ class Agent(LightningModule):
         self.log("step", float(self.env_steps), batch_size=len(starts))  # the x-axis of the loggers
         if stage == "val":
             self.log("env_steps", float(self.env_steps), batch_size=len(starts))
+            explored = self.trainer.datamodule.mean_return()  # type: ignore[attr-defined]
+            if explored is not None:
+                self.log("train/return_mean", explored, batch_size=len(starts), sync_dist=True)
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""

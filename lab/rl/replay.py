@@ -94,6 +94,7 @@ class ReplayData(LightningDataModule):
         self.world_size = 1
         self.collector: Collector | None = None
         self._running_return = 0.0
+        self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
         self._stored: dict[str, Any] = {}  # a checkpoint's state of the buffer, until its rows are read
 
@@ -112,6 +113,10 @@ class ReplayData(LightningDataModule):
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
         return self.env_steps, self.total_steps, "env steps"
+
+    def mean_return(self) -> float | None:
+        """Mean undiscounted return of the training episodes so far, random ones included; None before the first end."""
+        return self._returns / self._episodes if self._episodes else None
 
     def setup(self, stage: str) -> None:
         if stage != "fit":
@@ -176,6 +181,8 @@ class ReplayData(LightningDataModule):
             "epoch": self._epoch,
             "epoch_began": self._epoch_began,
             "running_return": self._running_return,
+            "episodes": self._episodes,
+            "returns": self._returns,
             "collector": {name: counts[name] for name in ("frames", "iter")},
             "carrier": self.collector._carrier.clone().to_dict(),  # the step that comes next, which torchrl leaves out
             "noise": {name: buffer.clone() for name, buffer in self.policy.named_buffers()},  # each process has its own
@@ -196,6 +203,7 @@ class ReplayData(LightningDataModule):
             raise LabError(f"{state['processes']} processes collected; resume with as many, not with {self.world_size}")
         self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
         self._running_return, self._stored = state["running_return"], state["buffer"]
+        self._episodes, self._returns = state["episodes"], state["returns"]
         for name, buffer in self.policy.named_buffers():
             buffer.copy_(state["noise"][name])
         self.collector.load_state_dict(state["collector"], strict=False)
@@ -262,6 +270,8 @@ class ReplayData(LightningDataModule):
             if end:
                 finished.append(self._running_return)
                 self._running_return = 0.0
+        self._episodes += len(finished)
+        self._returns += sum(finished)
         return finished
 
 

@@ -15,9 +15,10 @@ from lab.runner.assemble import Assembly, assemble  # imports Lightning only onc
 if TYPE_CHECKING:
     from lab.runner.results import RunResult
     from lab.runner.tracking import Tracker
+    from lab.runner.watch import Watch
 
 
-def fit(recipe: Recipe, offline: bool = False) -> RunResult:
+def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> RunResult:
     """Trains what the recipe says, tests the best checkpoint, and records everything in MLflow.
 
     Under a strategy with several processes only the first returns; the others end here.
@@ -25,12 +26,14 @@ def fit(recipe: Recipe, offline: bool = False) -> RunResult:
     Args:
         recipe: what to train.
         offline: track in this folder, for `lab sync` to send to the server later.
+        watch: hears how the run goes.
 
     Raises:
         RecipeError: the recipe cannot be used; nothing was started.
         LabError: the tracking server cannot be reached, or training failed.
         KeyboardInterrupt: the user interrupted; the run is marked KILLED and can be resumed.
         SystemExit: with 143, the same after SIGTERM.
+        Pruned: `watch` wanted no more of it; the run is marked KILLED, with the tag `pruned`.
     """
     assembly = assemble(recipe)
     from lab.runner import record
@@ -46,16 +49,20 @@ def fit(recipe: Recipe, offline: bool = False) -> RunResult:
         record.tags(assembly),
         offline_for=uri if there != uri else None,
     )
-    return execute(assembly, tracker, None)
+    return execute(assembly, tracker, None, watch)
 
 
-def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> RunResult:
+def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch: Watch | None = None) -> RunResult:
     """The run itself, from `checkpoint` on if there is one; what it raises, `fit` says."""
     from lab.runner import failures, record
     from lab.runner.signals import EXIT_CODES, Stopped
+    from lab.runner.watch import Pruned
 
     recipe, saver, status = assembly.recipe, assembly.saver, "FAILED"
     saver.tracker = tracker
+    if watch is not None:
+        watch.started(tracker.run_id)
+        assembly.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
     with saver.stop.listening(at_once=lambda: tracker.finish("KILLED")):
         try:
             if checkpoint is None:
@@ -73,6 +80,10 @@ def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Ru
             if stopped.signum == signal.SIGINT:
                 raise KeyboardInterrupt from None
             raise SystemExit(EXIT_CODES[signal.Signals(stopped.signum)]) from None
+        except Pruned:
+            status = "KILLED"
+            tracker.set_tag("pruned", "true")
+            raise
         except Exception as error:
             raise failures.explained(error, assembly, tracker.run_id) from error
         finally:
@@ -85,7 +96,7 @@ def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Ru
 
 def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> RunResult:
     from lab.runner import record
-    from lab.runner.results import SCORE, RunResult, final_metrics
+    from lab.runner.results import BEST, MODE, SCORE, RunResult, final_metrics
 
     trainer, best, saver, task = assembly.trainer, assembly.best, assembly.saver, assembly.task
     if tracker.run_id:  # the first process; the others hear of the folder from it
@@ -100,16 +111,18 @@ def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Run
     chosen = Path(best.best_model_path) if best.best_model_path else None
     newest = saver.last if saver.last.exists() else None
     score = None if best.best_model_score is None else float(best.best_model_score)
+    at_best = {} if score is None else {f"{BEST}{task.monitor}": score}
     tested = _test(assembly, chosen)
-    metrics |= tested
-    monitor = _counterpart(task.monitor)
+    metrics |= at_best | tested
+    monitor = counterpart(task.monitor)
     if monitor in tested:
         score = tested[monitor]
     else:
         monitor = task.monitor
     if trainer.is_global_zero:
         tracker.experiment.set_tag(tracker.run_id, SCORE, monitor)
-        tracker.log_metrics({"seconds/fit": saver.seconds}, step=0)
+        tracker.experiment.set_tag(tracker.run_id, MODE, task.mode)
+        tracker.log_metrics(at_best | {"seconds/fit": saver.seconds}, step=0)
         record.model(tracker, assembly.module)
         saver.retire()
         _upload(tracker, saver.folder)
@@ -148,7 +161,7 @@ def _test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
     return final_metrics(assembly.trainer)
 
 
-def _counterpart(monitor: str) -> str:
+def counterpart(monitor: str) -> str:
     """The test's name for a validation metric: `val/return` -> `test/return`, `val_loss` -> `test_loss`."""
     return monitor.replace("val", "test", 1)
 

@@ -32,6 +32,10 @@ def _leave_to_the_parent() -> None:
 os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
+class Busy(BadInput):
+    """Another process is working on the run."""
+
+
 class Journal:
     """An append-only file of operations, one JSON line each, in the order they happened.
 
@@ -43,7 +47,7 @@ class Journal:
         folder: the run's own; made if missing.
 
     Raises:
-        BadInput: another process has it open.
+        Busy: another process has it open.
         OSError: it cannot be written.
     """
 
@@ -152,7 +156,7 @@ def _locked(path: Path, run: str) -> IO[bytes]:
         file.seek(0)
         process = file.read().decode(errors="replace").strip()
         file.close()
-        raise BadInput(f"run {run[:8]} is still running (process {process or 'unknown'})") from None
+        raise Busy(f"run {run[:8]} is still running (process {process or 'unknown'})") from None
     _locks.add(file)
     file.truncate(0)
     file.write(str(os.getpid()).encode())

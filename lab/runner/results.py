@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 SCORE = "lab.score"  # the run's tag that names the metric by which it is judged
+BEST = "best/"  # before the monitor's name: its value at the best checkpoint
+MODE = "lab.mode"  # and the one that says whether a larger (max) or a smaller (min) value is better
 
 
 @dataclass(frozen=True)

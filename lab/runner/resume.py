@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from lab.runner.assemble import Assembly
     from lab.runner.results import RunResult
     from lab.runner.tracking import Tracker
+    from lab.runner.watch import Watch
 
 DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
 
 
-def resume(run: str, uri: str | None = None) -> RunResult:
+def resume(run: str, uri: str | None = None, watch: Watch | None = None) -> RunResult:
     """Goes on with a run that was killed, stopped or failed, from its newest checkpoint, or from its beginning.
 
     Args:
         run: id, unique start of one, name, or `last`.
         uri: the tracking server.
+        watch: hears how the run goes.
 
     Raises:
         BadInput: no such run, it has finished, or a process is still working on it.
@@ -51,7 +53,7 @@ def resume(run: str, uri: str | None = None) -> RunResult:
         raise
     from lab.runner.fit import execute
 
-    return execute(assembly, tracker, checkpoint)
+    return execute(assembly, tracker, checkpoint, watch)
 
 
 def _recipe(found: Run, server: MlflowClient, uri: str | None) -> Recipe:

@@ -106,6 +106,11 @@ def hide(text: str, uri: str | None = None) -> str:
     return text
 
 
+def keep_secret(uri: str) -> None:
+    """From now on `hide` leaves out the secrets of this address."""
+    _known.add(uri)
+
+
 @contextmanager
 def reaching(uri: str) -> Iterator[None]:
     """For the first words with a server: they get an answer soon, or one line says that there is none.
@@ -113,7 +118,7 @@ def reaching(uri: str) -> Iterator[None]:
     Raises:
         LabError: it cannot be reached, or refuses.
     """
-    _known.add(uri)
+    keep_secret(uri)
     patient = "MLFLOW_HTTP_REQUEST_TIMEOUT"
     chosen = patient in os.environ
     os.environ.setdefault(patient, str(FIRST_ANSWER))

@@ -123,8 +123,8 @@ class Tracker(Logger):
     def log_points(self, points: Sequence[Point]) -> None:
         """Metrics with times of their own; those that a resumed run repeats are known already.
 
-        So are those that say again what the newest one said, as Lightning's `epoch` does at every call: MLflow would keep
-        one or both, as they fall into the same millisecond or not.
+        So are those that say again what the newest one said, as Lightning's `epoch` does at every call: MLflow would
+        keep one or both, as they fall into the same millisecond or not.
         """
         for point in points:
             name, value, _, step = point
