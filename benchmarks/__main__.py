@@ -7,10 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ddpg_vs_sb3, machine, overhead, saving, startup
+from benchmarks import ddpg_vs_sb3, machine, overhead, saving, startup, studies
 from benchmarks.measure import say
 
-BENCHMARKS = {"ddpg_vs_sb3": ddpg_vs_sb3, "overhead": overhead, "saving": saving, "startup": startup}
+BENCHMARKS = {
+    "ddpg_vs_sb3": ddpg_vs_sb3,
+    "overhead": overhead,
+    "saving": saving,
+    "startup": startup,
+    "studies": studies,
+}
 HERE = Path(__file__).parent
 HEAD = """# Benchmarks
 

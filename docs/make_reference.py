@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from lab.cli import app
 from lab.cli.card import TITLES, card, rows
+from lab.cli.group import DEFAULT
 from lab.recipe.schema import ClassSpec, Envelope, InlineTask, Track
 from lab.recipe.signature import parameters
 from lab.registry import plugins
@@ -41,7 +42,8 @@ def commands() -> Iterator[str]:
     root: Any = get_command(app)
     for name, command in root.commands.items():
         group = getattr(command, "commands", None)
-        for path, leaf in [(f"{name} {sub}", each) for sub, each in group.items()] if group else [(name, command)]:
+        inside = [(name if sub == DEFAULT else f"{name} {sub}", each) for sub, each in (group or {}).items()]
+        for path, leaf in inside or [(name, command)]:
             context = leaf.context_class(leaf, info_name=path)
             usage = " ".join(leaf.collect_usage_pieces(context)).replace("{", "").replace("}", "")
             yield f"### lab {path}\n\n    lab {path} {usage}\n\n{leaf.help}\n"

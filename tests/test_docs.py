@@ -12,10 +12,13 @@ import pytest
 from typer.main import get_command
 
 from lab.cli import app
+from lab.cli.group import DEFAULT
 from lab.errors import BadInput, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe, task_names
 from lab.runner.assemble import assemble
+from lab.study.schema import load as load_study
+from lab.study.space import parse as parse_space
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -45,10 +48,10 @@ def code_lines(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words after `lab` of every command line: `$ `, variables, a loop around it and a comment are left out."""
+    """The words after `lab` of every command line, without `$ `, variables, a loop around it, comment and `> FILE`."""
     found = []
     for line in code_lines(text):
-        line = re.sub(r"^\$ |^# (?=.*\blab run )|^for .*; do ", "", line)
+        line = re.sub(r"^\$ |^# (?=.*\blab run )|^for .*; do | > [\w.]+", "", line)
         words = (
             shlex.split(line.partition("; done")[0], comments=True) if re.match(r"([A-Z_]+=\S* )*lab ", line) else []
         )
@@ -81,9 +84,10 @@ def parse(words: list[str]) -> dict[str, Any]:
     """The parameters that the command line makes of these words; nothing is run."""
     command, rest = CLI, list(words)
     while hasattr(command, "commands"):
-        if not rest or rest[0] not in command.commands:
+        named = bool(rest) and rest[0] in command.commands
+        if not rest or not (named or DEFAULT in command.commands):
             raise LookupError("no such command")
-        command = command.commands[rest.pop(0)]
+        command = command.commands[rest.pop(0) if named else DEFAULT]
     found: dict[str, Any] = command.make_context("lab", rest).params
     return found
 
@@ -131,6 +135,22 @@ def bad_recipes(text: str, folder: Path) -> list[str]:
             found += [str(problem) for problem in load(file).problems]
         except RecipeError as error:
             found.append(str(error))
+    return found
+
+
+def bad_studies(text: str, folder: Path) -> list[str]:
+    """Problems of every YAML block that is a whole study; a space is one that can be sampled."""
+    found: list[str] = []
+    file = folder / "study.yaml"
+    for block in (block for language, block in fences(text) if language == "yaml" and "recipe:" in block):
+        file.write_text(block)
+        try:
+            study = load_study(file)
+        except RecipeError as error:
+            found.append(str(error))
+            continue
+        found += [str(problem) for problem in study.problems]
+        found += [f"space.{key}: {message}" for key, message in parse_space(study.space)[1]]
     return found
 
 
@@ -186,6 +206,7 @@ def test_every_command_is_one_that_lab_accepts(page):
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_every_recipe_on_a_page_loads(page, tmp_path):
     assert bad_recipes(page.read_text(), tmp_path) == []
+    assert bad_studies(page.read_text(), tmp_path) == []
 
 
 @pytest.mark.slow
@@ -237,7 +258,8 @@ def test_a_planted_link_is_found(line):
 @pytest.mark.parametrize(
     "line",
     [
-        "lab tune ddpg_pendulum",
+        "lab tune ddpg_pendulum --trials x",
+        "lab tune apply",
         "lab run",
         "lab run ddpg_pendulum --sede 3",
         "lab ui --port x",
@@ -276,13 +298,20 @@ def test_a_planted_recipe_is_found(block, tmp_path):
     assert bad_recipes(f"```yaml\n{block}\n```\n", tmp_path)
 
 
+@pytest.mark.parametrize(
+    "block", ["recipe: a.yaml\nsampler: tpee", "recipe: a.yaml\nspace: {model.lr: {float: [1, 0]}}", "recipe: [x"]
+)
+def test_a_planted_study_is_found(block, tmp_path):
+    assert bad_studies(f"```yaml\n{block}\n```\n", tmp_path)
+
+
 @pytest.mark.parametrize("block", ["def f(:", "from lab import walk", "from lab.errors import BadInputs"])
 def test_a_planted_python_block_is_found(block):
     assert len(bad_python(f"```python\n{block}\n```\n")) == 1
 
 
 @pytest.mark.parametrize(
-    "text", ["`lab tune`", "# lab compare a b", '"lab study "', "lab tune x.yaml", "`lab tune study`"]
+    "text", ["`lab tuna`", "# lab contrast a b", '"lab study "', "lab tnue x.yaml", "`lab tnue study`"]
 )
 def test_a_planted_mention_is_found(text):
     assert len(unfinished(text)) == 1

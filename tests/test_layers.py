@@ -17,7 +17,16 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "registry": ({"errors", "task"}, HEAVY),
     "recipe": ({"recipe", "errors", "task"}, HEAVY),
     "plots": ({"errors"}, {"torchrl", "mlflow"}),
+    "stats": (set(), HEAVY),
+    "compare": (
+        {"compare", "stats", "plots", "files", "recipe", "registry", "runner", "errors"},
+        HEAVY - {"mlflow"},
+    ),
     "runner": ({"runner", "recipe", "registry", "files", "task", "errors", ""}, {"torchrl", "tensordict", "gymnasium"}),
+    "study": (
+        {"study", "runner", "recipe", "registry", "stats", "plots", "errors"},
+        {"torchrl", "tensordict", "gymnasium", "torchvision", "torchmetrics"},
+    ),
     "scaffold": ({"scaffold", "errors", "registry"}, HEAVY),
     **{field: ({field, "plots", "files", "errors", "task"}, {"mlflow", "optuna", "torchrl"}) for field in FIELDS},
 }
@@ -89,6 +98,11 @@ def test_no_room_imports_what_it_may_not():
         ("vision/classify.py", "from torchrl.data import ReplayBuffer"),
         ("recipe/load.py", "import torch"),
         ("recipe/load.py", "from lab import registry"),
+        ("compare/groups.py", "from lab.rl.ddpg import DDPG"),
+        ("compare/curves.py", "def late():\n    import torch"),
+        ("stats.py", "from lab.errors import BadInput"),
+        ("study/plan.py", "from lab.rl import replay"),
+        ("study/job.py", "import torchrl"),
         ("errors.py", "import yaml"),
         ("cli/train.py", "import torch"),
     ],

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import lab
-from lab.cli import browse, install, results, sync, train, ui
+from lab.cli import browse, claim, compare, install, results, sync, train, tune, ui
 from lab.cli.output import explain, surprise
 from lab.errors import LabError
 
@@ -42,12 +42,22 @@ def options(
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {"run": train.run, "resume": train.resume, "check": train.check},
     "Recipes and tasks": {"ls": browse.ls, "show": browse.show, "cp": browse.cp},
-    "Results": {"runs": results.runs, "eval": results.evaluate, "play": results.play, "sync": sync.sync, "ui": ui.ui},
+    "Results": {
+        "runs": results.runs,
+        "compare": compare.compare,
+        "studies": tune.studies,
+        "claim": claim.claim,
+        "eval": results.evaluate,
+        "play": results.play,
+        "sync": sync.sync,
+        "ui": ui.ui,
+    },
     "Installation": {"plugins": install.plugins, "doctor": install.doctor},
 }
 for group, commands in COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=group)(command)
+app.add_typer(tune.app, name="tune", rich_help_panel="Train")
 plugin.command("new")(install.new_plugin)
 app.add_typer(plugin, name="plugin", rich_help_panel="Installation")
 

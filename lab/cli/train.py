@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, explain, number, working
-from lab.errors import BadInput, Problem, RecipeError
+from lab.cli.output import emit, explain, number, table, working
+from lab.errors import BadInput, LabError, Problem, RecipeError
 
 if TYPE_CHECKING:
     from lab.runner.assemble import Assembly
@@ -23,12 +23,23 @@ def run(
     recipe: words.Recipe,
     overrides: words.Overrides = None,
     name: Annotated[str | None, typer.Option(help="The run's name in MLflow.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="Train so many seeds, side by side, and sum them up.")
+    ] = None,
+    workers: words.Workers = None,
     offline: Annotated[bool, typer.Option("--offline", help="Track in this folder; lab sync sends it later.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the whole recipe, train nothing.")] = False,
     as_json: words.Json = False,
 ) -> None:
     """Train, evaluate and track one recipe."""
     settings = list(overrides or ())
+    if seeds is not None:
+        if offline or dry_run:
+            raise BadInput(f"--seeds does not go with --{'offline' if offline else 'dry-run'}")
+        _repeat(recipe, settings, seeds, name, workers, as_json)
+        return
+    if workers is not None:
+        raise BadInput("--workers goes with --seeds: one run is one process")
     if name is not None:
         settings.append(f"track.name={json.dumps(name)}")  # quoted: a name may look like a number
     if dry_run:
@@ -51,6 +62,32 @@ def run(
         emit(replace(result, uri=without_password(result.uri)))
     else:
         _print(result, at=DEFAULT_URI if offline else loaded.track.uri, then=["lab sync"] if offline else [])
+
+
+def _repeat(
+    recipe: str, settings: Sequence[str], seeds: int, name: str | None, workers: int | None, as_json: bool
+) -> None:
+    """Several seeds of one recipe."""
+    from lab.registry import find_recipe
+    from lab.study.seeds import figures, repeat
+
+    with working():
+        found = repeat(find_recipe(recipe), settings, seeds, name=name, workers=workers)
+    trial = found.trials[0]
+    summary = figures(trial)
+    if as_json:
+        emit({"study": found.plan.name, "state": trial.state, "results": trial.results, "summary": summary})
+    else:
+        lines = [
+            [str(seed), result.run_id[:8], *(number(result.metrics.get(metric)) for metric in summary)]
+            for seed, result in trial.results.items()
+        ]
+        for title in ("mean", "iqm", "low", "high"):
+            lines += [[title, "", *(number(found[title]) for found in summary.values())]]
+        table(["SEED", "RUN", *summary], lines)
+        print(f"low, high: 95 % bootstrap interval of the interquartile mean\nnext\n  lab compare {found.plan.name}")
+    if trial.state != "complete":
+        raise LabError(f"not every seed was trained: {trial.reason}")
 
 
 def resume(run: words.Run, uri: words.Uri = None, as_json: words.Json = False) -> None:

@@ -14,6 +14,20 @@ def recipe_names() -> list[str]:
     return sorted(recipes())
 
 
+def study_names() -> list[str]:
+    """Names of the installed studies."""
+    from lab.registry import recipes
+
+    return sorted(recipes("study"))
+
+
+def claim_names() -> list[str]:
+    """Names of the installed claims."""
+    from lab.registry import recipes
+
+    return sorted(recipes("claim"))
+
+
 def all_names() -> list[str]:
     """Names of the installed tasks and recipes."""
     from lab.registry import task_names
@@ -33,6 +47,7 @@ Overrides = Annotated[
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, its first digits, a run's name, or `last`.")]
 Checkpoint = Annotated[Literal["best", "last"], typer.Option(help="Which of the run's checkpoints.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one for each core.")]
 Uri = Annotated[
     str | None,
     typer.Option(help="The tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default."),

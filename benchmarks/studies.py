@@ -1,0 +1,130 @@
+"""What a study costs on top of its trainings, and what a second worker saves."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import ratios, say, spread, table
+from lab.study.job import Job, Line, Outcome
+
+LAB = str(Path(sys.executable).with_name("lab"))
+TRIALS = 100
+GOAL_MS, GOAL_SPEED = 30, 1.7
+RECIPE = "task: ddpg\ndata: {env: Pendulum-v1, total_steps: 2000}\ntrainer: {max_epochs: 1, accelerator: cpu}\n"
+STUDY = "recipe: recipe.yaml\nsampler: random\ntrials: %d\nspace: {model.lr: {float: [0.001, 1], log: true}}\n"
+
+
+def instant(job: Job, line: Line) -> Outcome:  # noqa: ARG001 - the signature of what workers do
+    """A training that returns at once."""
+    return Outcome("finished", {"best/val/return": float(job.trial)}, f"run-{job.trial}")
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Milliseconds of a trial that returns at once, and seconds of the tuning table with one and with two workers."""
+    repetitions, trials = (1, 10) if quick else (5, TRIALS)
+    found: dict[str, Any] = {"trials": trials, "optuna": [], "one": [], "two": [], "table": {"one": [], "two": []}}
+    for turn in range(repetitions):
+        found["optuna"].append(_optuna(trials))
+        found["one"].append(_ours(trials, 1))
+        found["two"].append(_ours(trials, 2))
+        say(
+            f"a trial: {[round(found[name][-1], 1) for name in ('optuna', 'one', 'two')]} ms ({turn + 1}/{repetitions})"
+        )
+    small = ["set={data.total_steps: 1100, data.test_episodes: 2, data.eval_episodes: 2}", "seeds=[0]"]
+    for turn in range(1 if quick else 2):
+        for name, workers in (("one", 1), ("two", 2)):
+            found["table"][name].append(_table(workers, small if quick else ["seeds=[0, 1]"]))
+            say(f"table, {name}: {found['table'][name][-1]:.0f} s ({turn + 1})")
+    return found
+
+
+def report(found: dict[str, Any]) -> str:
+    optuna, ours = statistics.median(found["optuna"]), statistics.median(found["one"])
+    fits = "kept" if ours - optuna < GOAL_MS else "missed"
+    speed = [1 / ratio for ratio in ratios(found["table"]["two"], found["table"]["one"])]
+    quick = "kept" if statistics.median(speed) >= GOAL_SPEED else "missed"
+    rows = [
+        ["Optuna's own loop, `study.optimize`, journal file", spread(found["optuna"], 1)],
+        ["`lab tune`, one worker process", spread(found["one"], 1)],
+        ["`lab tune`, two worker processes", spread(found["two"], 1)],
+    ]
+    walls = [["1", spread(found["table"]["one"], 0)], ["2", spread(found["table"]["two"], 0)]]
+    return "\n\n".join(
+        [
+            "## Studies",
+            f"{found['trials']} trials of a training that returns at once, one seed each, after the workers started: "
+            "asking, sending, answering, and all of it in the journal file, synchronised with the disk.",
+            table(["milliseconds a trial", "median (least to most)"], rows),
+            f"A trial costs {ours - optuna:.1f} ms more than Optuna's own loop (goal, under {GOAL_MS} ms: {fits}).",
+            "The whole command `lab tune pendulum_table 'seeds=[0, 1]'`, imports, database, pictures and all:",
+            table(["workers", "seconds, median (least to most)"], walls),
+            f"Two workers are {spread(speed)} times as fast as one (goal, at least {GOAL_SPEED}: {quick}).",
+        ]
+    )
+
+
+def _optuna(trials: int) -> float:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        storage = JournalStorage(JournalFileBackend(f"{folder}/journal"))
+        study = optuna.create_study(storage=storage, sampler=sampler)
+        start = time.perf_counter()
+        study.optimize(lambda trial: trial.suggest_float("model.lr", 0.001, 1, log=True), n_trials=trials)
+        return 1000 * (time.perf_counter() - start) / trials
+
+
+def _ours(trials: int, workers: int) -> float:
+    """The loop of a study, with workers that have done something before."""
+    from lab.study import schema, storage, tune
+    from lab.study.ledger import Ledger
+    from lab.study.loop import Loop
+    from lab.study.plan import plan
+    from lab.study.workers import Workers
+
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        launcher = Workers(workers, Path(folder), "benchmarks.studies:instant")
+        try:
+            os.chdir(folder)
+            Path("recipe.yaml").write_text(RECIPE)
+
+            def work_off(name: str, count: int) -> float:
+                Path(f"{name}.yaml").write_text(STUDY % count)
+                made = plan(schema.load(f"{name}.yaml"))
+                uri = f"sqlite:///{folder}/mlflow.db"
+                study, _ = tune.open_study(made, storage.open_storage(None, name, uri))
+                ledger = Ledger(study, made.file, made.entries)
+
+                def job(trial: int, settings: Any, seed: int, run_id: str | None, watched: bool) -> Job:
+                    return tune.make_job(made, {"trial": str(trial)}, uri, settings, seed, run_id, watched)
+
+                start = time.perf_counter()
+                ledger.fill()
+                Loop(made, ledger, launcher, job).run(lambda: False)
+                return time.perf_counter() - start
+
+            work_off("warm", 2 * workers)
+            return 1000 * work_off("measured", trials) / trials
+        finally:
+            os.chdir(here)
+            launcher.close()
+
+
+def _table(workers: int, more: list[str]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [LAB, "tune", "pendulum_table", *more, "--workers", str(workers), "--json"]
+        start = time.perf_counter()
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        return time.perf_counter() - start

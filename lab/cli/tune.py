@@ -1,0 +1,163 @@
+"""`lab tune`: many runs of one recipe; `lab tune apply`: the best of them as a recipe; `lab studies`: what there is."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lab.cli import words
+from lab.cli.group import DEFAULT, DefaultGroup
+from lab.cli.output import emit, number, table, working
+
+if TYPE_CHECKING:
+    from lab.study.record import Record
+    from lab.study.tune import Study
+
+app = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Train what a study asks for, and say what came out.")
+
+Storage = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A database for several machines, such as postgresql://user@host/studies."),
+]
+
+
+@app.command(DEFAULT)
+def tune(
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A YAML file, or the name of an installed study.",
+            autocompletion=words.study_names,
+        ),
+    ],
+    overrides: words.Overrides = None,
+    name: Annotated[str | None, typer.Option(help="The study's name; by default the file's.")] = None,
+    workers: words.Workers = None,
+    storage: Storage = None,
+    launcher: Annotated[
+        Literal["local", "ray"], typer.Option(help="Processes of this machine, or tasks of a Ray cluster.")
+    ] = "local",
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """Train what a study has not trained yet, and say what came out."""
+    from lab.registry import find_recipe
+    from lab.study import schema
+    from lab.study.plan import plan
+    from lab.study.storage import open_storage
+    from lab.study.tune import tune as work_off
+
+    with working():
+        if storage is not None:  # before the plan, which imports torch: an address may be wrong
+            open_storage(storage, "", "")
+        planned = plan(schema.load(find_recipe(study, "study"), overrides or ()), name)
+        found = work_off(planned, workers=workers, address=storage, launcher=launcher, uri=uri)
+    say(found, as_json, storage)
+
+
+def say(found: Study, as_json: bool, storage: str | None = None) -> None:
+    """The table of a study, and what one may want to do now."""
+    from lab.study import render
+    from lab.study.table import table as table_of
+
+    lines = table_of(found.record)
+    if as_json:
+        emit(render.data(lines))
+        return
+    table(*render.cells(lines))
+    print(f"{render.caption(lines)}\nnext")
+    for step in _next(found.record, storage, found.uri):
+        print(f"  {step}")
+
+
+@app.command()
+def apply(
+    study: Annotated[str, typer.Argument(metavar="NAME", help="The name of a study that has been begun.")],
+    trial: Annotated[int | None, typer.Option(min=0, help="Which trial; by default the best one.")] = None,
+    storage: Storage = None,
+    uri: words.Uri = None,
+) -> None:
+    """Print the best trial of a study as a recipe."""
+    from lab.study import apply as application
+    from lab.study.record import find
+
+    with working():
+        text = application.recipe(find(study, storage, uri), trial)
+    print(text, end="")
+
+
+def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json = False) -> None:
+    """List the studies of this folder, or of a database."""
+    from lab.study.record import every
+
+    rows = []
+    with working():
+        for found in every(storage, uri):
+            if isinstance(found, str):
+                print(found, file=sys.stderr)
+            else:
+                rows.append(_row(found))
+    if as_json:
+        emit(rows)
+        return
+    titles = ["STUDY", "STATE", "DONE", "COMPLETE", "PRUNED", "FAILED", "METRIC", "BEST", "UPDATED"]
+    cells = [
+        [
+            row["name"],
+            row["state"],
+            f"{row['done']}/{row['total']}",
+            *(str(row["trials"][state]) for state in ("complete", "pruned", "failed")),
+            row["metric"],
+            number(row["best"]),
+            f"{row['updated']:%Y-%m-%d %H:%M}" if row["updated"] else "-",
+        ]
+        for row in rows
+    ]
+    table(titles, cells)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    """One study of the list."""
+    from lab.study.summary import STATES, best
+
+    count = {state: sum(trial.state == state for trial in record.trials) for state in STATES.values()}
+    done = count["complete"] + count["pruned"] + count["failed"]
+    state = "running" if record.working else "finished" if done >= record.entries else "unfinished"
+    leader = best(record.modes[0], record.trials)
+    return {
+        "name": record.name,
+        "state": state,
+        "done": done,
+        "total": max(record.entries, len(record.trials)),
+        "trials": count,
+        "metric": record.metrics[0],
+        "mode": record.modes[0],
+        "best": leader.values[0] if leader else None,
+        "updated": record.updated,
+    }
+
+
+def _next(record: Record, storage: str | None, server: str) -> list[str]:
+    """What one may want to do now; addresses are shown without their secrets."""
+    from lab.runner.server import tracking_uri, without_password
+    from lab.study.storage import journal
+
+    there = f" --storage {shlex.quote(without_password(storage))}" if storage else ""
+    tracked = f" --uri {shlex.quote(without_password(server))}" if server != tracking_uri() else ""
+    if storage:
+        kept = without_password(storage)
+    else:
+        path = journal(record.name, server)
+        kept = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    name = shlex.quote(record.name)
+    return [
+        f"lab tune apply {name}{there}{tracked} > best.yaml",
+        f"lab compare {name}{tracked}",
+        f"lab ui{tracked}",
+        f"optuna-dashboard {shlex.quote(kept)}",
+    ]

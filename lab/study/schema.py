@@ -1,0 +1,96 @@
+"""What a study may say: which recipe, which of its keys vary, how they are chosen, and what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Interval, MinLen
+
+from lab.recipe.load import read
+from lab.recipe.schema import Document
+
+Sampler = Literal["none", "one_at_a_time", "grid", "random", "tpe", "cmaes", "gp", "qmc", "nsga2"]
+Pruner = Literal["none", "median", "hyperband", "wilcoxon", "patient"]
+Statistic = Literal["mean", "iqm", "median"]
+Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """The keys of a study file.
+
+    Args:
+        recipe: the recipe's file, relative to the study's, or the name of an installed recipe.
+        set: settings of the recipe that hold for every trial, by dotted key.
+        space: what varies, by dotted key: a list of values, `{float: [low, high]}` or `{int: [low, high]}` with `log`
+            or `step`, or a mapping from each value to the space that it opens.
+        sampler: how the values of a trial are chosen; `none` trains the recipe as it is, once with each seed.
+        sampler_args: keywords of Optuna's sampler.
+        trials: how many trials; `one_at_a_time` and `grid` count their own.
+        seeds: every trial is trained once with each; by default the recipe's own.
+        metric: a final metric of a run, or several for `nsga2`; by default the task's monitor at its best checkpoint.
+        mode: whether more or less of it is better; known for the task's own metric.
+        statistic: what makes one value of those of the seeds.
+        pruner: what ends a trial early.
+        pruner_args: keywords of Optuna's pruner.
+        columns: further final metrics for the table.
+        published: figures from elsewhere to stand beside the table's, for each key as long a list as its values.
+        retries: how often a trial is begun again after its process died.
+        seed: the seed of the sampler.
+    """
+
+    recipe: str
+    set: dict[str, Any] = field(default_factory=dict)
+    space: dict[str, Any] = field(default_factory=dict)
+    sampler: Sampler = "tpe"
+    sampler_args: dict[str, Any] = field(default_factory=dict)
+    trials: Annotated[int, Gt(0)] | None = None
+    seeds: Annotated[tuple[Seed, ...], MinLen(1)] | None = None
+    metric: str | Annotated[tuple[str, ...], MinLen(1)] | None = None
+    mode: Literal["min", "max"] | tuple[Literal["min", "max"], ...] | None = None
+    statistic: Statistic = "mean"
+    pruner: Pruner = "none"
+    pruner_args: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    published: dict[str, list[float | None]] = field(default_factory=dict)
+    retries: Annotated[int, Ge(0)] = 2
+    seed: Seed = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFile(Document, Envelope):
+    """A study as it was read."""
+
+    def resolved(self) -> dict[str, Any]:
+        """What it says, as plain data."""
+        plain = asdict(self)
+        return {key.name: plain[key.name] for key in fields(Envelope)}
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> StudyFile:
+    """Read a study.
+
+    Args:
+        path: the YAML file.
+        overrides: `a=value` settings that win over the file.
+
+    Raises:
+        RecipeError: the file or an override cannot be read; for what else is wrong see `StudyFile.problems`.
+    """
+    data, about = read(path, overrides)
+    return build(data, **about)
+
+
+def build(data: dict[Any, Any], **about: Any) -> StudyFile:
+    """A study from the plain data of its file, and what a `Document` knows."""
+    from lab.recipe.signature import check
+
+    values, complaints = check(Envelope, {key: value for key, value in data.items() if value is not None})
+    study = StudyFile(**{"recipe": "", **values, **about})
+    wrong = [study.problem(*complaint) for complaint in complaints]
+    if study.seeds is not None and len(set(study.seeds)) < len(study.seeds):
+        wrong.append(study.problem("seeds", "the same seed twice"))
+    return replace(study, problems=(*study.problems, *wrong))

@@ -1,0 +1,87 @@
+"""One recipe, several seeds: a study in which nothing varies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lab import stats
+from lab.errors import BadInput
+from lab.study import schema
+from lab.study.plan import Plan, plan
+from lab.study.record import find
+from lab.study.summary import TrialSummary
+from lab.study.tune import Study, tune
+
+
+def repeat(
+    recipe: Path,
+    settings: Sequence[str],
+    count: int,
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    uri: str | None = None,
+) -> Study:
+    """Trains a recipe with `count` seeds, from the recipe's own on; the same call goes on with what was interrupted.
+
+    Args:
+        recipe: the file.
+        settings: overrides of it.
+        count: how many seeds.
+        name: the study's; by default the recipe's name and a hash of what it says.
+        workers: trainings at a time; by default one for each core.
+        uri: the tracking server; the recipe's own by default.
+
+    Raises:
+        LabError: what `lab.study.tune.tune` raises.
+    """
+    first = plan_of(recipe, settings, [0]).recipe.seed
+    made = plan_of(recipe, settings, list(range(first, first + count)))
+    made = replace(made, name=name or _unused(made, uri or made.recipe.track.uri))
+    return tune(made, workers=workers, uri=uri)
+
+
+def plan_of(recipe: Path, settings: Sequence[str], seeds: Sequence[int], **more: Any) -> Plan:
+    """The plan of that study.
+
+    Args:
+        recipe: the file.
+        settings: overrides of it.
+        seeds: the seeds.
+        more: further keys of a study, such as `metric`.
+    """
+    said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": list(seeds), **more}
+    return plan(schema.build(said, name=recipe.stem, path=recipe), settings=settings)
+
+
+def figures(trial: TrialSummary) -> dict[str, dict[str, float | None]]:
+    """Mean, interquartile mean and the interval of the latter, for every metric of the best checkpoint."""
+    found = {}
+    names = {name for result in trial.results.values() for name in result.metrics}
+    for name in sorted(name for name in names if name.startswith(("best/", "test"))):
+        values = [result.metrics[name] for result in trial.results.values() if name in result.metrics]
+        interval = stats.interval(values)
+        low, high = (interval.low, interval.high) if interval else (None, None)
+        found[name] = {"mean": float(stats.mean(values)), "iqm": float(stats.iqm(values)), "low": low, "high": high}
+    return found
+
+
+def _unused(made: Plan, uri: str | None) -> str:
+    """The name under which this was begun and not finished, or else a new one."""
+    digest = hashlib.sha256(json.dumps(made.definition(), sort_keys=True).encode()).hexdigest()[:6]
+    base = name = f"{made.name}-{digest}"
+    number = 1
+    while True:
+        try:
+            trials = find(name, uri=uri).trials
+        except BadInput:
+            return name
+        if any(trial.state in ("waiting", "running") for trial in trials):
+            return name
+        number += 1
+        name = f"{base}-{number}"

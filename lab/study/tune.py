@@ -1,0 +1,219 @@
+"""`lab tune`: a study from its file to its values, begun or gone on with."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lab.errors import BadInput
+from lab.runner.server import tracking_uri
+from lab.study import storage
+from lab.study.parent import Parent, wait_for
+from lab.study.plan import Plan
+from lab.study.workers import TRAIN
+
+if TYPE_CHECKING:
+    import optuna
+
+    from lab.study.job import Job
+    from lab.study.record import Record
+    from lab.study.summary import TrialSummary
+    from lab.study.workers import Launcher
+
+DEFINITION = "definition"  # attribute of Optuna's study: what its trials depend on
+
+LauncherName = Literal["local", "ray"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study after `tune`, or as it stands in its storage.
+
+    Args:
+        plan: what was to be done.
+        status: `FINISHED`, or `KILLED` if it was stopped before everything was done.
+        run_id: its own run in MLflow, the parent of its trainings.
+        uri: the tracking server.
+        record: its trials, as the storage has them.
+        seconds: wall time of this call.
+    """
+
+    plan: Plan
+    status: Literal["FINISHED", "KILLED"]
+    run_id: str
+    uri: str
+    record: Record
+    seconds: float
+
+    @property
+    def trials(self) -> Sequence[TrialSummary]:
+        """In the order of the plan."""
+        return self.record.trials
+
+
+def tune(
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    launcher: LauncherName = "local",
+    uri: str | None = None,
+    work: str = TRAIN,
+) -> Study:
+    """Trains what a study has not trained yet.
+
+    Args:
+        plan: the study.
+        workers: jobs at a time; by default one for each core, of this machine or of the cluster.
+        address: the storage's database; a journal file on this machine by default.
+        launcher: `local` processes, or tasks on a `ray` cluster.
+        uri: the tracking server; the recipe's own by default.
+        work: the function that does a job, as `package.module:name`.
+
+    Raises:
+        BadInput: a study of this name is another one, or the storage cannot be used.
+        LabError: the tracking server or the storage cannot be reached, or no trial can have a value.
+        KeyboardInterrupt: the user interrupted; the same call goes on.
+        SystemExit: with 143, the same after SIGTERM.
+    """
+    from lab.runner.signals import EXIT_CODES, Stop
+    from lab.study.ledger import Ledger
+    from lab.study.loop import Loop
+    from lab.study.progress import Display
+    from lab.study.record import read, remember
+    from lab.study.report import publish
+
+    began = time.monotonic()
+    server = tracking_uri(uri or plan.recipe.track.uri)
+    store = storage.open_storage(address, plan.name, server)
+    study, new = open_study(plan, store)
+    remember(plan, study)
+    ledger = Ledger(study, plan.file, plan.entries)
+    if ledger.begun() > len(plan.entries):
+        raise BadInput(f"study {plan.name!r} has {ledger.begun()} trials already; `trials` may grow, not shrink")
+    parent = Parent(plan, study, server, new)
+    ledger.reap()
+    ledger.fill()
+    stop, status, something = Stop(), "FAILED", ledger.open()
+    stop.patient = True
+
+    def job(trial: int, settings: Mapping[str, Any], seed: int, run_id: str | None, watched: bool) -> Job:
+        return make_job(plan, parent.tags(plan, trial), server, settings, seed, run_id, watched)
+
+    try:
+        with stop.listening(at_once=lambda: None):
+            if something:
+                launched = _launcher(launcher, workers, storage.folder(server) / plan.name, work)
+                try:
+                    with Display(plan, ledger) as display:
+                        Loop(plan, ledger, launched, job, display.update).run(lambda: stop.wanted is not None)
+                finally:
+                    launched.close()
+        status = "FINISHED" if stop.wanted is None else "KILLED"
+        record = read(study)
+        publish(record, parent, time.monotonic() - began if something else None)
+    finally:
+        parent.end(status)
+    if stop.wanted is not None:
+        print(f"stopped: study {plan.name} keeps its trials; the same command goes on", file=sys.stderr)
+        if stop.wanted == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(EXIT_CODES[signal.Signals(stop.wanted)])
+    return Study(plan, "FINISHED", parent.run_id, server, record, time.monotonic() - began)
+
+
+def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.Study, bool]:
+    """The study in its storage, made if missing, and whether it was.
+
+    Raises:
+        BadInput: there is one of that name that is not the same.
+    """
+    import optuna
+
+    from lab.study import sampling
+
+    directions: Any = ["minimize" if mode == "min" else "maximize" for mode in plan.modes]
+    made: dict[str, Any] = {
+        "sampler": sampling.sampler(plan.file, 0),
+        "pruner": sampling.pruner(plan.file, plan.length),
+    }
+    try:
+        study = optuna.create_study(storage=store, study_name=plan.name, directions=directions, **made)
+        new = True
+    except optuna.exceptions.DuplicatedStudyError:
+        study = optuna.load_study(storage=store, study_name=plan.name, **made)
+        new = False
+        wait_for(study, DEFINITION)
+    known = study.user_attrs.get(DEFINITION)
+    if known is None:
+        study.set_user_attr(DEFINITION, plan.definition())
+    elif known != plan.definition():
+        raise BadInput(_changed(plan, known))
+    return study, new
+
+
+def _changed(plan: Plan, known: Mapping[str, Any]) -> str:
+    """What differs, and what to do."""
+    before, now = (json.dumps(found, indent=1, sort_keys=True).splitlines() for found in (known, plan.definition()))
+    lines = list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]
+    changed = " ".join(f"{line[0]} {line[1:].strip().rstrip(',')}" for line in lines if line[0] in "+-")
+    short = f"{changed:.600}"
+    return f"study {plan.name!r} has trials of another definition ({short}); begin a new one with --name {plan.name}-2"
+
+
+def _launcher(name: LauncherName, workers: int | None, logs: Path, work: str) -> Launcher:
+    if name == "ray":
+        from lab.study.cluster import Cluster
+
+        found: Launcher = Cluster(workers, work)
+        return found
+    import torch
+
+    from lab.study.workers import Workers
+
+    return Workers(workers or len(os.sched_getaffinity(0)), logs, work, torch.cuda.device_count())
+
+
+def make_job(
+    plan: Plan,
+    tags: Mapping[str, str],
+    uri: str,
+    settings: Mapping[str, Any],
+    seed: int,
+    run_id: str | None,
+    watched: bool,
+) -> Job:
+    """One training of a trial.
+
+    Args:
+        plan: the study.
+        tags: of the run; `trial` is the trial's number.
+        uri: the tracking server.
+        settings: of the recipe, chosen for this trial.
+        seed: the recipe's.
+        run_id: a run to go on with.
+        watched: whether its validations are reported.
+    """
+    from lab.study.job import Job
+    from lab.study.parent import trial_recipe
+
+    recipe = trial_recipe(plan, settings, seed)
+    name = f"{plan.name}-{tags['trial']}-{seed}"
+    track = replace(
+        recipe.track,
+        experiment=recipe.track.experiment or plan.task,
+        name=name,
+        uri=uri,
+        tags={**recipe.track.tags, **tags},
+    )
+    threads = recipe.threads or 1  # a core each: a small network gains nothing from a second one
+    yaml = replace(recipe, track=track, threads=threads).to_yaml()
+    return Job(int(tags["trial"]), seed, name, yaml, uri, run_id, watched)

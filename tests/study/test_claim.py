@@ -1,0 +1,104 @@
+"""Claims: what the scores of two sides decide, and seeds of one recipe side by side."""
+
+from pathlib import Path
+
+import pytest
+import works
+
+from lab import stats
+from lab.errors import LabError, RecipeError
+from lab.registry import recipes
+from lab.study.claim import judge, load, verdict
+from lab.study.seeds import figures, repeat
+from lab.study.table import table
+
+CLAIM = """\
+claim: A rate of 0.01 beats one of {worse}
+recipe: recipe.yaml
+better: {{name: middle, set: {{model.lr: 0.01}}}}
+worse: {{name: other, set: {{model.lr: {worse}}}}}
+metric: test/return
+seeds: [0, 1, 2, 3, 4, 5, 6, 7]
+"""
+
+
+@pytest.fixture
+def judged(home, inline):
+    def call(worse: float, work=works.instant):
+        inline(work)
+        Path("claim.yaml").write_text(CLAIM.format(worse=worse))
+        return judge(load(Path("claim.yaml")))
+
+    return call
+
+
+def test_a_claim_is_upheld_refuted_or_undecided_by_the_scores(judged):
+    found = judged(0.1)  # a score of 0.01 a seed below 0, against one of the same below -1
+    assert found.verdict == "upheld"
+    assert found.probability == 1.0
+    assert found.evidence[0].scores == pytest.approx({seed: -seed / 100 for seed in range(8)})
+    assert found.evidence[1].mean == pytest.approx(-1.035)
+
+
+def test_the_other_way_round_it_is_refuted(home, inline):
+    inline(works.instant)
+    Path("claim.yaml").write_text(CLAIM.format(worse=0.01).replace("model.lr: 0.01}", "model.lr: 0.1}", 1))
+    assert judge(load(Path("claim.yaml"))).verdict == "refuted"
+
+
+def test_what_differs_by_less_than_the_seeds_do_is_undecided(judged):
+    found = judged(0.0101)
+    assert found.verdict == "undecided"
+    assert found.interval.low < 0.5 < found.interval.high
+
+
+def test_a_second_time_trains_nothing(judged, inline):
+    first = judged(0.1)
+    launcher = inline(works.instant)
+    assert judge(load(Path("claim.yaml"))) == first
+    assert launcher.begun == []
+
+
+def test_a_side_that_fails_has_no_score(judged):
+    with pytest.raises(LabError, match=r"^other has no score: seed 1: the loss is not a number at step 3"):
+        judged(1.0, works.failing)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.51, 0.9, "upheld"), (0.1, 0.49, "refuted"), (0.5, 0.9, "undecided"), (0.4, 0.6, "undecided")],
+)
+def test_the_interval_decides(low, high, word):
+    assert verdict(stats.Interval(low, high)) == word
+
+
+def test_what_is_wrong_with_a_claim_is_said_with_its_line(home):
+    text = CLAIM.format(worse=0.1).replace("[0, 1, 2, 3, 4, 5, 6, 7]", "[1]").replace("name: other", "nam: x")
+    Path("claim.yaml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load(Path("claim.yaml"))
+    said = sorted(str(problem) for problem in error.value.problems)
+    assert said[0].startswith("claim.yaml:4: worse.nam: unknown key 'nam'; did you mean 'name'?")
+    assert said[-1].startswith("claim.yaml:6: seeds: expected")
+
+
+@pytest.mark.parametrize("name", recipes("claim"))
+def test_every_shipped_claim_can_be_judged(name):
+    from lab.study.claim import _plan
+
+    file = recipes("claim")[name].path
+    claim = load(file)
+    assert file.read_text().startswith(f"# lab claim recipes/claims/{file.name}\n# ")
+    for side in (claim.better, claim.worse):
+        assert len(_plan(claim, side).entries) == 1
+
+
+def test_seeds_of_one_recipe_side_by_side(home, inline):
+    launcher = inline(works.instant, workers=2)
+    study = repeat(Path("recipe.yaml"), ["seed=3", "model.lr=0.01"], 4)
+    assert sorted(job.seed for job in launcher.begun) == [3, 4, 5, 6]
+    assert figures(study.trials[0])["test/return"]["mean"] == pytest.approx(-0.045)
+    assert table(study.record).lines[0].state == "complete"
+
+    inline(works.instant)
+    assert repeat(Path("recipe.yaml"), ["seed=3", "model.lr=0.01"], 4).plan.name == f"{study.plan.name}-2", "finished"

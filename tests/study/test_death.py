@@ -1,0 +1,106 @@
+"""Studies whose processes are killed: every trial is accounted for, none is lost or done twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.study.tune import tune
+
+pytestmark = pytest.mark.slow
+
+STUDY = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01, 0.1, 1.0]}\nseeds: [0, 1, 2]\n"
+DRIVER = """\
+import sys
+from lab.study import schema
+from lab.study.plan import plan
+from lab.study.tune import tune
+found = tune(plan(schema.load("study.yaml")), workers=2, work="works:slow")
+print([(trial.state, sorted(trial.results)) for trial in found.trials])
+"""
+
+
+@pytest.fixture
+def driver(home: Path):
+    """Starts the study in a process of its own, in which a second start goes on with it."""
+    Path("study.yaml").write_text(STUDY)
+    begun = []
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+
+
+def wait_for(count: int) -> None:
+    """Until so many trainings are done."""
+    until = time.monotonic() + 120
+    while len(list(Path("done").iterdir())) < count:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[psutil.Process]:
+    return [child for child in psutil.Process(pid).children() if "lab.study.process" in " ".join(child.cmdline())]
+
+
+ALL = str([("complete", [0, 1, 2])] * 4)
+
+
+def test_kill_9_of_the_parent_and_the_same_command_again(driver):
+    first = driver()
+    wait_for(4)
+    workers = children(first.pid)
+    assert len(workers) == 2
+    first.kill()
+    first.wait()
+    _, left = psutil.wait_procs(workers, timeout=20)
+    assert not left, "workers end when nobody is there any more"
+    before = len(list(Path("done").iterdir()))
+    assert 4 <= before < 12
+    out, err = driver().communicate(timeout=120)
+    assert out.strip() == ALL, err
+    assert len(list(Path("done").iterdir())) == 12, "each training left one file, which no second one can leave"
+
+
+def test_kill_9_of_a_worker_and_the_study_goes_on(driver):
+    process = driver()
+    wait_for(3)
+    children(process.pid)[0].send_signal(signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert out.strip() == ALL, err
+    assert len(list(Path("done").iterdir())) == 12
+
+
+def test_ctrl_c_stops_the_workers_and_gives_the_trials_back(driver):
+    process = driver()
+    wait_for(3)
+    workers = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "stopped: study study keeps its trials; the same command goes on" in err
+    assert not any(worker.is_running() for worker in workers)
+    out, err = driver().communicate(timeout=120)
+    assert out.strip() == ALL, err
+    assert len(list(Path("done").iterdir())) == 12
+
+
+def test_a_trial_that_always_kills_its_worker_is_given_up(planned):
+    made = planned("sampler: grid", "space: {model.lr: [0.1, 1.0]}", "retries: 1")
+    found = tune(made, workers=1, work="works:mortal")
+    assert [trial.state for trial in found.trials] == ["complete", "failed"]
+    assert found.trials[1].reason.startswith("its process ended by exit code 3; see ")
+    assert found.trials[1].reason.endswith("worker-0.log, 2 times")

@@ -1,0 +1,118 @@
+"""Pictures of studies: there, not empty, and without a trace in pyplot; left out where they would say nothing."""
+
+import sys
+
+import numpy as np
+import pytest
+import works
+
+from lab.study.job import Outcome
+from lab.study.pictures import draw
+from lab.study.report import publish
+from lab.study.table import table
+
+MIXED = (
+    "space: {model.lr: {float: [0.0001, 1], log: true}, data.batch_size: {int: [8, 64]}, "
+    "model.hidden: [[8], [16, 16], [32, 32, 32]], "
+    "model.noise: {gaussian: {model.sigma: {float: [0.1, 0.2]}}, ornstein_uhlenbeck: {}}}"
+)
+
+
+def colours(path):
+    """How many colours a picture has, and the share of it that is not white."""
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3)
+    return len(np.unique(pixels, axis=0)), float((pixels.min(1) < 250).mean())
+
+
+def drawn(study, folder):
+    files, reasons = draw(study.record, table(study.record), folder)
+    assert all("needs" in reason for reason in reasons)
+    return {file.stem: file for file in files}, [name for names in reasons.values() for name in names]
+
+
+def test_a_search_has_all_pictures(planned, tuned, tmp_path):
+    study, _ = tuned(planned("sampler: random", "trials: 8", "seeds: [0, 1]", MIXED), works.instant)
+    files, left_out = drawn(study, tmp_path)
+    assert set(files) == {"table", "history", "importance", "slice", "parallel", "rank"}
+    assert left_out == []
+    for name, file in files.items():
+        count, filled = colours(file)
+        assert count > 20, name
+        assert 0.005 < filled < 0.6, name
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_a_table_of_one_change_at_a_time(planned, tuned, tmp_path):
+    lines = "sampler: one_at_a_time", "space: {model.lr: [0.01, 1.0]}", "seeds: [0, 1]", "metric: test/return"
+    study, _ = tuned(planned(*lines, "published: {model.lr: [-1, -2]}"), works.failing)
+    files, left_out = drawn(study, tmp_path)
+    assert colours(files["table"])[0] > 20
+    assert set(left_out) == {"history.png", "importance.png", "slice.png", "parallel.png", "rank.png"}
+
+
+def test_several_metrics(planned, tuned, tmp_path):
+    def both(job, line):
+        found = works.instant(job, line)
+        return Outcome("finished", {**found.metrics, "cost": float(job.trial % 3)}, found.run_id)
+
+    two = planned("sampler: nsga2", "trials: 9", "metric: [test/return, cost]", "mode: [max, min]", MIXED)
+    study, _ = tuned(two, both)
+    files, _ = drawn(study, tmp_path)
+    assert {"table", "history", "slice"} <= set(files)
+
+
+@pytest.mark.parametrize("lines", [("sampler: none",), ("sampler: grid", "space: {model.lr: [0.1]}")])
+def test_a_single_trial_has_a_table_alone(planned, tuned, tmp_path, lines):
+    study, _ = tuned(planned(*lines), works.instant)
+    files, left_out = drawn(study, tmp_path)
+    assert set(files) == {"table"}
+    assert len(left_out) == 5
+
+
+def test_trials_that_are_all_the_same(planned, tuned, tmp_path):
+    study, _ = tuned(planned("sampler: random", "trials: 6", MIXED), flat)
+    files, left_out = drawn(study, tmp_path)
+    assert set(files) >= {"table", "history", "slice", "parallel", "rank"}
+    assert len(files) + len(left_out) == 6
+
+
+def flat(*_):
+    return Outcome("finished", {"best/val/return": 1.0}, "run")
+
+
+class Shelf:
+    """Keeps what would go to MLflow."""
+
+    def __init__(self):
+        self.kept, self.values = {}, {}
+
+    def metrics(self, values):
+        self.values |= values
+
+    def files(self, files, folder=None):
+        self.kept |= {f"{folder}/{file.name}" if folder else file.name: file.read_bytes() for file in files}
+
+
+def test_what_goes_to_mlflow(planned, tuned):
+    study, _ = tuned(planned("sampler: grid", "space: {model.lr: [0.01, 1.0]}", "seeds: [0, 1]"), works.failing)
+    shelf = Shelf()
+    publish(study.record, shelf, 12.5)
+    assert {"table.csv", "table.md", "pictures/table.png"} <= set(shelf.kept)
+    assert shelf.values == {
+        "trials/complete": 1, "trials/failed": 1, "trials/pruned": 0,
+        "best/best/val/return": study.trials[0].values[0], "seconds/fit": 0, "seconds/wall": 12.5,
+    }  # fmt: skip
+
+
+def test_a_server_that_is_gone_harms_nothing(planned, tuned, capsys):
+    class Gone(Shelf):
+        def metrics(self, *_):
+            raise ConnectionError("no route to host")
+
+    study, _ = tuned(planned("sampler: none"), works.instant)
+    capsys.readouterr()
+    publish(study.record, Gone(), 1.0)
+    assert capsys.readouterr().err == "the table of study is not in MLflow: ConnectionError: no route to host\n"

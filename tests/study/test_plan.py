@@ -1,0 +1,121 @@
+"""What a study file says, and what is refused before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import RecipeError
+from lab.registry import recipes
+from lab.study import schema
+from lab.study.plan import plan
+
+
+def test_one_key_at_a_time_and_what_several_lines_mean_is_trained_once(planned):
+    made = planned(
+        "sampler: one_at_a_time",
+        "set: {model.gamma: 0.9}",
+        "space: {model.lr: [0.001, 0.01], model.gamma: [0.8, 0.9, 0.95], model.hidden: [[8], [16]]}",
+    )
+    assert [(row.key, row.value, row.entry) for row in made.rows] == [
+        ("model.lr", 0.001, 0),
+        ("model.lr", 0.01, 1),
+        ("model.gamma", 0.8, 2),
+        ("model.gamma", 0.9, 0),
+        ("model.gamma", 0.95, 3),
+        ("model.hidden", [8], 0),
+        ("model.hidden", [16], 4),
+    ]
+    assert made.entries[2] == {"model.lr": 0.001, "model.gamma": 0.8, "model.hidden": "[8]"}
+
+
+def test_a_default_outside_of_the_list_is_a_value_of_the_other_lines(planned):
+    made = planned("sampler: one_at_a_time", "space: {model.lr: [0.1, 0.2], model.tau: [0.5]}")
+    assert made.entries == (
+        {"model.lr": 0.1, "model.tau": 0.005},
+        {"model.lr": 0.2, "model.tau": 0.005},
+        {"model.lr": 0.001, "model.tau": 0.5},
+    )
+
+
+def test_metric_and_direction_are_the_tasks_unless_the_study_says_otherwise(planned):
+    assert planned("sampler: none").metrics == ("best/val/return",)
+    assert planned("sampler: none").modes == ("max",)
+    assert planned("sampler: none").length == 400, "environment steps"
+    assert planned("sampler: none", "metric: test/return").modes == ("max",)
+    assert planned("sampler: none", "metric: loss", "mode: min").modes == ("min",)
+    two = planned(
+        "trials: 5",
+        "sampler: nsga2",
+        "metric: [test/return, updates]",
+        "mode: [max, min]",
+        "space: {seed: [1]}".replace("seed: [1]", "model.lr: [0.1, 1]"),
+    )
+    assert (two.metrics, two.modes) == (("test/return", "updates"), ("max", "min"))
+
+
+def test_seeds_are_the_recipes_own_by_default(planned):
+    assert planned("sampler: none").seeds == (0,)
+    assert planned("sampler: none", "seeds: [3, 4]").seeds == (3, 4)
+
+
+WRONG = {
+    "sampler: tpee": "sampler: expected 'none', 'one_at_a_time', 'grid', 'random', 'tpe', 'cmaes', 'gp', 'qmc' "
+    "or 'nsga2', found 'tpee'; did you mean 'tpe'?",
+    "space: {model.gama: [0.1]}": "space.model.gama.0: unknown key 'gama'; did you mean 'gamma'?",
+    "space: {model.gamma: [0.5, 1.5]}": "space.model.gamma.1: expected a number from 0 to 1, found 1.5",
+    "space: {model.lr: {float: [-1, 1]}}": "space.model.lr.float.0: expected a number above 0, found -1",
+    "space: {seed: [1, 2]}": "space.seed.0: cannot vary here; expected a key of model, data, trainer",
+    "space: {modle.lr: [1, 2]}": "space.modle.lr.0: cannot vary here; did you mean 'model'?",
+    "space: {}": "space: empty; say which keys vary, such as {model.lr: [0.001, 0.01]}",
+    "trials: 3": "trials: grid counts its own trials; leave it out",
+    "metric: loss": "mode: missing; say min or max for loss, the task does not",
+    "seeds: [1, 1]": "seeds: the same seed twice",
+    "pruner: wilcoxon": "pruner: wilcoxon compares trials seed by seed; give at least 3 seeds",
+    "sampler_args: {n_startup: 3}": "sampler_args.n_startup: unknown key 'n_startup'; known keys: seed",
+    "pruner: median\npruner_args: {n_warmup: 3}": "pruner_args.n_warmup: unknown key 'n_warmup'; did you mean "
+    "'n_warmup_steps'?",
+    "set: {model.gama: 1}": "set.model.gama: unknown key 'gama'; did you mean 'gamma'?",
+    "set: {seed: 1}": "set.seed: cannot be set here: give `seeds:`",
+    "set: {data.total_steps: 100}": "data.random_steps: expected less than total_steps (100), found 200",
+    "published: {model.lr: [1]}": "published.model.lr: 1 figures for 2 values",
+    "published: {model.l: [1]}": "published.model.l: not a key of the space with a list of values; did you mean",
+    "recipe: nowhere.yaml": "recipe: no recipe file 'nowhere.yaml', and none installed; installed: ddpg_pendulum, ",
+    "space: {model.lr: {float: [0.1, 1]}}": "space.model.lr: a grid takes lists; random and tpe take ranges",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_refused(home, line):
+    lines = {"recipe": "recipe: recipe.yaml", "sampler": "sampler: grid", "space": "space: {model.lr: [0.1, 0.2]}"}
+    lines.update((part.partition(":")[0], part) for part in line.splitlines())
+    path = home / "s.yaml"
+    path.write_text("\n".join(lines.values()))
+    with pytest.raises(RecipeError) as error:
+        plan(schema.load(path))
+    said = [f"{problem.key}: {problem.message}" for problem in error.value.problems]
+    assert any(sentence.startswith(WRONG[line]) for sentence in said), said
+    assert all(problem.where for problem in error.value.problems)
+
+
+def test_everything_wrong_is_said_together_with_its_line(home):
+    path = home / "s.yaml"
+    lines = (
+        "recipe: recipe.yaml",
+        "sampler: tpe",
+        "trials: 3",
+        "space:",
+        "  model.lr: [0.1, -1]",
+        "  data.batch_size: [0]",
+    )
+    path.write_text("\n".join([*lines, "seeds: [1, 1]"]))
+    with pytest.raises(RecipeError) as error:
+        plan(schema.load(path))
+    assert [Path(problem.where).name for problem in error.value.problems] == ["s.yaml:7", "s.yaml:5", "s.yaml:6"]
+
+
+@pytest.mark.parametrize("name", recipes("study"))
+def test_every_shipped_study_can_be_begun(name):
+    file = recipes("study")[name]
+    made = plan(schema.load(file.path))
+    assert made.entries
+    assert file.path.read_text().startswith(f"# lab tune recipes/studies/{file.path.name}\n# ")

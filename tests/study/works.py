@@ -1,0 +1,85 @@
+"""What workers do in these tests instead of training. Each leaves a file for every time it worked, in `done`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import yaml
+
+from lab.study.job import Job, Line, Outcome
+
+
+def value(job: Job) -> float:
+    """A smooth function of the learning rate, with a different offset for each seed; the best rate is 0.01."""
+    from math import log10
+
+    return -((log10(yaml.safe_load(job.recipe)["model"]["lr"]) + 2) ** 2) - job.seed / 100
+
+
+def instant(job: Job, line: Line) -> Outcome:
+    """Returns at once."""
+    return Outcome(
+        "finished", {"test/return": value(job), "best/val/return": value(job)}, f"run-{job.trial}-{job.seed}"
+    )
+
+
+def slow(job: Job, line: Line) -> Outcome:
+    """Takes a while, says that it began, and leaves a file; a second one would be a training done twice."""
+    line.started(f"run-{job.trial}-{job.seed}")
+    time.sleep(0.3)
+    file = Path("done", f"{_settings(job)}-{job.seed}")
+    if not (job.run_id and file.exists()):  # else its run was finished when the one who gave the job died
+        file.open("x").close()
+    return instant(job, line)
+
+
+def suicidal(job: Job, line: Line) -> Outcome:
+    """Kills its own process the first time it is asked for seed 1."""
+    line.started(f"run-{job.trial}-{job.seed}")
+    mark = Path("done", f"died-{_settings(job)}")
+    if job.seed == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return instant(job, line)
+
+
+def mortal(job: Job, line: Line) -> Outcome:
+    """Always dies with the largest learning rate."""
+    if yaml.safe_load(job.recipe)["model"]["lr"] == 1.0:
+        os._exit(3)
+    return instant(job, line)
+
+
+def curve(job: Job, line: Line) -> Outcome:
+    """Reports ten validations that approach its value, and ends when it is told to."""
+    for i in range(1, 11):
+        if job.watched and line.validated(i * 40, {"val/return": value(job) - (10 - i)}):
+            return Outcome("pruned", run_id=f"run-{job.trial}-{job.seed}")
+    return instant(job, line)
+
+
+def falling(job: Job, line: Line) -> Outcome:
+    """Reports ten validations, each worse than the one before."""
+    for i in range(1, 11):
+        if job.watched and line.validated(i * 40, {"val/return": value(job) - i}):
+            return Outcome("pruned", run_id=f"run-{job.trial}-{job.seed}")
+    return instant(job, line)
+
+
+def failing(job: Job, line: Line) -> Outcome:
+    """Fails for one learning rate and one seed."""
+    if yaml.safe_load(job.recipe)["model"]["lr"] == 1.0 and job.seed == 1:
+        return Outcome("failed", reason="the loss is not a number at step 3")
+    return instant(job, line)
+
+
+def nameless(job: Job, line: Line) -> Outcome:
+    """Logs something else than the study wants."""
+    return Outcome("finished", {"test/returns": 1.0}, "run")
+
+
+def _settings(job: Job) -> str:
+    return str(yaml.safe_load(job.recipe)["model"]["lr"])
