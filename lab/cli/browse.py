@@ -8,15 +8,14 @@ from typing import Annotated
 
 import typer
 
+from lab import registry
 from lab.cli import words
 from lab.cli.output import emit, table
 from lab.errors import BadInput, nearest
 
 
 def ls(as_json: words.Json = False) -> None:
-    """List the installed recipes and tasks; nothing is imported."""
-    from lab import registry
-
+    """List the installed recipes, studies, claims and tasks; nothing is imported."""
     recipes = [
         {
             "name": file.name,
@@ -32,13 +31,26 @@ def ls(as_json: words.Json = False) -> None:
         for plugin in registry.plugins(load=False)
         if plugin.kind == "task"
     ]
+    shelves: dict[str, registry.Shelf] = {"studies": "study", "claims": "claim"}
+    others = {
+        title: [
+            {"name": file.name, "summary": file.summary, "distribution": file.distribution, "path": file.path}
+            for file in registry.recipes(shelf).values()
+        ]
+        for title, shelf in shelves.items()
+    }
     if as_json:
-        emit({"recipes": recipes, "tasks": tasks})
+        emit({"recipes": recipes, **others, "tasks": tasks})
         return
     table(
         ["RECIPE", "TASK", "SUMMARY", "FROM"],
         [[str(recipe[key]) for key in ("name", "task", "summary", "distribution")] for recipe in recipes],
     )
+    for title, shelf in shelves.items():
+        if others[title]:
+            print()
+            cells = [[str(file[key]) for key in ("name", "summary", "distribution")] for file in others[title]]
+            table([shelf.upper(), "SUMMARY", "FROM"], cells)
     print()
     table(["TASK", "FROM"], [list(task.values()) for task in tasks])
 
@@ -60,14 +72,24 @@ def show(
 
 
 def cp(
-    recipe: words.Recipe,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="An installed recipe, study or claim, or a file.", autocompletion=words.file_names
+        ),
+    ],
     to: Annotated[Path, typer.Argument(metavar="DEST", help="A file or a folder.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Copy a recipe, to change it."""
-    from lab.registry import find_recipe
+    """Copy a recipe, a study or a claim, to change it."""
+    from lab.registry import find_recipe, recipes
 
-    source = find_recipe(recipe)
+    source, verb = None, "run"
+    others: dict[registry.Shelf, str] = {"study": "tune", "claim": "claim"}
+    for shelf, its_verb in others.items():
+        if name in recipes(shelf):
+            source, verb = recipes(shelf)[name].path, its_verb
+    source = source or find_recipe(name)
     target = to / source.name if to.is_dir() else to
     if target.exists() and not force:
         raise BadInput(f"{target} exists; name another file, or overwrite it with --force")
@@ -75,7 +97,7 @@ def cp(
         target.write_bytes(source.read_bytes())
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror}") from error
-    print(f"wrote {target}; run it with: lab run {target}")
+    print(f"wrote {target}; run it with: lab {verb} {target}")
 
 
 def _show_task(name: str, as_json: bool) -> None:

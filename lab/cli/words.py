@@ -28,6 +28,11 @@ def claim_names() -> list[str]:
     return sorted(recipes("claim"))
 
 
+def file_names() -> list[str]:
+    """Names of the installed recipes, studies and claims."""
+    return [*recipe_names(), *study_names(), *claim_names()]
+
+
 def all_names() -> list[str]:
     """Names of the installed tasks and recipes."""
     from lab.registry import task_names

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.errors import BadInput, LabError
 from lab.recipe.load import read
 from lab.recipe.schema import to_yaml
-from lab.study.plan import overrides
+from lab.study.checks import overrides
 from lab.study.record import Record
 from lab.study.render import NAMES, number
 from lab.study.summary import TrialSummary, best

@@ -19,7 +19,8 @@ from lab.errors import BadInput, LabError, RecipeError
 from lab.recipe.load import read
 from lab.recipe.schema import Document
 from lab.registry import find_recipe
-from lab.study.plan import Plan, overrides
+from lab.study.checks import overrides
+from lab.study.plan import Plan
 from lab.study.schema import Seed
 from lab.study.seeds import plan_of
 from lab.study.tune import tune

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab.recipe import Recipe
 from lab.runner.server import client, experiment_id, reaching
-from lab.study.plan import Plan, overrides
+from lab.study.checks import overrides
+from lab.study.plan import Plan
 
 if TYPE_CHECKING:
     import optuna

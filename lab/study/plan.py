@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, Problem, RecipeError, nearest
+from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
 from lab.recipe.schema import printable
 from lab.registry import find_recipe
-from lab.study import sampling
+from lab.study import checks, sampling
+from lab.study.checks import by_key, overrides
 from lab.study.schema import StudyFile
 from lab.study.space import Choice, Dimension, combinations, identity, label, parse, ranges
 
@@ -98,7 +99,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ())
     Raises:
         RecipeError: with all that is wrong with it, or with its recipe.
     """
-    problems = [*file.problems, *_own(file)]
+    problems = [*file.problems, *checks.own(file)]
     recipe = _recipe(file, settings, problems)
     if recipe is None:
         raise RecipeError(problems)
@@ -106,8 +107,8 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ())
     problems += [file.problem(f"space.{key}", message) for key, message in complaints]
     assembly = _assembled(file, recipe, problems)
     if assembly is not None:
-        problems += _refused(file, recipe, assembly, dimensions)
-    problems += _names(file)
+        problems += checks.refused(file, recipe, assembly, dimensions)
+    problems += checks.names(file)
     if problems or assembly is None:
         raise RecipeError(problems)
     from lab.runner.record import parameters
@@ -128,7 +129,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ())
         entries = list(_grid(file, dimensions, problems))
     elif file.trials is None:
         problems.append(file.problem("trials", f"missing; {file.sampler} needs to know how many, such as `trials: 50`"))
-    problems += _published(file)
+    problems += checks.published(file)
     if problems:
         raise RecipeError(problems)
     return Plan(
@@ -145,14 +146,6 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ())
         monitor=assembly.task.monitor,
         length=length(assembly.trainer, assembly.data),
     )
-
-
-def _own(file: StudyFile) -> Iterator[Problem]:
-    """Settings that are not a trial's."""
-    elsewhere = {"seed": "give `seeds:`", "track": "the recipe says where its runs go, `lab tune --uri` where else"}
-    for key in file.set:
-        if (section := key.partition(".")[0]) in elsewhere:
-            yield file.problem(f"set.{key}", f"cannot be set here: {elsewhere[section]}")
 
 
 def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
@@ -183,7 +176,7 @@ def _assembled(file: StudyFile, recipe: Recipe, problems: list[Problem]) -> Asse
     try:
         assembly = assemble(recipe)
     except RecipeError as error:
-        own = {printable(f"override {override}"): key for key, override in _by_key(file.set)}
+        own = {printable(f"override {override}"): key for key, override in by_key(file.set)}
         problems += [
             file.problem(f"set.{own[problem.where]}", problem.message) if problem.where in own else problem
             for problem in error.problems
@@ -192,56 +185,6 @@ def _assembled(file: StudyFile, recipe: Recipe, problems: list[Problem]) -> Asse
     if assembly.trainer.world_size > 1:
         problems.append(recipe.problem("trainer.devices", "a study trains each trial in one process; set devices: 1"))
     return assembly
-
-
-def _refused(
-    file: StudyFile, recipe: Recipe, assembly: Assembly, dimensions: tuple[Dimension, ...]
-) -> Iterator[Problem]:
-    """Values of the space that the recipe's task would refuse."""
-    from lightning import Trainer
-
-    from lab.recipe.signature import check
-
-    facts = assembly.data.facts() if hasattr(assembly.data, "facts") else {}
-    targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
-    seen: set[tuple[str, str]] = set()
-    for dimension in dimensions:
-        for place, key, value in dimension.probes():
-            found = load_recipe(recipe.path, [*recipe.overrides, *overrides({key: value})])
-            section = key.partition(".")[0]
-            complaints = [(problem.key, problem.message) for problem in found.problems]
-            if key in ("seed", "threads", "track") or section not in (*targets, "compile", "callbacks", "checkpoint"):
-                known = nearest(section, targets) or f"; expected a key of {', '.join(targets)}"
-                complaints = [(key, f"cannot vary here{known}")]
-            elif section in targets:
-                given = facts if section == "model" else ()
-                values = getattr(found, section)
-                wrong = check(targets[section], values, given=given, partial=True)[1]
-                complaints += [(f"{section}.{name}", message) for name, message in wrong]
-            for name, message in complaints:
-                if (name, message) not in seen:
-                    seen.add((name, message))
-                    yield file.problem(f"space.{place}", message if name == key else f"{name}: {message}")
-
-
-def _names(file: StudyFile) -> Iterator[Problem]:
-    """What is wrong with the sampler and the pruner."""
-    from lab.recipe.signature import check
-
-    several = isinstance(file.metric, tuple) and len(file.metric) > 1
-    targets: dict[str, Any] = {
-        "sampler": sampling.sampler_class(file.sampler),
-        "pruner": sampling.pruner_class(file.pruner),
-    }
-    for section, target in targets.items():
-        for key, message in check(target, getattr(file, f"{section}_args"), partial=True)[1]:
-            yield file.problem(f"{section}_args.{key}", message)
-    if several and file.pruner != "none":
-        yield file.problem("pruner", "with several metrics there is no telling which trial is hopeless; use none")
-    if several and file.sampler == "cmaes":
-        yield file.problem("sampler", "cmaes has one metric; nsga2 and tpe can have several")
-    if file.pruner == "wilcoxon" and len(file.seeds or ()) < 3:
-        yield file.problem("pruner", "wilcoxon compares trials seed by seed; give at least 3 seeds")
 
 
 def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -308,24 +251,3 @@ def _grid(file: StudyFile, dimensions: tuple[Dimension, ...], problems: list[Pro
             problems.append(file.problem("space", f"a grid of more than {MOST:,} trials; use random with `trials:`"))
             return
         yield entry
-
-
-def _published(file: StudyFile) -> Iterator[Problem]:
-    """Whether the figures from elsewhere fit the values they stand beside."""
-    for key, figures in file.published.items():
-        values = file.space.get(key)
-        if not isinstance(values, list):
-            yield file.problem(
-                f"published.{key}", f"not a key of the space with a list of values{nearest(key, file.space)}"
-            )
-        elif len(values) != len(figures):
-            yield file.problem(f"published.{key}", f"{len(figures)} figures for {len(values)} values")
-
-
-def overrides(settings: Mapping[str, Any]) -> list[str]:
-    """The settings as overrides of a recipe: JSON is YAML."""
-    return [override for _, override in _by_key(settings)]
-
-
-def _by_key(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(key, f"{key}={json.dumps(value)}") for key, value in settings.items()]
