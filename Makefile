@@ -7,7 +7,7 @@ run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
 test: .venv/ready       ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 quick: .venv/ready      ## the tests that need no training run
 	$(BIN)/python -m pytest -m "not slow and not long"

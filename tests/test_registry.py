@@ -203,11 +203,12 @@ def test_recipes_are_found_without_importing_their_package(install: Install) -> 
     found = recipes()["moons_small"]
     assert (found.distribution, found.summary) == ("my-moons", "moons_small: expect 0.9")
     assert found.path == site / "my_moons" / "recipes" / "moons_small.yaml"
-    assert recipes()["moons_table"].summary == ""
+    assert "moons_table" not in recipes()
+    assert recipes("study")["moons_table"].summary == ""
     found.path.unlink()
     found.path.symlink_to("nowhere")
     assert recipes()["moons_small"].summary == ""
-    assert find_recipe("moons_table") == site / "my_moons" / "recipes" / "studies" / "moons_table.yaml"
+    assert find_recipe("moons_table", "study") == site / "my_moons" / "recipes" / "studies" / "moons_table.yaml"
     assert states()["moons"] == ("ok", "")
     assert "my_moons" not in sys.modules
 
@@ -255,7 +256,8 @@ def test_a_missing_folder_of_recipes_is_a_line(install: Install) -> None:
 
 
 def test_our_own_recipes_are_installed() -> None:
-    own = {name for name, recipe in recipes().items() if recipe.distribution == "torch-lab"}
+    shelves = [recipes(shelf) for shelf in ("recipe", "study", "claim")]
+    own = [file for shelf in shelves for file in shelf.values() if file.distribution == "torch-lab"]
     files = Path(registry.__file__).parents[1].joinpath("recipes").rglob("*.yaml")
-    assert {file.stem for file in files} <= own
-    assert all(recipe.summary for recipe in recipes().values() if recipe.name in own)
+    assert {file.stem for file in files} == {file.name for file in own}
+    assert all(file.summary for file in own)

@@ -114,10 +114,14 @@ class Cluster:
 
     def stop(self) -> list[Event]:
         found: list[Event] = []
-        for task in self.tasks:  # to the job it is as if Ctrl-C was pressed; not to what it waits for
-            self.ray.cancel(task, force=False, recursive=False)
-        until = time.monotonic() + STOP_SECONDS
-        while self.tasks and time.monotonic() < until:
+        began, asked = time.monotonic(), 0
+        while self.tasks and time.monotonic() < began + STOP_SECONDS:
+            if (
+                time.monotonic() >= began + asked * STOP_SECONDS / 3
+            ):  # Python may swallow one, in a destructor for instance
+                asked += 1
+                for task in self.tasks:  # to the job it is as if Ctrl-C was pressed; not to what it waits for
+                    self.ray.cancel(task, force=False, recursive=False)
             for event in self.events(1.0):
                 if isinstance(event, Validated):  # it has to go on to be able to stop
                     self.answer(event.key, False)

@@ -114,7 +114,8 @@ def save_model(tracker):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_a_server_that_is_killed_in_the_middle_gets_everything_once_and_in_order(machine, capsys):
+def test_a_server_that_is_killed_in_the_middle_gets_everything_once_and_in_order(machine, monkeypatch, capsys):
+    monkeypatch.setattr(tracking, "PATIENCE", 60.0)  # a server that has just started is slow
     tracker = Tracker(machine.uri, "killed", "run", {"why": "test"})
     for step in range(100):
         tracker.log_metrics({"loss": step / 3}, step)
