@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +40,9 @@ def measure(quick: bool) -> dict[str, Any]:
                 say(f"{name}: {found[name][-1]}")
     buffers = {}
     for env in ENVIRONMENTS:
+        if "Cheetah" in env and find_spec("mujoco") is None:
+            say(f"{env}: left out, it needs pip install 'torch-lab[mujoco]'")
+            continue
         with tempfile.TemporaryDirectory() as folder, process(Path(folder)) as worker:
             buffers[env] = [worker(_buffer, (env, rows)) for _ in range(repetitions)]
         say(f"{env}: {buffers[env][-1]}")
