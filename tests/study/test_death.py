@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -104,3 +107,37 @@ def test_a_trial_that_always_kills_its_worker_is_given_up(planned):
     assert [trial.state for trial in found.trials] == ["complete", "failed"]
     assert found.trials[1].reason.startswith("its process ended by exit code 3; see ")
     assert found.trials[1].reason.endswith("worker-0.log, 2 times")
+
+
+@pytest.mark.long
+def test_real_trainings_are_resumed_in_their_own_runs_after_both_kinds_of_death(home):
+    """A worker is killed, then the command; repeated, it leaves every training finished once, to the same numbers."""
+    lines = "recipe: ddpg_pendulum", "sampler: grid", "space: {model.gamma: [0.95, 0.98]}", "seeds: [0, 1]"
+    more = "set: {data.total_steps: 3000, data.test_episodes: 4, checkpoint.steps: 500}"
+    Path("real.yaml").write_text("\n".join([*lines, more]))
+    command = [str(Path(sys.executable).with_name("lab")), "tune", "real.yaml", "--workers", "2", "--json"]
+
+    def runs() -> list[str]:
+        with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect("file:mlflow.db?mode=ro", uri=True) as base:
+            return [status for (status,) in base.execute("select status from runs")]
+        return []
+
+    def wait_until(status: str, count: int) -> None:
+        until = time.monotonic() + 200
+        while runs().count(status) < count:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until("RUNNING", 3)
+    time.sleep(3)
+    children(first.pid)[0].kill()
+    wait_until("FINISHED", 1)
+    time.sleep(2)
+    first.kill()
+    first.wait()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert runs() == ["FINISHED"] * 5, "four trainings and the study itself"
+    whole = subprocess.run([*command, "--name", "whole"], capture_output=True, text=True, check=True)
+    figures = [[line["metrics"] for line in json.loads(one.stdout)] for one in (again, whole)]
+    assert figures[0] == figures[1], "to the same numbers"
