@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ddpg_vs_sb3, machine, overhead, saving, startup, studies
+from benchmarks import ddpg_vs_sb3, machine, off_policy_vs_sb3, overhead, saving, startup, studies
 from benchmarks.measure import say
 
 BENCHMARKS = {
     "ddpg_vs_sb3": ddpg_vs_sb3,
+    "off_policy_vs_sb3": off_policy_vs_sb3,
     "overhead": overhead,
     "saving": saving,
     "startup": startup,

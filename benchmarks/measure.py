@@ -24,19 +24,21 @@ WARM_STEPS = RANDOM_STEPS + 2 * BLOCK  # a run this short pays for first calls a
 
 @dataclass(frozen=True)
 class Work:
-    """What a side is asked to do: DDPG on Pendulum-v1, one update per step after `RANDOM_STEPS` random ones.
+    """What a side is asked to do on Pendulum-v1, with one update per step after `RANDOM_STEPS` random ones.
 
     Args:
         hidden: width of both hidden layers.
         batch: transitions per update.
         steps: environment steps.
         compile: whether the update is compiled.
+        task: the algorithm, as `lab` calls it.
     """
 
     hidden: int
     batch: int
     steps: int
     compile: bool = False
+    task: str = "ddpg"
 
     @property
     def updates(self) -> int:

@@ -9,29 +9,25 @@ episodes bootstrap, terminated ones do not.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le, MinLen
-from tensordict import TensorDictBase
+from annotated_types import Ge, Gt, Le
 from tensordict.nn import TensorDictModuleBase
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import BadSetting
-from lab.rl import adam, pictures
-from lab.rl.agent import Agent, mean_or_nothing
+from lab.rl import pictures
 from lab.rl.environment import Box, Discrete, continuous
 from lab.rl.exploration import GaussianNoise, OrnsteinUhlenbeckNoise
 from lab.rl.networks import Actor, Critic
-from lab.rl.replay import Block, ReplayData
+from lab.rl.off_policy import OffPolicy, Unit, Widths, norm
+from lab.rl.replay import ReplayData
 from lab.task import Task
 
-Unit = Annotated[float, Ge(0), Le(1)]
 
-
-class DDPG(Agent):
+class DDPG(OffPolicy):
     """Deep deterministic policy gradient for continuous actions.
 
     Args:
@@ -48,8 +44,6 @@ class DDPG(Agent):
         reward_scale: what the critic multiplies rewards with; values near 1 suit its first weights and its Adam.
     """
 
-    updates: Tensor
-
     def __init__(
         self,
         env: str,
@@ -59,25 +53,22 @@ class DDPG(Agent):
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [256, 256],  # noqa: B006 - never changed
+        hidden: Widths = [256, 256],  # noqa: B006 - never changed
         noise: Literal["gaussian", "ornstein_uhlenbeck"] = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
-        super().__init__(env)
+        super().__init__(env, lr, final_lr)
         self.save_hyperparameters()
         bounds = continuous(action, "ddpg", "take a task for discrete actions, such as dqn")
-        self.lr, self.final_lr, self.gamma, self.tau, self.reward_scale = lr, final_lr, gamma, tau, reward_scale
+        self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
         self.actor = Actor(observation_size, bounds, hidden)
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         noises = {"gaussian": GaussianNoise, "ornstein_uhlenbeck": OrnsteinUhlenbeckNoise}
         self.explorer = noises[noise](self.actor, bounds, sigma)
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.example_input_array = torch.zeros(1, observation_size)
-        self.update: Callable[..., Any] = self._update
-        self.compiled = False
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A) for observations (B, O)."""
@@ -88,52 +79,8 @@ class DDPG(Agent):
         """The policy that collects: reads `observation`, writes `action`."""
         return self.explorer
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        """Makes one update, both gradients and both Adam steps, a single compiled graph."""
-        torch._dynamo.config.trace_autograd_ops = True  # lets the compiler see `torch.autograd.grad`
-        # many agents may live in one process, and each has a graph of its own
-        compiler: Any = torch.compile  # its type stubs do not know the last keyword
-        self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True)
-        self.compiled = True
-
-    def setup(self, stage: str) -> None:
-        if stage == "fit" and self.trainer.precision == "16-mixed":
-            raise BadSetting("trainer.precision", "ddpg has no loss scaler; use bf16-mixed or 32-true")
-        if stage == "fit" and self.compiled and self.trainer.world_size > 1:
-            raise BadSetting("compile", "ddpg averages gradients between processes, which its graph cannot hold")
-
-    def configure_optimizers(self) -> adam.Adam:
-        networks = (self.actor, self.critic)
-        return adam.Adam([{"params": list(network.parameters()), "lr": self.lr} for network in networks])
-
-    def training_step(self, block: Block, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        self.env_steps = block.env_steps
-        done, total, _ = self.trainer.datamodule.progress()  # type: ignore[attr-defined]
-        optimizer: Any = self.optimizers()
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr * (1 - (1 - self.final_lr) * done / total)
-        measured = optimizer.step(lambda: self._block(block.batches, optimizer.tensors()))
-        if self.logger is not None:
-            names = ("loss/critic", "loss/actor", "q/mean", "gradient_norm/actor", "gradient_norm/critic")
-            metrics = dict(zip(names, measured.tolist(), strict=True)) | mean_or_nothing(block.returns, "train/return")
-            metrics |= {"env_steps": block.env_steps, "updates": int(self.updates)}
-            self.logger.log_metrics(metrics, step=block.env_steps)
-
-    def _block(self, batches: TensorDictBase, state: Sequence[Any]) -> Tensor:
-        """All updates of one block; returns what the last one measured."""
-        columns = (
-            batches["observation"],
-            batches["action"],
-            batches["next", "reward"],
-            batches["next", "observation"],
-            batches["next", "terminated"],
-        )
-        *firsts, last = zip(*(column.unbind(0) for column in columns), strict=True)
-        for batch in firsts:
-            self.update(state, *batch, measure=self.compiled)  # one graph is enough
-        self.updates += len(batches)
-        measured: Tensor = self.update(state, *last, measure=True)
-        return measured
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        return list(self.actor.parameters()), list(self.critic.parameters())
 
     def losses(
         self, observation: Tensor, action: Tensor, reward: Tensor, successor: Tensor, terminated: Tensor
@@ -146,35 +93,28 @@ class DDPG(Agent):
         actor_loss = -self.critic(observation, self.actor(observation)).mean()
         return F.mse_loss(value, goal), actor_loss, value.mean()
 
-    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> Tensor | None:
-        """One Adam step of actor and critic, then of the targets; runs eager or compiled."""
-        actor, critic = list(self.actor.parameters()), list(self.critic.parameters())
+    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
+        """One Adam step of actor and critic, then of the targets."""
+        actor, critic = self.groups()
         critic_loss, actor_loss, value = self.losses(*batch)
         gradients = [torch.autograd.grad(actor_loss, actor), torch.autograd.grad(critic_loss, critic)]
-        if torch.distributed.is_initialized():
-            average(gradients)
-        for tensors, gradient in zip(state, gradients, strict=True):
-            adam.adam_(gradient, *tensors)
+        self._step(state, gradients)
         with torch.no_grad():
             targets: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
             torch._foreach_lerp_(targets, [*actor, *critic], self.tau)
             if not measure:
-                return None
-            norms = [torch.stack(torch._foreach_norm(gradient)).norm() for gradient in gradients]
-            return torch.stack([critic_loss.float(), actor_loss.float(), value.float(), *norms])
+                return {}
+            return {
+                "loss/critic": critic_loss.detach(),
+                "loss/actor": actor_loss.detach(),
+                "q/mean": value.detach(),
+                "gradient_norm/actor": norm(gradients[0]),
+                "gradient_norm/critic": norm(gradients[1]),
+            }
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-
-
-def average(gradients: Sequence[Sequence[Tensor]]) -> None:
-    """Averages gradients over all processes, in place, as one message."""
-    flat = torch.cat([gradient.flatten() for group in gradients for gradient in group])
-    torch.distributed.all_reduce(flat)
-    flat /= torch.distributed.get_world_size()
-    for gradient in (gradient for group in gradients for gradient in group):
-        gradient.copy_(flat[: gradient.numel()].view_as(gradient))
-        flat = flat[gradient.numel() :]
+        pictures.draw_value(self, lambda observation: self.critic(observation, self.actor(observation)))
 
 
 TASK = Task(module=DDPG, data=ReplayData, monitor="val/return", mode="max")

@@ -1,0 +1,144 @@
+"""Twin delayed DDPG: the smaller of two critics, smoothed targets, and an actor that waits for the critics.
+
+Source: Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods". Deviations: where the
+actor steps, both gradients are taken at the same parameters (so that they are one graph); noises are fractions of half
+the action's range, whatever its unit; rewards may be scaled and the learning rate may fall. Truncated episodes
+bootstrap, terminated ones do not.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Gt, Le
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModuleBase
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab.rl import pictures
+from lab.rl.environment import Box, Discrete, continuous
+from lab.rl.exploration import GaussianNoise
+from lab.rl.networks import Actor, Critics
+from lab.rl.off_policy import OffPolicy, Unit, Widths, norm
+from lab.rl.replay import ReplayData
+from lab.task import Task
+
+
+class TD3(OffPolicy):
+    """Twin delayed deep deterministic policy gradient for continuous actions.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        observation_size: length of an observation.
+        action: bounds of the action.
+        lr: learning rate of the actor's and the critics' Adam.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        gamma: discount of the return per step.
+        tau: how far the targets move towards the networks whenever the actor steps.
+        hidden: widths of the hidden layers of actor and critics.
+        sigma: standard deviation of the exploration noise, as a fraction of half the action's range.
+        target_sigma: standard deviation of the noise on the target's action, as a fraction of half the range.
+        target_clip: limit of that noise, as a fraction of half the range.
+        delay: updates of the critics for one of the actor and the targets.
+        reward_scale: what the critics multiply rewards with; values near 1 suit their first weights and their Adam.
+    """
+
+    def __init__(
+        self,
+        env: str,
+        observation_size: int,
+        action: Box | Discrete,
+        lr: Annotated[float, Gt(0)] = 1e-3,
+        final_lr: Unit = 1.0,
+        gamma: Unit = 0.99,
+        tau: Annotated[float, Gt(0), Le(1)] = 0.005,
+        hidden: Widths = [256, 256],  # noqa: B006 - never changed
+        sigma: Annotated[float, Ge(0)] = 0.1,
+        target_sigma: Annotated[float, Ge(0)] = 0.2,
+        target_clip: Annotated[float, Ge(0)] = 0.5,
+        delay: Annotated[int, Gt(0)] = 2,
+        reward_scale: Annotated[float, Gt(0)] = 1.0,
+    ) -> None:
+        super().__init__(env, lr, final_lr)
+        self.save_hyperparameters()
+        bounds = continuous(action, "td3", "take a task for discrete actions, such as dqn")
+        self.gamma, self.tau, self.delay, self.reward_scale = gamma, tau, delay, reward_scale
+        self.target_sigma, self.target_clip = target_sigma, target_clip
+        self.actor = Actor(observation_size, bounds, hidden)
+        self.critics = Critics(observation_size, len(bounds["low"]), hidden, count=2)
+        self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        self.explorer = GaussianNoise(self.actor, bounds, sigma)
+        self.example_input_array = torch.zeros(1, observation_size)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Greedy action (B, A) for observations (B, O)."""
+        action: Tensor = self.actor(observation)
+        return action
+
+    def exploration_policy(self) -> TensorDictModuleBase:
+        return self.explorer
+
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        return list(self.actor.parameters()), list(self.critics.parameters())
+
+    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+        """With standard normal noise (updates, B, A) for the target's action."""
+        return (*super().columns(batches), torch.randn_like(batches["action"]))
+
+    def variant(self, number: int) -> dict[str, bool]:
+        return {"step_actor": (number + 1) % self.delay == 0}
+
+    def critic_loss(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        successor: Tensor,
+        terminated: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Both critics' loss and their mean value: (B, O), (B, A), (B, 1), (B, O), (B, 1), (B, A)."""
+        with torch.no_grad():
+            low, high = self.actor.center - self.actor.scale, self.actor.center + self.actor.scale
+            noise = self.actor.scale * (self.target_sigma * noise).clamp(-self.target_clip, self.target_clip)
+            following = torch.clamp(self.target_actor(successor) + noise, low, high)
+            future = self.target_critics(successor, following).amin(0)  # (B, 1)
+            goal = self.reward_scale * reward + self.gamma * future * ~terminated
+        values = self.critics(observation, action)  # (2, B, 1)
+        return 2 * F.mse_loss(values, goal.expand_as(values)), values.mean()
+
+    def actor_loss(self, observation: Tensor) -> Tensor:
+        """The actor climbs the first critic."""
+        values: Tensor = self.critics(observation, self.actor(observation))
+        return -values[0].mean()
+
+    def _update(
+        self, state: Sequence[Any], *batch: Tensor, measure: bool, step_actor: bool = True
+    ) -> dict[str, Tensor]:
+        """One Adam step of the critics and, every `delay` updates, of the actor; then the targets follow."""
+        actor, critics = self.groups()
+        loss, value = self.critic_loss(*batch)
+        gradients = [torch.autograd.grad(loss, critics)]
+        measured = {"loss/critic": loss.detach(), "q/mean": value.detach(), "gradient_norm/critic": norm(gradients[0])}
+        if step_actor:
+            loss = self.actor_loss(batch[0])
+            gradients.insert(0, torch.autograd.grad(loss, actor))
+            measured |= {"loss/actor": loss.detach(), "gradient_norm/actor": norm(gradients[0])}
+        self._step(state[-len(gradients) :], gradients)
+        if step_actor:
+            with torch.no_grad():
+                targets: list[Tensor] = [*self.target_actor.parameters(), *self.target_critics.parameters()]
+                torch._foreach_lerp_(targets, [*actor, *critics], self.tau)
+        return measured if measure else {}
+
+    def draw(self) -> None:
+        pictures.draw_policy(self)
+        pictures.draw_value(self, lambda observation: self.critics(observation, self.actor(observation))[0])
+
+
+TASK = Task(module=TD3, data=ReplayData, monitor="val/return", mode="max")

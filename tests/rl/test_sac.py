@@ -1,0 +1,198 @@
+"""SAC: log-densities against torch's own distributions, losses against torchrl's, the temperature's direction."""
+
+import copy
+import math
+
+import pytest
+import torch
+from tensordict import TensorDict
+from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
+from torch.distributions import AffineTransform, Independent, Normal, TanhTransform, TransformedDistribution
+from torchrl.data import Bounded
+from torchrl.modules import TanhNormal
+from torchrl.objectives import SACLoss
+
+from lab.rl.exploration import Sampling
+from lab.rl.networks import GaussianActor, log_slope
+from lab.rl.sac import SAC
+
+GAMMA, TAU = 0.98, 0.02
+FACTS = {"env": "Pendulum-v1", "observation_size": 3, "action": {"low": [-1.0, -1.0], "high": [1.0, 1.0]}}
+
+
+def make(kind=SAC, **settings):
+    torch.manual_seed(0)
+    agent = kind(**FACTS, **({"gamma": GAMMA, "tau": TAU, "hidden": [32, 32], "temperature": 0.3} | settings))
+    with torch.no_grad():
+        agent.actor.net[-1].weight.mul_(100)  # means and deviations that matter
+        for parameter in [*agent.critics.parameters(), *agent.target_critics.parameters()]:
+            parameter.add_(0.1 * torch.randn_like(parameter))  # targets that differ, so that mixing them up shows
+    return agent
+
+
+def batch(size=32):
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(size, 3, generator=generator),
+        2 * torch.rand(size, 2, generator=generator) - 1,
+        torch.randn(size, 1, generator=generator),
+        torch.randn(size, 3, generator=generator),
+        torch.rand(size, 1, generator=generator) < 0.3,
+        torch.randn(size, 2, generator=generator),
+        torch.randn(size, 2, generator=generator),
+    )
+
+
+class One(torch.nn.Module):
+    """A single critic as torchrl wants it; its weights are one slice of the agent's."""
+
+    def __init__(self, critics):
+        super().__init__()
+        self.weights = torch.nn.ParameterList(weight[0].detach().clone() for weight in critics.weights)
+        self.biases = torch.nn.ParameterList(bias[0].detach().clone() for bias in critics.biases)
+
+    def forward(self, observation, action):
+        value = torch.cat([observation, action], -1)
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            value = (value.relu() if number else value) @ weight + bias
+        return value
+
+
+class Gaussian(torch.nn.Module):
+    def __init__(self, actor):
+        super().__init__()
+        self.actor = copy.deepcopy(actor)
+
+    def forward(self, observation):
+        mean, log_deviation = self.actor._gaussian(observation)
+        return mean, log_deviation.exp()
+
+
+def against_torchrl(agent, loss, monkeypatch, **settings):
+    """Losses and gradients of `agent` and of torchrl's `loss` with the same weights, batch and noise are equal."""
+    network = TensorDictModule(Gaussian(agent.actor), ["observation"], ["loc", "scale"])
+    sampler = ProbabilisticTensorDictModule(
+        ["loc", "scale"],
+        ["action"],
+        distribution_class=TanhNormal,
+        distribution_kwargs={"tanh_loc": False},
+        return_log_prob=True,
+    )
+    actor = ProbabilisticTensorDictSequential(network, sampler)
+    critic = TensorDictModule(One(agent.critics), ["observation", "action"], ["state_action_value"])
+    spec = Bounded(-1, 1, (2,))
+    theirs = loss(actor, critic, alpha_init=0.3, action_spec=spec, **settings)
+    theirs.make_value_estimator(gamma=GAMMA)
+    load = {"qvalue_network_params": agent.critics, "target_qvalue_network_params": agent.target_critics}
+    for name, module in load.items():
+        for key, value in module.named_parameters():
+            getattr(theirs, name)["module", *key.split(".")].data.copy_(value.data)
+    observation, action, reward, successor, terminated, noise, next_noise = data = batch()
+    waiting = [next_noise, noise]  # torchrl draws for the next state first
+    monkeypatch.setattr(torch.distributions.normal, "_standard_normal", lambda *_, **__: waiting.pop(0))
+    following = {"observation": successor, "reward": reward, "terminated": terminated, "done": terminated}
+    found = theirs(TensorDict({"observation": observation, "action": action, "next": following}, [len(reward)]))
+    assert not waiting
+    *losses, _, entropy = agent.losses(*data)
+    close = {"rtol": 1e-4, "atol": 1e-5}  # torchrl finds the Gaussian's sample again by atanh
+    for mine, name in zip(losses, ("loss_actor", "loss_qvalue", "loss_alpha"), strict=True):
+        torch.testing.assert_close(mine, found[name], **close)
+    torch.testing.assert_close(entropy, found["entropy"], **close)
+    (found["loss_actor"] + found["loss_qvalue"] + found["loss_alpha"]).backward()
+    actor_names = [f"module.0.module.actor.{name}" for name, _ in agent.actor.named_parameters()]
+    critic_names = [f"module.{name}" for name, _ in agent.critics.named_parameters()]
+    their = (
+        [theirs.actor_network_params[tuple(name.split("."))].grad for name in actor_names],
+        [theirs.qvalue_network_params[tuple(name.split("."))].grad for name in critic_names],
+        [theirs.log_alpha.grad],
+    )
+    for one, group, gradients in zip(losses, agent.groups(), their, strict=True):
+        for mine, other in zip(torch.autograd.grad(one, group), gradients, strict=True):
+            torch.testing.assert_close(mine, other, **close)
+
+
+def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
+    against_torchrl(make(), SACLoss, monkeypatch, loss_function="l2")
+
+
+def test_log_densities_are_those_of_torchs_distributions():
+    """In double precision, against a Gaussian sent through torch's own tanh and its own scaling to the bounds."""
+    torch.manual_seed(0)
+    actor = GaussianActor(3, {"low": [-1.0, -3.0], "high": [1.0, 5.0]}, [32]).double()
+    observation, noise = torch.randn(1000, 3).double(), torch.randn(1000, 2).double()
+    actor._gaussian = lambda seen: (0.7 * seen[:, :2], 0.5 * seen[:, 1:])
+    action, found = actor.sample(observation, noise)
+    mean, log_deviation = actor._gaussian(observation)
+    center, scale = torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, 4.0]).double()
+    squashed = [TanhTransform(cache_size=1), AffineTransform(center, scale, cache_size=1)]
+    distribution = Independent(TransformedDistribution(Normal(mean, log_deviation.exp()), squashed), 1)
+    in_unit = squashed[1](squashed[0](mean + log_deviation.exp() * noise))  # remembered, so that atanh is not needed
+    torch.testing.assert_close(action, in_unit)
+    wanted = distribution.log_prob(in_unit) + scale.log().sum()  # ours is the density of the action within [-1, 1]
+    torch.testing.assert_close(found.squeeze(-1), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_densities_add_up_to_one():
+    """A fine grid over the actions themselves: the mass that the densities give, and their entropy by quadrature."""
+    mean, deviation, n = 0.4, 0.8, 200_001
+    actor = GaussianActor(1, {"low": [-1.0], "high": [1.0]}, [8])
+    actor._gaussian = lambda seen: (torch.full_like(seen, mean), torch.full_like(seen, math.log(deviation)))
+    action = torch.linspace(-1, 1, n, dtype=torch.float64)[1:-1].unsqueeze(-1)
+    noise = (torch.atanh(action) - mean) / deviation
+    again, log_density = actor.double().sample(torch.zeros_like(action), noise)
+    torch.testing.assert_close(again, action)
+    density = log_density.exp()
+    assert float(density.sum() * 2 / (n - 1)) == pytest.approx(1, abs=1e-7)
+    quadrature = float(-(density * log_density).sum() * 2 / (n - 1))
+    torch.manual_seed(0)
+    drawn = -actor.sample(torch.zeros(1_000_000, 1).double(), torch.randn(1_000_000, 1).double())[1]
+    assert float(drawn.mean()) == pytest.approx(quadrature, abs=5 * float(drawn.std()) / 1000)
+
+
+@pytest.mark.parametrize("raw", [0.0, 1e-4, 0.5, -3.0, 9.5, -20.0, 300.0])
+def test_the_slope_of_tanh_has_a_logarithm_where_tanh_rounds_to_one(raw):
+    value = torch.tensor(raw, requires_grad=True)
+    found = log_slope(value)
+    wanted = -2 * (abs(raw) + math.log1p(math.exp(-2 * abs(raw))) - math.log(2))  # -2 log cosh
+    assert float(found) == pytest.approx(wanted, rel=1e-6, abs=3e-7)
+    (gradient,) = torch.autograd.grad(found, value)
+    assert float(gradient) == pytest.approx(-2 * math.tanh(raw), rel=1e-6, abs=1e-7)
+
+
+def test_only_termination_ends_the_future():
+    agent, (observation, action, reward, successor, _, noise, next_noise) = make(), batch()
+    values = agent.critics(observation, action)
+    ended = torch.ones_like(reward, dtype=torch.bool)
+    found = agent.losses(observation, action, reward, successor, ended, noise, next_noise)[1]
+    torch.testing.assert_close(found, sum((value - reward).square().mean() for value in values))
+    following, log_density = agent.actor.sample(successor, next_noise)
+    future = agent.target_critics(successor, following).amin(0) - 0.3 * log_density
+    found = agent.losses(observation, action, reward, successor, ~ended, noise, next_noise)[1]
+    torch.testing.assert_close(found, sum((value - reward - GAMMA * future).square().mean() for value in values))
+
+
+@pytest.mark.parametrize(("target", "dearer"), [(-50.0, False), (50.0, True)])
+def test_the_temperature_rises_where_entropy_is_lacking(target, dearer):
+    agent = make(target_entropy=target)
+    state, before = agent.configure_optimizers().tensors(), float(agent.log_temperature)
+    agent._update(state, *batch(), measure=False)
+    assert (float(agent.log_temperature) > before) is dearer
+
+
+def test_one_update_moves_the_targets_by_tau():
+    agent = make()
+    before = [parameter.clone() for parameter in agent.target_critics.parameters()]
+    agent._update(agent.configure_optimizers().tensors(), *batch(), measure=False)
+    for old, target, critic in zip(before, agent.target_critics.parameters(), agent.critics.parameters(), strict=True):
+        torch.testing.assert_close(target.data, old + TAU * (critic.data - old))
+
+
+def test_exploration_draws_from_the_policy_whose_density_is_used():
+    agent = make()
+    observation = torch.randn(1, 3).expand(50_000, 3)
+    torch.manual_seed(0)
+    drawn = Sampling(agent.actor)(TensorDict({"observation": observation}, [50_000]))["action"]
+    torch.manual_seed(0)
+    wanted, _ = agent.actor.sample(observation, torch.randn(50_000, 2))
+    torch.testing.assert_close(drawn, wanted)
+    torch.testing.assert_close(agent(observation)[0], drawn.median(0).values, atol=0.02, rtol=0)

@@ -1,0 +1,115 @@
+"""TD3: its losses against torchrl's, the smaller critic, the clipped noise and the delayed actor."""
+
+import copy
+
+import torch
+from tensordict import TensorDict
+from tensordict.nn import TensorDictModule
+from torchrl.objectives import TD3Loss
+
+from lab.rl.td3 import TD3
+
+GAMMA, TAU = 0.98, 0.02
+FACTS = {"env": "Pendulum-v1", "observation_size": 3, "action": {"low": [-1.0], "high": [3.0]}}
+
+
+def make(**settings):
+    torch.manual_seed(0)
+    agent = TD3(**FACTS, **({"gamma": GAMMA, "tau": TAU, "hidden": [32, 32]} | settings))
+    for parameter in [*agent.target_actor.parameters(), *agent.target_critics.parameters()]:
+        parameter.add_(0.05 * torch.randn_like(parameter))  # targets that differ, so that mixing them up shows
+    return agent
+
+
+def batch(size=32):
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(size, 3, generator=generator),
+        4 * torch.rand(size, 1, generator=generator) - 1,
+        torch.randn(size, 1, generator=generator),
+        torch.randn(size, 3, generator=generator),
+        torch.rand(size, 1, generator=generator) < 0.3,
+        torch.randn(size, 1, generator=generator),
+    )
+
+
+class One(torch.nn.Module):
+    """A single critic as torchrl wants it; its weights are one slice of the agent's."""
+
+    def __init__(self, critics):
+        super().__init__()
+        self.weights = torch.nn.ParameterList(weight[0].detach().clone() for weight in critics.weights)
+        self.biases = torch.nn.ParameterList(bias[0].detach().clone() for bias in critics.biases)
+
+    def forward(self, observation, action):
+        value = torch.cat([observation, action], -1)
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            value = (value.relu() if number else value) @ weight + bias
+        return value
+
+
+def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
+    agent, data = make(), batch()
+    actor = TensorDictModule(copy.deepcopy(agent.actor), ["observation"], ["action"])
+    critic = TensorDictModule(One(agent.critics), ["observation", "action"], ["state_action_value"])
+    # torchrl's noises are in the action's own unit, ours in halves of its range, which is 2 here
+    noises = {"policy_noise": 0.4, "noise_clip": 1.0, "bounds": (torch.tensor([-1.0]), torch.tensor([3.0]))}
+    theirs = TD3Loss(actor, critic, loss_function="l2", **noises)
+    theirs.make_value_estimator(gamma=GAMMA)
+    load = {
+        "actor_network_params": agent.actor,
+        "target_actor_network_params": agent.target_actor,
+        "qvalue_network_params": agent.critics,
+        "target_qvalue_network_params": agent.target_critics,
+    }
+    for name, network in load.items():
+        for key, value in network.named_parameters():
+            getattr(theirs, name)["module", *key.split(".")].data.copy_(value.data)
+    observation, action, reward, successor, terminated, noise = data
+    monkeypatch.setattr(torch, "randn_like", lambda like: noise.view_as(like))
+    following = {"observation": successor, "reward": reward, "terminated": terminated, "done": terminated}
+    found = theirs(TensorDict({"observation": observation, "action": action, "next": following}, [len(reward)]))
+    critic_loss, value = agent.critic_loss(*data)
+    actor_loss = agent.actor_loss(observation)
+    torch.testing.assert_close(critic_loss, found["loss_qvalue"])
+    torch.testing.assert_close(actor_loss, found["loss_actor"])
+    torch.testing.assert_close(value, found["pred_value"].mean())
+    (found["loss_qvalue"] + found["loss_actor"]).backward()
+    for loss, network, name in (
+        (critic_loss, agent.critics, "qvalue_network_params"),
+        (actor_loss, agent.actor, "actor_network_params"),
+    ):
+        keys, parameters = zip(*network.named_parameters(), strict=True)
+        for key, mine in zip(keys, torch.autograd.grad(loss, parameters), strict=True):
+            torch.testing.assert_close(mine, getattr(theirs, name)["module", *key.split(".")].grad)
+
+
+def test_the_target_is_the_smaller_critic_at_a_smoothed_action_within_bounds():
+    agent, (observation, action, reward, successor, terminated, noise) = make(), batch()
+    noise = 10 * noise.sign()  # all of it beyond the limit of 0.5 halves of the range, which is 1
+    following = (agent.target_actor(successor) + noise.sign()).clamp(-1, 3)
+    first, second = agent.target_critics(successor, following)
+    goal = reward + GAMMA * torch.minimum(first, second) * (~terminated).float()
+    wanted = sum((values - goal).square().mean() for values in agent.critics(observation, action))
+    found, _ = agent.critic_loss(observation, action, reward, successor, terminated, noise)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_actor_and_targets_wait_for_the_critics():
+    agent, data = make(delay=3), batch()
+    state = agent.configure_optimizers().tensors()
+
+    def copies():
+        networks = (agent.actor, agent.critics, agent.target_actor, agent.target_critics)
+        return [torch.cat([p.detach().flatten() for p in network.parameters()]) for network in networks]
+
+    for number in range(6):
+        before = copies()
+        measured = agent._update(state, *data, measure=True, **agent.variant(number))
+        moved = [not torch.equal(old, new) for old, new in zip(before, copies(), strict=True)]
+        due = number in (2, 5)
+        assert moved == [due, True, due, due]
+        assert ("loss/actor" in measured) is due
+        if due:
+            expected = before[3] + TAU * (copies()[1] - before[3])
+            torch.testing.assert_close(copies()[3], expected)
