@@ -1,0 +1,157 @@
+"""Proximal policy optimisation: several passes over each rollout, kept close to the policy that acted.
+
+Source: Schulman et al. 2017, "Proximal policy optimization algorithms", both objectives: the clipped ratio, and the
+penalty on the Kullback-Leibler divergence whose weight adapts. Deviations: policy and critic share no layer, so that
+the weight of the value loss matters only to the common shortening of the gradient; advantages are normalised in every
+minibatch and gradients are shortened, as in Schulman's code; the policy's log-spread is a parameter and the clipped
+range does not fall. Truncated episodes bootstrap, terminated ones do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Gt, Le, MinLen
+from torch import Tensor
+from torch.nn import functional as F
+
+from lab.errors import BadSetting
+from lab.rl.environment import Box, Discrete
+from lab.rl.on_policy import Experience, OnPolicy
+from lab.rl.rollout import RolloutData
+from lab.task import Task
+
+Unit = Annotated[float, Ge(0), Le(1)]
+
+
+class PPO(OnPolicy):
+    """Proximal policy optimisation for continuous and discrete actions.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        observation_size: length of an observation.
+        action: bounds of the action, or how many there are.
+        envs: environments in a rollout.
+        steps: steps of each environment in a rollout.
+        lr: learning rate of Adam.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        gamma: discount of the return per step.
+        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
+        epochs: passes over each rollout.
+        batch_size: steps per update.
+        objective: what keeps the policy close to the one that acted: `clip` the ratio, or a penalty on the `kl`.
+        clip: how far the ratio of probabilities may profit from moving away from 1, for `clip`.
+        target_kl: divergence after a rollout's updates that the penalty aims at, for `kl`.
+        entropy: weight of the policy's entropy, which keeps it from settling too early.
+        value: weight of the critic's squared error.
+        max_norm: the gradient is shortened to this length.
+        hidden: widths of the hidden layers of policy and critic.
+        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
+        normalize_advantages: whether advantages are, in every minibatch.
+        scale_rewards: whether rewards are divided by the spread of the running return.
+    """
+
+    beta: Tensor
+
+    def __init__(
+        self,
+        env: str,
+        observation_size: int,
+        action: Box | Discrete,
+        envs: int,
+        steps: int,
+        lr: Annotated[float, Gt(0)] = 3e-4,
+        final_lr: Unit = 0.0,
+        gamma: Unit = 0.99,
+        gae_lambda: Unit = 0.95,
+        epochs: Annotated[int, Gt(0)] = 10,
+        batch_size: Annotated[int, Ge(2)] = 64,
+        objective: Literal["clip", "kl"] = "clip",
+        clip: Annotated[float, Gt(0), Le(1)] = 0.2,
+        target_kl: Annotated[float, Gt(0)] = 0.01,
+        entropy: Annotated[float, Ge(0)] = 0.0,
+        value: Annotated[float, Ge(0)] = 0.5,
+        max_norm: Annotated[float, Gt(0)] = 0.5,
+        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        log_std: float = 0.0,
+        normalize_observations: bool = False,
+        normalize_advantages: bool = True,
+        scale_rewards: bool = False,
+    ) -> None:
+        super().__init__(
+            env, observation_size, action, envs, lr, final_lr, gamma, gae_lambda, hidden, log_std,
+            normalize_observations, scale_rewards,
+        )  # fmt: skip
+        self.save_hyperparameters()
+        rollout = envs * steps
+        if batch_size > rollout:
+            raise BadSetting(
+                "batch_size", f"{batch_size} is more than a rollout of {envs} environments times {steps} steps"
+            )
+        if rollout % batch_size:
+            raise BadSetting("batch_size", f"{batch_size} does not divide a rollout of {rollout} steps")
+        self.epochs, self.batch_size, self.objective, self.clip = epochs, batch_size, objective, clip
+        self.target_kl, self.entropy, self.value_weight, self.max_norm = target_kl, entropy, value, max_norm
+        self.normalize_advantages = normalize_advantages
+        self.register_buffer("beta", torch.tensor(1.0))  # weight of the penalty, which forgets where it began
+
+    def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
+        """`epochs` passes in minibatches, each pass in an order of its own; logged is the mean of the last."""
+        log_prob = self.policy.log_prob(experience.parameters, experience.action)
+        found = []
+        for _ in range(self.epochs):
+            order = torch.randperm(len(log_prob), device=log_prob.device)
+            batches = [column[order].split(self.batch_size) for column in (*experience, log_prob)]
+            found = [self.update(state, *batch) for batch in zip(*batches, strict=True)]
+        self.updates += self.epochs * len(found)
+        measured = {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
+        with torch.no_grad():
+            parameters = self.policy(experience.observation)
+            ratio = (self.policy.log_prob(parameters, experience.action) - log_prob).exp()
+            measured["policy/kl"] = self.policy.divergence(experience.parameters, parameters).mean()
+            measured["policy/clipped"] = ((ratio - 1).abs() > self.clip).float().mean()
+            measured["policy/entropy"] = self.policy.entropy(parameters).mean()
+            if self.objective == "kl":
+                self.adapt(measured["policy/kl"])
+                measured["policy/beta"] = self.beta.clone()
+        return measured
+
+    def adapt(self, divergence: Tensor) -> None:
+        """The penalty doubles where the policy moved too far, and halves where it hardly moved."""
+        self.beta *= 2.0 if divergence > 1.5 * self.target_kl else 0.5 if divergence < self.target_kl / 1.5 else 1.0
+
+    def losses(
+        self, observation: Tensor, action: Tensor, old: Tensor, advantage: Tensor, target: Tensor, log_prob: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The policy's loss, the critic's and the entropy of one minibatch.
+
+        Args:
+            observation: (B, O)
+            action: (B, A), or (B,) of discrete ones.
+            old: (B, P), parameters of the policy that acted.
+            advantage: (B,)
+            target: (B,)
+            log_prob: (B,), of `action` under the policy that acted.
+        """
+        if self.normalize_advantages:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        parameters = self.policy(observation)
+        ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
+        if self.objective == "clip":
+            clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
+            gain = torch.minimum(ratio * advantage, clipped * advantage)
+        else:
+            gain = ratio * advantage - self.beta * self.policy.divergence(old, parameters)
+        return -gain.mean(), F.mse_loss(self.value(observation), target), self.policy.entropy(parameters).mean()
+
+    def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
+        policy, value, entropy = self.losses(*experience)
+        loss = policy + self.value_weight * value - self.entropy * entropy
+        length = self.descend(loss, state[0], self.max_norm)
+        return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": length}
+
+
+TASK = Task(module=PPO, data=RolloutData, monitor="val/return", mode="max")

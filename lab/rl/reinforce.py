@@ -1,0 +1,122 @@
+"""REINFORCE: what led to a good return is made likelier, once per batch of episodes.
+
+Source: Williams 1992, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", with
+the return from each step on instead of the whole one, which has the same mean and less noise (Sutton et al. 2000). With
+`baseline` a critic learns the expected return, which is taken off. Deviations: late steps are not discounted once more,
+without which an agent would not learn to end well; Adam; what weighs the steps may be normalised over the batch.
+
+A rollout has a fixed size, so an episode may be under way where it ends. With a baseline it is worth what the critic
+says from there on, and so is one that ran out of time. Without one nobody can say: steps of an episode that is under
+way do not count, and one that ran out of time is taken for complete. `data.restart`, with as many steps as an episode
+may have, keeps at least one whole episode per environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Gt, Le, MinLen
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+from lab.rl.environment import Box, Discrete
+from lab.rl.on_policy import Experience, OnPolicy
+from lab.rl.rollout import RolloutData
+from lab.task import Task
+
+Unit = Annotated[float, Ge(0), Le(1)]
+
+
+class REINFORCE(OnPolicy):
+    """The plain policy gradient for continuous and discrete actions, with or without a learned baseline.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        observation_size: length of an observation.
+        action: bounds of the action, or how many there are.
+        envs: environments in a rollout.
+        lr: learning rate of Adam.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        gamma: discount of the return per step.
+        baseline: whether a critic learns the expected return, which is taken off.
+        value_updates: steps of the critic per rollout.
+        normalize_returns: whether what weighs the steps gets mean 0 and variance 1 over the rollout.
+        entropy: weight of the policy's entropy, which keeps it from settling too early.
+        max_norm: the gradient is shortened to this length.
+        hidden: widths of the hidden layers of policy and critic.
+        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
+        scale_rewards: whether rewards are divided by the spread of the running return.
+    """
+
+    def __init__(
+        self,
+        env: str,
+        observation_size: int,
+        action: Box | Discrete,
+        envs: int,
+        lr: Annotated[float, Gt(0)] = 1e-2,
+        final_lr: Unit = 0.0,
+        gamma: Unit = 0.99,
+        baseline: bool = True,
+        value_updates: Annotated[int, Gt(0)] = 10,
+        normalize_returns: bool = True,
+        entropy: Annotated[float, Ge(0)] = 0.0,
+        max_norm: Annotated[float, Gt(0)] = 0.5,
+        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        log_std: float = 0.0,
+        normalize_observations: bool = False,
+        scale_rewards: bool = False,
+    ) -> None:
+        super().__init__(
+            env, observation_size, action, envs, lr, final_lr, gamma, 1.0, hidden, log_std,
+            normalize_observations, scale_rewards,
+        )  # fmt: skip
+        self.save_hyperparameters()
+        self.baseline, self.value_updates, self.normalize_returns = baseline, value_updates, normalize_returns
+        self.entropy, self.max_norm = entropy, max_norm
+        if not baseline:
+            self.critic = nn.Identity()
+
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        return [list(self.policy.parameters())] + [list(self.critic.parameters())] * self.baseline
+
+    def value(self, observation: Tensor) -> Tensor:
+        return super().value(observation) if self.baseline else torch.zeros_like(observation[..., 0])
+
+    @torch.no_grad()
+    def experience(self, steps: TensorDict) -> Experience:
+        """With lambda = 1 an advantage is the return from a step on, less the baseline."""
+        found = super().experience(steps)
+        advantage, counts = found.advantage, torch.ones_like(found.advantage, dtype=torch.bool)
+        if not self.baseline:  # a step counts if its episode ends at it or later in the rollout
+            ends = steps["next", "done"].flip(0).cumsum(0).flip(0)
+            counts = (ends > 0).flatten()
+        if self.normalize_returns:
+            advantage = (advantage - advantage[counts].mean()) / (advantage[counts].std() + 1e-8)
+        share = counts.float().mean().clamp(min=1 / len(counts))  # so that a mean is one over steps that count
+        return found._replace(advantage=torch.where(counts, advantage / share, 0.0))
+
+    def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
+        """One step of the policy, then the critic's, so that it has not seen what it is the baseline of."""
+        measured = super().learn(experience, state)
+        if self.baseline:
+            measured["loss/value"] = self.regress(experience, state[1], self.value_updates)
+        return measured
+
+    def loss(self, observation: Tensor, action: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
+        """The policy's loss and its entropy: (M, O), (M, A) or (M,) of discrete ones, (M,)."""
+        parameters = self.policy(observation)
+        loss = -(self.policy.log_prob(parameters, action) * advantage).mean()
+        return loss, self.policy.entropy(parameters).mean()
+
+    def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
+        observation, action, _, advantage, _ = experience
+        loss, entropy = self.loss(observation, action, advantage)
+        length = self.descend(loss - self.entropy * entropy, state[0], self.max_norm)
+        return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": length}
+
+
+TASK = Task(module=REINFORCE, data=RolloutData, monitor="val/return", mode="max")

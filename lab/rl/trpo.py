@@ -1,0 +1,157 @@
+"""Trust region policy optimisation: the largest step up that keeps the new policy within a divergence of the old one.
+
+Source: Schulman et al. 2015, "Trust region policy optimization". The direction is the natural gradient, found by
+conjugate gradients from products with the Fisher matrix; its length is what a quadratic model of the divergence allows;
+a line search shortens it until the true divergence and the true gain agree. Deviations: advantages come from a critic
+(generalised advantage estimation) that steps by Adam, and are normalised over the rollout. Truncated episodes
+bootstrap, terminated ones do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from torch import Tensor, nn
+
+from lab.errors import BadSetting
+from lab.rl.environment import Box, Discrete
+from lab.rl.on_policy import Experience, OnPolicy
+from lab.rl.rollout import RolloutData
+from lab.task import Task
+
+Unit = Annotated[float, Ge(0), Le(1)]
+
+
+class TRPO(OnPolicy):
+    """Trust region policy optimisation for continuous and discrete actions.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        observation_size: length of an observation.
+        action: bounds of the action, or how many there are.
+        envs: environments in a rollout.
+        lr: learning rate of the critic's Adam.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        gamma: discount of the return per step.
+        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
+        max_kl: how far one step may take the policy, as a Kullback-Leibler divergence.
+        damping: added to the Fisher matrix, which is singular where the rollout says nothing.
+        conjugate_steps: steps of conjugate gradients.
+        search_steps: lengths that the line search tries.
+        shrink: each of them as a fraction of the one before.
+        value_updates: steps of the critic per rollout.
+        hidden: widths of the hidden layers of policy and critic.
+        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
+        scale_rewards: whether rewards are divided by the spread of the running return.
+    """
+
+    def __init__(
+        self,
+        env: str,
+        observation_size: int,
+        action: Box | Discrete,
+        envs: int,
+        lr: Annotated[float, Gt(0)] = 3e-3,
+        final_lr: Unit = 1.0,
+        gamma: Unit = 0.99,
+        gae_lambda: Unit = 0.95,
+        max_kl: Annotated[float, Gt(0)] = 0.01,
+        damping: Annotated[float, Gt(0)] = 0.1,
+        conjugate_steps: Annotated[int, Gt(0)] = 10,
+        search_steps: Annotated[int, Gt(0)] = 10,
+        shrink: Annotated[float, Gt(0), Lt(1)] = 0.7,
+        value_updates: Annotated[int, Gt(0)] = 20,
+        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        log_std: float = 0.0,
+        normalize_observations: bool = False,
+        scale_rewards: bool = False,
+    ) -> None:
+        super().__init__(
+            env, observation_size, action, envs, lr, final_lr, gamma, gae_lambda, hidden, log_std,
+            normalize_observations, scale_rewards,
+        )  # fmt: skip
+        self.save_hyperparameters()
+        self.max_kl, self.damping, self.conjugate_steps = max_kl, damping, conjugate_steps
+        self.search_steps, self.shrink, self.value_updates = search_steps, shrink, value_updates
+
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        return [list(self.critic.parameters())]
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
+        raise BadSetting("compile", "trpo searches its step, and a search is no graph; leave it out")
+
+    def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
+        """One step of the policy, then those of the critic."""
+        observation, action, old, advantage, _ = experience
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        weights = list(self.policy.parameters())
+        log_prob = self.policy.log_prob(old, action)
+
+        def judge() -> tuple[Tensor, Tensor]:
+            """How much better the policy's actions would be than the old one's, and how far away it is."""
+            parameters = self.policy(observation)
+            ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
+            return (ratio * advantage).mean(), self.policy.divergence(old, parameters).mean()
+
+        gain, divergence = judge()
+        gradient = flat(torch.autograd.grad(gain, weights, retain_graph=True))  # (W,) of all weights
+        slope = flat(torch.autograd.grad(divergence, weights, create_graph=True))
+
+        def fisher(vector: Tensor) -> Tensor:
+            return flat(torch.autograd.grad(slope @ vector, weights, retain_graph=True)) + self.damping * vector
+
+        direction = conjugate_gradients(fisher, gradient, self.conjugate_steps)
+        curvature = (direction @ fisher(direction)).clamp(min=1e-12)
+        step = (2 * self.max_kl / curvature).sqrt() * direction
+        began, measured = [weight.detach().clone() for weight in weights], {}
+        with torch.no_grad():
+            for trial in range(self.search_steps):
+                place(weights, began, self.shrink**trial * step)
+                found, divergence = judge()
+                if found > gain and divergence <= self.max_kl:
+                    break
+            else:
+                place(weights, began, torch.zeros_like(step))  # no length was good: stay
+                found, divergence = judge()
+            entropy = self.policy.entropy(self.policy(observation)).mean()
+            measured = {"policy/gain": found - gain, "policy/kl": divergence, "policy/entropy": entropy}
+        measured["gradient_norm/policy"] = gradient.norm()
+        measured["loss/value"] = self.regress(Experience(*experience), state[0], self.value_updates)
+        return {name: value.detach() for name, value in measured.items()}
+
+
+def conjugate_gradients(product: Callable[[Tensor], Tensor], goal: Tensor, steps: int) -> Tensor:
+    """x (W,) with `product(x)` close to `goal`, `product` being that with a positive definite matrix.
+
+    Source: Hestenes & Stiefel 1952, "Methods of conjugate gradients for solving linear systems".
+    """
+    found, residual, direction = torch.zeros_like(goal), goal.clone(), goal.clone()
+    square = residual @ residual
+    for _ in range(steps):
+        if square < 1e-10:
+            break
+        image = product(direction)
+        length = square / (direction @ image)
+        found += length * direction
+        residual -= length * image
+        before, square = square, residual @ residual
+        direction = residual + square / before * direction
+    return found
+
+
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def place(weights: Sequence[Tensor], began: Sequence[Tensor], step: Tensor) -> None:
+    """Sets `weights` to where they `began`, plus `step` (W,)."""
+    parts = step.split([weight.numel() for weight in weights])
+    for weight, start, part in zip(weights, began, parts, strict=True):
+        weight.copy_(start + part.view_as(weight))
+
+
+TASK = Task(module=TRPO, data=RolloutData, monitor="val/return", mode="max")

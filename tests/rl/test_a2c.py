@@ -1,0 +1,74 @@
+"""A2C: its loss and gradients against torchrl's, and that short rollouts learn."""
+
+import copy
+
+import pytest
+import torch
+from lightning import Trainer, seed_everything
+from tensordict import TensorDict
+from tensordict.nn import TensorDictModule
+from torchrl.modules import ProbabilisticActor, ValueOperator
+from torchrl.objectives import A2CLoss
+
+from lab.rl.a2c import A2C
+from lab.rl.rollout import RolloutData
+
+ENTROPY, VALUE = 0.02, 0.4
+SIZE = 12
+
+
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    observation, action = torch.randn(SIZE, 4, generator=generator), torch.randint(3, (SIZE,), generator=generator)
+    return observation, action, torch.randn(SIZE, generator=generator), torch.randn(SIZE, generator=generator)
+
+
+def test_losses_and_gradients_are_those_of_torchrl():
+    torch.manual_seed(0)
+    agent = A2C("some", 4, {"count": 3}, envs=4, hidden=[16], entropy=ENTROPY, value=VALUE)
+    observation, action, advantage, target = batch()
+    actor = ProbabilisticActor(
+        TensorDictModule(copy.deepcopy(agent.policy), ["observation"], ["logits"]),
+        in_keys=["logits"],
+        distribution_class=torch.distributions.Categorical,
+    )
+    critic = ValueOperator(copy.deepcopy(agent.critic), in_keys=["observation"])
+    theirs = A2CLoss(actor, critic, entropy_coeff=ENTROPY, critic_coeff=VALUE, loss_critic_type="l2")
+    columns = {"observation": observation, "action": action, "advantage": advantage[:, None]}
+    found = theirs(TensorDict(columns | {"value_target": target[:, None]}, [SIZE]))
+    policy, value, entropy = agent.losses(observation, action, advantage, target)
+    torch.testing.assert_close(policy, found["loss_objective"])
+    torch.testing.assert_close(VALUE * value, found["loss_critic"])
+    torch.testing.assert_close(-ENTROPY * entropy, found["loss_entropy"])
+    ours = torch.autograd.grad(policy + VALUE * value - ENTROPY * entropy, agent.groups()[0])
+    (found["loss_objective"] + found["loss_critic"] + found["loss_entropy"]).backward()
+    for mine, other in zip(ours, (each.grad for each in theirs.parameters()), strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+@pytest.mark.slow
+def test_the_compiled_update_is_the_eager_one():
+    def make():
+        torch.manual_seed(0)
+        return A2C("some", 4, {"count": 3}, envs=4, hidden=[16])
+
+    observation, action, advantage, target = batch()
+    data = (observation, action, torch.zeros(SIZE, 3), advantage, target)
+    eager, compiled = make(), make()
+    compiled.compile()
+    states = eager.configure_optimizers().tensors(), compiled.configure_optimizers().tensors()
+    for _ in range(3):
+        torch.testing.assert_close(compiled.update(states[1], *data), eager.update(states[0], *data))
+
+
+@pytest.mark.slow
+def test_it_learns_to_balance_a_pole():
+    seed_everything(100, workers=True, verbose=False)
+    torch.set_num_threads(1)
+    data = RolloutData("CartPole-v1", total_steps=50_000, envs=16, steps=8, eval_every=50_000)
+    facts = {name: fact for name, fact in data.facts().items() if name != "steps"}
+    agent = A2C(**facts, lr=2e-3, gamma=0.98, gae_lambda=0.95)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(**data.trainer_defaults(), **quiet, accelerator="cpu")
+    trainer.fit(agent, datamodule=data)
+    assert trainer.callback_metrics["val/return"] > 200  # chance is 22
