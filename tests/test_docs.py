@@ -17,6 +17,7 @@ from lab.errors import BadInput, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe, task_names
 from lab.runner.assemble import assemble
+from lab.study.claim import load as load_claim
 from lab.study.schema import load as load_study
 from lab.study.space import parse as parse_space
 
@@ -139,12 +140,15 @@ def bad_recipes(text: str, folder: Path) -> list[str]:
 
 
 def bad_studies(text: str, folder: Path) -> list[str]:
-    """Problems of every YAML block that is a whole study; a space is one that can be sampled."""
+    """Problems of every YAML block that is a whole study or a claim; a space is one that can be sampled."""
     found: list[str] = []
     file = folder / "study.yaml"
     for block in (block for language, block in fences(text) if language == "yaml" and "recipe:" in block):
         file.write_text(block)
         try:
+            if "claim:" in block:
+                load_claim(file)
+                continue
             study = load_study(file)
         except RecipeError as error:
             found.append(str(error))
@@ -299,7 +303,13 @@ def test_a_planted_recipe_is_found(block, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "block", ["recipe: a.yaml\nsampler: tpee", "recipe: a.yaml\nspace: {model.lr: {float: [1, 0]}}", "recipe: [x"]
+    "block",
+    [
+        "recipe: a.yaml\nsampler: tpee",
+        "recipe: a.yaml\nclaim: x",
+        "recipe: a.yaml\nspace: {model.lr: {float: [1, 0]}}",
+        "recipe: [x",
+    ],
 )
 def test_a_planted_study_is_found(block, tmp_path):
     assert bad_studies(f"```yaml\n{block}\n```\n", tmp_path)

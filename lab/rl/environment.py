@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, final
+from typing import Any, NotRequired, TypedDict, final
 
 import gymnasium as gym
 import numpy as np
@@ -21,9 +21,10 @@ class Box(TypedDict):
 
 @final
 class Discrete(TypedDict):
-    """A choice among `count` actions."""
+    """A choice among `count` actions; `values` are what they mean in an environment whose action is continuous."""
 
     count: int
+    values: NotRequired[list[list[float]]]
 
 
 def make(env: str, **settings: Any) -> gym.Env[Any, Any]:
@@ -101,8 +102,23 @@ def continuous(action: Box | Discrete, algorithm: str, discrete: str) -> Box:
     """
     if "low" in action:
         return action
+    wayout = "leave data.bins out" if "values" in action else discrete
     raise BadSetting(
-        "action", f"{algorithm} needs continuous actions; there are {action['count']} discrete ones: {discrete}"
+        "action", f"{algorithm} needs continuous actions; there are {action['count']} discrete ones: {wayout}"
+    )
+
+
+def discrete(action: Box | Discrete, algorithm: str, continuous: str) -> Discrete:
+    """`action` if it is discrete.
+
+    Raises:
+        BadSetting: it is continuous; names `continuous`, an algorithm that can use it.
+    """
+    if "count" in action:
+        return action
+    wayout = f"set data.bins, such as data.bins=5, or {continuous}" if len(action["low"]) == 1 else continuous
+    raise BadSetting(
+        "action", f"{algorithm} needs discrete actions; there are {len(action['low'])} continuous: {wayout}"
     )
 
 

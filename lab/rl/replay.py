@@ -14,28 +14,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from lightning import LightningDataModule
 from tensordict import TensorDict, TensorDictBase
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torchrl.collectors import Collector
-from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 
 from lab.errors import BadSetting, LabError
 from lab.rl import environment, simulator
-from lab.rl.segments import Segments
-
-STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
-VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
+from lab.rl.bins import Bins, discretise
+from lab.rl.loaders import TEST_SEEDS, VALIDATION_SEEDS, Blocks, starts
+from lab.rl.memory import Memory
 
 
 class Block(NamedTuple):
     """What one `training_step` works on.
 
     Args:
-        batches: TensorDict of shape (updates, batch size) with the keys in `STORED`.
+        batches: TensorDict of shape (updates, batch size) with the keys that `Memory.sample` names.
         env_steps: environment steps so far, over all processes, this block included.
         returns: undiscounted returns of the training episodes that ended in this block.
     """
@@ -46,7 +44,7 @@ class Block(NamedTuple):
 
 
 class ReplayData(LightningDataModule):
-    """Collects transitions with the module's exploration policy and replays them uniformly.
+    """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
 
     Args:
         env: name of a registered Gymnasium environment.
@@ -58,6 +56,11 @@ class ReplayData(LightningDataModule):
         block: environment steps collected between two groups of updates; smaller means fresher data, larger is faster.
         updates_per_step: gradient updates per environment step.
         capacity: transitions that the buffer keeps.
+        bins: evenly spaced values that stand for a continuous action, for algorithms that choose among actions.
+        n_step: rewards that a sampled transition sums up, discounted with the module's `gamma`.
+        prioritized: draw a transition the more often, the more wrong the module was about it.
+        alpha: how much the error decides, from 0, uniform, to 1, proportional; if `prioritized`.
+        beta: how far weights in the loss make up for that at the start; rises linearly to 1; if `prioritized`.
         storage: where the buffer lives: `memory`, or memory-mapped files (`memmap`) for buffers larger than memory.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
@@ -74,6 +77,11 @@ class ReplayData(LightningDataModule):
         block: Annotated[int, Gt(0)] = 50,
         updates_per_step: Annotated[float, Gt(0)] = 1.0,
         capacity: Annotated[int, Gt(0)] = 1_000_000,
+        bins: Annotated[int, Ge(2)] | None = None,
+        n_step: Annotated[int, Ge(1)] = 1,
+        prioritized: bool = False,
+        alpha: Annotated[float, Ge(0), Le(1)] = 0.6,
+        beta: Annotated[float, Ge(0), Le(1)] = 0.4,
         storage: Literal["memory", "memmap"] = "memory",
         eval_every: Annotated[int, Gt(0)] = 1_000,
         eval_episodes: Annotated[int, Gt(0)] = 20,
@@ -84,6 +92,7 @@ class ReplayData(LightningDataModule):
         self.env, self.total_steps, self.batch_size, self.random_steps = env, total_steps, batch_size, random_steps
         self.episode_steps = episode_steps
         self.block, self.capacity, self.storage = block, min(capacity, total_steps), storage
+        self.bins, self.n_step, self.prioritized, self.alpha, self.beta = bins, n_step, prioritized, alpha, beta
         self.eval_every, self.eval_episodes, self.test_episodes = eval_every, eval_episodes, test_episodes
         self.updates = round(block * updates_per_step)  # per block
         if self.updates < 1:
@@ -96,11 +105,11 @@ class ReplayData(LightningDataModule):
         self._running_return = 0.0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
-        self._stored: dict[str, Any] = {}  # a checkpoint's state of the buffer, until its rows are read
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` (bounds, or a count) of the environment."""
-        return environment.describe(self.env)
+        facts = environment.describe(self.env)
+        return facts | {"action": discretise(self.env, facts["action"], self.bins)} if self.bins else facts
 
     def trainer_defaults(self) -> dict[str, Any]:
         """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""
@@ -124,6 +133,7 @@ class ReplayData(LightningDataModule):
         assert self.trainer is not None
         rank, self.world_size = self.trainer.global_rank, self.trainer.world_size
         agent: Any = self.trainer.lightning_module
+        self._expect(agent)
         policy = self.policy = agent.exploration_policy().to(
             self.trainer.strategy.root_device
         )  # else torchrl copies it
@@ -133,8 +143,9 @@ class ReplayData(LightningDataModule):
             names = [name for name, buffer in agent.named_buffers() if buffer in own]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
         made = environment.make(self.env, max_episode_steps=self.episode_steps)
+        made = Bins(made, self.facts()["action"]) if self.bins else made
         self.guard = environment.Guard(made, self.env)
-        env = GymWrapper(self.guard, device=None)
+        env = GymWrapper(self.guard, device=None, categorical_action_encoding=True)
         if "is_init" in policy.in_keys:
             env = TransformedEnv(env, InitTracker())
         env.set_seed(torch.initial_seed() % 2**31)
@@ -149,9 +160,16 @@ class ReplayData(LightningDataModule):
             auto_register_policy_transforms=False,
             **_devices(self.trainer.strategy.root_device),
         )
-        storage = LazyTensorStorage if self.storage == "memory" else LazyMemmapStorage
-        self.replay = TensorDictReplayBuffer(storage=storage(self.capacity), batch_size=self.batch_size)
-        self.segments = Segments(self.replay)
+        priority = (self.alpha, self.beta) if self.prioritized else None
+        self.memory = Memory(self.capacity, self.storage, self.n_step, getattr(agent, "gamma", 1.0), priority)
+        self.replay = self.memory.replay
+
+    def _expect(self, agent: Any) -> None:
+        """Refuses what the module would not notice: it would learn something else than it was asked for."""
+        name = type(agent).__name__.lower()
+        for key, wanted in {"n_step": self.n_step > 1, "prioritized": self.prioritized}.items():
+            if wanted and key not in getattr(agent, "replays", ()):
+                raise BadSetting(key, f"{name} learns from single steps drawn uniformly; leave {key} out, or take dqn")
 
     def train_dataloader(self) -> Blocks:
         assert self.trainer is not None
@@ -160,10 +178,10 @@ class ReplayData(LightningDataModule):
         return Blocks(self)
 
     def val_dataloader(self) -> DataLoader[torch.Tensor]:
-        return _starts(VALIDATION_SEEDS, self.eval_episodes)
+        return starts(VALIDATION_SEEDS, self.eval_episodes)
 
     def test_dataloader(self) -> DataLoader[torch.Tensor]:
-        return _starts(TEST_SEEDS, self.test_episodes)
+        return starts(TEST_SEEDS, self.test_episodes)
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.collector is not None:
@@ -188,7 +206,7 @@ class ReplayData(LightningDataModule):
             "noise": {name: buffer.clone() for name, buffer in self.policy.named_buffers()},  # each process has its own
             "simulator": simulator.snapshot(self.guard),
             "generator": simulator.generator(self.guard),
-            "buffer": self.segments.state_dict(),
+            "buffer": self.memory.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -202,8 +220,9 @@ class ReplayData(LightningDataModule):
         if state["processes"] != self.world_size:
             raise LabError(f"{state['processes']} processes collected; resume with as many, not with {self.world_size}")
         self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
-        self._running_return, self._stored = state["running_return"], state["buffer"]
+        self._running_return = state["running_return"]
         self._episodes, self._returns = state["episodes"], state["returns"]
+        self.memory.load_state_dict(state["buffer"])
         for name, buffer in self.policy.named_buffers():
             buffer.copy_(state["noise"][name])
         self.collector.load_state_dict(state["collector"], strict=False)
@@ -216,15 +235,16 @@ class ReplayData(LightningDataModule):
             warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
             simulator.set_generator(self.guard, state["generator"])
             self.guard.steps, self._running_return = state["collector"]["frames"], 0.0
+            self.memory.episode += 1
             self.collector.reset()
 
     def write_buffers(self, folder: Path) -> list[str]:
         """Writes the transitions that `folder` lacks; returns the names of all files that a resume from here needs."""
-        return self.segments.write(folder)
+        return self.memory.write(folder)
 
     def read_buffers(self, folder: Path, files: list[str]) -> None:
         """Reads the transitions of the checkpoint that was loaded."""
-        self.segments.read(folder, files, self._stored)
+        self.memory.read(folder, files)
 
     def blocks(self) -> Iterator[Block]:
         """The blocks of an epoch, or what is left of it: collect until the next validation is due."""
@@ -234,11 +254,16 @@ class ReplayData(LightningDataModule):
         due = self._due(self._epoch_began)
         while self.env_steps < due:
             steps = self.collector.next().reshape(-1)
-            self.replay.extend(steps.select(*STORED))
+            self.memory.extend(steps)
             self.env_steps += self._stride
             returns = self._finished(steps)
             if self.env_steps > self.random_steps:
-                yield Block(self._sample(), self.env_steps, returns)
+                batches = self.memory.sample(self.updates, self.batch_size, self.env_steps / self.total_steps)
+                yield Block(batches, self.env_steps, returns)
+
+    def set_priorities(self, index: torch.Tensor, errors: torch.Tensor) -> None:
+        """How wrong the module was, at least 0, about the transitions at `index`; both of any one shape."""
+        self.memory.set_priorities(index, errors)
 
     def epoch_length(self) -> int:
         """How many blocks the present epoch has in all."""
@@ -255,12 +280,6 @@ class ReplayData(LightningDataModule):
         first = (self.random_steps // self._stride + 1) * self._stride
         return min(max(self.eval_every * (steps // self.eval_every + 1), first), self.total_steps)
 
-    def _sample(self) -> TensorDictBase:
-        with warnings.catch_warnings():  # torchrl warns that many batches at once are not one batch: they are meant
-            warnings.filterwarnings("ignore", "Got conflicting batch_sizes")
-            batches: TensorDictBase = self.replay.sample(self.updates * self.batch_size)
-        return batches.select(*STORED).reshape(self.updates, self.batch_size)
-
     def _finished(self, steps: TensorDictBase) -> list[float]:
         """Returns of the episodes that end in `steps`; what is left over belongs to the episode that goes on."""
         finished = []
@@ -275,34 +294,7 @@ class ReplayData(LightningDataModule):
         return finished
 
 
-class Blocks:
-    """The loader of one epoch's blocks, or of what is left of them.
-
-    It has a length, that of the whole epoch, because Lightning fetches one batch ahead from what has none, and a block
-    collected before the updates of the one before it would come from an old policy. Its state is empty: the data module
-    knows where it stands, and having one tells Lightning not to skip what a checkpoint has already seen.
-    """
-
-    def __init__(self, data: ReplayData) -> None:
-        self.data = data
-
-    def __iter__(self) -> Iterator[Block]:
-        return self.data.blocks()
-
-    def __len__(self) -> int:
-        return self.data.epoch_length()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
 def _devices(policy: torch.device) -> dict[str, Any]:
     """Where a collector works. On the CPU nothing is said: every device that is named costs a copy per step, and all
     three together more than half of the time (521 us a step instead of 233)."""
     return {} if policy.type == "cpu" else {"policy_device": policy, "env_device": "cpu", "storing_device": "cpu"}
-
-
-def _starts(first: int, episodes: int) -> DataLoader[torch.Tensor]:
-    return DataLoader(torch.arange(first, first + episodes), batch_size=episodes)  # type: ignore[arg-type]

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
+from torch import Tensor
 from torchrl.data import TensorDictReplayBuffer
 
 from lab import files
 from lab.errors import LabError
+from lab.rl.prioritized import Prioritized
 
 FAN = 8  # files of about one size that become one
 
@@ -43,8 +45,11 @@ class Segments:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the buffer is written and how it is sampled; what is in it goes with `write`."""
-        writer, sampler = self.replay.writer.state_dict(), self.replay.sampler.state_dict()
-        return {"writer": dict(writer), "sampler": dict(sampler), "rows": len(self.replay)}
+        writer, sampler = self.replay.writer.state_dict(), self.replay.sampler
+        state = {"writer": dict(writer), "sampler": dict(sampler.state_dict()), "rows": len(self.replay)}
+        if isinstance(sampler, Prioritized):  # they change with every update, so they are written again every time
+            state["priorities"] = sampler.leaves(self._places(len(self.replay)))
+        return state
 
     def write(self, folder: Path) -> list[str]:
         """Writes the rows that are not in `folder` yet; returns the names of all files that hold the buffer.
@@ -77,7 +82,6 @@ class Segments:
         next_row = total - rows
         cursor = state["writer"]["_cursor"] % capacity if rows == capacity else 0
         self.replay.writer.load_state_dict(state["writer"] | {"_cursor": cursor, "_write_count": next_row})
-        self.replay.sampler.load_state_dict(state["sampler"])
         self.folder, self.segments = folder, []
         for name in names:
             saved = files.load(folder / name)
@@ -89,6 +93,15 @@ class Segments:
                 next_row = min(last, total)
         if next_row != total:
             raise LabError(f"{folder}: rows {next_row} to {total} of the replay buffer are missing")
+        self.replay.sampler.load_state_dict(state["sampler"])
+        if isinstance(self.replay.sampler, Prioritized) and rows:
+            self.replay.sampler.set_leaves(self._places(rows), state["priorities"][-rows:])
+
+    def _places(self, rows: int) -> Tensor:
+        """Where the newest `rows` lie in the ring, oldest first."""
+        cursor, size = self.replay.writer.state_dict()["_cursor"], self.replay.storage.max_size
+        places: Tensor = (cursor - torch.arange(rows, 0, -1)) % size
+        return places
 
     def _rows(self, first: int, last: int) -> dict[str, Any]:
         """Rows as ordinary tensors of their own: a view would be saved with all the storage behind it."""

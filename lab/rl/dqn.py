@@ -1,0 +1,211 @@
+"""Deep Q-learning: the value of every action, learnt from replay; with switches up to Rainbow.
+
+Sources: Mnih et al. 2015 (DQN); van Hasselt et al. 2016 (`double`); Wang et al. 2016 (`dueling`); Fortunato et al. 2018
+(`noisy`); Bellemare et al. 2017 (`distributional`); Schaul et al. 2016 and several steps (`data.prioritized`,
+`data.n_step`); Hessel et al. 2018 (Rainbow: all of them). Deviations: Adam; vectors instead of frames, so no
+convolutions; the target may also follow softly (`tau`); rewards may be scaled, and are not clipped; the learning rate
+may fall. Truncated episodes bootstrap, terminated ones do not.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Gt, Le, MinLen
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModuleBase
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab.errors import BadSetting
+from lab.rl import pictures
+from lab.rl.environment import Box, Discrete, discrete
+from lab.rl.greedy import EpsilonGreedy
+from lab.rl.off_policy import OffPolicy, norm
+from lab.rl.q_network import QNetwork
+from lab.rl.replay import Block, ReplayData
+from lab.task import Task
+
+Unit = Annotated[float, Ge(0), Le(1)]
+
+
+class DQN(OffPolicy):
+    """Deep Q-learning for discrete actions.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        observation_size: length of an observation.
+        action: how many actions there are.
+        lr: learning rate of Adam.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        gamma: discount of the return per step.
+        tau: how far the target network moves towards the network each time it moves; 1 copies.
+        target_every: updates between two moves of the target network.
+        hidden: widths of the hidden layers; the last one belongs to the streams of `dueling` and is `noisy`.
+        epsilon: probability of a random action after the random steps; not used if `noisy`.
+        final_epsilon: the probability that is left.
+        exploration: when that is reached, linearly, as a fraction of the run.
+        double: the network chooses the next action and the target network values it.
+        dueling: the value of the state and what each action adds have outputs of their own.
+        noisy: explore by noise in the weights, whose size is learnt, instead of random actions.
+        sigma: first size of that noise.
+        distributional: learn the distribution of the return on fixed `atoms`, not only its mean.
+        atoms: possible returns, evenly spaced; if `distributional`.
+        v_min: the smallest of them, in units of scaled rewards.
+        v_max: the greatest of them.
+        reward_scale: what rewards are multiplied with; values near 1 suit first weights and Adam.
+    """
+
+    replays = ("n_step", "prioritized")  # options of the data that it learns from
+    support: Tensor
+    meant: Tensor
+
+    def __init__(
+        self,
+        env: str,
+        observation_size: int,
+        action: Box | Discrete,
+        lr: Annotated[float, Gt(0)] = 1e-3,
+        final_lr: Unit = 1.0,
+        gamma: Unit = 0.99,
+        tau: Annotated[float, Gt(0), Le(1)] = 1.0,
+        target_every: Annotated[int, Ge(1)] = 200,
+        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [256, 256],  # noqa: B006 - never changed
+        epsilon: Unit = 1.0,
+        final_epsilon: Unit = 0.05,
+        exploration: Annotated[float, Gt(0), Le(1)] = 0.2,
+        double: bool = False,
+        dueling: bool = False,
+        noisy: bool = False,
+        sigma: Annotated[float, Gt(0)] = 0.5,
+        distributional: bool = False,
+        atoms: Annotated[int, Ge(2)] = 51,
+        v_min: float = -10.0,
+        v_max: float = 10.0,
+        reward_scale: Annotated[float, Gt(0)] = 1.0,
+    ) -> None:
+        super().__init__(env, lr, final_lr)
+        self.save_hyperparameters()
+        choices = discrete(action, "dqn", "take a task for continuous actions, such as ddpg")
+        if v_min >= v_max:
+            raise BadSetting("v_min", f"expected less than v_max ({v_max}), found {v_min}")
+        self.gamma, self.tau, self.target_every, self.reward_scale = gamma, tau, target_every, reward_scale
+        self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
+        self.exploration, self.double_q, self.distributional = exploration, double, distributional
+        self.register_buffer("support", torch.linspace(v_min, v_max, atoms), persistent=False)
+        meant = torch.tensor(choices.get("values", []))  # (A, 1): what the actions mean, if the environment's is a Box
+        self.register_buffer("meant", meant, persistent=False)
+        self.network = QNetwork(
+            observation_size,
+            choices["count"],
+            hidden,
+            atoms if distributional else 1,
+            dueling,
+            sigma if noisy else None,
+        )
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.explorer = EpsilonGreedy(self.network, self.values, choices["count"], self.epsilons[0])
+        self.example_input_array = torch.zeros(1, observation_size)
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Values (..., A) from what a network says, (..., A, N)."""
+        return (outputs.softmax(-1) * self.support).sum(-1) if self.distributional else outputs.squeeze(-1)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Greedy actions for observations (B, O): indices (B,), or what they mean (B, 1), without noise."""
+        best = self.values(self.network(observation)).argmax(-1)
+        return self.meant[best] if len(self.meant) else best
+
+    def exploration_policy(self) -> TensorDictModuleBase:
+        """The policy that collects: reads `observation`, writes the index `action`."""
+        return self.explorer
+
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        return [list(self.network.parameters())]
+
+    def variant(self, number: int) -> dict[str, bool]:
+        return {"move": (number + 1) % self.target_every == 0}
+
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        super().training_step(block, batch_idx)
+        done, total, _ = self.trainer.datamodule.progress()  # type: ignore[attr-defined]
+        first, last = self.epsilons
+        self.explorer.epsilon.fill_(first + (last - first) * min(1.0, done / (self.exploration * total)))
+
+    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+        reward = batches["next", "reward"]  # (updates, B, 1)
+        steps = batches.get("steps", torch.ones_like(reward))
+        weight = batches.get("priority_weight", torch.ones_like(reward[..., 0]))
+        # two samples of the weights per update: the network's and the target's
+        noise = torch.randn(len(reward), 2, self.network.noise_size, device=reward.device)
+        return (*super().columns(batches), self.gamma**steps, weight, noise)
+
+    def loss(
+        self,
+        observation: Tensor,  # (B, O)
+        action: Tensor,  # (B,)
+        reward: Tensor,  # (B, 1)
+        successor: Tensor,  # (B, O)
+        terminated: Tensor,  # (B, 1)
+        discount: Tensor,  # (B, 1)
+        weight: Tensor,  # (B,)
+        noise: Tensor,  # (2, noise_size)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss, how wrong each value was (B,), and the mean value."""
+        with torch.no_grad():
+            following = self.target(successor, noise[1])  # (B, A, N)
+            judge = self.network(successor, noise[0]) if self.double_q else following
+            ahead = pick(following, self.values(judge).argmax(-1))  # (B, N)
+            reward, discount = self.reward_scale * reward, discount * ~terminated
+            if self.distributional:
+                goal = project(ahead.softmax(-1), reward + discount * self.support, self.support)
+            else:
+                goal = reward + discount * ahead
+        outputs = self.network(observation, noise[0])
+        said = pick(outputs, action)
+        if self.distributional:
+            each = -(goal * said.log_softmax(-1)).sum(-1)
+            error = each + torch.xlogy(goal, goal).sum(-1)  # Kullback-Leibler, which is 0 where nothing is wrong
+        else:
+            each = F.smooth_l1_loss(said, goal, reduction="none").squeeze(-1)  # the error, clipped to 1 in the gradient
+            error = (said - goal).abs().squeeze(-1)
+        return (weight * each).mean(), error.detach(), self.values(outputs.detach()).mean()
+
+    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool, move: bool = False) -> dict[str, Tensor]:
+        """One Adam step, and if it is to `move`, one of the target network."""
+        parameters = self.groups()[0]
+        loss, errors, value = self.loss(*batch)
+        gradient = torch.autograd.grad(loss, parameters)
+        self._step(state, [gradient])
+        with torch.no_grad():
+            if move:
+                torch._foreach_lerp_(list(self.target.parameters()), list(parameters), self.tau)
+            measured = {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": norm(gradient)} if measure else {}
+            return measured | {"errors": errors.clamp(min=0)}
+
+    def draw(self) -> None:
+        pictures.draw_policy(self)
+        pictures.draw_value(self, lambda observation: self.values(self.network(observation)).amax(-1, keepdim=True))
+
+
+def pick(outputs: Tensor, action: Tensor) -> Tensor:
+    """(B, A, N) and actions (B,) -> (B, N)."""
+    return outputs.gather(-2, action[:, None, None].expand(-1, 1, outputs.shape[-1])).squeeze(-2)
+
+
+def project(probability: Tensor, returns: Tensor, support: Tensor) -> Tensor:
+    """Moves each probability (B, N) from its return (B, N) to the two nearest of the evenly spaced `support` (N,).
+
+    Each takes the more, the nearer it is, so that the mean stays, but for returns beyond the support, which go to its
+    ends. The weight of atom i is a triangle around it: max(0, 1 - |return - z_i| / spacing).
+    """
+    spacing = support[1] - support[0]
+    inside = returns.clamp(support[0], support[-1])
+    weight = (1 - (inside[:, None, :] - support[:, None]).abs() / spacing).clamp(min=0)  # (B, N, N)
+    return (weight @ probability[..., None]).squeeze(-1)
+
+
+TASK = Task(module=DQN, data=ReplayData, monitor="val/return", mode="max")

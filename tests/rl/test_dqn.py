@@ -1,0 +1,327 @@
+"""DQN and its switches: losses against torchrl's, each part against a plain loop, exploration, and exact resumes."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+from lightning import Callback, Trainer, seed_everything
+from tensordict import TensorDict
+from tensordict.nn import TensorDictModule
+from test_resume import Load, Save, equal, weights
+from torch import nn
+from torchrl.modules import DistributionalQValueActor, QValueActor
+from torchrl.modules import NoisyLinear as TheirNoisyLinear
+from torchrl.objectives import DistributionalDQNLoss, DQNLoss, SoftUpdate
+
+from lab.errors import BadSetting
+from lab.rl.ddpg import DDPG
+from lab.rl.dqn import DQN, project
+from lab.rl.q_network import NoisyLinear, QNetwork
+from lab.rl.replay import ReplayData
+from lab.testing import check_task
+
+GAMMA, LR, ACTIONS = 0.9, 3e-3, 3
+FACTS = {"env": "Acrobot-v1", "observation_size": 6, "action": {"count": ACTIONS}}
+RAINBOW = {"double": True, "dueling": True, "noisy": True, "distributional": True, "atoms": 11}
+QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+
+
+def make(**settings):
+    torch.manual_seed(0)
+    agent = DQN(**FACTS, **({"gamma": GAMMA, "lr": LR, "hidden": [16, 16], "v_min": -3.0, "v_max": 3.0} | settings))
+    for parameter in agent.target.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))  # a target that differs, so that mixing them up shows
+    return agent
+
+
+def batch(agent, size=32, seed=1):
+    """What `columns` makes of a batch whose returns are over 1 to 3 steps, and the same for torchrl."""
+    generator = torch.Generator().manual_seed(seed)
+    terminated = torch.rand(size, 1, generator=generator) < 0.3
+    following = {
+        "observation": torch.randn(size, 6, generator=generator),
+        "reward": torch.randn(size, 1, generator=generator),
+        "terminated": terminated,
+    }
+    held = {
+        "observation": torch.randn(size, 6, generator=generator),
+        "action": torch.randint(ACTIONS, (size,), generator=generator),
+        "next": following,
+        "steps": torch.randint(1, 4, (size, 1), generator=generator),
+    }
+    held = TensorDict(held, [size])
+    columns = [column[0] for column in agent.columns(held[None])]
+    theirs = held.rename_key_("steps", "steps_to_next_obs")
+    theirs["next", "done"] = terminated
+    return columns, theirs
+
+
+class Turned(nn.Module):
+    """torchrl has atoms before actions, and takes logarithms of probabilities."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, observation):
+        return self.network(observation).log_softmax(-1).transpose(-1, -2)
+
+
+def reference(agent):
+    """torchrl's loss over the same networks."""
+    network = copy.deepcopy(agent.network)
+    if agent.distributional:
+        held = TensorDictModule(Turned(network), ["observation"], ["action_value"])
+        actor = DistributionalQValueActor(
+            held, support=agent.support, in_keys=["observation"], action_space="categorical"
+        )
+        loss = DistributionalDQNLoss(actor, gamma=GAMMA, delay_value=True)
+        path = ("module", "0", "module", "network")
+    else:
+        actor = QValueActor(nn.Sequential(network, nn.Flatten(-2)), in_keys=["observation"], action_space="categorical")
+        settings = {"loss_function": "smooth_l1", "delay_value": True, "double_dqn": agent.double_q}
+        loss = DQNLoss(actor, action_space="categorical", **settings)
+        loss.make_value_estimator(gamma=GAMMA)
+        path = ("module", "0", "module", "0")
+    soft = SoftUpdate(loss, tau=0.02)  # makes the targets equal to the network, so the target is loaded after it
+    for name, value in agent.target.named_parameters():
+        loss.target_value_network_params[(*path, *name.split("."))].copy_(value)
+    return loss, soft, path
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+@pytest.mark.parametrize("kind", [{}, {"double": True}, {"double": True, "distributional": True}])
+def test_losses_and_gradients_are_those_of_torchrl(kind, dueling):
+    agent = make(dueling=dueling, **kind)
+    ours, theirs = batch(agent)
+    loss = reference(agent)[0]
+    wanted = loss(theirs)["loss"]
+    found, errors, _ = agent.loss(*ours)
+    torch.testing.assert_close(found, wanted)
+    wanted.backward()
+    gradients = torch.autograd.grad(found, list(agent.network.parameters()))
+    trained = [parameter for parameter in loss.parameters() if parameter.grad is not None]
+    for mine, other in zip(gradients, trained, strict=True):
+        torch.testing.assert_close(mine, other.grad, rtol=1e-4, atol=1e-6)
+    if not agent.distributional:  # torchrl's priority is the square
+        torch.testing.assert_close(errors.square(), theirs["td_error"].squeeze(-1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [{}, {"double": True, "distributional": True}])
+def test_ten_updates_are_those_of_torchrl_with_adam_and_soft_update(kind):
+    agent = make(tau=0.02, target_every=1, **kind)
+    ours, data = batch(agent)
+    theirs, soft, path = reference(agent)
+    adam, state = torch.optim.Adam(theirs.parameters(), lr=LR), agent.configure_optimizers().tensors()
+    for number in range(10):
+        agent._update(state, *ours, measure=False, **agent.variant(number))
+        adam.zero_grad()
+        theirs(data)["loss"].backward()
+        adam.step()
+        soft.step()
+    for name, mine in agent.network.named_parameters():
+        torch.testing.assert_close(
+            mine.data, theirs.value_network_params[(*path, *name.split("."))].data, rtol=1e-3, atol=1e-5
+        )
+    for name, mine in agent.target.named_parameters():
+        their = theirs.target_value_network_params[(*path, *name.split("."))]
+        torch.testing.assert_close(mine.data, their.data, rtol=1e-3, atol=1e-5)
+
+
+def test_goals_are_those_of_a_loop():
+    """y = r + gamma^n (1 - d) Q'(s', argmax), the argmax by the target network, or by the network if it is double."""
+    for double in (False, True):
+        agent = make(double=double)
+        (observation, action, reward, successor, terminated, discount, *_), _ = batch(agent)
+        values, following = agent.network(observation).squeeze(-1), agent.target(successor).squeeze(-1)
+        judge = agent.network(successor).squeeze(-1) if double else following
+        wrong = []
+        for row in range(len(reward)):
+            future = 0.0 if terminated[row] else discount[row] * following[row, judge[row].argmax()]
+            wrong.append((values[row, action[row]] - reward[row] - future).abs())
+        torch.testing.assert_close(agent.loss(*batch(agent)[0])[1], torch.cat(wrong).detach())
+
+
+def test_weights_of_the_samples_weigh_the_loss():
+    agent = make()
+    (*columns, weight, noise), _ = batch(agent)
+    each = [agent.loss(*(column[row : row + 1] for column in columns), weight[:1], noise)[0] for row in range(32)]
+    weight = torch.rand(32)
+    torch.testing.assert_close(agent.loss(*columns, weight, noise)[0], (torch.stack(each) * weight).mean())
+
+
+def by_loop(probability, returns, support):
+    """Bellemare et al. 2017, algorithm 1."""
+    spacing, projected = support[1] - support[0], torch.zeros_like(probability)
+    for row, atom in itertools.product(range(len(probability)), range(len(support))):
+        place = ((returns[row, atom].clamp(support[0], support[-1]) - support[0]) / spacing).item()
+        low, high = int(place), min(int(place) + 1, len(support) - 1)
+        projected[row, low] += probability[row, atom] * (1 - (place - low))
+        projected[row, high] += probability[row, atom] * (place - low)
+    return projected
+
+
+def test_the_projection_is_that_of_a_loop():
+    torch.manual_seed(0)
+    support = torch.linspace(-2, 3, 11)
+    probability, reward = torch.randn(40, 11).softmax(-1), torch.randn(40, 1)
+    returns = reward + 0.9 * support * (torch.rand(40, 1) < 0.7)
+    returns[:5] = support  # falls on the atoms
+    found = project(probability, returns, support)
+    torch.testing.assert_close(found, by_loop(probability, returns, support), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.sum(-1), torch.ones(40))
+    torch.testing.assert_close(found[:5], probability[:5], rtol=1e-4, atol=1e-5)
+
+
+def test_a_noisy_layer_is_that_of_torchrl():
+    ours, theirs = NoisyLinear(5, 4), TheirNoisyLinear(5, 4, use_exploration_type=False)
+    names = {"weight": "weight_mu", "bias": "bias_mu", "weight_sigma": "weight_sigma", "bias_sigma": "bias_sigma"}
+    theirs.load_state_dict({names[name]: value for name, value in ours.state_dict().items()}, strict=False)
+    noise, x = torch.randn(9), torch.randn(7, 5)
+    shaped = noise.sign() * noise.abs().sqrt()
+    theirs.weight_epsilon.copy_(torch.outer(shaped[5:], shaped[:5]))
+    theirs.bias_epsilon.copy_(shaped[5:])
+    torch.testing.assert_close(ours(x, shaped), theirs(x))
+    torch.testing.assert_close(ours(x), theirs.eval()(x))
+
+
+def test_noise_of_the_weights_has_the_size_that_sigma_says():
+    """The variance of an output is (0.5² / 4) (E|N|² sum x² + E|N|): the square of sign(N) sqrt|N| is |N|."""
+    torch.manual_seed(0)
+    network = QNetwork(4, 3, hidden=[8], sigma=0.5)
+    layer, x = network.streams[0].layers[0], torch.tensor([1.0, -2.0, 0.5, 3.0])
+    noise = torch.randn(40_000, network.noise_size)[:, :12]
+    shaped = noise.sign() * noise.abs().sqrt()
+    outputs = torch.stack([layer(x, each) for each in shaped]).detach()
+    size = (2 / torch.pi) ** 0.5
+    wanted = 0.25 / 4 * (size**2 * x.square().sum() + size)
+    torch.testing.assert_close(outputs.var(0), torch.full((8,), float(wanted)), rtol=0.1, atol=0)
+    torch.testing.assert_close(outputs.mean(0), layer(x).detach(), rtol=0, atol=0.02)
+
+
+def test_greedy_actions_have_no_noise_and_noisy_ones_do():
+    agent = make(**RAINBOW)
+    observation = torch.randn(200, 6)
+    assert torch.equal(agent(observation), agent(observation))
+    held = TensorDict({"observation": observation}, [200])
+    drawn = [agent.explorer(held.clone())["action"] for _ in range(20)]
+    assert any(not torch.equal(drawn[0], other) for other in drawn[1:])
+    assert agent.explorer.epsilon == 0
+
+
+def test_epsilon_is_the_share_of_random_actions():
+    torch.manual_seed(0)
+    agent = make()
+    agent.explorer.epsilon.fill_(0.3)
+    held = TensorDict({"observation": torch.randn(20_000, 6)}, [20_000])
+    other = (agent.explorer(held)["action"] != agent(held["observation"])).float().mean()
+    assert other == pytest.approx(0.3 * (ACTIONS - 1) / ACTIONS, abs=0.01)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_target_moves_when_it_is_due(every):
+    agent = make(target_every=every)
+    (columns, _), state, moved = batch(agent), agent.configure_optimizers().tensors(), []
+    for number in range(6):
+        agent._update(state, *columns, measure=False, **agent.variant(number))
+        pairs = zip(agent.network.parameters(), agent.target.parameters(), strict=True)
+        moved.append(all(torch.equal(one, other) for one, other in pairs))
+    assert moved == [(number + 1) % every == 0 for number in range(6)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, RAINBOW])
+def test_the_compiled_update_is_the_eager_one(settings):
+    eager, compiled = make(target_every=2, **settings), make(target_every=2, **settings)
+    (columns, _), _ = batch(eager), compiled.compile()
+    states = eager.configure_optimizers().tensors(), compiled.configure_optimizers().tensors()
+    for number in range(4):
+        wanted = eager.update(states[0], *columns, measure=True, **eager.variant(number))
+        found = compiled.update(states[1], *columns, measure=True, **compiled.variant(number))
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
+    for mine, other in zip(eager.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
+
+
+SHORT = {"total_steps": 300, "random_steps": 100, "batch_size": 8, "eval_every": 130, "eval_episodes": 1, "block": 10}
+
+
+def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, **settings):
+    seed_everything(seed if checkpoint is None else seed + 99, verbose=False)  # what is not restored shows
+    data = ReplayData(env, **(SHORT | settings))
+    agent = DQN(**data.facts(), hidden=[8], lr=1e-2, target_every=7, **(model or {}))
+    trainer = Trainer(
+        **data.trainer_defaults(), **QUIET, callbacks=[*callbacks], accelerator="cpu", limit_val_batches=1
+    )
+    trainer.fit(agent, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    return agent, data
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"n_step": 3, "prioritized": True, "capacity": 64, "model": RAINBOW}, id="Rainbow, a ring"),
+        pytest.param({"env": "Pendulum-v1", "bins": 5, "n_step": 3, "prioritized": True}, id="bins"),
+    ],
+)
+def test_it_goes_on_to_the_same_bits(settings, tmp_path):
+    agent, data = train([Save(tmp_path, [1, 8, "end 0"])], **settings)
+    for moment in (1, 8, "end 0"):
+        again, copied = train([Load(tmp_path)], tmp_path / f"{moment}.ckpt", **settings)
+        assert equal(weights(again), weights(agent)), moment
+        assert (copied.replay[:] == data.replay[:]).all()
+        if data.prioritized:
+            places = torch.arange(len(data.replay))
+            assert torch.equal(copied.replay.sampler.leaves(places), data.replay.sampler.leaves(places))
+            assert len(data.replay.sampler.leaves(places).unique()) > 10, "priorities came back"
+
+
+def test_a_batch_over_several_steps_stays_within_its_episodes():
+    class Watch(Callback):
+        def on_train_batch_start(self, trainer, module, block, index):  # noqa: ARG002
+            self.batches = block.batches
+
+    watch = Watch()
+    train([watch], n_step=3, total_steps=600)
+    steps, terminated = watch.batches["steps"], watch.batches["next", "terminated"]
+    sums = torch.tensor([1.0, 1.99, 1 + 0.99 + 0.99**2])  # every step pays 1
+    torch.testing.assert_close(watch.batches["next", "reward"], sums[steps - 1])
+    assert set(steps.unique().tolist()) == {1, 2, 3}
+    assert terminated[steps < 3].any()
+
+
+def test_epsilon_falls_linearly():
+    class Watch(Callback):
+        def __init__(self):
+            self.found = []
+
+        def on_train_batch_end(self, trainer, module, outputs, block, index):  # noqa: ARG002
+            self.found.append((block.env_steps, float(module.explorer.epsilon)))
+
+    watch = Watch()
+    train([watch], model={"epsilon": 0.9, "final_epsilon": 0.1, "exploration": 0.6})
+    for steps, epsilon in watch.found:
+        assert epsilon == pytest.approx(max(0.1, 0.9 - 0.8 * steps / 180))
+
+
+@pytest.mark.parametrize("settings", [{"n_step": 3}, {"prioritized": True}])
+def test_options_that_the_module_would_not_notice_are_refused(settings):
+    data = ReplayData("Pendulum-v1", **SHORT, **settings)
+    agent = DDPG(**data.facts(), hidden=[8])
+    trainer = Trainer(**data.trainer_defaults(), **QUIET, accelerator="cpu")
+    with pytest.raises(BadSetting, match="ddpg learns from single steps drawn uniformly") as error:
+        trainer.fit(agent, datamodule=data)
+    assert error.value.key == next(iter(settings))
+
+
+def test_returns_that_are_none_are_refused():
+    with pytest.raises(BadSetting, match="v_min: expected less than v_max"):
+        make(distributional=True, v_min=1.0, v_max=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dqn_pendulum"])
+def test_keeps_the_contract(recipe, tmp_path):
+    check_task("dqn", recipe=recipe, tmp_path=tmp_path, kills=[0.2, 0.7])
