@@ -51,7 +51,7 @@ def test_every_recipe_names_its_experiment_and_starts_with_its_command(path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
-    [("lr:", "lrr:", "unknown key 'lrr'"), ("gamma: 0.98", "gamma: 98", "model.gamma"), ("ddpg", "dpg", "task")],
+    [("lr:", "lrr:", "unknown key 'lrr'"), ("gamma: 0.99", "gamma: 99", "model.gamma"), ("ddpg", "dpg", "task")],
 )
 def test_a_planted_fault_is_found(tmp_path, old, new, problem):
     planted = tmp_path / "planted.yaml"

@@ -79,7 +79,7 @@ WRONG = {
     "set: {data.total_steps: 100}": "data.random_steps: expected less than total_steps (100), found 200",
     "published: {model.lr: [1]}": "published.model.lr: 1 figures for 2 values",
     "published: {model.l: [1]}": "published.model.l: not a key of the space with a list of values; did you mean",
-    "recipe: nowhere.yaml": "recipe: no recipe file 'nowhere.yaml', and none installed; installed: ddpg_pendulum, ",
+    "recipe: nowhere.yaml": "recipe: no recipe file 'nowhere.yaml', and none installed; installed: ",
     "space: {model.lr: {float: [0.1, 1]}}": "space.model.lr: a grid takes lists; random and tpe take ranges",
 }
 
