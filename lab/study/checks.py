@@ -75,6 +75,18 @@ def names(file: StudyFile) -> Iterator[Problem]:
         yield file.problem("pruner", "wilcoxon compares trials seed by seed; give at least 3 seeds")
 
 
+def curveless(file: StudyFile, assembly: Assembly) -> Iterator[Problem]:
+    """A pruner that looks at the course of a training, where there is no course."""
+    trainer: Any = assembly.trainer
+    once = trainer.max_epochs == 1 and trainer.val_check_interval in (None, 1.0)
+    if file.pruner in sampling.CURVES and (once or trainer.limit_val_batches == 0):
+        count = "none" if trainer.limit_val_batches == 0 else "one, at its end"
+        way_out = "validate more often, or prune seed by seed with wilcoxon"
+        yield file.problem(
+            "pruner", f"{file.pruner} follows the validations of a training, and there is {count}; {way_out}"
+        )
+
+
 def published(file: StudyFile) -> Iterator[Problem]:
     """Whether the figures from elsewhere fit the values they stand beside."""
     for key, figures in file.published.items():

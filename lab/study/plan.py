@@ -107,6 +107,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ())
     problems += [file.problem(f"space.{key}", message) for key, message in complaints]
     assembly = _assembled(file, recipe, problems)
     if assembly is not None:
+        problems += checks.curveless(file, assembly)
         problems += checks.refused(file, recipe, assembly, dimensions)
     problems += checks.names(file)
     if problems or assembly is None:

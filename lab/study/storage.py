@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from lab.errors import BadInput, LabError
+from lab.errors import BadInput
 from lab.runner.server import hide, keep_secret, local_folder, without_password
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
         uri: the tracking server, beside whose artifacts the journal lies.
 
     Raises:
-        BadInput: the address cannot be used.
-        LabError: the database cannot be reached.
+        BadInput: the address cannot be used, or the database cannot be reached.
     """
     import optuna
 
@@ -71,7 +70,7 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
         raise BadInput(f"--storage needs a driver: {hide(str(error), address)}; {step}") from None
     except Exception as error:  # of SQLAlchemy, of the driver
         reason = hide(str(error).strip().splitlines()[0], address)
-        raise LabError(f"storage {without_password(address)} cannot be reached: {reason}") from None
+        raise BadInput(f"storage {without_password(address)} cannot be reached: {reason}") from None
 
 
 def _database(address: str) -> BaseStorage:

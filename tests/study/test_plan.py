@@ -75,6 +75,8 @@ WRONG = {
     "pruner: median\npruner_args: {n_warmup: 3}": "pruner_args.n_warmup: unknown key 'n_warmup'; did you mean "
     "'n_warmup_steps'?",
     "set: {model.gama: 1}": "set.model.gama: unknown key 'gama'; did you mean 'gamma'?",
+    "pruner: median\nset: {data.eval_every: 400}": "pruner: median follows the validations of a training, and there is "
+    "one, at its end; validate more often, or prune seed by seed with wilcoxon",
     "set: {seed: 1}": "set.seed: cannot be set here: give `seeds:`",
     "set: {data.total_steps: 100}": "data.random_steps: expected less than total_steps (100), found 200",
     "published: {model.lr: [1]}": "published.model.lr: 1 figures for 2 values",

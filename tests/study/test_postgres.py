@@ -180,7 +180,7 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password():
     assert "refused" in said
     assert "s3cret" not in said
     assert "\n" not in said
-    assert error.value.exit_code == 1
+    assert error.value.exit_code == 2
 
 
 def test_a_server_that_never_answers_is_given_up():
