@@ -25,7 +25,7 @@ LATER = 10_000  # rows that come after a buffer has been written
 
 def measure(quick: bool) -> dict[str, Any]:
     """Seconds of training and of saving by schedule, in turns; seconds and megabytes of full buffers."""
-    steps, turns = (2 * WARM_STEPS, 1) if quick else (25_000, 3)
+    steps, turns = (2 * WARM_STEPS, 1) if quick else (15_000, 3)
     rows, repetitions = (50_000, 1) if quick else (1_000_000, 3)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in SCHEDULES}
     with ExitStack() as stack:
