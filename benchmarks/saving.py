@@ -25,8 +25,8 @@ LATER = 10_000  # rows that come after a buffer has been written
 
 def measure(quick: bool) -> dict[str, Any]:
     """Seconds of training and of saving by schedule, in turns; seconds and megabytes of full buffers."""
-    steps, turns = (2 * WARM_STEPS, 1) if quick else (15_000, 3)
-    rows, repetitions = (50_000, 1) if quick else (1_000_000, 3)
+    steps, turns = (2 * WARM_STEPS, 1) if quick else (12_000, 2)
+    rows, repetitions = (50_000, 1) if quick else (1_000_000, 2)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in SCHEDULES}
     with ExitStack() as stack:
         workers = {}
@@ -120,7 +120,7 @@ def _extend(data: Any, rows: int) -> None:
     """Rows as the collector brings them, but for their values, which no file system could compress."""
     import torch
 
-    from lab.rl.replay import STORED
+    from lab.rl.memory import STORED
 
     row = data.collector.next().reshape(-1).select(*STORED)[:1]
     many = row.expand(rows).apply(lambda tensor: torch.rand(tensor.shape).to(tensor.dtype))
