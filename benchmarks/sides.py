@@ -90,7 +90,7 @@ def bare(work: Work) -> float:
     data.setup("fit")
     while data.env_steps < work.steps:
         for block in data.blocks():
-            agent._block(block.batches, optimizer.tensors())
+            agent.absorb(block, optimizer.tensors())
     data.teardown("fit")
     seconds = time.perf_counter() - start
     return _checked(seconds, int(agent.updates), work)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab import registry
 from lab.cli import words
 from lab.cli.output import emit, table
 from lab.errors import BadInput, nearest
 
+if TYPE_CHECKING:
+    from lab.registry import Shelf
+
 
 def ls(as_json: words.Json = False) -> None:
     """List the installed recipes, studies, claims and tasks; nothing is imported."""
+    from lab import registry
+
     recipes = [
         {
             "name": file.name,
@@ -31,7 +35,7 @@ def ls(as_json: words.Json = False) -> None:
         for plugin in registry.plugins(load=False)
         if plugin.kind == "task"
     ]
-    shelves: dict[str, registry.Shelf] = {"studies": "study", "claims": "claim"}
+    shelves: dict[str, Shelf] = {"studies": "study", "claims": "claim"}
     others = {
         title: [
             {"name": file.name, "summary": file.summary, "distribution": file.distribution, "path": file.path}
@@ -85,7 +89,7 @@ def cp(
     from lab.registry import find_recipe, recipes
 
     source, verb = None, "run"
-    others: dict[registry.Shelf, str] = {"study": "tune", "claim": "claim"}
+    others: dict[Shelf, str] = {"study": "tune", "claim": "claim"}
     for shelf, its_verb in others.items():
         if name in recipes(shelf):
             source, verb = recipes(shelf)[name].path, its_verb

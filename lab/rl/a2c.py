@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn import functional as F
 
 from lab.rl.environment import Box, Discrete
+from lab.rl.learner import Unit, Widths
 from lab.rl.on_policy import OnPolicy
 from lab.rl.rollout import RolloutData
 from lab.task import Task
-
-Unit = Annotated[float, Ge(0), Le(1)]
 
 
 class A2C(OnPolicy):
@@ -57,7 +56,7 @@ class A2C(OnPolicy):
         entropy: Annotated[float, Ge(0)] = 0.0,
         value: Annotated[float, Ge(0)] = 0.5,
         max_norm: Annotated[float, Gt(0)] = 0.5,
-        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        hidden: Widths = [64, 64],  # noqa: B006 - never changed
         log_std: float = 0.0,
         normalize_observations: bool = False,
         scale_rewards: bool = False,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le
 from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModuleBase
 from torch import Tensor, nn
@@ -24,12 +24,11 @@ from lab.errors import BadSetting
 from lab.rl import pictures
 from lab.rl.environment import Box, Discrete, discrete
 from lab.rl.greedy import EpsilonGreedy
-from lab.rl.off_policy import OffPolicy, norm
+from lab.rl.learner import Unit, Widths, norm
+from lab.rl.off_policy import OffPolicy
 from lab.rl.q_network import QNetwork
 from lab.rl.replay import Block, ReplayData
 from lab.task import Task
-
-Unit = Annotated[float, Ge(0), Le(1)]
 
 
 class DQN(OffPolicy):
@@ -73,7 +72,7 @@ class DQN(OffPolicy):
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 1.0,
         target_every: Annotated[int, Ge(1)] = 200,
-        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [256, 256],  # noqa: B006 - never changed
+        hidden: Widths = [256, 256],  # noqa: B006 - never changed
         epsilon: Unit = 1.0,
         final_epsilon: Unit = 0.05,
         exploration: Annotated[float, Gt(0), Le(1)] = 0.2,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,13 +11,11 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import BadSetting
 from lab.rl import adam, pictures, policies
 from lab.rl.advantage import gae
-from lab.rl.agent import Agent, mean_or_nothing
 from lab.rl.environment import Box, Discrete
+from lab.rl.learner import Learner, norm
 from lab.rl.normalization import ObservationNorm, RewardScale
-from lab.rl.off_policy import norm
 from lab.rl.rollout import Rollout
 
 EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
@@ -42,7 +39,7 @@ class Experience(NamedTuple):
     target: Tensor
 
 
-class OnPolicy(Agent):
+class OnPolicy(Learner):
     """An agent with a stochastic policy and a critic; `learn` makes all the updates of one rollout.
 
     Args:
@@ -60,8 +57,6 @@ class OnPolicy(Agent):
         scale_rewards: whether rewards are divided by the spread of the running return.
     """
 
-    updates: Tensor
-
     def __init__(
         self,
         env: str,
@@ -77,15 +72,13 @@ class OnPolicy(Agent):
         normalize_observations: bool,
         scale_rewards: bool,
     ) -> None:
-        super().__init__(env)
-        self.lr, self.final_lr, self.gamma, self.gae_lambda = lr, final_lr, gamma, gae_lambda
+        super().__init__(env, lr, final_lr)
+        self.gamma, self.gae_lambda = gamma, gae_lambda
         self.policy = policies.policy(observation_size, action, hidden, log_std)
         self.critic = policies.network(observation_size, 1, hidden, gain=1.0)
         self.observation_norm = ObservationNorm(observation_size) if normalize_observations else None
         self.reward_scale = RewardScale(envs, gamma) if scale_rewards else None
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.example_input_array = torch.zeros(1, observation_size)
-        self.update: Callable[..., dict[str, Tensor]] = self._update
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), or (B,) of discrete ones, for observations (B, O)."""
@@ -109,37 +102,14 @@ class OnPolicy(Agent):
         return value.squeeze(-1)
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
-        """The parameters that Adam steps, in the order in which updates find their state."""
         return [[*self.policy.parameters(), *self.critic.parameters()]]
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        """Makes one update, gradients and Adam step, a single compiled graph."""
-        torch._dynamo.config.trace_autograd_ops = True  # lets the compiler see `torch.autograd.grad`
-        # many agents may live in one process, and each has a graph of its own
-        compiler: Any = torch.compile  # its type stubs do not know the last keyword
-        self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True)
+    def behind(self, rollout: Rollout) -> int:
+        """Those before the rollout: it is long, and the last one is to be learnt from too."""
+        return rollout.env_steps - int(rollout.steps.numel())
 
-    def setup(self, stage: str) -> None:
-        if stage == "fit" and self.trainer.precision == "16-mixed":
-            name = type(self).__name__.lower()
-            raise BadSetting("trainer.precision", f"{name} has no loss scaler; use bf16-mixed or 32-true")
-
-    def configure_optimizers(self) -> adam.Adam:
-        return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])
-
-    def training_step(self, rollout: Rollout, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        self.env_steps = rollout.env_steps
-        total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
-        before = rollout.env_steps - rollout.steps.numel()
-        optimizer: Any = self.optimizers()
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr * (1 - (1 - self.final_lr) * before / total)
-        measured = optimizer.step(lambda: self.learn(self.experience(rollout.steps), optimizer.tensors()))
-        if self.logger is not None:
-            values = torch.stack([value.float() for value in measured.values()]).tolist()
-            metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(rollout.returns, "train/return")
-            metrics |= {"env_steps": rollout.env_steps, "updates": int(self.updates)}
-            self.logger.log_metrics(metrics, step=rollout.env_steps)
+    def absorb(self, rollout: Rollout, state: Sequence[Any]) -> dict[str, Tensor]:
+        return self.learn(self.experience(rollout.steps), state)
 
     @torch.no_grad()
     def experience(self, steps: TensorDict) -> Experience:
@@ -163,10 +133,6 @@ class OnPolicy(Agent):
         """
         self.updates += 1
         return self.update(state, *experience)
-
-    @abstractmethod
-    def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
-        """One update; runs eager or compiled. Returns scalars to log."""
 
     def descend(self, loss: Tensor, state: Sequence[Any], max_norm: float) -> Tensor:
         """One Adam step down the gradient of `loss`, shortened to `max_norm`; returns its length before that."""

@@ -13,17 +13,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
 from lab.rl.environment import Box, Discrete
+from lab.rl.learner import Unit, Widths
 from lab.rl.on_policy import Experience, OnPolicy
 from lab.rl.rollout import RolloutData
 from lab.task import Task
-
-Unit = Annotated[float, Ge(0), Le(1)]
 
 
 class PPO(OnPolicy):
@@ -75,7 +74,7 @@ class PPO(OnPolicy):
         entropy: Annotated[float, Ge(0)] = 0.0,
         value: Annotated[float, Ge(0)] = 0.5,
         max_norm: Annotated[float, Gt(0)] = 0.5,
-        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        hidden: Widths = [64, 64],  # noqa: B006 - never changed
         log_std: float = 0.0,
         normalize_observations: bool = False,
         normalize_advantages: bool = True,

@@ -17,16 +17,15 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt
 from tensordict import TensorDict
 from torch import Tensor, nn
 
 from lab.rl.environment import Box, Discrete
+from lab.rl.learner import Unit, Widths
 from lab.rl.on_policy import Experience, OnPolicy
 from lab.rl.rollout import RolloutData
 from lab.task import Task
-
-Unit = Annotated[float, Ge(0), Le(1)]
 
 
 class REINFORCE(OnPolicy):
@@ -65,7 +64,7 @@ class REINFORCE(OnPolicy):
         normalize_returns: bool = True,
         entropy: Annotated[float, Ge(0)] = 0.0,
         max_norm: Annotated[float, Gt(0)] = 0.5,
-        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        hidden: Widths = [64, 64],  # noqa: B006 - never changed
         log_std: float = 0.0,
         normalize_observations: bool = False,
         scale_rewards: bool = False,

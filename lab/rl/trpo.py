@@ -13,16 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from lab.errors import BadSetting
 from lab.rl.environment import Box, Discrete
+from lab.rl.learner import Unit, Widths
 from lab.rl.on_policy import Experience, OnPolicy
 from lab.rl.rollout import RolloutData
 from lab.task import Task
-
-Unit = Annotated[float, Ge(0), Le(1)]
 
 
 class TRPO(OnPolicy):
@@ -65,7 +64,7 @@ class TRPO(OnPolicy):
         search_steps: Annotated[int, Gt(0)] = 10,
         shrink: Annotated[float, Gt(0), Lt(1)] = 0.7,
         value_updates: Annotated[int, Gt(0)] = 20,
-        hidden: Annotated[list[Annotated[int, Gt(0)]], MinLen(1)] = [64, 64],  # noqa: B006 - never changed
+        hidden: Widths = [64, 64],  # noqa: B006 - never changed
         log_std: float = 0.0,
         normalize_observations: bool = False,
         scale_rewards: bool = False,

@@ -9,7 +9,7 @@ from tensordict import TensorDict
 
 from lab.errors import BadSetting
 from lab.rl.ddpg import DDPG
-from lab.rl.replay import ReplayData
+from lab.rl.replay import Block, ReplayData
 from lab.rl.sac import SAC
 from lab.rl.td3 import TD3
 from lab.rl.tqc import TQC
@@ -43,7 +43,7 @@ def rows(agent, data):
 def test_a_block_is_its_updates_one_after_the_other(agent):
     whole, single, data = make(agent), make(agent), batches()
     torch.manual_seed(2)
-    measured = whole._block(data, whole.configure_optimizers().tensors())
+    measured = whole.absorb(Block(data, 0, []), whole.configure_optimizers().tensors())
     torch.manual_seed(2)
     state = single.configure_optimizers().tensors()
     for number, row in enumerate(rows(single, data)):
@@ -63,7 +63,7 @@ def test_compiled_updates_are_the_eager_ones(agent):
     measured = []
     for one in (eager, compiled):
         torch.manual_seed(2)
-        measured.append(one._block(data, one.configure_optimizers().tensors()))
+        measured.append(one.absorb(Block(data, 0, []), one.configure_optimizers().tensors()))
     torch.testing.assert_close(*measured, rtol=1e-3, atol=1e-5)
     for mine, other in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
@@ -105,7 +105,7 @@ def test_errors_become_priorities():
     one, data, handed = make(Prioritised), batches(), []
     data["index"] = torch.arange(64).reshape(4, 16)
     one._trainer = SimpleNamespace(datamodule=SimpleNamespace(set_priorities=lambda *found: handed.append(found)))
-    measured = one._block(data, one.configure_optimizers().tensors())
+    measured = one.absorb(Block(data, 0, []), one.configure_optimizers().tensors())
     ((index, errors),) = handed
     assert "errors" not in measured
     assert torch.equal(index, data["index"])
@@ -116,9 +116,9 @@ def test_the_learning_rate_falls_to_its_end():
     rates = []
 
     class Watched(DDPG):
-        def _block(self, found, state):
+        def absorb(self, block, state):
             rates.append(float(state[0][-1]))
-            return super()._block(found, state)
+            return super().absorb(block, state)
 
     data = ReplayData("Pendulum-v1", total_steps=400, random_steps=200, block=100, batch_size=8)
     quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
