@@ -31,21 +31,19 @@ class Work:
         batch: transitions per update.
         steps: environment steps.
         compile: whether the update is compiled.
-        task: the algorithm, as `lab` calls it.
     """
 
     hidden: int
     batch: int
     steps: int
     compile: bool = False
-    task: str = "ddpg"
 
     @property
     def updates(self) -> int:
         return self.steps - RANDOM_STEPS
 
 
-Side = tuple[Callable[[Work], float], Work]  # does the work and returns its seconds
+Side = tuple[Callable[[Any], float], Any]  # does the work, which has `steps` and `updates`, and returns its seconds
 
 
 def alternate(sides: Mapping[str, Side], repetitions: int) -> dict[str, dict[str, Any]]:
@@ -67,7 +65,7 @@ def alternate(sides: Mapping[str, Side], repetitions: int) -> dict[str, dict[str
 
 
 @contextmanager
-def process(folder: Path) -> Iterator[Callable[[Callable[[Work], float], Work], float]]:
+def process(folder: Path) -> Iterator[Callable[[Callable[[Any], Any], Any], Any]]:
     """A process with one thread for numbers, that lives in `folder`; call it with a side and its work."""
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_settle, initargs=(str(folder),))
     with pool:

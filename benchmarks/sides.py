@@ -22,12 +22,11 @@ GAMMA, LR, TAU, SIGMA = 0.98, 1e-3, 0.005, 0.1
 def sb3(work: Work) -> float:
     """Stable-Baselines3 as its users call it; its buffer is as large as the one of `lab`."""
     import numpy as np
-    from stable_baselines3 import DDPG, SAC, TD3
+    from stable_baselines3 import DDPG
     from stable_baselines3.common.noise import NormalActionNoise
 
-    algorithms: dict[str, Any] = {"ddpg": DDPG, "td3": TD3, "sac": SAC}
     noise = NormalActionNoise(np.zeros(1), np.full(1, SIGMA))  # of actions scaled to [-1, 1], as SIGMA is
-    model = algorithms[work.task](
+    model = DDPG(
         "MlpPolicy",
         "Pendulum-v1",
         learning_rate=LR,
@@ -38,7 +37,7 @@ def sb3(work: Work) -> float:
         learning_starts=RANDOM_STEPS,
         train_freq=1,
         gradient_steps=1,
-        action_noise=None if work.task == "sac" else noise,  # SAC draws its actions
+        action_noise=noise,
         policy_kwargs={"net_arch": [work.hidden, work.hidden]},
         device="cpu",
         seed=0,
@@ -141,6 +140,7 @@ def _recipe(work: Work) -> Recipe:
         "model.lr": LR,
         "model.gamma": GAMMA,
         "model.tau": TAU,
+        "model.sigma": SIGMA,
         "model.hidden": [work.hidden, work.hidden],
         "data.batch_size": work.batch,
         "data.total_steps": work.steps,
@@ -150,9 +150,7 @@ def _recipe(work: Work) -> Recipe:
         "trainer.limit_val_batches": 0,
         "trainer.limit_test_batches": 0,
     }
-    if work.task != "sac":
-        settings["model.sigma"] = SIGMA
-    return load(find_recipe(f"{work.task}_pendulum"), [f"{key}={value}" for key, value in settings.items()])
+    return load(find_recipe("ddpg_pendulum"), [f"{key}={value}" for key, value in settings.items()])
 
 
 def _checked(seconds: float, updates: int, work: Work) -> float:

@@ -1,0 +1,175 @@
+"""Six algorithms by `lab run` and by Stable-Baselines3: the same environment, networks, batches and updates."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.measure import BLOCK, RANDOM_STEPS, WARM_STEPS, Side, alternate, ratios, say, spread, table
+
+THEIRS, OURS = "Stable-Baselines3", "`lab run`"
+LR, GAMMA, TAU, SIGMA, MOVE_EVERY = 1e-3, 0.98, 0.005, 0.1, 100
+ENVS, EPOCHS = 8, 10  # of rollouts
+
+
+@dataclass(frozen=True)
+class Job:
+    """What both sides are asked to do.
+
+    Args:
+        task: the algorithm, as `lab` calls it.
+        hidden: width of both hidden layers.
+        batch: transitions per update; with rollouts the steps of one environment in each, and for ppo both.
+        steps: environment steps; agents with replay make one update for each after the first `RANDOM_STEPS`.
+    """
+
+    task: str
+    hidden: int
+    batch: int
+    steps: int
+
+    @property
+    def env(self) -> str:
+        return "Pendulum-v1" if self.task in ("ddpg", "td3", "sac") else "CartPole-v1"
+
+    @property
+    def replays(self) -> bool:
+        return self.task not in ("a2c", "ppo")
+
+    @property
+    def updates(self) -> int:
+        if self.replays:
+            return self.steps - RANDOM_STEPS
+        rollouts = math.ceil(self.steps / (ENVS * self.batch))
+        return rollouts * (EPOCHS * ENVS if self.task == "ppo" else 1)
+
+    @property
+    def title(self) -> str:
+        batch = f"rollouts of {ENVS} x {self.batch}" if not self.replays else f"batch {self.batch}"
+        return f"{self.task.upper()}, {self.env}, ({self.hidden}, {self.hidden}), {batch}"
+
+
+JOBS = (
+    Job("dqn", 64, 64, 4_000),
+    Job("dqn", 256, 128, 3_000),
+    Job("ddpg", 64, 64, 3_000),
+    Job("ddpg", 256, 256, 3_000),
+    Job("td3", 64, 64, 3_000),
+    Job("td3", 256, 256, 3_000),
+    Job("sac", 64, 64, 3_000),
+    Job("sac", 256, 256, 3_000),
+    Job("a2c", 64, 5, 20_000),
+    Job("ppo", 64, 128, 20_480),
+)
+
+
+def theirs(job: Job) -> float:
+    """Stable-Baselines3 as its users call it, its settings given so that the work is the same; seconds of `learn`."""
+    import numpy as np
+    import stable_baselines3 as sb3
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.noise import NormalActionNoise
+
+    settings: dict[str, Any] = {"learning_rate": LR, "gamma": GAMMA}
+    if job.replays:
+        env: Any = job.env
+        settings |= {"batch_size": job.batch, "buffer_size": job.steps, "learning_starts": RANDOM_STEPS}
+        settings |= {"train_freq": 1, "gradient_steps": 1}
+        if job.task == "dqn":
+            settings |= {"target_update_interval": MOVE_EVERY, "exploration_fraction": 0.2}
+        else:
+            settings["tau"] = TAU
+        if job.task in ("ddpg", "td3"):  # SAC draws its actions
+            settings["action_noise"] = NormalActionNoise(np.zeros(1), np.full(1, SIGMA))
+    else:
+        env = make_vec_env(job.env, ENVS, seed=0)
+        settings["n_steps"] = job.batch
+        settings |= {"n_epochs": EPOCHS, "batch_size": job.batch} if job.task == "ppo" else {"use_rms_prop": False}
+    algorithm = getattr(sb3, job.task.upper())
+    layers = {"net_arch": [job.hidden, job.hidden]}
+    model = algorithm("MlpPolicy", env, policy_kwargs=layers, device="cpu", seed=0, **settings)
+    start = time.perf_counter()
+    model.learn(job.steps)
+    seconds = time.perf_counter() - start
+    return _checked(seconds, model._n_updates * (ENVS if job.task == "ppo" else 1), job)
+
+
+def ours(job: Job) -> float:
+    """All of `lab run`: recipe, Trainer, tracking, system metrics, progress, checkpoints; the seconds of its `fit`."""
+    import torch
+
+    from lab.recipe import load
+    from lab.registry import find_recipe
+    from lab.runner.fit import fit
+
+    settings: dict[str, Any] = {
+        "model.lr": LR,
+        "model.final_lr": 1.0,
+        "model.gamma": GAMMA,
+        "model.hidden": [job.hidden, job.hidden],
+        "data.total_steps": job.steps,
+        "trainer.limit_val_batches": 0,
+        "trainer.limit_test_batches": 0,
+    }
+    if job.replays:
+        settings |= {"data.batch_size": job.batch, "data.random_steps": RANDOM_STEPS, "data.block": BLOCK}
+        settings |= {"data.updates_per_step": 1.0}
+        if job.task == "dqn":
+            settings |= {"model.target_every": MOVE_EVERY, "model.tau": 1.0, "model.exploration": 0.2}
+        else:
+            settings["model.tau"] = TAU
+        if job.task in ("ddpg", "td3"):
+            settings["model.sigma"] = SIGMA
+    else:
+        settings |= {"data.envs": ENVS, "data.steps": job.batch}
+        if job.task == "ppo":
+            settings |= {"model.epochs": EPOCHS, "model.batch_size": job.batch}
+    place = "pendulum" if job.env == "Pendulum-v1" else "cartpole"
+    result = fit(load(find_recipe(f"{job.task}_{place}"), [f"{key}={value}" for key, value in settings.items()]))
+    assert result.last is not None
+    updates = torch.load(result.last, weights_only=True)["state_dict"]["updates"]
+    return _checked(result.seconds, int(updates), job)
+
+
+def _checked(seconds: float, updates: int, job: Job) -> float:
+    if updates != job.updates:
+        raise RuntimeError(f"{updates} updates were made, not the {job.updates} of {job}")
+    return seconds
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Seconds of both sides for every job."""
+    found: list[dict[str, Any]] = []
+    for job in JOBS:
+        say(job.title)
+        work = Job(job.task, job.hidden, job.batch, WARM_STEPS) if quick else job
+        contest: dict[str, Side] = {THEIRS: (theirs, work), OURS: (ours, work)}
+        found.append({"title": work.title, "steps": work.steps, "sides": alternate(contest, 1 if quick else 3)})
+    return {"jobs": found}
+
+
+def report(found: dict[str, Any]) -> str:
+    rows, speeds = [], []
+    for job in found["jobs"]:
+        other, mine = (job["sides"][name]["seconds"] for name in (THEIRS, OURS))
+        per_second = [f"{job['steps'] / statistics.median(seconds):,.0f}" for seconds in (other, mine)]
+        rows.append([job["title"], spread(other), spread(mine), *per_second, spread(ratios(other, mine), 2, "x")])
+        speeds.append(statistics.median(ratios(other, mine)))
+    least, most = (end(job["steps"] for job in found["jobs"]) for end in (min, max))
+    titles = ["work", THEIRS, OURS, "its env steps/s", "ours", "speed"]
+    return "\n\n".join(
+        [
+            "## Six algorithms against Stable-Baselines3",
+            "The same environment, hidden layers, batches, learning rate and number of updates. With replay: the first "
+            f"{RANDOM_STEPS:,} steps are random, then there is one update per step; `lab run` is eager and collects "
+            f"{BLOCK} steps at a time. With rollouts: {ENVS} environments in one process; PPO makes {EPOCHS} passes in "
+            "batches of as many steps as a rollout has. `lab run` is the whole command's training: Trainer, tracking, "
+            "system metrics, progress and checkpoints; neither side evaluates. Seconds are medians (least to most) of "
+            f"{least:,} to {most:,} environment steps; *speed* is compared turn by turn.",
+            table(titles, rows),
+            f"`lab run` is {min(speeds):.1f} to {max(speeds):.1f} times as fast.",
+        ]
+    )
