@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test quick fuzz lint format bench docs clean
+.PHONY: run test quick fuzz lint format bench results docs clean
 run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
@@ -31,6 +31,9 @@ bench: .venv/ready      ## timings against peers and against the floor, into ben
 
 faults: .venv/ready     ## kill, starve and corrupt real runs, into benchmarks/faults.md; fails if anything was lost
 	$(BIN)/python -m benchmarks.faults
+
+results: .venv/ready    ## train every agent with five seeds, as far as that is missing, into docs/results.md; hours
+	$(BIN)/python docs/make_results.py
 
 docs: .venv/ready       ## regenerate docs/reference.md from the code
 	$(BIN)/python docs/make_reference.py

@@ -9,7 +9,6 @@ import pickle
 import resource
 import subprocess
 import sys
-import tarfile
 import threading
 import tracemalloc
 import zipfile
@@ -25,42 +24,10 @@ from hypothesis import strategies as st
 
 from lab import files
 from lab.errors import LabError
+from tests.archives import Planted, archive_of, described, records, tarred, written
 
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 SMALL = {"w": torch.arange(6.0).view(2, 3), "steps": [1, -2.5, True, None, 2**70], "é": (b"bytes", {"x"}, 1j)}
-
-
-def described(value: Any) -> Any:
-    """A value as something that compares by kind and content."""
-    if isinstance(value, torch.Tensor):
-        return type(value), value.dtype, value.shape, value.requires_grad, value.detach().tolist()
-    if isinstance(value, dict):
-        return type(value), [(described(key), described(inner)) for key, inner in value.items()]
-    if isinstance(value, list | tuple):
-        return type(value), [described(inner) for inner in value]
-    return type(value), repr(value)
-
-
-def written(value: Any, **how: Any) -> bytes:
-    """The file torch makes of a value."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer, **how)
-    return buffer.getvalue()
-
-
-def records(raw: bytes) -> dict[str, bytes]:
-    """The records of an archive by name."""
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def archive_of(contents: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """An archive whose checksums are right."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def forged(pickled: bytes, value: Any = SMALL) -> bytes:
@@ -223,25 +190,6 @@ def test_the_ending_of_a_name_means_nothing(small: bytes, tmp_path: Path) -> Non
 
 
 # --------------------------------------------------------------------------------------------------------------- forged
-
-
-class Planted:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.marker}",)
-
-
-def tarred(raw: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        info = tarfile.TarInfo("pickle")
-        info.size = len(raw)
-        archive.addfile(info, io.BytesIO(raw))
-    return buffer.getvalue()
 
 
 def test_no_code_runs(small: bytes, tmp_path: Path) -> None:

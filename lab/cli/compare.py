@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, number, plain, table, working
+from lab.cli.output import check_picture, emit, number, plain, table, working
 from lab.errors import BadInput
 
 if TYPE_CHECKING:
     from lab.compare import Report, Selection
     from lab.stats import Improvement, Interval
-
-ENDINGS = (".png", ".pdf", ".svg")
 
 
 def compare(
@@ -35,16 +33,26 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Draw learning curves and scores into this .png, .pdf or .svg file."),
     ] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC",
+            help="What to draw over time, by default the score in validation; may be repeated, and `a,b` means a, "
+            "or b where there is none.",
+        ),
+    ] = None,
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
     """Compare finished runs over their seeds, with intervals."""
     if picture is not None:
-        _check(picture)
+        check_picture(picture)
+    elif curve:
+        raise BadInput("--curve goes with --picture FILE: that is where curves are drawn")
     from lab import compare as comparison
 
     with working():
-        chosen = comparison.select(what, metric, mode, uri)
+        chosen = comparison.select(what, metric, mode, uri, curve or ())
         figures = comparison.report(chosen.groups, chosen.mode, chosen.ranked)
         notes = chosen.notes if picture is None else [*chosen.notes, *_draw(picture, chosen, figures, uri)]
     for note in notes:
@@ -62,15 +70,17 @@ def _draw(picture: Path, chosen: Selection, figures: Report, uri: str | None) ->
     from lab.compare import curves, draw
     from lab.runner.server import client, tracking_uri
 
-    lines = curves(chosen.groups, chosen.curve, client(tracking_uri(uri)))
+    server = client(tracking_uri(uri))
+    lines = [line for metric in chosen.curves for line in curves(chosen.groups, metric, server)]
     try:
         draw(picture, chosen, figures, lines)
     except OSError as error:
         raise BadInput(f"cannot write {picture}: {error.strerror}") from error
-    drawn = {line.label for line in lines}
-    for row in figures.rows:
-        if row.label not in drawn:
-            yield f"no curve of {row.label}: its runs have no two steps of {chosen.curve} in common"
+    drawn = {(line.metric, line.label) for line in lines}
+    for metric in chosen.curves:
+        for row in figures.rows:
+            if (metric, row.label) not in drawn:
+                yield f"no curve of {row.label}: its runs have no two steps of {metric} in common"
     yield f"wrote {picture}"
 
 
@@ -92,16 +102,6 @@ def _print(metric: str, figures: Report) -> None:
     ]
     columns = len(titles) if len(rows) > 1 else -1  # one group is better than nothing
     table(titles[:columns], [row[:columns] for row in rows])
-
-
-def _check(picture: Path) -> None:
-    """Before anything slow starts."""
-    if picture.suffix.lower() not in ENDINGS:
-        raise BadInput(f"--picture {picture}: a picture ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
-    if not picture.parent.is_dir():
-        raise BadInput(f"--picture {picture}: there is no folder {picture.parent}")
-    if picture.is_dir():
-        raise BadInput(f"--picture {picture} is a folder; name a file")
 
 
 def _interval(interval: Interval | None) -> str:

@@ -8,9 +8,12 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError, RecipeError
+from lab.errors import BadInput, LabError, RecipeError
+
+PICTURES = (".png", ".pdf", ".svg")
 
 
 def emit(value: Any) -> None:
@@ -57,6 +60,16 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def number(value: float | None) -> str:
     """Four significant digits; a dash where there is none."""
     return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def check_picture(picture: Path) -> None:
+    """Refuses a name that no picture can be written to, before anything slow starts."""
+    if picture.suffix.lower() not in PICTURES:
+        raise BadInput(f"--picture {picture}: a picture ends in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
+    if not picture.parent.is_dir():
+        raise BadInput(f"--picture {picture}: there is no folder {picture.parent}")
+    if picture.is_dir():
+        raise BadInput(f"--picture {picture} is a folder; name a file")
 
 
 def working() -> contextlib.AbstractContextManager[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab import stats
+from lab.compare.metric import names
 from lab.stats import Array, Band
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ POINTS = 300  # of a curve, at most
 
 @dataclass(frozen=True)
 class Curve:
-    """One group on one environment.
+    """One metric of one group on one environment.
 
     Args:
         label: the group's.
+        metric: what is drawn, as it was asked for.
         environment: "" where there is none.
         steps: (points,), ascending.
         values: the interquartile mean over seeds at these steps (points,).
@@ -33,6 +35,7 @@ class Curve:
     """
 
     label: str
+    metric: str
     environment: str
     steps: Array
     values: Array
@@ -46,18 +49,22 @@ def curves(groups: Sequence[Group], metric: str, server: MlflowClient) -> list[C
     interpolated linearly, at the steps of any of them.
 
     Args:
-        groups: whose runs' histories are read, one request a run.
-        metric: such as `val/return`.
+        groups: whose runs' histories are read, one request a run and name.
+        metric: such as `val/return`; or several names of one thing, such as `loss/critic,loss/q`, of which each group
+            is drawn by the first that it has.
         server: where the runs are.
     """
     found = []
     for group in groups:
         for environment, runs in group.runs.items():
-            histories = [_history(run, metric, server) for run in runs.values()]
-            steps = common_steps([steps for steps, _ in histories])
-            if len(steps) > 1:
-                values = np.array([np.interp(steps, *history) for history in histories])  # (seeds, points)
-                found.append(Curve(group.label, environment, steps, stats.iqm(values.T), stats.curve_interval(values)))
+            for name in names(metric):
+                histories = [_history(run, name, server) for run in runs.values()]
+                steps = common_steps([steps for steps, _ in histories])
+                if len(steps) > 1:
+                    values = np.array([np.interp(steps, *history) for history in histories])  # (seeds, points)
+                    middle, band = stats.iqm(values.T), stats.curve_interval(values)
+                    found.append(Curve(group.label, metric, environment, steps, middle, band))
+                    break
     return found
 
 

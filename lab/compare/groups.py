@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lab.compare.differences import ENVIRONMENT, labels, members, settings
-from lab.compare.metric import direction, judged_by, validated_by
+from lab.compare.metric import direction, drawn, judged_by, validated_by
 from lab.compare.words import runs_of
 from lab.errors import BadInput
 from lab.runner.server import client, tracking_uri, without_password
@@ -53,7 +53,8 @@ class Selection:
         groups: at least one; all of them have runs on the same environments.
         metric: the score.
         mode: whether more (`max`) or less (`min`) of it is better.
-        curve: the metric of the learning curves: the score's counterpart in validation, if every run logged it.
+        curves: the metrics of the learning curves: by default the score's counterpart in validation, if every run
+            logged it.
         axis: what the steps of curves are.
         ranked: whether the groups have no order of their own, so that the best one comes first.
         notes: which runs were left out, and why; one line each.
@@ -62,14 +63,18 @@ class Selection:
     groups: list[Group]
     metric: str
     mode: Mode
-    curve: str
+    curves: list[str]
     axis: str
     ranked: bool
     notes: list[str]
 
 
 def select(
-    words: Sequence[str], metric: str | None = None, mode: Mode | None = None, uri: str | None = None
+    words: Sequence[str],
+    metric: str | None = None,
+    mode: Mode | None = None,
+    uri: str | None = None,
+    curves: Sequence[str] = (),
 ) -> Selection:
     """The runs that the words mean (see `runs_of`), in groups.
 
@@ -78,6 +83,7 @@ def select(
         metric: the score; by default the one that the runs are judged by.
         mode: which way is better; by default what the runs say.
         uri: the tracking server.
+        curves: the metrics of the learning curves, as `lab.compare.curves` takes them.
 
     Raises:
         BadInput: a word is unknown or ambiguous, no run is left, or the scores cannot be compared.
@@ -86,10 +92,15 @@ def select(
     address = tracking_uri(uri)
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).exists():
         raise BadInput(f"no runs in {without_password(address)} yet; start one: lab run ddpg_pendulum")
-    return grouped(runs_of(words, client(address)), metric, mode)
+    return grouped(runs_of(words, client(address)), metric, mode, curves)
 
 
-def grouped(named: Mapping[str, Sequence[Run]], metric: str | None = None, mode: Mode | None = None) -> Selection:
+def grouped(
+    named: Mapping[str, Sequence[Run]],
+    metric: str | None = None,
+    mode: Mode | None = None,
+    curves: Sequence[str] = (),
+) -> Selection:
     """These runs in groups: one for each name and each configuration under it.
 
     Only finished runs count. Of several runs with the same configuration and seed the newest one counts.
@@ -99,6 +110,7 @@ def grouped(named: Mapping[str, Sequence[Run]], metric: str | None = None, mode:
             its runs make several groups.
         metric: the score; by default the one that the runs are judged by.
         mode: which way is better; by default what the runs say.
+        curves: the metrics of the learning curves, as `lab.compare.curves` takes them.
 
     Raises:
         BadInput: no run is left, or the scores cannot be compared.
@@ -132,7 +144,7 @@ def grouped(named: Mapping[str, Sequence[Run]], metric: str | None = None, mode:
         groups=groups,
         metric=metric,
         mode=direction(everything, metric, mode),
-        curve=validated_by(everything, metric),
+        curves=drawn(everything, curves) or [validated_by(everything, metric)],
         axis="environment steps" if all("env_steps" in run.data.metrics for run in everything) else "training steps",
         ranked=len(groups) > len(named),
         notes=notes,

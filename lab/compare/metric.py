@@ -53,6 +53,26 @@ def direction(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mod
     )
 
 
+def names(curve: str) -> list[str]:
+    """The metrics that a curve may be of: a comma parts them, which MLflow allows in no name."""
+    return [name.strip() for name in curve.split(",")]
+
+
+def drawn(runs: Sequence[Run], curves: Sequence[str]) -> list[str]:
+    """These curves, if the runs know them.
+
+    Raises:
+        BadInput: no run has a metric of one of the names, or a curve is named twice.
+    """
+    known = {name for run in runs for name in run.data.metrics}
+    for name in (name for curve in curves for name in names(curve)):
+        if name not in known:
+            raise BadInput(f"--curve {name}: no run has such a metric{nearest(name, known)}")
+    if len(set(curves)) < len(curves):
+        raise BadInput(f"--curve {next(curve for curve in curves if curves.count(curve) > 1)} is said twice")
+    return list(curves)
+
+
 def validated_by(runs: Sequence[Run], metric: str) -> str:
     """The metric to draw over time: `val/return` for `test/return`, if all runs have it, else the metric itself."""
     counterpart = _validation(metric)

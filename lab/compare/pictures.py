@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.compare.curves import Curve
 from lab.compare.groups import Selection
+from lab.compare.metric import names
 from lab.compare.report import Report
 from lab.files import replacing
 from lab.plots import COLORS, figure
@@ -22,7 +23,7 @@ Look = Mapping[str, Any]  # colour, line and marker of a group
 
 
 def draw(path: Path, selection: Selection, figures: Report, curves: Sequence[Curve] = ()) -> None:
-    """Writes a picture: the curves on each environment, and the scores with their intervals.
+    """Writes a picture: a panel of curves for each metric on each environment, and the scores with their intervals.
 
     Args:
         path: its ending chooses the format: .png, .pdf or .svg.
@@ -33,18 +34,20 @@ def draw(path: Path, selection: Selection, figures: Report, curves: Sequence[Cur
     Raises:
         OSError: it cannot be written.
     """
-    environments = sorted({curve.environment for curve in curves})
-    panels = len(environments) + 1
+    drawn = {(curve.metric, curve.environment) for curve in curves}
+    places = sorted(drawn, key=lambda place: (selection.curves.index(place[0]), place[1]))
+    panels = len(places) + 1
     columns = panels if panels <= 3 else math.ceil(math.sqrt(panels))
     looks = styles([row.label for row in figures.rows])
     lines = max(_folded(row.label, WIDE).count("\n") + 1 for row in figures.rows)
     height = max(3.4, 0.9 + (0.27 + 0.17 * lines) * len(figures.rows))
     with figure(math.ceil(panels / columns), columns, width=5.0, height=height) as (drawing, axes):
         flat = list(axes.flat) if panels > 1 else [axes]
-        for panel, environment in zip(flat, environments, strict=False):
-            here = [curve for curve in curves if curve.environment == environment]
+        for panel, (metric, environment) in zip(flat, places, strict=False):
+            here = [curve for curve in curves if (curve.metric, curve.environment) == (metric, environment)]
             draw_curves(panel, here, looks, legend=False)  # the labels of the scores are one
-            panel.set(xlabel=selection.axis, ylabel=f"{selection.curve} (IQM)", title=environment or "Learning curves")
+            what = ",\n".join(names(metric))  # of several names each has a line
+            panel.set(xlabel=selection.axis, ylabel=f"{what} (IQM)", title=environment or "Learning curves")
         better = "higher" if figures.mode == "max" else "lower"
         draw_scores(flat[panels - 1], figures, looks)
         flat[panels - 1].set(xlabel=f"{selection.metric} ({better} is better)")
@@ -61,7 +64,7 @@ def draw_curves(
 
     Args:
         axes: matplotlib's, to draw into.
-        curves: of one environment.
+        curves: of one metric and one environment.
         looks: by label, as `styles` makes them.
         legend: name the curves, beside the axes.
     """

@@ -50,7 +50,7 @@ class Parent:
 
     def tags(self, plan: Plan, trial: int) -> dict[str, str]:
         """The tags of a trial's training."""
-        return {PARENT: self.run_id, "study": plan.name, "trial": str(trial)}
+        return {PARENT: self.run_id, "study": plan.name, "trial": str(trial), "recipe": plan.recipe.name}
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Figures of the whole study, such as its best value."""

@@ -69,6 +69,20 @@ def test_a_picture(lab: Lab, recorded_runs: str) -> None:
     outcome = lab("compare", "last", "--picture", "last.svg", "--uri", recorded_runs)
     said = "no curve of last: its runs have no two steps of val/return in common\nwrote last.svg\n"
     assert outcome.err.endswith(said)
+    outcome = lab(
+        "compare",
+        "slow",
+        "--curve",
+        "val/return",
+        "--curve",
+        "env_steps",
+        "--picture",
+        "two.svg",
+        "--uri",
+        recorded_runs,
+    )
+    assert "no curve of slow: its runs have no two steps of env_steps in common\n" in outcome.err
+    assert "val/return (IQM)" in Path("two.svg").read_text()
 
 
 @pytest.mark.parametrize(
@@ -76,6 +90,11 @@ def test_a_picture(lab: Lab, recorded_runs: str) -> None:
     [
         (["slwo"], "no study, recipe, experiment or run 'slwo'; did you mean 'slow'?; lab runs lists them"),
         (["slow", "--metric", "val/retrun"], "no run has a metric 'val/retrun'; did you mean 'val/return'?"),
+        (
+            ["slow", "--curve", "loss/q,val/retrun", "--picture", "a.png"],
+            "--curve loss/q: no run has such a metric",
+        ),
+        (["slow", "--curve", "val/return"], "--curve goes with --picture FILE: that is where curves are drawn"),
         (["halted"], "'halted' has no finished runs; lab runs lists all"),
         (
             ["slow", "--metric", "env_steps"],

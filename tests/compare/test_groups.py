@@ -169,6 +169,16 @@ def test_an_older_run_has_the_direction_of_its_task(monkeypatch):
 
 
 def test_the_curve_is_that_of_validation_if_there_is_one():
-    assert grouped({"a": [run()]}).curve == "test/return"
+    assert grouped({"a": [run()]}).curves == ["test/return"]
     found = grouped({"a": [run(metrics={"val/return": 1.0, "env_steps": 5.0})]})
-    assert (found.curve, found.axis) == ("val/return", "environment steps")
+    assert (found.curves, found.axis) == (["val/return"], "environment steps")
+
+
+def test_curves_are_asked_for_by_name():
+    one, other = run(metrics={"loss/q": 1.0, "q/mean": 2.0}), run(metrics={"loss/critic": 1.0})
+    asked = ["loss/critic,loss/q", "q/mean"]
+    assert grouped({"a": [one], "b": [other]}, curves=asked).curves == asked
+    with pytest.raises(BadInput, match="--curve q/maen: no run has such a metric; did you mean 'q/mean'"):
+        grouped({"a": [one]}, curves=["q/maen"])
+    with pytest.raises(BadInput, match="--curve q/mean is said twice"):
+        grouped({"a": [one]}, curves=["q/mean", "q/mean"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -24,13 +27,15 @@ def comparison(groups, environments=("",), seeds=4):
         made.append(Group(label, {"model.lr": f"0.{number}"}, scores, {env: {} for env in environments}))
         for env in environments:
             values = generator.normal(number, 1, (seeds, 40)) - 10 * np.exp(-steps / 5e4)
-            lines.append(Curve(label, env, steps, stats.iqm(values.T), stats.curve_interval(values, resamples=50)))
-    return Selection(made, "test/return", "max", "val/return", "environment steps", True, []), lines
+            lines.append(
+                Curve(label, "val/return", env, steps, stats.iqm(values.T), stats.curve_interval(values, resamples=50))
+            )
+    return Selection(made, "test/return", "max", ["val/return"], "environment steps", True, []), lines
 
 
 def test_a_curve_is_the_middle_of_its_seeds(recorded_runs):
     chosen = select(["slow", "recipe:fast"], uri=recorded_runs)
-    slow, fast = curves(chosen.groups, chosen.curve, MlflowClient(recorded_runs))
+    slow, fast = curves(chosen.groups, chosen.curves[0], MlflowClient(recorded_runs))
     assert (slow.label, slow.environment) == ("slow model.lr=0.001", "Pendulum-v1")
     assert slow.steps.tolist() == [100 * (i + 1) for i in range(10)]
     assert fast.steps.tolist() == [130 * (i + 1) for i in range(10)]
@@ -38,6 +43,16 @@ def test_a_curve_is_the_middle_of_its_seeds(recorded_runs):
     assert slow.values[-1] == pytest.approx(trim_mean(finals, 0.25))
     assert slow.band is not None
     assert np.all((slow.band.low <= slow.values) & (slow.values <= slow.band.high))
+
+
+def test_each_group_is_drawn_by_the_first_name_that_it_has(recorded_runs):
+    chosen = select(["slow", "recipe:fast"], uri=recorded_runs)
+    server = MlflowClient(recorded_runs)
+    by_either = curves(chosen.groups, "loss/nowhere, val/return", server)
+    assert [line.metric for line in by_either] == ["loss/nowhere, val/return"] * 2
+    for line, own in zip(by_either, curves(chosen.groups, "val/return", server), strict=True):
+        assert line.values.tolist() == own.values.tolist()
+    assert curves(chosen.groups, "loss/nowhere", server) == []
 
 
 def test_seeds_at_different_steps_share_the_steps_that_all_have_reached():
@@ -61,6 +76,17 @@ def test_the_ending_chooses_the_format(tmp_path, ending):
     start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
     assert path.read_bytes().startswith(start)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_each_metric_has_a_panel_in_the_order_of_asking(tmp_path):
+    chosen, lines = comparison(2, environments=("B", "A"))
+    chosen = replace(chosen, curves=["val/return", "loss"])
+    lines = [replace(line, metric="loss") for line in lines] + lines
+    path = tmp_path / "panels.svg"
+    draw(path, chosen, report(chosen.groups, "max", True), lines)
+    titles = re.findall(r"<!-- (A|B|val/return \(IQM\)|loss \(IQM\)) -->", path.read_text())
+    asked = [(name, env) for name in ("val/return (IQM)", "loss (IQM)") for env in "AB"]
+    assert titles == [word for pair in asked for word in pair]
 
 
 def test_without_curves_there_are_the_scores(tmp_path):

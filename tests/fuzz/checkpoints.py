@@ -10,13 +10,11 @@ import contextlib
 import encodings
 import importlib
 import io
-import os
 import pickle
 import pkgutil
 import random
 import struct
 import sys
-import tarfile
 import tempfile
 import warnings
 import zipfile
@@ -28,6 +26,7 @@ import atheris
 import torch
 from torch import _weights_only_unpickler as unpickler
 
+from tests.archives import Planted, archive_of, described, records, tarred, written
 from tests.fuzz import harness
 
 sys.modules.pop("zipfile")  # to be imported once more, measured
@@ -46,13 +45,7 @@ FILE, PLAIN, LIGHTNING, PICKLE, STEPS, ARCHIVE = range(6)
 folder = Path(tempfile.mkdtemp(prefix="lab-fuzz-"))
 path, good = folder / "tried.ckpt", folder / "good.ckpt"
 watch = harness.Watch()
-
-
-class Planted:
-    """Runs a command when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {harness.MARKER}",)
+PLANTED = Planted(harness.MARKER)
 
 
 VALUES: dict[int, Any] = {
@@ -69,49 +62,6 @@ VALUES: dict[int, Any] = {
         "hyper_parameters": {"lr": 1e-3, "hidden": [64, 64], "device": torch.device("cpu"), "dtype": torch.float32},
     },
 }
-
-
-def written(value: Any, **how: Any) -> bytes:
-    """The file torch makes of a value."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer, **how)
-    return buffer.getvalue()
-
-
-def records(raw: bytes) -> dict[str, bytes]:
-    """The records of an archive by name."""
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def archive_of(contents: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """An archive whose checksums are right."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def tarred(raw: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        info = tarfile.TarInfo("pickle")
-        info.size = len(raw)
-        archive.addfile(info, io.BytesIO(raw))
-    return buffer.getvalue()
-
-
-def described(value: Any) -> Any:
-    """A value as something that compares by kind and content."""
-    if isinstance(value, torch.Tensor):
-        bits = value.detach().contiguous().view(torch.uint8) if value.dim() else value.detach()
-        return type(value), value.dtype, tuple(value.shape), value.requires_grad, bits.tolist()
-    if isinstance(value, dict):
-        return type(value), [(described(key), described(inner)) for key, inner in value.items()]
-    if isinstance(value, list | tuple):
-        return type(value), [described(inner) for inner in value]
-    return type(value), repr(value)
 
 
 files.save(VALUES[PLAIN], good)
@@ -214,8 +164,8 @@ def said(line: str) -> None:
 
 def planted() -> list[bytes]:
     """Files that would run code if they were unpickled in the ordinary way."""
-    bare = [pickle.dumps(Planted(), protocol) for protocol in range(6)]
-    zipped, legacy = written(Planted()), written(Planted(), _use_new_zipfile_serialization=False)
+    bare = [pickle.dumps(PLANTED, protocol) for protocol in range(6)]
+    zipped, legacy = (written(PLANTED, _use_new_zipfile_serialization=new) for new in (True, False))
     nested = archive_of(INSIDE | {"archive/inner.ckpt": zipped})
     return [*bare, zipped, legacy, nested, tarred(bare[2]), legacy + ORIGINALS[PLAIN]]
 
@@ -233,7 +183,7 @@ def seeds() -> list[bytes]:
     quantized = records(written(torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)))
     inside = [records(raw) for raw in (ORIGINALS[PLAIN], ORIGINALS[LIGHTNING])] + [sparse, quantized]
     pickles = [content for contents in inside for name, content in contents.items() if name.endswith("data.pkl")]
-    pickles += [pickle.dumps(Planted(), protocol) for protocol in (0, 2, 4)]
+    pickles += [pickle.dumps(PLANTED, protocol) for protocol in (0, 2, 4)]
     pickles += [b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.", b"\x80\x02]q\x00h\x00a."]
     draw = random.Random(0)
     return [

@@ -5,16 +5,20 @@ import copy
 import pytest
 import torch
 from lightning import Trainer, seed_everything
-from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torchrl.objectives import DDPGLoss, SoftUpdate
 
 from lab.errors import BadSetting
 from lab.rl.ddpg import DDPG
 from lab.rl.replay import ReplayData
+from tests.rl.peer import as_tensordict, load, transitions
 
 GAMMA, TAU, LR = 0.98, 0.02, 3e-3
 FACTS = {"env": "Pendulum-v1", "observation_size": 3, "action": {"low": [-2.0], "high": [2.0]}}
+
+
+def batch():
+    return transitions(**FACTS["action"])
 
 
 def make(**settings):
@@ -25,18 +29,6 @@ def make(**settings):
     return agent
 
 
-def batch(size=16):
-    generator = torch.Generator().manual_seed(1)
-    terminated = torch.rand(size, 1, generator=generator) < 0.3
-    return (
-        torch.randn(size, 3, generator=generator),
-        4 * torch.rand(size, 1, generator=generator) - 2,
-        torch.randn(size, 1, generator=generator),
-        torch.randn(size, 3, generator=generator),
-        terminated,
-    )
-
-
 def reference(agent):
     """torchrl's loss and target update over the same networks."""
     actor = TensorDictModule(copy.deepcopy(agent.actor), ["observation"], ["action"])
@@ -44,16 +36,8 @@ def reference(agent):
     loss = DDPGLoss(actor, critic, loss_function="l2", delay_actor=True, delay_value=True)
     loss.make_value_estimator(gamma=GAMMA)
     soft = SoftUpdate(loss, tau=TAU)  # makes the targets equal to the networks, so the targets are loaded after it
-    load = {"target_actor_network_params": agent.target_actor, "target_value_network_params": agent.target_critic}
-    for name, network in load.items():
-        for key, value in network.named_parameters():
-            getattr(loss, name)["module", *key.split(".")].copy_(value)
+    load(loss, target_actor_network_params=agent.target_actor, target_value_network_params=agent.target_critic)
     return loss, soft
-
-
-def as_tensordict(observation, action, reward, successor, terminated):
-    following = {"observation": successor, "reward": reward, "terminated": terminated, "done": terminated}
-    return TensorDict({"observation": observation, "action": action, "next": following}, [len(reward)])
 
 
 def test_losses_and_gradients_are_those_of_torchrl():

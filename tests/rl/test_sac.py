@@ -15,9 +15,14 @@ from torchrl.objectives import SACLoss
 from lab.rl.exploration import Sampling
 from lab.rl.networks import GaussianActor, log_slope
 from lab.rl.sac import SAC
+from tests.rl.peer import One, as_tensordict, load, transitions
 
 GAMMA, TAU = 0.98, 0.02
 FACTS = {"env": "Pendulum-v1", "observation_size": 3, "action": {"low": [-1.0, -1.0], "high": [1.0, 1.0]}}
+
+
+def batch():
+    return transitions(**FACTS["action"], noises=2)
 
 
 def make(kind=SAC, **settings):
@@ -28,34 +33,6 @@ def make(kind=SAC, **settings):
         for parameter in [*agent.critics.parameters(), *agent.target_critics.parameters()]:
             parameter.add_(0.1 * torch.randn_like(parameter))  # targets that differ, so that mixing them up shows
     return agent
-
-
-def batch(size=32):
-    generator = torch.Generator().manual_seed(1)
-    return (
-        torch.randn(size, 3, generator=generator),
-        2 * torch.rand(size, 2, generator=generator) - 1,
-        torch.randn(size, 1, generator=generator),
-        torch.randn(size, 3, generator=generator),
-        torch.rand(size, 1, generator=generator) < 0.3,
-        torch.randn(size, 2, generator=generator),
-        torch.randn(size, 2, generator=generator),
-    )
-
-
-class One(torch.nn.Module):
-    """A single critic as torchrl wants it; its weights are one slice of the agent's."""
-
-    def __init__(self, critics):
-        super().__init__()
-        self.weights = torch.nn.ParameterList(weight[0].detach().clone() for weight in critics.weights)
-        self.biases = torch.nn.ParameterList(bias[0].detach().clone() for bias in critics.biases)
-
-    def forward(self, observation, action):
-        value = torch.cat([observation, action], -1)
-        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            value = (value.relu() if number else value) @ weight + bias
-        return value
 
 
 class Gaussian(torch.nn.Module):
@@ -83,15 +60,11 @@ def against_torchrl(agent, loss, monkeypatch, **settings):
     spec = Bounded(-1, 1, (2,))
     theirs = loss(actor, critic, alpha_init=0.3, action_spec=spec, **settings)
     theirs.make_value_estimator(gamma=GAMMA)
-    load = {"qvalue_network_params": agent.critics, "target_qvalue_network_params": agent.target_critics}
-    for name, module in load.items():
-        for key, value in module.named_parameters():
-            getattr(theirs, name)["module", *key.split(".")].data.copy_(value.data)
-    observation, action, reward, successor, terminated, noise, next_noise = data = batch()
+    load(theirs, qvalue_network_params=agent.critics, target_qvalue_network_params=agent.target_critics)
+    *transition, noise, next_noise = data = batch()
     waiting = [next_noise, noise]  # torchrl draws for the next state first
     monkeypatch.setattr(torch.distributions.normal, "_standard_normal", lambda *_, **__: waiting.pop(0))
-    following = {"observation": successor, "reward": reward, "terminated": terminated, "done": terminated}
-    found = theirs(TensorDict({"observation": observation, "action": action, "next": following}, [len(reward)]))
+    found = theirs(as_tensordict(*transition))
     assert not waiting
     *losses, _, entropy = agent.losses(*data)
     close = {"rtol": 1e-4, "atol": 1e-5}  # torchrl finds the Gaussian's sample again by atanh

@@ -3,14 +3,18 @@
 import copy
 
 import torch
-from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torchrl.objectives import TD3Loss
 
 from lab.rl.td3 import TD3
+from tests.rl.peer import One, as_tensordict, load, transitions
 
 GAMMA, TAU = 0.98, 0.02
 FACTS = {"env": "Pendulum-v1", "observation_size": 3, "action": {"low": [-1.0], "high": [3.0]}}
+
+
+def batch():
+    return transitions(**FACTS["action"], noises=1)
 
 
 def make(**settings):
@@ -21,33 +25,6 @@ def make(**settings):
     return agent
 
 
-def batch(size=32):
-    generator = torch.Generator().manual_seed(1)
-    return (
-        torch.randn(size, 3, generator=generator),
-        4 * torch.rand(size, 1, generator=generator) - 1,
-        torch.randn(size, 1, generator=generator),
-        torch.randn(size, 3, generator=generator),
-        torch.rand(size, 1, generator=generator) < 0.3,
-        torch.randn(size, 1, generator=generator),
-    )
-
-
-class One(torch.nn.Module):
-    """A single critic as torchrl wants it; its weights are one slice of the agent's."""
-
-    def __init__(self, critics):
-        super().__init__()
-        self.weights = torch.nn.ParameterList(weight[0].detach().clone() for weight in critics.weights)
-        self.biases = torch.nn.ParameterList(bias[0].detach().clone() for bias in critics.biases)
-
-    def forward(self, observation, action):
-        value = torch.cat([observation, action], -1)
-        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            value = (value.relu() if number else value) @ weight + bias
-        return value
-
-
 def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
     agent, data = make(), batch()
     actor = TensorDictModule(copy.deepcopy(agent.actor), ["observation"], ["action"])
@@ -56,21 +33,13 @@ def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
     noises = {"policy_noise": 0.4, "noise_clip": 1.0, "bounds": (torch.tensor([-1.0]), torch.tensor([3.0]))}
     theirs = TD3Loss(actor, critic, loss_function="l2", **noises)
     theirs.make_value_estimator(gamma=GAMMA)
-    load = {
-        "actor_network_params": agent.actor,
-        "target_actor_network_params": agent.target_actor,
-        "qvalue_network_params": agent.critics,
-        "target_qvalue_network_params": agent.target_critics,
-    }
-    for name, network in load.items():
-        for key, value in network.named_parameters():
-            getattr(theirs, name)["module", *key.split(".")].data.copy_(value.data)
-    observation, action, reward, successor, terminated, noise = data
+    load(theirs, actor_network_params=agent.actor, target_actor_network_params=agent.target_actor)
+    load(theirs, qvalue_network_params=agent.critics, target_qvalue_network_params=agent.target_critics)
+    *transition, noise = data
     monkeypatch.setattr(torch, "randn_like", lambda like: noise.view_as(like))
-    following = {"observation": successor, "reward": reward, "terminated": terminated, "done": terminated}
-    found = theirs(TensorDict({"observation": observation, "action": action, "next": following}, [len(reward)]))
+    found = theirs(as_tensordict(*transition))
     critic_loss, value = agent.critic_loss(*data)
-    actor_loss = agent.actor_loss(observation)
+    actor_loss = agent.actor_loss(transition[0])
     torch.testing.assert_close(critic_loss, found["loss_qvalue"])
     torch.testing.assert_close(actor_loss, found["loss_actor"])
     torch.testing.assert_close(value, found["pred_value"].mean())

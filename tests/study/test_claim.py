@@ -1,6 +1,7 @@
 """Claims: what the scores of two sides decide, and seeds of one recipe side by side."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import works
@@ -9,7 +10,8 @@ from lab import stats
 from lab.errors import LabError, RecipeError
 from lab.registry import recipes
 from lab.study.claim import judge, load, verdict
-from lab.study.seeds import figures, repeat
+from lab.study.parent import Parent
+from lab.study.seeds import figures, plan_of, repeat
 from lab.study.table import table
 
 CLAIM = """\
@@ -102,3 +104,8 @@ def test_seeds_of_one_recipe_side_by_side(home, inline):
 
     inline(works.instant)
     assert repeat(Path("recipe.yaml"), ["seed=3", "model.lr=0.01"], 4).plan.name == f"{study.plan.name}-2", "finished"
+
+
+def test_the_trainings_of_a_study_are_runs_of_its_recipe(home):
+    tags = Parent.tags(SimpleNamespace(run_id="above"), plan_of(Path("recipe.yaml"), [], [0, 1]), 2)
+    assert tags == {"mlflow.parentRunId": "above", "study": "recipe", "trial": "2", "recipe": "recipe"}
