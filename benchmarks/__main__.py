@@ -7,15 +7,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ddpg_vs_sb3, machine, off_policy_vs_sb3, overhead, saving, startup, studies
+from benchmarks import (
+    agents_vs_sb3,
+    ddpg_vs_sb3,
+    machine,
+    overhead,
+    saving,
+    solving_vs_sb3,
+    startup,
+    stepping,
+    studies,
+)
 from benchmarks.measure import say
 
 BENCHMARKS = {
     "ddpg_vs_sb3": ddpg_vs_sb3,
-    "off_policy_vs_sb3": off_policy_vs_sb3,
+    "agents_vs_sb3": agents_vs_sb3,
+    "solving_vs_sb3": solving_vs_sb3,
     "overhead": overhead,
     "saving": saving,
     "startup": startup,
+    "stepping": stepping,
     "studies": studies,
 }
 HERE = Path(__file__).parent

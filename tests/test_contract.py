@@ -12,23 +12,29 @@ from lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from lab import testing
+from lab.errors import BadSetting
 from lab.plots import figure, log_figure
 from lab.recipe import load
-from lab.registry import find_recipe, task_names
+from lab.registry import find_recipe, recipes, task_names
 from lab.task import Task
 from lab.testing import ContractError
+
+
+def quick(name):
+    """The recipe with short episodes or few small images, where there is one; None is the task's first."""
+    return next((recipe for recipe in (f"{name}_pendulum", f"{name}_digits") if recipe in recipes()), None)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", task_names())
 def test_every_task_keeps_the_contract(name, tmp_path):
-    testing.check_task(name, tmp_path=tmp_path)
+    testing.check_task(name, recipe=quick(name), tmp_path=tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", task_names())
 def test_every_task_resumes_from_twenty_random_points(name, tmp_path):
-    testing.check_task(name, tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
+    testing.check_task(name, recipe=quick(name), tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
 
 
 @pytest.mark.long
@@ -38,6 +44,14 @@ def test_an_agent_with_drifting_noise_resumes_from_twenty_random_points(tmp_path
     recipe.write_text(text.replace("  gamma: 0.99\n", "  gamma: 0.99\n  noise: ornstein_uhlenbeck\n"))
     assert load(recipe).model["noise"] == "ornstein_uhlenbeck"
     testing.check_task("ddpg", recipe=recipe, tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
+
+
+@pytest.mark.long
+def test_environments_in_processes_resume_from_twenty_random_points(tmp_path):
+    recipe = tmp_path / "processes.yaml"
+    recipe.write_text(find_recipe("ppo_cartpole").read_text().replace("data:    {", "data: {stepping: processes, "))
+    assert load(recipe).data["stepping"] == "processes"
+    testing.check_resume(recipe, tmp_path, [random.random() for _ in range(20)])
 
 
 # ---- a task that keeps it, and others that each break one clause ----------------------------------------------------
@@ -283,6 +297,15 @@ class Slow(Numbers):
 def test_bad_facts_are_noticed(data, sentence, recipe):
     with pytest.raises(ContractError, match=sentence):
         testing.check_facts(recipe(data=data))
+
+
+class Elsewhere(Numbers):
+    def facts(self):
+        raise BadSetting("n", "needs a package that is not installed: pip install 'torch-lab[points]'")
+
+
+def test_data_whose_package_is_missing_is_not_asked(recipe):
+    testing.check_facts(recipe(data=Elsewhere))
 
 
 # ---- recipes ---------------------------------------------------------------------------------------------------------

@@ -19,3 +19,17 @@ def test_an_off_policy_agent_swings_the_pendulum_up(recipe, tmp_path):
     """An agent that never swings up stays more than 600 behind the optimum, one that does not hold it up 100."""
     result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
     assert result.metrics["test/distance"] <= 25, "9 to 15 where it was measured; another machine rounds otherwise"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", ["ppo_pendulum", "trpo_pendulum", "a2c_pendulum"])
+def test_an_on_policy_agent_swings_the_pendulum_up(recipe, tmp_path):
+    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert result.metrics["test/distance"] <= 25, "10 to 14 where it was measured"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", ["ppo_cartpole", "a2c_cartpole", "reinforce_cartpole"])
+def test_an_on_policy_agent_balances_a_pole(recipe, tmp_path):
+    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert result.metrics["test/return"] >= 475, "more than 490 where it was measured; 500 is the most there is"

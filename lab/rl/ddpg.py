@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from lab.rl import pictures
 from lab.rl.environment import Box, Discrete, continuous
-from lab.rl.exploration import GaussianNoise, OrnsteinUhlenbeckNoise
+from lab.rl.exploration import NOISES, Noise
 from lab.rl.learner import Unit, Widths, norm
 from lab.rl.networks import Actor, Critic
 from lab.rl.off_policy import OffPolicy
@@ -55,7 +55,7 @@ class DDPG(OffPolicy):
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
         hidden: Widths = [256, 256],  # noqa: B006 - never changed
-        noise: Literal["gaussian", "ornstein_uhlenbeck"] = "gaussian",
+        noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
@@ -67,8 +67,7 @@ class DDPG(OffPolicy):
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        noises = {"gaussian": GaussianNoise, "ornstein_uhlenbeck": OrnsteinUhlenbeckNoise}
-        self.explorer = noises[noise](self.actor, bounds, sigma)
+        self.explorer = NOISES[noise](self.actor, bounds, sigma)
         self.example_input_array = torch.zeros(1, observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:

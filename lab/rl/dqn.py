@@ -2,9 +2,9 @@
 
 Sources: Mnih et al. 2015 (DQN); van Hasselt et al. 2016 (`double`); Wang et al. 2016 (`dueling`); Fortunato et al. 2018
 (`noisy`); Bellemare et al. 2017 (`distributional`); Schaul et al. 2016 and several steps (`data.prioritized`,
-`data.n_step`); Hessel et al. 2018 (Rainbow: all of them). Deviations: Adam; vectors instead of frames, so no
-convolutions; the target may also follow softly (`tau`); rewards may be scaled, and are not clipped; the learning rate
-may fall. Truncated episodes bootstrap, terminated ones do not.
+`data.n_step`); Hessel et al. 2018 (Rainbow: all of them). Deviations: Adam; the target may also follow softly (`tau`);
+rewards may be scaled, and are clipped in Atari games alone; the learning rate may fall. Truncated episodes bootstrap,
+terminated ones do not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MinLen
 from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModuleBase
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class DQN(OffPolicy):
 
     Args:
         env: name of the Gymnasium environment, in which the agent is evaluated.
-        observation_size: length of an observation.
+        observation_size: length of an observation, or [images, height, width].
         action: how many actions there are.
         lr: learning rate of Adam.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
@@ -55,6 +55,7 @@ class DQN(OffPolicy):
         atoms: possible returns, evenly spaced; if `distributional`.
         v_min: the smallest of them, in units of scaled rewards.
         v_max: the greatest of them.
+        observation_scale: what observations are divided by, one number for each; values near 1 suit first weights.
         reward_scale: what rewards are multiplied with; values near 1 suit first weights and Adam.
     """
 
@@ -65,7 +66,7 @@ class DQN(OffPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: int | list[int],
         action: Box | Discrete,
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
@@ -84,6 +85,7 @@ class DQN(OffPolicy):
         atoms: Annotated[int, Ge(2)] = 51,
         v_min: float = -10.0,
         v_max: float = 10.0,
+        observation_scale: Annotated[list[Annotated[float, Gt(0)]], MinLen(1)] | None = None,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
         super().__init__(env, lr, final_lr)
@@ -91,6 +93,9 @@ class DQN(OffPolicy):
         choices = discrete(action, "dqn", "take a task for continuous actions, such as ddpg")
         if v_min >= v_max:
             raise BadSetting("v_min", f"expected less than v_max ({v_max}), found {v_min}")
+        if observation_scale is not None and len(observation_scale) != observation_size:
+            found = len(observation_scale)
+            raise BadSetting("observation_scale", f"{env!r} observes {observation_size} numbers, found {found}")
         self.gamma, self.tau, self.target_every, self.reward_scale = gamma, tau, target_every, reward_scale
         self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
         self.exploration, self.double_q, self.distributional = exploration, double, distributional
@@ -104,10 +109,14 @@ class DQN(OffPolicy):
             atoms if distributional else 1,
             dueling,
             sigma if noisy else None,
+            observation_scale,
         )
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.explorer = EpsilonGreedy(self.network, self.values, choices["count"], self.epsilons[0])
-        self.example_input_array = torch.zeros(1, observation_size)
+        if isinstance(observation_size, int):
+            self.example_input_array = torch.zeros(1, observation_size)
+        else:
+            self.example_input_array = torch.zeros(1, *observation_size, dtype=torch.uint8)
 
     def values(self, outputs: Tensor) -> Tensor:
         """Values (..., A) from what a network says, (..., A, N)."""

@@ -52,8 +52,7 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
     for lane in lanes:
         start(lane)
     while playing:
-        batch = torch.as_tensor(np.stack(observations), dtype=torch.float32, device=device)
-        actions = policy(batch).cpu().numpy()
+        actions = policy(torch.from_numpy(np.stack(observations)).to(device)).cpu().numpy()
         ended = []
         for i, (episode, lane) in enumerate(playing):
             observations[i], reward, terminated, truncated = _step(lane, env, int(seeds[episode]), actions[i])
@@ -87,7 +86,7 @@ def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.
     total, over = 0.0, False
     while not over:
         writer.send(np.ascontiguousarray(frame))
-        action = policy(torch.as_tensor(observation, dtype=torch.float32, device=device)[None])[0]
+        action = policy(torch.from_numpy(observation).to(device)[None])[0]
         observation, reward, terminated, truncated = _step(made, env, seed, action.cpu().numpy())
         total, over, frame = total + reward, terminated or truncated, np.asarray(made.render())
     writer.close()
@@ -97,10 +96,10 @@ def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.
 
 def _reset(lane: gym.Env[Any, Any], env: str, seed: int) -> np.ndarray:
     try:
-        observation: np.ndarray = lane.reset(seed=seed)[0]
+        observation, _ = lane.reset(seed=seed)
     except Exception as error:
         raise environment.failure(env, f"in the reset with start seed {seed}", error) from error
-    return observation
+    return _as_declared(lane, observation)
 
 
 def _step(lane: gym.Env[Any, Any], env: str, seed: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
@@ -108,4 +107,9 @@ def _step(lane: gym.Env[Any, Any], env: str, seed: int, action: np.ndarray) -> t
         observation, reward, terminated, truncated, _ = lane.step(action)
     except Exception as error:
         raise environment.failure(env, f"in the episode from start seed {seed}", error) from error
-    return observation, float(reward), terminated, truncated
+    return _as_declared(lane, observation), float(reward), terminated, truncated
+
+
+def _as_declared(lane: gym.Env[Any, Any], observation: Any) -> np.ndarray:
+    """An environment may say single precision or bytes and show something else."""
+    return np.asarray(observation, lane.observation_space.dtype)

@@ -7,6 +7,7 @@ step, and 215-250 us with one module that reads and writes a single key (Pendulu
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from tensordict import TensorDictBase
@@ -69,6 +70,10 @@ class OrnsteinUhlenbeckNoise(GaussianNoise):
         kept = self.state * ~tensordict.get("is_init")
         self.state = kept * (1 - self.theta * self.dt) + torch.randn_like(action) * self.scale * math.sqrt(self.dt)
         return self.state
+
+
+Noise = Literal["gaussian", "ornstein_uhlenbeck"]
+NOISES: dict[Noise, type[GaussianNoise]] = {"gaussian": GaussianNoise, "ornstein_uhlenbeck": OrnsteinUhlenbeckNoise}
 
 
 class Sampling(TensorDictModuleBase):

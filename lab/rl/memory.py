@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.data.replay_buffers import RandomSampler
 
+from lab.errors import BadSetting
 from lab.rl.n_step import look_ahead
 from lab.rl.prioritized import Prioritized
 from lab.rl.segments import Segments
 
 STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
 SAMPLED = ("index", "steps", "priority_weight")
+
+
+def check_room(capacity: int, storage: Literal["memory", "memmap"], facts: dict[str, Any]) -> None:
+    """Refuses what would not fit into this machine's memory.
+
+    Args:
+        capacity: transitions of a buffer.
+        storage: where they are to be.
+        facts: of the environment.
+
+    Raises:
+        BadSetting: they are too many; says how many are not.
+    """
+    size, action = facts["observation_size"], facts["action"]
+    seen = 4 * size if isinstance(size, int) else math.prod(size)  # bytes of an observation
+    row = 2 * seen + (4 * len(action["low"]) if "low" in action else 8) + 5  # the reward, and whether it terminated
+    have = psutil.virtual_memory().total
+    if storage == "memory" and capacity * row > have:
+        wanted = f"{capacity:,} transitions of {row:,} bytes are {capacity * row / 1e9:,.1f} GB"
+        wayout = f"set data.storage=memmap, or data.capacity below {have // row:,}"
+        raise BadSetting("capacity", f"{wanted}, and this machine has {have / 1e9:,.1f} GB: {wayout}")
 
 
 class Memory:

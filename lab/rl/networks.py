@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchrl.modules import MLP
 
-from lab.rl.environment import Box
+from lab.rl.environment import Box, vector
 
 LAST = 3e-3  # half-width of the last layer's first weights, as in Lillicrap et al. 2016
 LOG_DEVIATIONS = (-20.0, 2.0)  # limits of a Gaussian policy, those of Haarnoja et al.'s code
@@ -26,7 +26,8 @@ class Actor(nn.Module):
     def __init__(self, observation_size: int, action: Box, hidden: Sequence[int]) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        self.net = MLP(in_features=observation_size, out_features=len(low), num_cells=hidden, activation_class=nn.ReLU)
+        inputs = vector(observation_size)
+        self.net = MLP(in_features=inputs, out_features=len(low), num_cells=hidden, activation_class=nn.ReLU)
         _start_small(self.net)
         self.register_buffer("center", (high + low) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
@@ -87,9 +88,8 @@ class GaussianActor(nn.Module):
     def __init__(self, observation_size: int, action: Box, hidden: Sequence[int]) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        self.net = MLP(
-            in_features=observation_size, out_features=2 * len(low), num_cells=hidden, activation_class=nn.ReLU
-        )
+        inputs = vector(observation_size)
+        self.net = MLP(in_features=inputs, out_features=2 * len(low), num_cells=hidden, activation_class=nn.ReLU)
         _start_small(self.net)
         self.register_buffer("center", (high + low) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)

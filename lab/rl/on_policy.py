@@ -153,3 +153,4 @@ class OnPolicy(Learner):
 
     def draw(self) -> None:
         pictures.draw_policy(self)
+        pictures.draw_value(self, lambda observation: self.value(self.normalize(observation)))

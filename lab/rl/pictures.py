@@ -41,15 +41,24 @@ POINTS = 121
 @torch.inference_mode()
 def draw_policy(agent: Agent) -> None:
     """Logs `policy.png`, the greedy action over the plane of states, where there is such a plane."""
+    from matplotlib import colormaps
+
     if agent.env not in PLANES:
         return
     with plots.figure(width=6, height=4.5) as (drawing, axes):
         x, y, action = _over_the_plane(agent, agent, axes)
-        limit = float(np.abs(action).max())
-        mesh = axes.pcolormesh(x, y, action, cmap="RdBu_r", vmin=-limit, vmax=limit, shading="gouraud", rasterized=True)
-        axes.contour(x, y, action, levels=[0], colors="black", linewidths=0.8)
         axes.set(title=f"Greedy action of {type(agent).__name__} on {agent.env}")
-        drawing.colorbar(mesh, ax=axes, label="action")
+        if np.issubdtype(action.dtype, np.integer):
+            count = max(2, int(action.max()) + 1)
+            colours = {"cmap": colormaps["RdBu_r"].resampled(count), "vmin": -0.5, "vmax": count - 0.5}
+            mesh = axes.pcolormesh(x, y, action, shading="nearest", rasterized=True, **colours)
+            drawing.colorbar(mesh, ax=axes, label="action", ticks=range(count))
+        else:
+            limit = float(np.abs(action).max())
+            colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+            mesh = axes.pcolormesh(x, y, action, shading="gouraud", rasterized=True, **colours)
+            axes.contour(x, y, action, levels=[0], colors="black", linewidths=0.8)
+            drawing.colorbar(mesh, ax=axes, label="action")
     plots.log_figure(agent, "policy.png", drawing)
 
 
@@ -59,7 +68,7 @@ def draw_value(agent: Agent, value: Callable[[Tensor], Tensor]) -> None:
 
     Args:
         agent: whose critic it is.
-        value: observations (B, O) -> values (B, 1).
+        value: observations (B, O) -> values, B numbers.
     """
     if agent.env not in PLANES:
         return
@@ -80,4 +89,6 @@ def _over_the_plane(
     observation = torch.as_tensor(observe(x, y), dtype=torch.float32, device=agent.device).reshape(POINTS**2, -1)
     axes.set(xlabel=x_name, ylabel=y_name)
     axes.grid(False)
-    return x, y, function(observation).float().cpu().numpy().reshape(POINTS, POINTS)
+    found = function(observation)
+    found = found.float() if found.is_floating_point() else found  # half precision is none of NumPy's
+    return x, y, found.cpu().numpy().reshape(POINTS, POINTS)

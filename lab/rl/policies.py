@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchrl.modules import MLP
 
-from lab.rl.environment import Box, Discrete
+from lab.rl.environment import Box, Discrete, vector
 
 SMALL = 0.01  # gain of a policy's last layer: first actions hardly depend on what is observed
 
@@ -150,7 +150,8 @@ class Categorical(Policy):
 
 
 def policy(observation_size: int, action: Box | Discrete, hidden: Sequence[int], log_std: float = 0.0) -> Policy:
-    """The policy for such actions."""
+    """The policy for such actions, of vectors alone."""
+    observation_size = vector(observation_size)
     if "low" in action:
         return Gaussian(observation_size, action, hidden, log_std)
     return Categorical(observation_size, action, hidden)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchrl.modules import MLP
 
+from lab.rl.pixels import Convolutions
+
 
 class QNetwork(nn.Module):
     """observation (..., O) -> (..., A, N): for each of A actions a value (N = 1) or the logits of its N returns.
@@ -17,33 +19,44 @@ class QNetwork(nn.Module):
     Hidden layers but the last are the body. A stream is the last hidden layer and an output: one for all, or, `dueling`
     (Wang et al. 2016), one for the value of the state and one for what each action adds to it. With `sigma` the layers
     of the streams are noisy (Fortunato et al. 2018) and those of the body are not, as there the fully connected layers
-    are and the convolutions are not.
+    are and the convolutions are not. Observations are divided by `scale` (O,); images, whose size is [images, height,
+    width], by 255, and go through convolutions first.
     """
+
+    scale: Tensor
 
     def __init__(
         self,
-        observation_size: int,
+        observation_size: int | list[int],
         actions: int,
         hidden: Sequence[int],
         atoms: int = 1,
         dueling: bool = False,
         sigma: float | None = None,
+        scale: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        self.eyes: nn.Module = nn.Identity()
+        if isinstance(observation_size, int):
+            size, divisor = observation_size, 1.0
+        else:
+            self.eyes = Convolutions(observation_size)
+            size, divisor = self.eyes.width, 255.0
+        self.register_buffer("scale", torch.tensor(scale or [divisor]), persistent=False)
         *body, last = hidden
         self.shapes = [(actions, atoms), (1, atoms)] if dueling else [(actions, atoms)]
         self.body = nn.Identity() if not body else MLP(
-            in_features=observation_size, out_features=body[-1], num_cells=body[:-1], activation_class=nn.ReLU,
+            in_features=size, out_features=body[-1], num_cells=body[:-1], activation_class=nn.ReLU,
             activate_last_layer=True,
         )  # fmt: skip
-        width = body[-1] if body else observation_size
+        width = body[-1] if body else size
         self.streams = nn.ModuleList(Stream(width, last, rows * atoms, sigma) for rows, _ in self.shapes)
         self.splits = [2 * last + width + rows * atoms if sigma is not None else 0 for rows, _ in self.shapes]
         self.noise_size = sum(self.splits)
 
     def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """With `noise`, standard normal (`noise_size`,), its weights are a sample; without, their means."""
-        features = self.body(observation)  # (..., hidden)
+        features = self.body(self.eyes(observation / self.scale))  # (..., hidden)
         parts: Sequence[Tensor | None] = [None] * len(self.streams)
         if noise is not None and self.noise_size:
             shaped = noise.sign() * noise.abs().sqrt()

@@ -21,6 +21,7 @@ from annotated_types import Ge, Gt
 from tensordict import TensorDict
 from torch import Tensor, nn
 
+from lab.rl import pictures
 from lab.rl.environment import Box, Discrete
 from lab.rl.learner import Unit, Widths
 from lab.rl.on_policy import Experience, OnPolicy
@@ -116,6 +117,12 @@ class REINFORCE(OnPolicy):
         loss, entropy = self.loss(observation, action, advantage)
         length = self.descend(loss - self.entropy * entropy, state[0], self.max_norm)
         return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": length}
+
+    def draw(self) -> None:
+        if self.baseline:
+            super().draw()
+        else:
+            pictures.draw_policy(self)
 
 
 TASK = Task(module=REINFORCE, data=RolloutData, monitor="val/return", mode="max")

@@ -1,8 +1,8 @@
 """Off-policy data: an environment, a torchrl collector and a torchrl replay buffer as one LightningDataModule.
 
 A training batch is a whole block: `block` environment steps are collected, appended at once, and all the batches of the
-updates that belong to them are sampled at once. So the fixed costs of Lightning, the collector and the buffer are paid
-once per block and not once per environment step.
+updates that belong to them are sampled at once. So fixed costs are paid once per block and not once per environment
+step. It is one environment: ten side by side collect other data, and took 2.99 s for work that took this one 3.34.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from torchrl.collectors import Collector
 from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 
 from lab.errors import BadSetting, LabError
-from lab.rl import environment, simulator
+from lab.rl import atari, environment, simulator
 from lab.rl.bins import Bins, discretise
 from lab.rl.loaders import TEST_SEEDS, VALIDATION_SEEDS, Blocks, starts
-from lab.rl.memory import Memory
+from lab.rl.memory import Memory, check_room
 
 
 class Block(NamedTuple):
@@ -90,9 +90,9 @@ class ReplayData(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
         self.env, self.total_steps, self.batch_size, self.random_steps = env, total_steps, batch_size, random_steps
-        self.episode_steps = episode_steps
         self.block, self.capacity, self.storage = block, min(capacity, total_steps), storage
-        self.bins, self.n_step, self.prioritized, self.alpha, self.beta = bins, n_step, prioritized, alpha, beta
+        self.episode_steps, self.bins, self.n_step = episode_steps, bins, n_step
+        self.priority = (alpha, beta) if prioritized else None
         self.eval_every, self.eval_episodes, self.test_episodes = eval_every, eval_episodes, test_episodes
         self.updates = round(block * updates_per_step)  # per block
         if self.updates < 1:
@@ -107,8 +107,9 @@ class ReplayData(LightningDataModule):
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
 
     def facts(self) -> dict[str, Any]:
-        """`env`, `observation_size` and `action` (bounds, or a count) of the environment."""
+        """`env`, `observation_size` and `action` of the environment; refuses a buffer that does not fit into memory."""
         facts = environment.describe(self.env)
+        check_room(self.capacity, self.storage, facts)
         return facts | {"action": discretise(self.env, facts["action"], self.bins)} if self.bins else facts
 
     def trainer_defaults(self) -> dict[str, Any]:
@@ -134,9 +135,8 @@ class ReplayData(LightningDataModule):
         rank, self.world_size = self.trainer.global_rank, self.trainer.world_size
         agent: Any = self.trainer.lightning_module
         self._expect(agent)
-        policy = self.policy = agent.exploration_policy().to(
-            self.trainer.strategy.root_device
-        )  # else torchrl copies it
+        device = self.trainer.strategy.root_device
+        policy = self.policy = agent.exploration_policy().to(device)  # else torchrl copies it
         if self.world_size > 1:  # every process explores for itself, with noise of its own
             torch.manual_seed(torch.initial_seed() + rank)
             own = set(policy.buffers())
@@ -144,6 +144,7 @@ class ReplayData(LightningDataModule):
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
         made = environment.make(self.env, max_episode_steps=self.episode_steps)
         made = Bins(made, self.facts()["action"]) if self.bins else made
+        made = atari.for_training(made) if atari.is_game(self.env) else made
         self.guard = environment.Guard(made, self.env)
         env = GymWrapper(self.guard, device=None, categorical_action_encoding=True)
         if "is_init" in policy.in_keys:
@@ -158,16 +159,15 @@ class ReplayData(LightningDataModule):
             track_traj_ids=False,
             trust_policy=True,
             auto_register_policy_transforms=False,
-            **_devices(self.trainer.strategy.root_device),
+            **_devices(device),
         )
-        priority = (self.alpha, self.beta) if self.prioritized else None
-        self.memory = Memory(self.capacity, self.storage, self.n_step, getattr(agent, "gamma", 1.0), priority)
+        self.memory = Memory(self.capacity, self.storage, self.n_step, getattr(agent, "gamma", 1.0), self.priority)
         self.replay = self.memory.replay
 
     def _expect(self, agent: Any) -> None:
         """Refuses what the module would not notice: it would learn something else than it was asked for."""
         name = type(agent).__name__.lower()
-        for key, wanted in {"n_step": self.n_step > 1, "prioritized": self.prioritized}.items():
+        for key, wanted in {"n_step": self.n_step > 1, "prioritized": self.priority is not None}.items():
             if wanted and key not in getattr(agent, "replays", ()):
                 raise BadSetting(key, f"{name} learns from single steps drawn uniformly; leave {key} out, or take dqn")
 

@@ -1,8 +1,7 @@
 """On-policy data: environments that are played side by side with the policy as it is now, as a LightningDataModule.
 
 A training batch is a rollout: `steps` steps of each of `envs` environments. The policy answers all environments at
-once. The loop is our own: torchrl's collector costs 215-250 us a step with one environment, and in the loop of 8 a step
-of CartPole takes 7.4 us, policy aside; in Gymnasium's SyncVectorEnv it takes 9.2-10.3 (one core with AVX-512).
+once. How they are stepped is `lab.rl.stepping`'s; torchrl's collector costs 215-250 us a step with one environment.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lab.errors import BadSetting
-from lab.rl import environment, simulator
+from lab.rl import environment
 from lab.rl.loaders import TEST_SEEDS, VALIDATION_SEEDS, Blocks, starts
+from lab.rl.stepping import Stepping, Way, check_way, stepped
 
 
 class Rollout(NamedTuple):
@@ -47,6 +47,8 @@ class RolloutData(LightningDataModule):
         env: name of a registered Gymnasium environment.
         total_steps: environment steps of the whole run, over all environments; the last rollout is a whole one.
         envs: environments that are played side by side.
+        stepping: one environment after the other in a `loop`, or all in `processes`, one per core at most, which pays
+            where a step is slow; what comes out is the same.
         steps: steps of each environment in a rollout.
         episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
             starts and changes nothing else, because truncated episodes bootstrap.
@@ -61,6 +63,7 @@ class RolloutData(LightningDataModule):
         env: str,
         total_steps: Annotated[int, Gt(0)],
         envs: Annotated[int, Ge(1), Le(1024)] = 8,
+        stepping: Way = "loop",
         steps: Annotated[int, Gt(0)] = 128,
         episode_steps: Annotated[int, Gt(0)] | None = None,
         restart: bool = False,
@@ -77,10 +80,11 @@ class RolloutData(LightningDataModule):
         if self._stride > total_steps:
             rollout = f"{envs} environments times {steps} steps are a rollout of {self._stride}"
             raise BadSetting("envs", f"{rollout}, more than total_steps ({total_steps})")
+        check_way(stepping, envs)
+        self.stepping = stepping
         self.env_steps = 0
-        self.guards: list[environment.Guard] = []
-        self._observation = np.zeros((envs, 0), np.float32)  # what every environment shows now (N, O)
-        self._running_returns = [0.0] * envs
+        self.world: Stepping | None = None
+        self._running_returns = np.zeros(envs)
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
 
@@ -110,14 +114,8 @@ class RolloutData(LightningDataModule):
         assert self.trainer is not None
         if self.trainer.world_size > 1:
             raise BadSetting("trainer.devices", "rollouts are collected by one process; set data.envs instead")
-        self.guards = [
-            environment.Guard(environment.make(self.env, max_episode_steps=self.episode_steps), self.env)
-            for _ in range(self.envs)
-        ]
-        seeds = np.random.SeedSequence(torch.initial_seed()).generate_state(self.envs)
-        self._observation = np.stack(
-            [guard.reset(seed=int(seed))[0] for guard, seed in zip(self.guards, seeds, strict=True)]
-        )
+        self.world = stepped(self.stepping, self.env, self.envs, self.episode_steps)
+        self.world.reset(np.random.SeedSequence(torch.initial_seed()).generate_state(self.envs).tolist())
 
     def train_dataloader(self) -> Blocks:
         assert self.trainer is not None
@@ -132,45 +130,38 @@ class RolloutData(LightningDataModule):
         return starts(TEST_SEEDS, self.test_episodes)
 
     def teardown(self, stage: str) -> None:
-        if stage == "fit":
-            for guard in self.guards:
-                guard.close()
-            self.guards = []
+        if stage == "fit" and self.world is not None:
+            self.world.close()
+            self.world = None
 
     def state_dict(self) -> dict[str, Any]:
         """Where the environments stand between two rollouts, and the counters."""
-        if not self.guards:
+        if self.world is None:
             return {}
         return {
             "env_steps": self.env_steps,
             "epoch": self._epoch,
             "epoch_began": self._epoch_began,
-            "running_returns": list(self._running_returns),
+            "running_returns": self._running_returns.tolist(),
             "episodes": self._episodes,
             "returns": self._returns,
-            "observation": torch.tensor(self._observation),
-            "simulators": [simulator.snapshot(guard) for guard in self.guards],
-            "generators": [simulator.generator(guard) for guard in self.guards],
+            "observation": torch.tensor(self.world.board.observation),
+            "environments": self.world.snapshot(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on where `state_dict` was taken, if this is a training."""
-        if not self.guards:
+        if self.world is None:
             return
         self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
-        self._running_returns = list(state["running_returns"])
+        self._running_returns[:] = state["running_returns"]
         self._episodes, self._returns = state["episodes"], state["returns"]
-        self._observation = state["observation"].numpy().copy()
-        for number, guard in enumerate(self.guards):
-            try:
-                if state["simulators"][number] is None:
-                    raise simulator.Mismatch("parts of it cannot be kept")
-                simulator.restore(guard, state["simulators"][number])
-            except simulator.Mismatch as reason:
+        self.world.board.observation[:] = state["observation"].numpy()
+        reasons = self.world.restore(state["environments"], self.env_steps // self.envs)
+        for number, reason in enumerate(reasons):
+            if reason is not None:
                 warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
-                simulator.set_generator(guard, state["generators"][number])
-                guard.steps = self.env_steps // self.envs
-                self._begin(number)
+                self._running_returns[number] = 0.0
 
     def blocks(self) -> Iterator[Rollout]:
         """The rollouts of an epoch, or what is left of it: collect until the next validation is due."""
@@ -202,31 +193,26 @@ class RolloutData(LightningDataModule):
 
     def _collect(self) -> tuple[TensorDict, list[float]]:
         assert self.trainer is not None
+        assert self.world is not None
         agent: Any = self.trainer.lightning_module
-        shape = (self.steps, self.envs)
-        observations = np.empty((*shape, self._observation.shape[-1]), np.float32)
+        board, shape = self.world.board, (self.steps, self.envs)
+        observations = np.empty((self.steps, *board.observation.shape), board.observation.dtype)
         successors, rewards = np.empty_like(observations), np.empty(shape, np.float32)
         terminated, done, actions, returns = np.empty(shape, bool), np.empty(shape, bool), [], []
         if self.restart:
-            for number in range(self.envs):
-                self._begin(number)
+            self.world.reset([None] * self.envs)
+            self._running_returns[:] = 0.0
         for step, noise in enumerate(agent.noise(*shape).unbind(0)):
-            observations[step] = self._observation
-            action, command = self._play(self._observation, noise)
+            observations[step] = board.observation
+            action, board.command[:] = self._play(board.observation, noise)
             actions.append(action)
-            for number, guard in enumerate(self.guards):
-                found, reward, over, cut, _ = guard.step(command[number])
-                successors[step, number] = self._observation[number] = found
-                rewards[step, number], terminated[step, number], done[step, number] = reward, over, over or cut
-                self._running_returns[number] += float(reward)
-                if over or cut:
-                    returns.append(self._running_returns[number])
-                    self._begin(number)
+            self.world.step()
+            successors[step], rewards[step] = board.successor, board.reward
+            terminated[step], done[step] = board.terminated, board.done
+            self._running_returns += board.reward
+            if board.done.any():
+                returns += self._running_returns[board.done].tolist()
+                self._running_returns[board.done] = 0.0
         following = {"observation": successors, "reward": rewards, "terminated": terminated, "done": done}
         columns = {"observation": observations, "action": np.stack(actions), "next": following}
         return TensorDict(columns, shape), returns
-
-    def _begin(self, number: int) -> None:
-        """Starts an episode in one environment."""
-        self._observation[number], _ = self.guards[number].reset()
-        self._running_returns[number] = 0.0

@@ -3,8 +3,9 @@
 What an environment is at one moment stands in the attributes of it and of its wrappers. Numbers, texts, arrays,
 generators, the usual containers and ordinary Python objects made of them are kept; spaces, models, windows and
 functions are taken to stay as they are made; a MuJoCo simulation is kept as the memory of its `MjData`, because
-observations and rewards are read from much more than positions and velocities. What lies behind the interface of a
-library written in another language cannot be kept: then there is no snapshot.
+observations and rewards are read from much more than positions and velocities, and an Atari game as its emulator writes
+it down. What else lies behind the interface of a library written in another language cannot be kept: then there is no
+snapshot.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ GENERATORS = {
     kind.__name__: kind
     for kind in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)
 }
-FIXED_PACKAGES = ("mujoco", "pygame")
+FIXED_PACKAGES = ("mujoco", "pygame", "ale_py")
 FIXED_MODULES = ("gymnasium.envs.mujoco.mujoco_rendering",)
 ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # of the constructor, which the recipe gives again
 
@@ -74,6 +75,8 @@ def restore(env: Environment, state: State) -> None:
     for data, values in reader.scalars:
         for name, value in values.items():
             setattr(data, name, value)
+    for game, written in reader.games:
+        game.restoreSystemState(type(game.cloneSystemState())(written))
 
 
 def generator(env: Environment) -> State | None:
@@ -116,8 +119,9 @@ class _Writer:
         return (
             isinstance(value, FIXED)
             or any(owner is layer for layer in self.layers)
-            or (module.partition(".")[0] in FIXED_PACKAGES and not _is_mujoco_data(value))
+            or (module.partition(".")[0] in FIXED_PACKAGES and not _is_mujoco_data(value) and not _is_emulator(value))
             or module in FIXED_MODULES
+            or (type(value) is list and value != [] and all(self.fixed(item) for item in value))
         )
 
     def value(self, value: Any, owned: bool = False) -> Any:
@@ -151,6 +155,9 @@ class _Writer:
             return {"kind": "dict", "items": [[self.value(key), self.value(item)] for key, item in value.items()]}
         if owned and _is_mujoco_data(value):
             return {"kind": "mujoco", **_mujoco(value)}
+        # with sticky actions the next frame depends on the one before, which the emulator does not write down
+        if owned and _is_emulator(value) and not value.getFloat("repeat_action_probability"):
+            return {"kind": "emulator", "state": self.value(value.cloneSystemState().serialize())}
         if owned and _is_ordinary(value):
             return {"kind": "object", "class": _name(value), "holds": self.attributes(value)}
         raise _Unstorable
@@ -172,6 +179,7 @@ class _Reader:
         self.made: dict[int, Any] = {}
         self.memory: list[tuple[np.ndarray, np.ndarray]] = []  # written when all the rest is known to fit
         self.scalars: list[tuple[Any, State]] = []
+        self.games: list[tuple[Any, bytes]] = []
 
     def attributes(self, owner: Any, saved: State) -> State:
         return {name: self.value(value, getattr(owner, name, None)) for name, value in saved.items()}
@@ -213,6 +221,11 @@ class _Reader:
                 return deque(maxlen=saved["length"])
             case "mujoco":
                 self.mujoco(saved, live)
+                return live
+            case "emulator":
+                if not _is_emulator(live):
+                    raise Mismatch(f"expected an emulator, found a {_name(live)}")
+                self.games.append((live, self.value(saved["state"])))
                 return live
             case "object":
                 if _name(live) != saved["class"] or not _is_ordinary(live):
@@ -267,6 +280,10 @@ def _is_ordinary(value: Any) -> bool:
 
 def _is_mujoco_data(value: Any) -> bool:
     return type(value).__name__ == "MjData" and type(value).__module__.partition(".")[0] == "mujoco"
+
+
+def _is_emulator(value: Any) -> bool:
+    return _name(value) == "ale_py._ale_py.ALEInterface"
 
 
 def _mujoco(data: Any) -> State:

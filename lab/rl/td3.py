@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from lab.rl import pictures
 from lab.rl.environment import Box, Discrete, continuous
-from lab.rl.exploration import GaussianNoise
+from lab.rl.exploration import NOISES, Noise
 from lab.rl.learner import Unit, Widths, norm
 from lab.rl.networks import Actor, Critics
 from lab.rl.off_policy import OffPolicy
@@ -41,7 +41,8 @@ class TD3(OffPolicy):
         gamma: discount of the return per step.
         tau: how far the targets move towards the networks whenever the actor steps.
         hidden: widths of the hidden layers of actor and critics.
-        sigma: standard deviation of the exploration noise, as a fraction of half the action's range.
+        noise: exploration noise; `ornstein_uhlenbeck` drifts over several steps, `gaussian` does not.
+        sigma: standard deviation of that noise, as a fraction of half the action's range.
         target_sigma: standard deviation of the noise on the target's action, as a fraction of half the range.
         target_clip: limit of that noise, as a fraction of half the range.
         delay: updates of the critics for one of the actor and the targets.
@@ -58,6 +59,7 @@ class TD3(OffPolicy):
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
         hidden: Widths = [256, 256],  # noqa: B006 - never changed
+        noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         target_sigma: Annotated[float, Ge(0)] = 0.2,
         target_clip: Annotated[float, Ge(0)] = 0.5,
@@ -73,7 +75,7 @@ class TD3(OffPolicy):
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, count=2)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
-        self.explorer = GaussianNoise(self.actor, bounds, sigma)
+        self.explorer = NOISES[noise](self.actor, bounds, sigma)
         self.example_input_array = torch.zeros(1, observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:

@@ -187,23 +187,32 @@ def test_more_environments_than_sense_are_refused():
         RolloutData("CartPole-v1", total_steps=1000, envs=100)
 
 
+def test_how_environments_are_stepped_changes_nothing(monkeypatch):
+    monkeypatch.setattr("lab.rl.stepping.cores", lambda: 2)
+    here, data, _ = train(episode_steps=17)
+    there, other, _ = train(episode_steps=17, stepping="processes")
+    assert all(torch.equal(value, there.state_dict()[name]) for name, value in here.state_dict().items())
+    assert other.mean_return() == data.mean_return()
+
+
 NORMALIZED = {"normalize_observations": True, "scale_rewards": True}
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "env", "model"),
+    ("algorithm", "env", "model", "stepping"),
     [
-        (PPO, "CartPole-v1", {}),
-        (PPO, "Pendulum-v1", NORMALIZED | {"objective": "kl"}),
-        (A2C, "CartPole-v1", NORMALIZED),
-        (REINFORCE, "CartPole-v1", {"baseline": True}),
-        (REINFORCE, "CartPole-v1", {"baseline": False}),
-        (TRPO, "Pendulum-v1", NORMALIZED),
+        (PPO, "CartPole-v1", {}, "loop"),
+        (PPO, "Pendulum-v1", NORMALIZED | {"objective": "kl"}, "processes"),
+        (A2C, "CartPole-v1", NORMALIZED, "loop"),
+        (REINFORCE, "CartPole-v1", {"baseline": True}, "loop"),
+        (REINFORCE, "CartPole-v1", {"baseline": False}, "loop"),
+        (TRPO, "Pendulum-v1", NORMALIZED, "loop"),
     ],
 )
-def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model):
+def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, stepping, monkeypatch):
     """Also in the middle of an epoch, and of every environment's episode."""
-    same = {"env": env, "model": model, "algorithm": algorithm, "episode_steps": 37}
+    monkeypatch.setattr("lab.rl.stepping.cores", lambda: 2)
+    same = {"env": env, "model": model, "algorithm": algorithm, "episode_steps": 37, "stepping": stepping}
     whole, data, watch = train(watch=Watch(tmp_path, (96, 240)), **same)
     for moment in (96, 240):
         again = Watch(state=tmp_path / f"{moment}.rng")

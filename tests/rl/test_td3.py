@@ -6,11 +6,19 @@ import torch
 from tensordict.nn import TensorDictModule
 from torchrl.objectives import TD3Loss
 
+from lab.rl.exploration import GaussianNoise, OrnsteinUhlenbeckNoise
 from lab.rl.td3 import TD3
 from tests.rl.peer import One, as_tensordict, load, transitions
 
 GAMMA, TAU = 0.98, 0.02
 FACTS = {"env": "Pendulum-v1", "observation_size": 3, "action": {"low": [-1.0], "high": [3.0]}}
+
+
+def test_exploration_may_drift():
+    assert type(make().explorer) is GaussianNoise
+    explorer = make(noise="ornstein_uhlenbeck", sigma=0.5).explorer
+    assert type(explorer) is OrnsteinUhlenbeckNoise
+    assert explorer.scale.item() == 1.0  # of half the range, which is 2
 
 
 def batch():

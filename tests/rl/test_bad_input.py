@@ -1,0 +1,92 @@
+"""What a recipe may ask of an environment in vain: one clear line for each, before anything starts."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+
+from lab.errors import RecipeError
+from lab.recipe import load
+from lab.registry import find_recipe
+from lab.rl import stepping
+from lab.runner.assemble import assemble
+
+pytestmark = pytest.mark.slow
+CONTINUOUS = ("ddpg_pendulum", "td3_pendulum", "sac_pendulum", "tqc_pendulum")
+ROLLOUTS = ("ppo_cartpole", "a2c_cartpole", "reinforce_cartpole", "trpo_pendulum")
+
+
+class Torques(gym.Env):
+    """Two continuous actions."""
+
+    observation_space = gym.spaces.Box(-1, 1, (3,), np.float32)
+    action_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+
+
+class Camera(gym.Env):
+    """A steering wheel and a picture from the car."""
+
+    observation_space = gym.spaces.Box(0, 255, (96, 96, 3), np.uint8)
+    action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+
+
+class Arm(gym.Env):
+    """An observation in parts."""
+
+    observation_space = gym.spaces.Dict(goal=gym.spaces.Box(-1, 1, (2,)), place=gym.spaces.Box(-1, 1, (2,)))
+    action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+
+
+@pytest.fixture(autouse=True)
+def environments(monkeypatch):
+    for kind in (Torques, Camera, Arm):
+        monkeypatch.setitem(gym.registry, f"{kind.__name__}-v0", EnvSpec(f"{kind.__name__}-v0", entry_point=kind))
+    monkeypatch.setattr(stepping, "cores", lambda: 2)
+
+
+CASES = [
+    *[(name, ["data.env=CartPole-v1"], "needs continuous actions; there are 2 discrete ones") for name in CONTINUOUS],
+    (
+        "dqn_pendulum",
+        ["data.bins=null"],
+        "data: dqn needs discrete actions; there is a continuous one: set data.bins, such as",
+    ),
+    ("dqn_pendulum", ["data.env=CartPole-v1"], "data.bins: 'CartPole-v1' has 2 discrete actions already; leave bins"),
+    ("dqn_cartpole", ["data.env=Torques-v0"], "dqn needs discrete actions; there are 2 continuous ones"),
+    *[
+        (name, [f"data.env={env}"], f"data.env: '{env}' observes {what}; a vector (a Box with")
+        for name in ("ddpg_pendulum", "dqn_cartpole", "ppo_cartpole")
+        for env, what in {
+            "FrozenLake-v1": "Discrete(16)",
+            "Arm-v0": "a Dict of goal, place",
+            "Camera-v0": "a Box of shape (96, 96, 3)",
+        }.items()
+    ],
+    *[
+        (name, ["data.env=CartPol-v1"], "data.env: no environment 'CartPol-v1'; did you mean 'CartPole-v1'?")
+        for name in (*CONTINUOUS, *ROLLOUTS, "dqn_cartpole")
+    ],
+    ("ppo_cartpole", ["data.stepping=thread"], "data.stepping"),
+    (
+        "ppo_cartpole",
+        ["data.stepping=processes", "data.envs=1"],
+        "data.stepping: processes need at least 2 environments and 2 cores, and data.envs is 1; take loop",
+    ),
+    ("ppo_cartpole", ["data.envs=5000"], "data.envs: expected a whole number from 1 to 1024, found 5000"),
+    ("ppo_cartpole", ["data.envs=1000", "data.steps=1000"], "data.envs: 1000 environments times 1000 steps are"),
+]
+
+
+@pytest.mark.parametrize(("recipe", "overrides", "line"), CASES, ids=str)
+def test_each_is_one_clear_line(recipe, overrides, line):
+    problem = refused(recipe, overrides)
+    assert line in problem
+    assert "\n" not in problem
+
+
+def refused(recipe, overrides):
+    """The one problem that the recipe has."""
+    with pytest.raises(RecipeError) as error:
+        assemble(load(find_recipe(recipe), overrides))
+    assert len(error.value.problems) == 1
+    return str(error.value.problems[0])
