@@ -27,7 +27,7 @@ PAGES = sorted(
 )
 REFERENCE = ROOT / "docs" / "reference.md"  # its commands are patterns such as `lab run [OPTIONS] RECIPE`
 TEXTS = {".md", ".py", ".yaml", ".toml", ""}
-GENERATED = {"mlruns", "build", "dist", "data"}
+GENERATED = {"mlruns", "results", "build", "dist", "data"}
 CLI = get_command(app)
 
 

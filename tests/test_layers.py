@@ -32,6 +32,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
 }
 for _field in ("rl", "offline"):
     RULES[_field][1].remove("torchrl")
+RULES["vision"][1].update({"tensordict", "gymnasium"})
 
 
 def imports(source: str) -> Iterator[tuple[int, str, bool]]:
@@ -96,6 +97,10 @@ def test_no_room_imports_what_it_may_not():
         ("rl/ddpg.py", "from lab.vision import classify"),
         ("rl/ddpg.py", "import mlflow"),
         ("vision/classify.py", "from torchrl.data import ReplayBuffer"),
+        ("vision/classify.py", "import gymnasium"),
+        ("vision/data/image_data.py", "from lab.runner import fit"),
+        ("vision/data/real/folder.py", "from lab.rl import replay"),
+        ("cli/data.py", "from torchvision import datasets"),
         ("recipe/load.py", "import torch"),
         ("recipe/load.py", "from lab import registry"),
         ("compare/groups.py", "from lab.rl.ddpg import DDPG"),
@@ -116,6 +121,7 @@ def test_a_planted_fault_is_found(path, source):
     [
         ("cli/train.py", "def run():\n    import torch\n    from lab.runner.fit import fit"),
         ("rl/ddpg.py", "import torch\nfrom lab.rl import adam\nfrom lab.task import Task"),
+        ("vision/data/real/folder.py", "import torch\nfrom lab.vision.data import decode\nfrom lab import files"),
         ("recipe/load.py", "if TYPE_CHECKING:\n    import torch"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import lab
-from lab.cli import browse, claim, compare, install, results, sync, train, tune, ui
+from lab.cli import browse, claim, compare, data, install, results, sync, train, tune, ui
 from lab.cli.output import explain, surprise
 from lab.errors import LabError
 
@@ -58,6 +58,7 @@ for group, commands in COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=group)(command)
 app.add_typer(tune.app, name="tune", rich_help_panel="Train")
+app.add_typer(data.app, name="data", rich_help_panel="Recipes and tasks")
 plugin.command("new")(install.new_plugin)
 app.add_typer(plugin, name="plugin", rich_help_panel="Installation")
 

@@ -29,7 +29,7 @@ SAMPLE_SECONDS = 5.0
 
 
 def tags(assembly: Assembly) -> dict[str, str]:
-    """The run's tags: task, seed, hardware, versions, git commit, and the recipe's own."""
+    """The run's tags: task, seed, hardware, versions, git commit, those of the data, and the recipe's own."""
     import torch
 
     recipe = assembly.recipe
@@ -44,6 +44,7 @@ def tags(assembly: Assembly) -> dict[str, str]:
         "mlflow.user": os.environ.get("USER", ""),
     }
     commit = _git("rev-parse", "HEAD")
+    found |= getattr(assembly.data, "tags", dict)()
     return found | ({"mlflow.source.git.commit": commit.strip()} if commit else {}) | recipe.track.tags
 
 
@@ -146,6 +147,7 @@ def model(tracker: Tracker, module: LightningModule) -> None:
     with torch.inference_mode():
         output = module.eval()(batch)
     trainer, module.trainer = module.trainer, None
+    module.to(memory_format=torch.contiguous_format)  # what an archive holds; of any other it warns
     folder = tracker.home / "model"
     shutil.rmtree(folder, ignore_errors=True)  # of the run's first half, if it was resumed
     try:

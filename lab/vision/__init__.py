@@ -1,0 +1,1 @@
+"""Images: data, networks, and tasks that learn from them."""

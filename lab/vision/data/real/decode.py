@@ -1,0 +1,87 @@
+"""Image files with masks: decoded once, made square, and kept as bytes; that fits in memory, and needs no workers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from lab.errors import BadInput, BadSetting
+from lab.vision.data.images import Images
+from lab.vision.data.places import kept
+
+UNLABELLED = 255  # in a mask
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+Classes = Callable[[NDArray[np.uint8], Path], NDArray[np.uint8]]  # values of a mask file, and its name -> classes
+
+
+def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Images:
+    """Pictures and masks of any shape, squeezed to `size` x `size`; a cache knows them by name, size and time.
+
+    Raises:
+        BadInput: a file is missing or no image, a mask is not as large as its picture, or `classes` refuses it.
+        BadSetting: that many pixels do not fit in memory.
+    """
+    needed, free = len(pairs) * size * size * 4, psutil.virtual_memory().available
+    if needed > free / 2:
+        words = f"{len(pairs)} images of {size} x {size} need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        raise BadSetting("size", f"{words}; take smaller ones")
+    digest = hashlib.sha256(f"{classes.__name__} {size}".encode())
+    for path in (path for pair in pairs for path in pair):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise BadInput(f"{path} is missing") from None
+        digest.update(f"{path.resolve()} {found.st_size} {found.st_mtime_ns}".encode())
+    return kept(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes))
+
+
+def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Images:
+    pictures = torch.empty(len(pairs), 3, size, size, dtype=torch.uint8)
+    masks = torch.empty(len(pairs), size, size, dtype=torch.uint8)
+
+    def read(i: int) -> None:
+        picture_file, mask_file = pairs[i]
+        picture, mask = _opened(picture_file), _opened(mask_file)
+        if picture.size != mask.size:
+            shapes = [f"{image.width} x {image.height}" for image in (mask, picture)]
+            raise BadInput(f"{mask_file} has {shapes[0]} pixels, but its image {picture_file.name} has {shapes[1]}")
+        whole = classes(_values(mask, mask_file), mask_file)  # before it is made smaller, which could hide a wrong one
+        picture = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        small = Image.fromarray(whole).resize((size, size), Image.Resampling.NEAREST)
+        pictures[i] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+        masks[i] = torch.from_numpy(np.array(small))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(read, range(len(pairs))):
+            pass
+    return Images(pictures, {"mask": masks})
+
+
+def _values(mask: Any, path: Path) -> NDArray[np.uint8]:
+    """One number for each pixel; of a palette its places, and not its colours."""
+    if mask.mode in ("1", "L", "P"):
+        return np.array(mask).astype(np.uint8)
+    colours = np.array(mask.convert("RGB"))
+    if (colours != colours[..., :1]).any():
+        raise BadInput(f"{path} is in colour ({mask.mode}); a mask is grey or has a palette, one number for each pixel")
+    return colours[..., 0]
+
+
+def _opened(path: Path) -> Any:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).replace(f" {str(path)!r}", "").replace("'", "")
+        raise BadInput(f"{path} cannot be read as an image ({reason}); remove it or put a whole one there") from None

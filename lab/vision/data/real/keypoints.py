@@ -1,0 +1,43 @@
+"""The facial key-points CSV: 30 columns of coordinates, empty where unknown, and 96x96 grey values in `Image`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lab.errors import BadInput
+from lab.vision.data.generated.faces import POINTS, SIZE
+from lab.vision.data.images import Images
+
+COLUMNS = tuple(f"{point}_{axis}" for point in POINTS for axis in "xy")
+
+
+def load(path: Path) -> Images:
+    """Every row, with `points` in the order of `POINTS`.
+
+    Raises:
+        BadInput: a column is missing, or a row is not what the header promises.
+    """
+    pictures, points = [], []
+    csv.field_size_limit(1 << 20)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if missing := [name for name in (*COLUMNS, "Image") if name not in (rows.fieldnames or ())]:
+            raise BadInput(f"{path}:1: no column {missing[0]!r}; expected the 30 of the key points, and Image")
+        for row in rows:
+            try:
+                picture = np.array(row["Image"].split(), dtype=np.uint8)
+                points.append([float(row[name]) if row[name] else np.nan for name in COLUMNS])
+            except (ValueError, OverflowError, AttributeError, TypeError) as error:
+                raise BadInput(f"{path}:{rows.line_num}: {error}") from None
+            if picture.size != SIZE * SIZE:
+                words = f"the image has {picture.size} grey values; expected {SIZE} x {SIZE} = {SIZE * SIZE}"
+                raise BadInput(f"{path}:{rows.line_num}: {words}")
+            pictures.append(picture)
+    if not pictures:
+        raise BadInput(f"{path} has a header and no rows")
+    images = torch.from_numpy(np.stack(pictures)).view(-1, 1, SIZE, SIZE)
+    return Images(images, {"points": torch.tensor(points).view(-1, len(POINTS), 2)})

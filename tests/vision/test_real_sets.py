@@ -1,0 +1,379 @@
+"""Sets of files, read from small ones in the real formats, through torchvision's own download and its checksums."""
+
+import csv
+import gzip
+import hashlib
+import io
+import pickle
+import struct
+import tarfile
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+from torchvision.datasets.voc import DATASET_YEAR_DICT
+
+from lab.errors import BadInput, BadSetting, LabError
+from lab.vision.data import sets
+from lab.vision.data.image_data import ImageData
+from lab.vision.data.real import downloads, keypoints
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+class Server:
+    """Stands for the machines the sets are downloaded from."""
+
+    def __init__(self, folder, port):
+        self.folder, self.address = folder, f"http://127.0.0.1:{port}/"
+
+    def put(self, name, content):
+        """Offers a file; returns its address and its checksum."""
+        (self.folder / name).write_bytes(content)
+        return self.address + name, hashlib.md5(content).hexdigest()
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            """Says nothing."""
+
+    monkeypatch.setenv("no_proxy", "*")
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as listening:
+        Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield Server(folder, listening.server_port)
+        listening.shutdown()
+
+
+def idx(values):
+    """An array as MNIST's files hold it."""
+    return struct.pack(">HBB", 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def packed(files, mode="w:gz"):
+    """A tar archive of files by name."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode=mode) as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
+
+
+def encoded(pixels, form="PNG"):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, form)
+    return content.getvalue()
+
+
+def bytes_of(*shape):
+    return RANDOM.integers(0, 256, shape, dtype=np.uint8)
+
+
+def fetched(name, **settings):
+    data = ImageData(name, **settings)
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    return data.everything(), data.parts["test"]
+
+
+def test_mnist(server, monkeypatch, own_folder):
+    arrays = {
+        "train-images-idx3": bytes_of(20, 28, 28), "train-labels-idx1": np.arange(20, dtype=np.uint8) % 10,
+        "t10k-images-idx3": bytes_of(5, 28, 28), "t10k-labels-idx1": np.arange(5, dtype=np.uint8),
+    }  # fmt: skip
+    files = {f"{name}-ubyte.gz": gzip.compress(idx(array)) for name, array in arrays.items()}
+    resources = [(name, server.put(name, content)[1]) for name, content in files.items()]
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [server.address])
+    monkeypatch.setattr(datasets.MNIST, "resources", resources)
+    train, test = fetched("mnist")
+    assert torch.equal(train.images, torch.from_numpy(arrays["train-images-idx3"]).unsqueeze(1))
+    assert train.targets["label"].tolist() == [i % 10 for i in range(20)]
+    assert torch.equal(test.images, torch.from_numpy(arrays["t10k-images-idx3"]).unsqueeze(1))
+    assert not list((own_folder / "mnist").rglob("*.gz"))  # what was unpacked is not kept twice
+
+
+def test_a_label_that_no_class_has_is_named(monkeypatch, own_folder):
+    raw = own_folder / "mnist" / "MNIST" / "raw"
+    for part in ("train", "t10k"):
+        put(raw / f"{part}-images-idx3-ubyte", idx(bytes_of(3, 28, 28)))
+        put(raw / f"{part}-labels-idx1-ubyte", idx(np.array([1, 77, 2], dtype=np.uint8)))
+    with pytest.raises(BadInput, match=r"^mnist has the label 77, but its 10 classes are 0 to 9$"):
+        fetched("mnist")
+
+
+def test_a_file_with_another_checksum_is_refused_and_nothing_is_left_that_looks_whole(server, monkeypatch, own_folder):
+    server.put("train-images-idx3-ubyte.gz", gzip.compress(b"something else"))
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [server.address])
+    with pytest.raises(LabError) as error:
+        fetched("mnist")
+    assert "mnist is not in " in str(error.value)
+    assert "corrupted" in str(error.value)
+    assert str(error.value).endswith("; where there is a network: lab data fetch mnist")
+    assert "\n" not in str(error.value)
+    assert not (own_folder / "mnist").exists()
+
+
+def test_emnist_letters_are_upright_and_those_without_a_label_are_dropped(server, monkeypatch):
+    upright = bytes_of(6, 28, 28)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for part, labels in (("train", [1, 26, 0, 2, 255, 3]), ("test", [5, 0, 4, 3, 2, 1])):
+            stem = f"gzip/emnist-letters-{part}"
+            archive.writestr(f"{stem}-images-idx3-ubyte.gz", gzip.compress(idx(upright.transpose(0, 2, 1).copy())))
+            archive.writestr(f"{stem}-labels-idx1-ubyte.gz", gzip.compress(idx(np.array(labels, dtype=np.uint8))))
+    url, md5 = server.put("gzip.zip", content.getvalue())
+    monkeypatch.setattr(datasets.EMNIST, "url", url)
+    monkeypatch.setattr(datasets.EMNIST, "md5", md5)
+    train, test = fetched("emnist")
+    assert train.targets["label"].tolist() == [0, 25, 1, 2]
+    assert torch.equal(train.images.squeeze(1), torch.from_numpy(upright[[0, 1, 3, 5]]))
+    assert test.targets["label"].tolist() == [4, 3, 2, 1, 0]
+
+
+def test_cifar100(server, monkeypatch, own_folder):
+    pixels = {"train": bytes_of(12, 3, 32, 32), "test": bytes_of(4, 3, 32, 32)}
+    entries = {
+        part: pickle.dumps({"data": rows.reshape(len(rows), -1), "fine_labels": list(range(len(rows)))})
+        for part, rows in pixels.items()
+    } | {"meta": pickle.dumps({"fine_label_names": [f"name{i}" for i in range(100)]})}
+    sums = {part: hashlib.md5(content).hexdigest() for part, content in entries.items()}
+    url, md5 = server.put(
+        "cifar-100-python.tar.gz",
+        packed({f"cifar-100-python/{part}": content for part, content in entries.items()}),
+    )
+    for name, value in {
+        "url": url, "tgz_md5": md5, "train_list": [["train", sums["train"]]], "test_list": [["test", sums["test"]]],
+        "meta": {"filename": "meta", "key": "fine_label_names", "md5": sums["meta"]},
+    }.items():  # fmt: skip
+        monkeypatch.setattr(datasets.CIFAR100, name, value)
+    train, test = fetched("cifar100")
+    assert torch.equal(train.images, torch.from_numpy(pixels["train"]))
+    assert train.targets["label"].tolist() == list(range(12))
+    assert torch.equal(test.images, torch.from_numpy(pixels["test"]))
+
+    (own_folder / "cifar100" / "cifar-100-python" / "test").write_bytes(b"broken")
+    with pytest.raises(LabError, match=r"cifar100 is damaged \(.*\); remove it, then: lab data fetch cifar100$"):
+        downloads.read("cifar100", False, 32)
+
+
+@pytest.fixture
+def pets(server, monkeypatch):
+    """A download with 10 pictures of different shapes, of 3 breeds."""
+    files, lists = {}, {"trainval": [], "test": []}
+    for i in range(10):
+        name, part = f"{['Abyssinian', 'beagle', 'Bengal'][i % 3]}_{i}", "test" if i > 7 else "trainval"
+        height, width = 40 + i, 60 - i
+        picture = np.zeros((height, width, 3), np.uint8)
+        trimap = np.full((height, width), 2, np.uint8)
+        picture[:, : width // 2], trimap[:, : width // 2] = (250, 0, 0), 1
+        trimap[:, width // 2] = 3
+        files[f"images/{name}.jpg"] = encoded(picture, "JPEG")
+        files[f"annotations/trimaps/{name}.png"] = encoded(trimap)
+        lists[part].append(f"{name} {[1, 5, 6][i % 3]} 1 1\n")
+    files |= {f"annotations/{part}.txt": "".join(lines).encode() for part, lines in lists.items()}
+    archives = [
+        server.put(
+            f"{top}.tar.gz",
+            packed({name: content for name, content in files.items() if name.startswith(top)}),
+        )
+        for top in ("images", "annotations")
+    ]
+    monkeypatch.setattr(datasets.OxfordIIITPet, "_RESOURCES", tuple(archives))
+
+
+def test_pets_are_squeezed_and_their_outline_belongs_to_nobody(pets):
+    train, test = fetched("pet", size=32)
+    assert (len(train), len(test)) == (8, 2)
+    assert train.images.shape == (8, 3, 32, 32)
+    assert train.targets["label"].tolist() == [0, 4, 5, 0, 4, 5, 0, 4]
+    assert (train.targets["mask"][:, :, :14] == 1).all()
+    assert (train.targets["mask"][:, :, 19:] == 0).all()
+    assert set(train.targets["mask"].unique().tolist()) <= {0, 1, 255}
+    assert train.images[:, 0, :, :12].float().mean() > 230
+    assert train.images[:, :, :, 20:].float().mean() < 10
+
+
+def test_voc(server, monkeypatch):
+    files = {}
+    for i in range(6):
+        mask = Image.fromarray(np.array([[0, 255], [1 + i, 20]], np.uint8).repeat(8, 0).repeat(8, 1), mode="P")
+        mask.putpalette([3 * value % 256 for value in range(768)])
+        content = io.BytesIO()
+        mask.save(content, "PNG")
+        files[f"VOCdevkit/VOC2012/SegmentationClass/{i}.png"] = content.getvalue()
+        files[f"VOCdevkit/VOC2012/JPEGImages/{i}.jpg"] = encoded(bytes_of(16, 16, 3), "JPEG")
+    for part, names in {"train": "0 1 2 3", "val": "4 5"}.items():
+        listing = "".join(f"{name}\n" for name in names.split())
+        files[f"VOCdevkit/VOC2012/ImageSets/Segmentation/{part}.txt"] = listing.encode()
+    url, md5 = server.put("voc.tar", packed(files, "w"))
+    monkeypatch.setitem(
+        DATASET_YEAR_DICT, "2012", {**DATASET_YEAR_DICT["2012"], "url": url, "md5": md5, "filename": "voc.tar"}
+    )
+    train, test = fetched("voc", size=16)
+    assert (len(train), len(test)) == (4, 2)
+    assert train.targets["mask"][2, [0, 0, 12, 12], [0, 12, 0, 12]].tolist() == [0, 255, 3, 20]
+
+
+def table(path, rows, columns=(*keypoints.COLUMNS, "Image")):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def test_the_key_points_csv_with_gaps(own_folder):
+    pictures = bytes_of(10, 96 * 96)
+    rows = [[*(f"{i + column / 4}" for column in range(30)), " ".join(map(str, pictures[i]))] for i in range(10)]
+    rows[3][4] = rows[3][5] = ""
+    table(own_folder / "keypoints" / "training.csv", rows)
+    found = keypoints.load(own_folder / "keypoints" / "training.csv")
+    assert torch.equal(found.images.flatten(1), torch.from_numpy(pictures))
+    assert found.targets["points"][2, 1].tolist() == [2.5, 2.75]
+    assert found.targets["points"][3].isnan().nonzero().tolist() == [[2, 0], [2, 1]]
+    train, test = fetched("keypoints")
+    assert (len(train), len(test)) == (8, 2)
+    elsewhere = ImageData("keypoints", path=str(own_folder / "keypoints" / "training.csv"))
+    assert torch.equal(elsewhere.everything().images, train.images)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (["1"] * 30 + ["1 2 3"], ":2: the image has 3 grey values; expected 96 x 96 = 9216"),
+        (["1"] * 30 + ["1 300"], ":2: "),
+        (["x"] * 30 + ["0 " * 9216], ":2: could not convert string to float: 'x'"),
+        (["1"] * 3, ":2: "),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(tmp_path, row, message):
+    table(tmp_path / "points.csv", [row])
+    with pytest.raises(BadInput) as error:
+        keypoints.load(tmp_path / "points.csv")
+    assert f"points.csv{message}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_column_is_named(tmp_path):
+    table(tmp_path / "points.csv", [], [*keypoints.COLUMNS[1:], "Image"])
+    with pytest.raises(BadInput, match=r"points.csv:1: no column 'left_eye_center_x'"):
+        keypoints.load(tmp_path / "points.csv")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with 10 pictures and masks of three classes."""
+    for i in range(10):
+        mask = np.zeros((20, 30), np.uint8)
+        mask[:10], mask[10:15, :15], mask[0, 0] = 1, 2, 255
+        put(tmp_path / "own" / "images" / f"{i}.jpg", encoded(bytes_of(20, 30, 3), "JPEG"))
+        put(tmp_path / "own" / "masks" / f"{i}.png", encoded(mask))
+    (tmp_path / "own" / "classes.txt").write_text("sky\nsea\nsand\n")
+    return tmp_path / "own"
+
+
+def load(folder):
+    data = ImageData("folder", path=str(folder), size=20)
+    return data, data.everything()
+
+
+def test_a_folder_of_images_with_masks(own):
+    data, train = load(own)
+    assert data.facts()["mask_names"] == ["sky", "sea", "sand"]
+    assert len(train) == 8
+    assert train.images.shape == (8, 3, 20, 20)
+    assert train.targets["mask"][0, [0, 5, 12, 12], [0, 5, 2, 18]].tolist() == [255, 1, 2, 0]
+    before = train.images.clone()
+    put(own / "images" / "0.jpg", encoded(bytes_of(20, 30, 3), "JPEG"))  # another file is no longer the cached one
+    assert not torch.equal(load(own)[1].images, before)
+    (own / "classes.txt").unlink()
+    data, train = load(own)
+    assert data.facts()["mask_names"] == ["background", "object"]
+    assert train.targets["mask"].unique().tolist() == [0, 1]
+
+
+def cut_short(folder):
+    whole = (folder / "images" / "3.jpg").read_bytes()
+    (folder / "images" / "3.jpg").write_bytes(whole[: len(whole) // 2])
+
+
+def other_size(folder):
+    put(folder / "masks" / "3.png", encoded(np.zeros((5, 6), np.uint8)))
+
+
+def out_of_range(folder):
+    put(folder / "masks" / "3.png", encoded(np.full((20, 30), 7, np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (cut_short, "images/3.jpg cannot be read as an image ("),
+        (
+            lambda folder: (folder / "images" / "3.jpg").write_text("no image"),
+            "images/3.jpg cannot be read as an image (",
+        ),
+        (lambda folder: put(folder / "images" / "3.jpg", b""), "images/3.jpg cannot be read as an image ("),
+        (other_size, "masks/3.png has 6 x 5 pixels, but its image 3.jpg has 30 x 20"),
+        (out_of_range, "masks/3.png holds the value 7, but classes.txt names 3 classes, 0 to 2; 255 is for"),
+        (
+            lambda folder: put(folder / "masks" / "3.png", encoded(bytes_of(20, 30, 3))),
+            "masks/3.png is in colour (RGB); a mask is grey or has a palette",
+        ),
+        (lambda folder: (folder / "masks" / "3.png").unlink(), "masks/3.png is missing"),
+    ],
+)
+def test_a_bad_file_is_named_in_one_line(own, harm, message):
+    harm(own)
+    with pytest.raises(BadInput) as error:
+        load(own)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_an_empty_folder_and_an_empty_list_of_classes_are_refused(own):
+    (own / "classes.txt").write_text("\n")
+    with pytest.raises(BadSetting, match=r"classes.txt names 0 classes"):
+        load(own)
+    for file in (own / "images").iterdir():
+        file.unlink()
+    with pytest.raises(BadSetting, match="has no images"):
+        load(own)
+
+
+def test_images_that_do_not_fit_are_refused_before_one_is_read(own):
+    with pytest.raises(BadSetting, match=r"^size: 10 images of 1000000 x 1000000 need 40000.0 GB"):
+        ImageData("folder", path=str(own), size=1_000_000).everything()
+
+
+@pytest.mark.parametrize("name", [each.name for each in sets.known_sets().values() if each.path is not None])
+def test_a_set_that_is_missing_names_the_command(name):
+    with pytest.raises(BadInput, match=f"lab data fetch {name}") as error:
+        ImageData(name).setup("fit")
+    assert "\n" not in str(error.value)
+    assert not Path(sets.root()).exists()
