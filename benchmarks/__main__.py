@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks import (
     agents_vs_sb3,
+    classify,
     ddpg_vs_sb3,
     machine,
     overhead,
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "saving": saving,
     "startup": startup,
     "stepping": stepping,
+    "classify": classify,
     "studies": studies,
 }
 HERE = Path(__file__).parent

@@ -1,18 +1,21 @@
 """Every recipe in the tree can be used: found by glob, so that none is forgotten."""
 
+import socket
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lab.errors import RecipeError
+from lab.errors import LabError, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe, recipes
 from lab.runner.assemble import assemble
 from lab.testing import check_header
+from lab.vision.data.real.downloads import DOWNLOADS
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("plugins/*/**/recipes/*.yaml")])
+FETCHED = [path for path in RECIPES if load(path).data.get("name") in DOWNLOADS]
 
 
 def name(path: Path) -> str:
@@ -33,6 +36,20 @@ def test_every_recipe_assembles_and_says_how_it_is_run(path):
         if "is not installed: pip install" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FETCHED, ids=name)
+def test_a_set_that_is_not_here_and_cannot_be_had_is_one_line(path, tmp_path, monkeypatch):
+    def offline(*_):
+        raise OSError("no network")
+
+    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(socket.socket, "connect", offline)
+    recipe = load(path)
+    with pytest.raises(LabError, match=f"where there is a network: lab data fetch {recipe.data['name']}$") as error:
+        assemble(recipe).data.prepare_data()
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name)

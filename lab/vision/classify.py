@@ -1,0 +1,228 @@
+"""One label for each image: any network of `lab.vision.networks`, with a softmax or a Gumbel-softmax head.
+
+Sources: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax, ICLR 2017; Maddison, Mnih and Teh, The
+concrete distribution, ICLR 2017. There the relaxed sample is a hidden variable; here it is the label that is predicted:
+the loss is taken on a sample instead of on the probabilities, so noise keeps them from being trusted too early. A label
+that is a straight-through sample is one or zero, and has no logarithm: its loss is the squared error.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Gt, Le, Lt
+from lightning import LightningModule
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+
+from lab import plots
+from lab.errors import BadInput, BadSetting
+from lab.task import Task
+from lab.vision import pictures
+from lab.vision.data.image_data import ImageData
+from lab.vision.networks.registry import TIMM, make
+from lab.vision.networks.trunk import Trunk
+
+Unit = Annotated[float, Ge(0), Le(1)]
+
+
+class Classify(LightningModule):
+    """Images (B, channels, size, size), from 0 to 1 -> logits (B, classes).
+
+    Args:
+        channels: of an image; a fact of the data.
+        size: height and width of an image; a fact of the data.
+        class_names: what there is to tell apart; a fact of the data.
+        mean: of the pixels, for each channel; a fact of the data.
+        std: standard deviation of the pixels; a fact of the data.
+        network: mlp, cnn, lenet, se_cnn, cbam_cnn, cnn_transformer, vit, or any of timm's, such as timm:resnet18.
+        pretrained: begin with the weights that timm has for its network.
+        frozen: train the classifier alone and leave timm's network as it is.
+        head: what the loss sees of the logits: all of them (softmax), or a relaxed sample of the label (gumbel).
+        temperature: of the sample, at the beginning; the lower, the closer it is to a single label.
+        final_temperature: of the sample at the end of the run, reached by the same factor in every step.
+        straight_through: sample a single label, and take the gradient of the relaxed one.
+        lr: learning rate of AdamW.
+        final_lr: learning rate at the end of the run, as a fraction of `lr`.
+        schedule: how it gets there, along half a cosine or a line.
+        weight_decay: decoupled weight decay of AdamW.
+        label_smoothing: share of the target that all classes have in common.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        class_names: list[str],
+        mean: list[float],
+        std: list[float],
+        network: str = "cnn",
+        pretrained: bool = False,
+        frozen: bool = False,
+        head: Literal["softmax", "gumbel"] = "softmax",
+        temperature: Annotated[float, Gt(0)] = 1.0,
+        final_temperature: Annotated[float, Gt(0)] = 0.5,
+        straight_through: bool = False,
+        lr: Annotated[float, Gt(0)] = 1e-3,
+        final_lr: Unit = 0.0,
+        schedule: Literal["cosine", "linear"] = "cosine",
+        weight_decay: Annotated[float, Ge(0)] = 0.01,
+        label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        classes = len(class_names)
+        if classes < 2:
+            raise BadSetting("class_names", "this set has no labels to learn; `lab data ls` lists sets that have")
+        if pretrained and not network.startswith(TIMM):
+            raise BadSetting("pretrained", f"nobody has trained {network}; only networks of timm have weights")
+        if straight_through and head != "gumbel":
+            raise BadSetting("straight_through", "only a sample can be passed straight through; it needs head: gumbel")
+        # on a CPU, convolutions and pools of this layout take two thirds of the time
+        self.network = make(network, channels, size, classes, frozen).to(memory_format=torch.channels_last)
+        self.names, self.shape = class_names, torch.Size((channels, size, size))
+        self.head, self.straight_through = head, straight_through
+        self.temperature, self.final_temperature = temperature, final_temperature
+        self.lr, self.final_lr, self.schedule = lr, final_lr, schedule
+        self.weight_decay, self.label_smoothing, self.pretrained = weight_decay, label_smoothing, pretrained
+        spread = torch.tensor(std).view(-1, 1, 1)
+        self.register_buffer("scale", 1 / spread, persistent=False)
+        self.register_buffer("shift", -torch.tensor(mean).view(-1, 1, 1) / spread, persistent=False)
+        self.mean_loss, self.scores = MeanMetric(), scores(classes)
+        self.confusion = MulticlassConfusionMatrix(classes)
+        self.example_input_array = torch.zeros(1, *self.shape)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.pretrained and self.trainer.ckpt_path is None and isinstance(self.network, Trunk):
+            self.network.load_pretrained()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[1:] != self.shape:
+            expected, found = (" x ".join(map(str, shape)) for shape in (self.shape, images.shape[1:]))
+            raise BadInput(f"this network takes images of {expected}, found {found}")
+        logits: Tensor = self.network(torch.addcmul(self.shift, images, self.scale))
+        return logits
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(trained, self.lr, weight_decay=self.weight_decay, fused=True)
+
+    def on_train_start(self) -> None:
+        self.steps = self.trainer.estimated_stepping_batches
+        if math.isinf(self.steps):
+            raise BadSetting("trainer", "rates fall over the whole run: say how long it is, by max_epochs or max_steps")
+
+    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
+        done = self.trainer.global_step / self.steps
+        left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+        rate = self.lr * (self.final_lr + (1 - self.final_lr) * left)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        temperature = self.temperature * (self.final_temperature / self.temperature) ** done
+        labels, logits = batch["label"], self(batch["image"]).float()
+        loss = self.loss(logits, labels, temperature)
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (self.trainer.global_step + 1) % every == 0:  # `log` itself takes as long as a small network
+            accuracy = (logits.argmax(1) == labels).float().mean()
+            annealed = {"temperature": temperature} if self.head == "gumbel" else {}
+            self.log_dict({"train/loss": loss, "train/accuracy": accuracy, "lr": rate, **annealed})
+        return loss
+
+    def loss(self, logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        """What training makes smaller; logits (B, K), labels (B,)."""
+        if self.head == "softmax":
+            return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        sample = relaxed(logits, temperature)
+        if not self.straight_through:
+            return F.cross_entropy(sample, labels, label_smoothing=self.label_smoothing)
+        k = logits.shape[1]
+        target = F.one_hot(labels, k) * (1 - self.label_smoothing) + self.label_smoothing / k
+        return (single(sample) - target).square().sum(1).mean()
+
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        self._measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("val")
+
+    def on_test_start(self) -> None:
+        self.worst: dict[str, Tensor] = {}
+
+    def test_step(self, batch: dict[str, Tensor]) -> None:
+        probabilities, losses = self._measure(batch)
+        self.confusion.update(probabilities, batch["label"])
+        seen = {"loss": losses, "image": batch["image"], "label": batch["label"], "probabilities": probabilities}
+        both = {name: torch.cat([self.worst[name], seen[name]]) if self.worst else seen[name] for name in seen}
+        rows = both["loss"].topk(min(pictures.WORST, len(both["loss"]))).indices
+        self.worst = {name: values[rows] for name, values in both.items()}
+
+    def on_test_epoch_end(self) -> None:
+        self._log("test")
+        matrix = self.confusion.compute().cpu()  # on every process, since it waits for all of them
+        self.confusion.reset()
+        plots.log_figure(self, "confusion.png", pictures.confusion(matrix, self.names))
+        plots.log_figure(self, "most_wrong.png", pictures.most_wrong(self.worst, self.names))
+
+    def _measure(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Takes a batch into the metrics; probabilities (B, K) and losses (B,), the same for both heads.
+
+        The largest of the logits plus Gumbel noise is class k with the probability that softmax gives k, so no noise is
+        needed to say what the sampling head expects.
+        """
+        labels, logits = batch["label"], self(batch["image"]).float()
+        losses, probabilities = F.cross_entropy(logits, labels, reduction="none"), logits.softmax(1)
+        self.mean_loss.update(losses)
+        self.scores.update(probabilities, labels)
+        return probabilities, losses
+
+    def _log(self, part: str) -> None:
+        found: dict[str, Any] = {"loss": self.mean_loss.compute(), **self.scores.compute()}
+        self.mean_loss.reset()
+        self.scores.reset()
+        self.log_dict({f"{part}/{name}": value for name, value in found.items()}, sync_dist=True)
+
+
+def relaxed(logits: Tensor, temperature: float) -> Tensor:
+    """Logits (B, K) whose softmax is a sample of the relaxed label."""
+    noise = -torch.empty_like(logits).exponential_().log()  # Gumbel's, from the generator that a checkpoint keeps
+    return (logits + noise) / temperature
+
+
+def single(sample: Tensor) -> Tensor:
+    """One-hot labels (B, K) of a sample, with the gradient of its softmax."""
+    soft = sample.softmax(1)
+    hard = F.one_hot(soft.argmax(1), soft.shape[1]).to(soft.dtype)
+    return hard - soft.detach() + soft
+
+
+def scores(classes: int) -> MetricCollection:
+    """Everything that is said about probabilities (B, K) and labels (B,)."""
+    macro: dict[str, Any] = {"num_classes": classes, "average": "macro", "validate_args": False}
+    micro = macro | {"average": "micro"}
+    found: dict[str, Any] = {
+        "accuracy": MulticlassAccuracy(**micro),
+        "precision": MulticlassPrecision(**macro),
+        "recall": MulticlassRecall(**macro),
+        "f1": MulticlassF1Score(**macro),
+        "calibration_error": MulticlassCalibrationError(classes, n_bins=15, norm="l1", validate_args=False),
+    }
+    if classes > 5:
+        found["top5_accuracy"] = MulticlassAccuracy(top_k=5, **micro)
+    return MetricCollection(found)
+
+
+TASK = Task(module=Classify, data=ImageData, monitor="val/accuracy", mode="max")

@@ -1,0 +1,74 @@
+"""Blocks that weigh what a convolution found, by channel and by place, and a CNN with one after each convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+REDUCTION = 8  # channels per unit of the bottleneck; both papers use 16, for networks many times wider
+
+
+class SE(nn.Module):
+    """Squeeze and excitation: maps (B, C, H, W) -> the same, each channel scaled by what all of them hold on average.
+
+    Source: Hu, Shen and Sun, Squeeze-and-Excitation Networks, CVPR 2018.
+
+    Args:
+        channels: maps.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // REDUCTION)
+        self.excite = nn.Linear(channels // REDUCTION, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        mean = maps.mean((2, 3))  # (B, C)
+        scale = self.excite(F.relu(self.squeeze(mean))).sigmoid()
+        scaled: Tensor = maps * scale[:, :, None, None]
+        return scaled
+
+
+class CBAM(nn.Module):
+    """Convolutional block attention: first the channels are weighed, by mean and by maximum, then the places.
+
+    Source: Woo, Park, Lee and Kweon, CBAM: Convolutional Block Attention Module, ECCV 2018.
+
+    Args:
+        channels: maps.
+        kernel: side of the neighbourhood that decides about a place.
+    """
+
+    def __init__(self, channels: int, kernel: int = 7) -> None:
+        super().__init__()
+        self.shared = nn.Sequential(
+            nn.Linear(channels, channels // REDUCTION), nn.ReLU(), nn.Linear(channels // REDUCTION, channels)
+        )
+        self.place = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        channel = (self.shared(maps.mean((2, 3))) + self.shared(maps.amax((2, 3)))).sigmoid()  # (B, C)
+        maps = maps * channel[:, :, None, None]
+        across = torch.stack([maps.mean(1), maps.amax(1)], 1)  # (B, 2, H, W)
+        weighed: Tensor = maps * self.place(across).sigmoid()
+        return weighed
+
+
+def se_cnn(channels: int, size: int, classes: int) -> nn.Module:  # noqa: ARG001 - it averages over any size
+    """Three convolutions with SE blocks."""
+    return _attended(channels, classes, SE)
+
+
+def cbam_cnn(channels: int, size: int, classes: int) -> nn.Module:  # noqa: ARG001
+    """Three convolutions with CBAM blocks."""
+    return _attended(channels, classes, CBAM)
+
+
+def _attended(channels: int, classes: int, block: type[SE] | type[CBAM]) -> nn.Module:
+    """Convolutions of 32, 64 and 128 filters, each normalised, attended to and pooled; the mean of the last; logits."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in ((channels, 32), (32, 64), (64, 128)):
+        convolution = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(n_out), nn.ReLU(), block(n_out), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, classes))
