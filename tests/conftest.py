@@ -1,8 +1,12 @@
 """What holds for every test."""
 
+import os
 import sys
 
 import pytest
+
+ADDRESS = "MLFLOW_TRACKING_URI"
+GIVEN = os.environ.get(ADDRESS)
 
 
 @pytest.fixture(autouse=True)
@@ -11,6 +15,16 @@ def ordinary_numbers():
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def no_address_left_behind():
+    """MLflow keeps the address that it used last in a variable, which commands of later tests would follow."""
+    yield
+    if GIVEN is None:
+        os.environ.pop(ADDRESS, None)
+    else:
+        os.environ[ADDRESS] = GIVEN
 
 
 @pytest.fixture(scope="session")
