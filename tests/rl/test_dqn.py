@@ -23,7 +23,6 @@ from lab.rl.ddpg import DDPG
 from lab.rl.dqn import DQN, project
 from lab.rl.q_network import NoisyLinear, QNetwork
 from lab.rl.replay import ReplayData
-from lab.testing import check_task
 
 GAMMA, LR, ACTIONS = 0.9, 3e-3, 3
 FACTS = {"env": "Acrobot-v1", "observation_size": 6, "action": {"count": ACTIONS}}
@@ -361,12 +360,6 @@ def test_two_processes_replay_by_priority_each_for_itself(tmp_path):
     last = torch.load(*tmp_path.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"), weights_only=True)
     assert last["env_steps"] == 600
     assert last["state_dict"]["updates"] == 200, "two processes collect: half the blocks for the same steps"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["dqn_pendulum"])
-def test_keeps_the_contract(recipe, tmp_path):
-    check_task("dqn", recipe=recipe, tmp_path=tmp_path, kills=[0.2, 0.7])
 
 
 @pytest.mark.long
