@@ -1,24 +1,108 @@
-"""The loaders of reinforcement learning: what is collected while it is asked for, and start seeds of episodes."""
+"""What data modules share that collect: epochs from validation to validation, counters, and start seeds of episodes."""
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
+from lightning import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
 
-class Collecting(Protocol):
-    """A data module that collects."""
+class Collecting(LightningDataModule):
+    """A data module that collects blocks of environment steps; an epoch lasts until the next validation is due.
+
+    Args:
+        total_steps: environment steps of the whole run.
+        eval_every: environment steps between two validations.
+        eval_episodes: episodes of a validation.
+        test_episodes: episodes of the test.
+    """
+
+    def __init__(self, total_steps: int, eval_every: int, eval_episodes: int, test_episodes: int) -> None:
+        super().__init__()
+        self.total_steps, self.eval_every = total_steps, eval_every
+        self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
+        self.env_steps = 0
+        self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
+        self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
+
+    @property
+    @abstractmethod
+    def _stride(self) -> int:
+        """Environment steps of one block over all environments or processes."""
+
+    @abstractmethod
+    def _due(self, steps: int) -> int:
+        """Environment steps at the validation after `steps`."""
+
+    @abstractmethod
+    def _collect(self) -> Any:
+        """Collects one block, and returns the training batch that it makes, or None if there is nothing to learn."""
+
+    @abstractmethod
+    def epoch_length(self) -> int:
+        """How many blocks to learn from the present epoch has in all."""
+
+    def trainer_defaults(self) -> dict[str, Any]:
+        """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""
+        epochs = steps = 0
+        while steps < self.total_steps:
+            steps = math.ceil(self._due(steps) / self._stride) * self._stride
+            epochs += 1
+        return {"max_epochs": epochs, "reload_dataloaders_every_n_epochs": 1, "num_sanity_val_steps": 0}
+
+    def mean_return(self) -> float | None:
+        """Mean undiscounted return of the training episodes so far, random ones included; None before the first end."""
+        return self._returns / self._episodes if self._episodes else None
+
+    def train_dataloader(self) -> Blocks:
+        assert self.trainer is not None
+        if self._epoch != self.trainer.current_epoch:  # else it is the rest of an epoch, after a resume
+            self._epoch, self._epoch_began = self.trainer.current_epoch, self.env_steps
+        return Blocks(self)
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        return starts(VALIDATION_SEEDS, self.eval_episodes)
+
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        return starts(TEST_SEEDS, self.test_episodes)
 
     def blocks(self) -> Iterator[Any]:
-        """The blocks of an epoch, or what is left of it."""
+        """The blocks of an epoch, or what is left of it: collect until the next validation is due."""
+        if self.env_steps >= self._due(self._epoch_began):
+            self._epoch_began = self.env_steps
+        due = self._due(self._epoch_began)
+        while self.env_steps < due:
+            block = self._collect()
+            if block is not None:
+                yield block
 
-    def epoch_length(self) -> int:
-        """How many blocks the present epoch has in all."""
+    def count(self, returns: list[float]) -> None:
+        """Counts a block, and the training episodes that ended in it."""
+        self.env_steps += self._stride
+        self._episodes += len(returns)
+        self._returns += sum(returns)
+
+    def counters(self) -> dict[str, Any]:
+        """What `load_counters` needs to go on."""
+        return {
+            "env_steps": self.env_steps,
+            "epoch": self._epoch,
+            "epoch_began": self._epoch_began,
+            "episodes": self._episodes,
+            "returns": self._returns,
+        }
+
+    def load_counters(self, state: dict[str, Any]) -> None:
+        self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
+        self._episodes, self._returns = state["episodes"], state["returns"]
 
 
 class Blocks:

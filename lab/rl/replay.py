@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from annotated_types import Ge, Gt, Le
-from lightning import LightningDataModule
 from tensordict import TensorDict, TensorDictBase
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 from torchrl.collectors import Collector
 from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 
 from lab.errors import BadSetting, LabError
 from lab.rl import atari, environment, simulator
 from lab.rl.bins import Bins, discretise
-from lab.rl.loaders import TEST_SEEDS, VALIDATION_SEEDS, Blocks, starts
+from lab.rl.loaders import Collecting
 from lab.rl.memory import Memory, check_room
 
 
@@ -43,7 +40,7 @@ class Block(NamedTuple):
     returns: list[float]
 
 
-class ReplayData(LightningDataModule):
+class ReplayData(Collecting):
     """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
 
     Args:
@@ -87,24 +84,20 @@ class ReplayData(LightningDataModule):
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
     ) -> None:
-        super().__init__()
+        super().__init__(total_steps, eval_every, eval_episodes, test_episodes)
         self.save_hyperparameters()
-        self.env, self.total_steps, self.batch_size, self.random_steps = env, total_steps, batch_size, random_steps
+        self.env, self.batch_size, self.random_steps = env, batch_size, random_steps
         self.block, self.capacity, self.storage = block, min(capacity, total_steps), storage
         self.episode_steps, self.bins, self.n_step = episode_steps, bins, n_step
         self.priority = (alpha, beta) if prioritized else None
-        self.eval_every, self.eval_episodes, self.test_episodes = eval_every, eval_episodes, test_episodes
         self.updates = round(block * updates_per_step)  # per block
         if self.updates < 1:
             raise BadSetting("updates_per_step", f"{updates_per_step} times a block of {block} is no update")
         if random_steps >= total_steps:
             raise BadSetting("random_steps", f"expected less than total_steps ({total_steps}), found {random_steps}")
-        self.env_steps = 0
         self.world_size = 1
         self.collector: Collector | None = None
         self._running_return = 0.0
-        self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
-        self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment; refuses a buffer that does not fit into memory."""
@@ -112,21 +105,9 @@ class ReplayData(LightningDataModule):
         check_room(self.capacity, self.storage, facts)
         return facts | {"action": discretise(self.env, facts["action"], self.bins)} if self.bins else facts
 
-    def trainer_defaults(self) -> dict[str, Any]:
-        """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""
-        epochs = steps = 0
-        while steps < self.total_steps:
-            steps = math.ceil(self._due(steps) / self._stride) * self._stride
-            epochs += 1
-        return {"max_epochs": epochs, "reload_dataloaders_every_n_epochs": 1, "num_sanity_val_steps": 0}
-
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
         return self.env_steps, self.total_steps, "env steps"
-
-    def mean_return(self) -> float | None:
-        """Mean undiscounted return of the training episodes so far, random ones included; None before the first end."""
-        return self._returns / self._episodes if self._episodes else None
 
     def setup(self, stage: str) -> None:
         if stage != "fit":
@@ -171,18 +152,6 @@ class ReplayData(LightningDataModule):
             if wanted and key not in getattr(agent, "replays", ()):
                 raise BadSetting(key, f"{name} learns from single steps drawn uniformly; leave {key} out, or take dqn")
 
-    def train_dataloader(self) -> Blocks:
-        assert self.trainer is not None
-        if self._epoch != self.trainer.current_epoch:  # else it is the rest of an epoch, after a resume
-            self._epoch, self._epoch_began = self.trainer.current_epoch, self.env_steps
-        return Blocks(self)
-
-    def val_dataloader(self) -> DataLoader[torch.Tensor]:
-        return starts(VALIDATION_SEEDS, self.eval_episodes)
-
-    def test_dataloader(self) -> DataLoader[torch.Tensor]:
-        return starts(TEST_SEEDS, self.test_episodes)
-
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.collector is not None:
             self.collector.shutdown()
@@ -195,12 +164,8 @@ class ReplayData(LightningDataModule):
         counts = self.collector.state_dict()
         return {
             "processes": self.world_size,
-            "env_steps": self.env_steps,
-            "epoch": self._epoch,
-            "epoch_began": self._epoch_began,
+            **self.counters(),
             "running_return": self._running_return,
-            "episodes": self._episodes,
-            "returns": self._returns,
             "collector": {name: counts[name] for name in ("frames", "iter")},
             "carrier": self.collector._carrier.clone().to_dict(),  # the step that comes next, which torchrl leaves out
             "noise": {name: buffer.clone() for name, buffer in self.policy.named_buffers()},  # each process has its own
@@ -219,9 +184,8 @@ class ReplayData(LightningDataModule):
             return
         if state["processes"] != self.world_size:
             raise LabError(f"{state['processes']} processes collected; resume with as many, not with {self.world_size}")
-        self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
+        self.load_counters(state)
         self._running_return = state["running_return"]
-        self._episodes, self._returns = state["episodes"], state["returns"]
         self.memory.load_state_dict(state["buffer"])
         for name, buffer in self.policy.named_buffers():
             buffer.copy_(state["noise"][name])
@@ -246,37 +210,31 @@ class ReplayData(LightningDataModule):
         """Reads the transitions of the checkpoint that was loaded."""
         self.memory.read(folder, files)
 
-    def blocks(self) -> Iterator[Block]:
-        """The blocks of an epoch, or what is left of it: collect until the next validation is due."""
+    def _collect(self) -> Block | None:
         assert self.collector is not None
-        if self.env_steps >= self._due(self._epoch_began):
-            self._epoch_began = self.env_steps
-        due = self._due(self._epoch_began)
-        while self.env_steps < due:
-            steps = self.collector.next().reshape(-1)
-            self.memory.extend(steps)
-            self.env_steps += self._stride
-            returns = self._finished(steps)
-            if self.env_steps > self.random_steps:
-                batches = self.memory.sample(self.updates, self.batch_size, self.env_steps / self.total_steps)
-                yield Block(batches, self.env_steps, returns)
+        steps = self.collector.next().reshape(-1)
+        self.memory.extend(steps)
+        returns = self._finished(steps)
+        self.count(returns)
+        if self.env_steps <= self.random_steps:
+            return None
+        batches = self.memory.sample(self.updates, self.batch_size, self.env_steps / self.total_steps)
+        return Block(batches, self.env_steps, returns)
 
     def set_priorities(self, index: torch.Tensor, errors: torch.Tensor) -> None:
         """How wrong the module was, at least 0, about the transitions at `index`; both of any one shape."""
         self.memory.set_priorities(index, errors)
 
     def epoch_length(self) -> int:
-        """How many blocks the present epoch has in all."""
         first = max(self._epoch_began, self.random_steps // self._stride * self._stride)
         return math.ceil((self._due(self._epoch_began) - first) / self._stride)
 
     @property
     def _stride(self) -> int:
-        """Environment steps of one block over all processes."""
         return self.block * self.world_size
 
     def _due(self, steps: int) -> int:
-        """Environment steps at the validation after `steps`; the first is not before the first updates."""
+        """The first validation is not before the first updates."""
         first = (self.random_steps // self._stride + 1) * self._stride
         return min(max(self.eval_every * (steps // self.eval_every + 1), first), self.total_steps)
 
@@ -289,8 +247,6 @@ class ReplayData(LightningDataModule):
             if end:
                 finished.append(self._running_return)
                 self._running_return = 0.0
-        self._episodes += len(finished)
-        self._returns += sum(finished)
         return finished
 
 

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
-from lightning import LightningDataModule
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from lab.errors import BadSetting
 from lab.rl import environment
-from lab.rl.loaders import TEST_SEEDS, VALIDATION_SEEDS, Blocks, starts
+from lab.rl.loaders import Collecting
 from lab.rl.stepping import Stepping, Way, check_way, stepped
 
 
@@ -40,7 +37,7 @@ class Rollout(NamedTuple):
     returns: list[float]
 
 
-class RolloutData(LightningDataModule):
+class RolloutData(Collecting):
     """Plays the module's policy in several environments and hands over every rollout once.
 
     Args:
@@ -71,42 +68,25 @@ class RolloutData(LightningDataModule):
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
     ) -> None:
-        super().__init__()
+        super().__init__(total_steps, eval_every, eval_episodes, test_episodes)
         self.save_hyperparameters()
-        self.env, self.total_steps, self.envs, self.steps = env, total_steps, envs, steps
+        self.env, self.envs, self.steps = env, envs, steps
         self.episode_steps, self.restart = episode_steps, restart
-        self.eval_every, self.eval_episodes, self.test_episodes = eval_every, eval_episodes, test_episodes
-        self._stride = envs * steps
         if self._stride > total_steps:
             rollout = f"{envs} environments times {steps} steps are a rollout of {self._stride}"
             raise BadSetting("envs", f"{rollout}, more than total_steps ({total_steps})")
         check_way(stepping, envs)
         self.stepping = stepping
-        self.env_steps = 0
         self.world: Stepping | None = None
         self._running_returns = np.zeros(envs)
-        self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
-        self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` (bounds, or a count) of the environment; `envs` and `steps`."""
         return environment.describe(self.env) | {"envs": self.envs, "steps": self.steps}
 
-    def trainer_defaults(self) -> dict[str, Any]:
-        """One epoch lasts until the next validation is due; its number of rollouts is asked for anew every time."""
-        epochs = steps = 0
-        while steps < self.total_steps:
-            steps += math.ceil((self._due(steps) - steps) / self._stride) * self._stride
-            epochs += 1
-        return {"max_epochs": epochs, "reload_dataloaders_every_n_epochs": 1, "num_sanity_val_steps": 0}
-
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
         return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
-
-    def mean_return(self) -> float | None:
-        """Mean undiscounted return of the training episodes so far; None before the first end."""
-        return self._returns / self._episodes if self._episodes else None
 
     def setup(self, stage: str) -> None:
         if stage != "fit":
@@ -116,18 +96,6 @@ class RolloutData(LightningDataModule):
             raise BadSetting("trainer.devices", "rollouts are collected by one process; set data.envs instead")
         self.world = stepped(self.stepping, self.env, self.envs, self.episode_steps)
         self.world.reset(np.random.SeedSequence(torch.initial_seed()).generate_state(self.envs).tolist())
-
-    def train_dataloader(self) -> Blocks:
-        assert self.trainer is not None
-        if self._epoch != self.trainer.current_epoch:  # else it is the rest of an epoch, after a resume
-            self._epoch, self._epoch_began = self.trainer.current_epoch, self.env_steps
-        return Blocks(self)
-
-    def val_dataloader(self) -> DataLoader[Tensor]:
-        return starts(VALIDATION_SEEDS, self.eval_episodes)
-
-    def test_dataloader(self) -> DataLoader[Tensor]:
-        return starts(TEST_SEEDS, self.test_episodes)
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.world is not None:
@@ -139,12 +107,8 @@ class RolloutData(LightningDataModule):
         if self.world is None:
             return {}
         return {
-            "env_steps": self.env_steps,
-            "epoch": self._epoch,
-            "epoch_began": self._epoch_began,
+            **self.counters(),
             "running_returns": self._running_returns.tolist(),
-            "episodes": self._episodes,
-            "returns": self._returns,
             "observation": torch.tensor(self.world.board.observation),
             "environments": self.world.snapshot(),
         }
@@ -153,9 +117,8 @@ class RolloutData(LightningDataModule):
         """Goes on where `state_dict` was taken, if this is a training."""
         if self.world is None:
             return
-        self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
+        self.load_counters(state)
         self._running_returns[:] = state["running_returns"]
-        self._episodes, self._returns = state["episodes"], state["returns"]
         self.world.board.observation[:] = state["observation"].numpy()
         reasons = self.world.restore(state["environments"], self.env_steps // self.envs)
         for number, reason in enumerate(reasons):
@@ -163,24 +126,14 @@ class RolloutData(LightningDataModule):
                 warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
                 self._running_returns[number] = 0.0
 
-    def blocks(self) -> Iterator[Rollout]:
-        """The rollouts of an epoch, or what is left of it: collect until the next validation is due."""
-        if self.env_steps >= self._due(self._epoch_began):
-            self._epoch_began = self.env_steps
-        due = self._due(self._epoch_began)
-        while self.env_steps < due:
-            steps, returns = self._collect()
-            self.env_steps += self._stride
-            self._episodes += len(returns)
-            self._returns += sum(returns)
-            yield Rollout(steps, self.env_steps, returns)
+    @property
+    def _stride(self) -> int:
+        return self.envs * self.steps
 
     def epoch_length(self) -> int:
-        """How many rollouts the present epoch has in all."""
         return math.ceil((self._due(self._epoch_began) - self._epoch_began) / self._stride)
 
     def _due(self, steps: int) -> int:
-        """Environment steps at the validation after `steps`."""
         return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
 
     @torch.inference_mode()
@@ -191,7 +144,7 @@ class RolloutData(LightningDataModule):
         action, command = agent.explore(torch.from_numpy(observation).to(noise.device), noise)
         return action.cpu().numpy(), command.cpu().numpy()
 
-    def _collect(self) -> tuple[TensorDict, list[float]]:
+    def _collect(self) -> Rollout:
         assert self.trainer is not None
         assert self.world is not None
         agent: Any = self.trainer.lightning_module
@@ -215,4 +168,5 @@ class RolloutData(LightningDataModule):
                 self._running_returns[board.done] = 0.0
         following = {"observation": successors, "reward": rewards, "terminated": terminated, "done": done}
         columns = {"observation": observations, "action": np.stack(actions), "next": following}
-        return TensorDict(columns, shape), returns
+        self.count(returns)
+        return Rollout(TensorDict(columns, shape), self.env_steps, returns)
