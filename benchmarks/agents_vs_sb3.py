@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.measure import BLOCK, RANDOM_STEPS, WARM_STEPS, Side, alternate, ratios, say, spread, table
+from benchmarks.sides import checked, trained
 
 THEIRS, OURS = "Stable-Baselines3", "`lab run`"
 LR, GAMMA, TAU, SIGMA, MOVE_EVERY = 1e-3, 0.98, 0.005, 0.1, 100
@@ -94,16 +95,13 @@ def theirs(job: Job) -> float:
     start = time.perf_counter()
     model.learn(job.steps)
     seconds = time.perf_counter() - start
-    return _checked(seconds, model._n_updates * (ENVS if job.task == "ppo" else 1), job)
+    return checked(seconds, model._n_updates * (ENVS if job.task == "ppo" else 1), job.updates)
 
 
 def ours(job: Job) -> float:
     """All of `lab run`: recipe, Trainer, tracking, system metrics, progress, checkpoints; the seconds of its `fit`."""
-    import torch
-
     from lab.recipe import load
     from lab.registry import find_recipe
-    from lab.runner.fit import fit
 
     settings: dict[str, Any] = {
         "model.lr": LR,
@@ -128,16 +126,8 @@ def ours(job: Job) -> float:
         if job.task == "ppo":
             settings |= {"model.epochs": EPOCHS, "model.batch_size": job.batch}
     place = "pendulum" if job.env == "Pendulum-v1" else "cartpole"
-    result = fit(load(find_recipe(f"{job.task}_{place}"), [f"{key}={value}" for key, value in settings.items()]))
-    assert result.last is not None
-    updates = torch.load(result.last, weights_only=True)["state_dict"]["updates"]
-    return _checked(result.seconds, int(updates), job)
-
-
-def _checked(seconds: float, updates: int, job: Job) -> float:
-    if updates != job.updates:
-        raise RuntimeError(f"{updates} updates were made, not the {job.updates} of {job}")
-    return seconds
+    recipe = load(find_recipe(f"{job.task}_{place}"), [f"{key}={value}" for key, value in settings.items()])
+    return trained(recipe, job.updates)
 
 
 def measure(quick: bool) -> dict[str, Any]:

@@ -45,19 +45,12 @@ def sb3(work: Work) -> float:
     start = time.perf_counter()
     model.learn(work.steps)
     seconds = time.perf_counter() - start
-    return _checked(seconds, model._n_updates, work)
+    return checked(seconds, model._n_updates, work.updates)
 
 
 def walk(work: Work) -> float:
     """All of `lab run`: recipe, Trainer, tracking, system metrics, progress, checkpoints; the seconds of its `fit`."""
-    import torch
-
-    from lab.runner.fit import fit
-
-    result = fit(_recipe(work))
-    assert result.last is not None
-    updates = torch.load(result.last, weights_only=True)["state_dict"]["updates"]
-    return _checked(result.seconds, int(updates), work)
+    return trained(_recipe(work), work.updates)
 
 
 def trainer(work: Work) -> float:
@@ -70,7 +63,7 @@ def trainer(work: Work) -> float:
     start = time.perf_counter()
     run.trainer.fit(run.module, datamodule=run.data)
     seconds = time.perf_counter() - start
-    return _checked(seconds, int(run.module.updates), work)  # type: ignore[arg-type]
+    return checked(seconds, run.module.updates, work.updates)  # type: ignore[arg-type]
 
 
 def bare(work: Work) -> float:
@@ -92,7 +85,7 @@ def bare(work: Work) -> float:
             agent.absorb(block, optimizer.tensors())
     data.teardown("fit")
     seconds = time.perf_counter() - start
-    return _checked(seconds, int(agent.updates), work)
+    return checked(seconds, agent.updates, work.updates)
 
 
 def floor(work: Work) -> float:
@@ -128,7 +121,7 @@ def floor(work: Work) -> float:
                 agent.update(state, *batch, measure=False)
                 updates += 1
     seconds = time.perf_counter() - start
-    return _checked(seconds, updates, work)
+    return checked(seconds, updates, work.updates)
 
 
 def _recipe(work: Work) -> Recipe:
@@ -153,7 +146,19 @@ def _recipe(work: Work) -> Recipe:
     return load(find_recipe("ddpg_pendulum"), [f"{key}={value}" for key, value in settings.items()])
 
 
-def _checked(seconds: float, updates: int, work: Work) -> float:
-    if updates != work.updates:
-        raise RuntimeError(f"{updates} updates were made, not the {work.updates} of {work}")
+def trained(recipe: Recipe, updates: int) -> float:
+    """Runs a recipe as `lab run` does; the seconds of its `fit`, which has to make so many updates."""
+    import torch
+
+    from lab.runner.fit import fit
+
+    result = fit(recipe)
+    assert result.last is not None
+    return checked(result.seconds, torch.load(result.last, weights_only=True)["state_dict"]["updates"], updates)
+
+
+def checked(seconds: float, updates: int, expected: int) -> float:
+    """The seconds, if the work was done: without its updates an agent is fast."""
+    if updates != expected:
+        raise RuntimeError(f"{int(updates)} updates were made, not {expected}")
     return seconds
