@@ -33,3 +33,25 @@ def test_an_on_policy_agent_swings_the_pendulum_up(recipe, tmp_path):
 def test_an_on_policy_agent_balances_a_pole(recipe, tmp_path):
     result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
     assert result.metrics["test/return"] >= 475, "more than 490 where it was measured; 500 is the most there is"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", ["ddpg_mountaincar", "td3_mountaincar"])
+def test_an_off_policy_agent_drives_the_car_up(recipe, tmp_path):
+    """Whoever stands still earns 0, whoever wastes energy and never arrives as little as -100."""
+    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert result.metrics["test/return"] >= 88, "91 to 95 where it was measured"
+
+
+@pytest.mark.long
+def test_an_agent_swings_the_tip_above_the_line(tmp_path):
+    """One that never does has -500."""
+    result = lab.run("trpo_acrobot", f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert result.metrics["test/return"] >= -83, "-78 to -74 where it was measured"
+
+
+@pytest.mark.long
+def test_one_leg_hops(tmp_path):
+    """One that only stands has some 1000, the published agents 2326 and more."""
+    result = lab.run("sac_hopper", f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert result.metrics["test/return"] >= 1800, "2800 and more where it was measured"
