@@ -79,7 +79,7 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.runner.checkpoint import Files
     from lab.runner.failures import Place
     from lab.runner.finite import FiniteLoss
-    from lab.runner.process import prepare
+    from lab.runner.process import prepare, without_driver
     from lab.runner.saver import Saver
     from lab.runner.signals import Stop
 
@@ -109,6 +109,8 @@ def assemble(recipe: Recipe) -> Assembly:
     assert module is not None
     assert data is not None
     assert trainer is not None
+    if trainer.strategy.root_device.type == "cpu":
+        without_driver()
     if recipe.compile:
         module.compile()
     name = recipe.task if isinstance(recipe.task, str) else task.module.__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 
 import torch
@@ -23,6 +24,15 @@ REMARKS = (
     ".*Total length of .* across ranks is zero.*",
     ".*Using `DistributedSampler` with the dataloaders.*",
 )
+
+
+def without_driver() -> None:
+    """Lets torch ask CUDA's runtime whether there is a graphics card, and not the driver's library.
+
+    Every step of an optimiser asks. Lightning chooses the library, which is opened anew each time: up to 0.2 ms on a
+    machine that has none. (The library leaves processes free to fork; one that trains on the CPU may forget CUDA.)
+    """
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def prepare(threads: int | None) -> None:
