@@ -26,6 +26,9 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(min=2, help="Train so many seeds, side by side, and sum them up.")
     ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Cross-validate: train so often, each on all parts of the data but one.")
+    ] = None,
     workers: words.Workers = None,
     offline: Annotated[bool, typer.Option("--offline", help="Track in this folder; lab sync sends it later.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the whole recipe, train nothing.")] = False,
@@ -33,13 +36,16 @@ def run(
 ) -> None:
     """Train, evaluate and track one recipe."""
     settings = list(overrides or ())
-    if seeds is not None:
+    if seeds is not None or folds is not None:
+        option = "--seeds" if folds is None else "--folds"
+        if seeds is not None and folds is not None:
+            raise BadInput("--folds does not go with --seeds: every fold is trained with the recipe's seed")
         if offline or dry_run:
-            raise BadInput(f"--seeds does not go with --{'offline' if offline else 'dry-run'}")
-        _repeat(recipe, settings, seeds, name, workers, as_json)
+            raise BadInput(f"{option} does not go with --{'offline' if offline else 'dry-run'}")
+        _repeat(recipe, settings, seeds, folds, name, workers, as_json)
         return
     if workers is not None:
-        raise BadInput("--workers goes with --seeds: one run is one process")
+        raise BadInput("--workers goes with --seeds and --folds: one run is one process")
     if name is not None:
         settings.append(f"track.name={json.dumps(name)}")  # quoted: a name may look like a number
     if dry_run:
@@ -65,29 +71,45 @@ def run(
 
 
 def _repeat(
-    recipe: str, settings: Sequence[str], seeds: int, name: str | None, workers: int | None, as_json: bool
+    recipe: str,
+    settings: Sequence[str],
+    seeds: int | None,
+    folds: int | None,
+    name: str | None,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
-    """Several seeds of one recipe."""
+    """One recipe with several seeds, or on several folds."""
     from lab.registry import find_recipe
+    from lab.study.folds import by_fold, cross_validate, spread
     from lab.study.seeds import figures, repeat
 
+    file = find_recipe(recipe)
     with working():
-        found = repeat(find_recipe(recipe), settings, seeds, name=name, workers=workers)
-    trial = found.trials[0]
-    summary = figures(trial)
+        if folds is not None:
+            study = cross_validate(file, settings, folds, name=name, workers=workers)
+            kind, results, then = "fold", by_fold(study), "lab ui"
+            summary, note = spread(results), "std: standard deviation over folds, which share most of their data"
+        else:
+            assert seeds is not None
+            study = repeat(file, settings, seeds, name=name, workers=workers)
+            kind, results, then = "seed", study.trials[0].results, f"lab compare {study.plan.name}"
+            summary, note = figures(results), "low, high: 95 % bootstrap interval of the interquartile mean"
+    failed = [trial for trial in study.trials if trial.state != "complete"]
     if as_json:
-        emit({"study": found.plan.name, "state": trial.state, "results": trial.results, "summary": summary})
+        state = failed[0].state if failed else "complete"
+        emit({"study": study.plan.name, "state": state, "results": results, "summary": summary})
     else:
         lines = [
-            [str(seed), result.run_id[:8], *(number(result.metrics.get(metric)) for metric in summary)]
-            for seed, result in trial.results.items()
+            [str(key), result.run_id[:8], *(number(result.metrics.get(metric)) for metric in summary)]
+            for key, result in results.items()
         ]
-        for title in ("mean", "iqm", "low", "high"):
+        for title in next(iter(summary.values()), {}):
             lines += [[title, "", *(number(found[title]) for found in summary.values())]]
-        table(["SEED", "RUN", *summary], lines)
-        print(f"low, high: 95 % bootstrap interval of the interquartile mean\nnext\n  lab compare {found.plan.name}")
-    if trial.state != "complete":
-        raise LabError(f"not every seed was trained: {trial.reason}")
+        table([kind.upper(), "RUN", *summary], lines)
+        print(f"{note}\nnext\n  {then}")
+    if failed:
+        raise LabError(f"not every {kind} was trained: {failed[0].reason}")
 
 
 def resume(run: words.Run, uri: words.Uri = None, as_json: words.Json = False) -> None:
@@ -138,9 +160,11 @@ def _assemble(recipe: str, overrides: Sequence[str]) -> Assembly:
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.assemble import assemble
+    from lab.runner.weights import begin
 
     with working():
-        return assemble(load(find_recipe(recipe), overrides))
+        found = load(find_recipe(recipe), overrides)
+        return begin(assemble(found), found.track.uri)
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:

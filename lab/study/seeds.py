@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lab.errors import BadInput
 from lab.study import schema
 from lab.study.plan import Plan, plan
 from lab.study.record import find
-from lab.study.summary import TrialSummary
+from lab.study.summary import Result
 from lab.study.tune import Study, tune
 
 
@@ -42,36 +42,41 @@ def repeat(
     """
     first = plan_of(recipe, settings, [0]).recipe.seed
     made = plan_of(recipe, settings, list(range(first, first + count)))
-    made = replace(made, name=name or _unused(made, uri or made.recipe.track.uri))
+    made = replace(made, name=name or unused(made, uri or made.recipe.track.uri))
     return tune(made, workers=workers, uri=uri)
 
 
-def plan_of(recipe: Path, settings: Sequence[str], seeds: Sequence[int], **more: Any) -> Plan:
+def plan_of(recipe: Path, settings: Sequence[str], seeds: Sequence[int] | None, **more: Any) -> Plan:
     """The plan of that study.
 
     Args:
         recipe: the file.
         settings: overrides of it.
-        seeds: the seeds.
+        seeds: the seeds; None for the recipe's own.
         more: further keys of a study, such as `metric`.
     """
-    said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": list(seeds), **more}
+    said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": seeds and list(seeds), **more}
     return plan(schema.build(said, name=recipe.stem, path=recipe), settings=settings)
 
 
-def figures(trial: TrialSummary) -> dict[str, dict[str, float | None]]:
+def figures(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:
     """Mean, interquartile mean and the interval of the latter, for every metric of the best checkpoint."""
     found = {}
-    names = {name for result in trial.results.values() for name in result.metrics}
-    for name in sorted(name for name in names if name.startswith(("best/", "test"))):
-        values = [result.metrics[name] for result in trial.results.values() if name in result.metrics]
+    for name, values in finals(results):
         interval = stats.interval(values)
         low, high = (interval.low, interval.high) if interval else (None, None)
         found[name] = {"mean": float(stats.mean(values)), "iqm": float(stats.iqm(values)), "low": low, "high": high}
     return found
 
 
-def _unused(made: Plan, uri: str | None) -> str:
+def finals(results: Mapping[int, Result]) -> Iterator[tuple[str, list[float]]]:
+    """Every metric of the best checkpoint, with its values in the trainings that have it."""
+    names = {name for result in results.values() for name in result.metrics}
+    for name in sorted(name for name in names if name.startswith(("best/", "test"))):
+        yield name, [result.metrics[name] for result in results.values() if name in result.metrics]
+
+
+def unused(made: Plan, uri: str | None) -> str:
     """The name under which this was begun and not finished, or else a new one."""
     digest = hashlib.sha256(json.dumps(made.definition(), sort_keys=True).encode()).hexdigest()[:6]
     base = name = f"{made.name}-{digest}"

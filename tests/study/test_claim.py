@@ -99,7 +99,7 @@ def test_seeds_of_one_recipe_side_by_side(home, inline):
     launcher = inline(works.instant, workers=2)
     study = repeat(Path("recipe.yaml"), ["seed=3", "model.lr=0.01"], 4)
     assert sorted(job.seed for job in launcher.begun) == [3, 4, 5, 6]
-    assert figures(study.trials[0])["test/return"]["mean"] == pytest.approx(-0.045)
+    assert figures(study.trials[0].results)["test/return"]["mean"] == pytest.approx(-0.045)
     assert table(study.record).lines[0].state == "complete"
 
     inline(works.instant)

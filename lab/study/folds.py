@@ -1,0 +1,69 @@
+"""One recipe, cross-validated: a study in which each training leaves another part of the data out to validate on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lab.errors import BadInput
+from lab.recipe import load
+from lab.recipe.signature import parameters
+from lab.study.seeds import finals, plan_of, unused
+from lab.study.summary import Result
+from lab.study.tune import Study, tune
+
+FOLD, FOLDS = "data.fold", "data.folds"
+
+
+def cross_validate(
+    recipe: Path,
+    settings: Sequence[str],
+    count: int,
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    uri: str | None = None,
+) -> Study:
+    """Trains a recipe `count` times, on all parts of its data but one; the same call goes on with what was interrupted.
+
+    Args:
+        recipe: the file.
+        settings: overrides of it.
+        count: parts of the data.
+        name: the study's; by default the recipe's name and a hash of what it says.
+        workers: trainings at a time; by default one for each core.
+        uri: the tracking server; the recipe's own by default.
+
+    Raises:
+        BadInput: the task's data cannot be divided.
+        LabError: what `lab.study.tune.tune` raises.
+    """
+    from lab.runner.assemble import assemble
+
+    data = type(assemble(load(recipe, settings)).data)
+    if not {"fold", "folds"} <= {parameter.name for parameter in parameters(data)}:
+        raise BadInput(f"--folds: {data.__name__} has no `folds` and `fold` to divide it by; --seeds repeats a run")
+    divided = [*settings, f"{FOLDS}={count}", f"{FOLD}=0"]
+    made = plan_of(recipe, divided, None, sampler="grid", space={FOLD: list(range(count))})
+    made = replace(made, name=name or unused(made, uri or made.recipe.track.uri))
+    return tune(made, workers=workers, uri=uri)
+
+
+def by_fold(study: Study) -> dict[int, Result]:
+    """The finished trainings, by the part that each was validated on."""
+    found = {trial.settings[FOLD]: result for trial in study.trials for result in trial.results.values()}
+    return dict(sorted(found.items()))
+
+
+def spread(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation of every metric of the best checkpoint.
+
+    There is no interval: trainings that share most of their images are not independent, and no unbiased estimate of
+    the variance exists (Bengio and Grandvalet, JMLR 2004).
+    """
+    return {
+        name: {"mean": statistics.fmean(values), "std": statistics.stdev(values) if len(values) > 1 else None}
+        for name, values in finals(results)
+    }
