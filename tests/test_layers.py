@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "lab"
-FIELDS = {"rl", "vision", "language", "offline"}
+FIELDS = {"rl", "vision", "basics", "language", "offline"}
 HEAVY = {"torch", "lightning", "torchrl", "tensordict", "torchvision", "torchmetrics", "mlflow", "optuna", "gymnasium"}
 # room -> rooms of lab it may import, and packages it may not; rooms not named here may import anything
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -18,6 +18,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "recipe": ({"recipe", "errors", "task"}, HEAVY),
     "plots": ({"errors"}, {"torchrl", "mlflow"}),
     "stats": (set(), HEAVY),
+    "split": ({"errors"}, HEAVY - {"torch"}),
+    "descent": ({"errors"}, HEAVY - {"torch", "lightning"}),
     "compare": (
         {"compare", "stats", "plots", "files", "recipe", "registry", "runner", "errors"},
         HEAVY - {"mlflow"},
@@ -28,7 +30,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
         {"torchrl", "tensordict", "gymnasium", "torchvision", "torchmetrics"},
     ),
     "scaffold": ({"scaffold", "errors", "registry"}, HEAVY),
-    **{field: ({field, "plots", "files", "errors", "task"}, {"mlflow", "optuna", "torchrl"}) for field in FIELDS},
+    **{
+        field: ({field, "plots", "files", "descent", "split", "errors", "task"}, {"mlflow", "optuna", "torchrl"})
+        for field in FIELDS
+    },
 }
 for _field in ("rl", "offline"):
     RULES[_field][1].remove("torchrl")

@@ -8,12 +8,10 @@ that is a straight-through sample is one or zero, and has no logarithm: its loss
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le, Lt
-from lightning import LightningModule
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
@@ -27,17 +25,17 @@ from torchmetrics.classification import (
 )
 
 from lab import plots
-from lab.errors import BadInput, BadSetting
+from lab.descent import Descent, Figures, Schedule, Unit
+from lab.errors import BadSetting
 from lab.task import Task
-from lab.vision import pictures
 from lab.vision.data.image_data import ImageData
+from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import TIMM, make
 from lab.vision.networks.trunk import Trunk
+from lab.vision.pictures import classify as pictures
 
-Unit = Annotated[float, Ge(0), Le(1)]
 
-
-class Classify(LightningModule):
+class Classify(Descent):
     """Images (B, channels, size, size), from 0 to 1 -> logits (B, classes).
 
     Args:
@@ -46,7 +44,7 @@ class Classify(LightningModule):
         class_names: what there is to tell apart; a fact of the data.
         mean: of the pixels, for each channel; a fact of the data.
         std: standard deviation of the pixels; a fact of the data.
-        network: mlp, cnn, lenet, se_cnn, cbam_cnn, cnn_transformer, vit, or any of timm's, such as timm:resnet18.
+        network: mlp, cnn, lenet, se_cnn, cbam_cnn, cnn_transformer, vit, encoder, or any of timm's: timm:resnet18.
         pretrained: begin with the weights that timm has for its network.
         frozen: train the classifier alone and leave timm's network as it is.
         head: what the loss sees of the logits: all of them (softmax), or a relaxed sample of the label (gumbel).
@@ -59,9 +57,6 @@ class Classify(LightningModule):
         weight_decay: decoupled weight decay of AdamW.
         label_smoothing: share of the target that all classes have in common.
     """
-
-    scale: Tensor
-    shift: Tensor
 
     def __init__(
         self,
@@ -79,11 +74,11 @@ class Classify(LightningModule):
         straight_through: bool = False,
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 0.0,
-        schedule: Literal["cosine", "linear"] = "cosine",
+        schedule: Schedule = "cosine",
         weight_decay: Annotated[float, Ge(0)] = 0.01,
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(lr, final_lr, schedule, weight_decay)
         self.save_hyperparameters()
         classes = len(class_names)
         if classes < 2:
@@ -94,53 +89,30 @@ class Classify(LightningModule):
             raise BadSetting("straight_through", "only a sample can be passed straight through; it needs head: gumbel")
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = make(network, channels, size, classes, frozen).to(memory_format=torch.channels_last)
-        self.names, self.shape = class_names, torch.Size((channels, size, size))
+        self.normalise, self.names = Normalise(channels, size, mean, std), class_names
         self.head, self.straight_through = head, straight_through
         self.temperature, self.final_temperature = temperature, final_temperature
-        self.lr, self.final_lr, self.schedule = lr, final_lr, schedule
-        self.weight_decay, self.label_smoothing, self.pretrained = weight_decay, label_smoothing, pretrained
-        spread = torch.tensor(std).view(-1, 1, 1)
-        self.register_buffer("scale", 1 / spread, persistent=False)
-        self.register_buffer("shift", -torch.tensor(mean).view(-1, 1, 1) / spread, persistent=False)
+        self.label_smoothing, self.pretrained = label_smoothing, pretrained
         self.mean_loss, self.scores = MeanMetric(), scores(classes)
         self.confusion = MulticlassConfusionMatrix(classes)
-        self.example_input_array = torch.zeros(1, *self.shape)
+        self.example_input_array = torch.zeros(1, channels, size, size)
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.pretrained and self.trainer.ckpt_path is None and isinstance(self.network, Trunk):
             self.network.load_pretrained()
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.shape[1:] != self.shape:
-            expected, found = (" x ".join(map(str, shape)) for shape in (self.shape, images.shape[1:]))
-            raise BadInput(f"this network takes images of {expected}, found {found}")
-        logits: Tensor = self.network(torch.addcmul(self.shift, images, self.scale))
+        logits: Tensor = self.network(self.normalise(images))
         return logits
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(trained, self.lr, weight_decay=self.weight_decay, fused=True)
-
-    def on_train_start(self) -> None:
-        self.steps = self.trainer.estimated_stepping_batches
-        if math.isinf(self.steps):
-            raise BadSetting("trainer", "rates fall over the whole run: say how long it is, by max_epochs or max_steps")
-
-    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
-        done = self.trainer.global_step / self.steps
-        left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
-        rate = self.lr * (self.final_lr + (1 - self.final_lr) * left)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+    def learn(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, Figures]:
         temperature = self.temperature * (self.final_temperature / self.temperature) ** done
         labels, logits = batch["label"], self(batch["image"]).float()
-        loss = self.loss(logits, labels, temperature)
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (self.trainer.global_step + 1) % every == 0:  # `log` itself takes as long as a small network
-            accuracy = (logits.argmax(1) == labels).float().mean()
-            annealed = {"temperature": temperature} if self.head == "gumbel" else {}
-            self.log_dict({"train/loss": loss, "train/accuracy": accuracy, "lr": rate, **annealed})
-        return loss
+        annealed = {"temperature": temperature} if self.head == "gumbel" else {}
+        return self.loss(logits, labels, temperature), lambda: {
+            "train/accuracy": (logits.argmax(1) == labels).float().mean(),
+            **annealed,
+        }
 
     def loss(self, logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
         """What training makes smaller; logits (B, K), labels (B,)."""

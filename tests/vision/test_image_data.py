@@ -8,16 +8,18 @@ import pytest
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.nn import functional as F
 
 from lab.errors import BadInput, BadSetting
 from lab.recipe.signature import check, parameters
 from lab.runner import record
+from lab.split import halves
 from lab.vision.data import sets
 from lab.vision.data.augment import GEOMETRY, LOOKS
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import Images
 from lab.vision.data.loader import Batches
-from lab.vision.data.split import balanced, halves
+from lab.vision.data.split import balanced
 
 
 @pytest.fixture(autouse=True)
@@ -200,12 +202,23 @@ def test_drawn_images_are_kept_and_drawn_again_if_the_file_is_damaged(tmp_path):
     assert kept.read_bytes() == whole
 
 
+def test_images_without_places_have_any_size():
+    small, large = (again(ImageData("digits", **settings)) for settings in ({}, {"size": 16}))
+    assert large.facts()["size"] == 16
+    for part, whole in small.parts.items():
+        found = large.parts[part]
+        assert found.images.shape == (len(whole), 1, 16, 16)
+        assert torch.equal(found.targets["label"], whole.targets["label"])
+        back = F.avg_pool2d(found.images.float(), 2)
+        assert (back - whole.images.float()).abs().mean() < 25, "of 255: the edges are softer"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"name": "leters"}, "name: no set of images 'leters'; did you mean 'letters'?"),
         ({"name": "x"}, "name: no set of images 'x'; known are digits, letters,"),
-        ({"name": "letters", "size": 64}, "size: letters has images of 28 x 28; leave it out"),
+        ({"name": "scenes", "size": 32}, "size: scenes knows places in images of 64 x 64; leave it out"),
         ({"name": "letters", "path": "here"}, "path: letters has a place of its own"),
         ({"name": "folder"}, "path: name the folder"),
         ({"name": "folder", "path": "nowhere"}, "path: there is no folder nowhere"),

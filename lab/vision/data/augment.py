@@ -25,18 +25,23 @@ GEOMETRY = {
 }
 
 
-def check(settings: Mapping[str, float]) -> None:
+def check(settings: Mapping[str, float], key: str = "augment", moved: bool = True) -> None:
     """
+    Args:
+        settings: strengths by name.
+        key: the keyword that holds them.
+        moved: whether those of geometry may be among them.
+
     Raises:
         BadSetting: there is no change of that name, or it is a chance above 1.
     """
-    known = (*GEOMETRY, *LOOKS)
+    known = (*GEOMETRY, *LOOKS) if moved else tuple(LOOKS)
     for name, strength in settings.items():
         if name not in known:
             close = nearest(name, known) or f"; known are {', '.join(known)}"
-            raise BadSetting("augment", f"no change {name!r}{close}")
+            raise BadSetting(key, f"no change {name!r}{close}")
         if strength > 1 and name in ("flip", "salt_and_pepper", "occlude"):
-            raise BadSetting("augment", f"{name} is a share, at most 1; found {strength}")
+            raise BadSetting(key, f"{name} is a share, at most 1; found {strength}")
 
 
 def augment(batch: Batch, settings: Mapping[str, float], random: torch.Generator, points: Sequence[str] = ()) -> Batch:

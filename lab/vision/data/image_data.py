@@ -9,11 +9,12 @@ from annotated_types import Ge, Gt, Lt
 from lightning import LightningDataModule
 
 from lab.errors import BadInput, BadSetting
+from lab.split import check_fold, halves
 from lab.vision.data import sets
-from lab.vision.data.augment import check
-from lab.vision.data.images import Images
+from lab.vision.data.augment import Batch, check
+from lab.vision.data.images import Images, resized
 from lab.vision.data.loader import Batches
-from lab.vision.data.split import balanced, halves
+from lab.vision.data.split import balanced
 
 SIZE = 128  # of sets whose files have any size, unless told otherwise
 
@@ -27,7 +28,7 @@ class ImageData(LightningDataModule):
     Args:
         name: the set, as `lab data ls` lists it.
         path: the folder of the set `folder`, or the file of the set `keypoints`.
-        size: height and width, for sets whose files have any size; 128 by default.
+        size: height and width; by default the set's own, or 128 where files have any size.
         images: images for training and validation together; by default all, and of a drawn set what it is listed with.
         labels: training images, about as many of each class; by default all.
         batch_size: images of a batch, in each process.
@@ -56,15 +57,13 @@ class ImageData(LightningDataModule):
         self.save_hyperparameters(logger=False)  # else Lightning refuses a module with another `size`, which is a fact
         self.set = sets.find(name, path)
         check(augment or {})
-        if size is not None and self.set.size is not None:
-            raise BadSetting("size", f"{name} has images of {self.set.size} x {self.set.size}; leave it out")
-        if (fold is None) != (folds is None):
-            raise BadSetting("fold", "folds says how many parts there are, fold which one validates; give both or none")
-        if fold is not None and folds is not None and fold >= folds:
-            raise BadSetting("fold", f"expected 0 to {folds - 1}, found {fold}")
+        if size is not None and self.set.size is not None and (self.set.mask_classes or self.set.points):
+            own = f"{self.set.size} x {self.set.size}"
+            raise BadSetting("size", f"{name} knows places in images of {own}; leave it out")
+        check_fold(fold, folds)
         if labels is not None and self.set.classes == ():
             raise BadSetting("labels", f"{name} has none; `images` takes a part of it")
-        self.size = self.set.size or size or SIZE
+        self.size = size or self.set.size or SIZE
         self.images, self.labels, self.batch_size, self.data_seed = images, labels, batch_size, data_seed
         self.val_fraction, self.fold, self.folds, self.augment = val_fraction, fold, folds, augment or {}
         self.parts: dict[str, Images] = {}
@@ -87,6 +86,8 @@ class ImageData(LightningDataModule):
             "points": len(of.points),
             "point_names": list(of.points),
             "words": list(of.words),
+            "pairs": list(of.pairs),
+            "unseen": list(of.unseen),
             "mean": list(of.mean) * (of.channels // len(of.mean)),
             "std": list(of.std) * (of.channels // len(of.std)),
         }
@@ -130,6 +131,8 @@ class ImageData(LightningDataModule):
     def _load(self, train: bool) -> Images:
         count = (self.images or self.set.train) if train else self.set.test
         found = self.set.load(sets.Part(train, count, self.data_seed, self.size))
+        if found.images.shape[-1] != self.size:
+            found = resized(found, self.size)
         labels, classes = found.targets.get("label", torch.empty(0)), len(self.set.classes)
         if wrong := labels[(labels < 0) | (labels >= classes)].tolist():  # on a graphics card it would end the process
             raise BadInput(
@@ -168,6 +171,10 @@ class ImageData(LightningDataModule):
 
     def test_dataloader(self) -> Batches:
         return Batches(self.parts["test"], self.batch_size, self._process)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:  # noqa: ARG002
+        """It is there already; looking at every tensor takes a fiftieth of a small network's step."""
+        return batch
 
     @property
     def _process(self) -> tuple[int, int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+UNLABELLED = 255  # a pixel of a mask that belongs to no class
 CHUNK = 52  # images drawn together, from a generator of their own: few enough for the caches, 2 of each letter
 
 
@@ -19,7 +20,7 @@ class Images:
 
     Args:
         images: (N, C, H, W) uint8.
-        targets: tensors with N rows, by name: `label` (N,) int64; `mask` (N, H, W) uint8, 255 for no class;
+        targets: tensors with N rows, by name: `label` (N,) int64; `mask` (N, H, W) uint8, `UNLABELLED` for no class;
             `points` (N, P, 2) float32, NaN where unknown; `boxes` (N, K, 5) float32 as class, left, top, right, bottom,
             NaN where there are fewer; `caption` (N, T) int64, places in the list of words.
     """
@@ -37,6 +38,12 @@ class Images:
         return Images(self.images.to(device), {name: target.to(device) for name, target in self.targets.items()})
 
 
+def resized(images: Images, size: int) -> Images:
+    """The same images, `size` x `size`; they have no target that knows places in them."""
+    made = F.interpolate(images.images.float(), size=(size, size), mode="bilinear", antialias=True)
+    return replace(images, images=made.round_().to(torch.uint8))
+
+
 def drawn(chunk: Callable[[torch.Generator], Images], count: int, *stream: int) -> Images:
     """The first `count` images of an endless sequence: the same ones, however many are asked for.
 
@@ -45,15 +52,18 @@ def drawn(chunk: Callable[[torch.Generator], Images], count: int, *stream: int) 
         count: how many.
         stream: numbers that tell one sequence from another, such as a seed.
     """
-    chunks = []
-    for i in range(0, count, CHUNK):
-        seed = int(np.random.SeedSequence([*stream, i // CHUNK]).generate_state(1)[0])
-        chunks.append(chunk(torch.Generator().manual_seed(seed)))
+    seeds = (mixed(*stream, i) for i in range(-(-count // CHUNK)))
+    chunks = [chunk(torch.Generator().manual_seed(seed)) for seed in seeds]
     whole = Images(
         torch.cat([each.images for each in chunks]),
         {name: torch.cat([each.targets[name] for each in chunks]) for name in chunks[0].targets},
     )
     return whole[:count]
+
+
+def mixed(*numbers: int) -> int:
+    """One seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def uniform(random: torch.Generator, low: float, high: float, *shape: int) -> Tensor:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lab.vision.data.augment import Batch, augment
-from lab.vision.data.images import Images
+from lab.vision.data.images import Images, mixed
 
 
 def cut(images: Images, rows: Tensor) -> Batch:
@@ -93,8 +92,3 @@ class Batches:
                 random.manual_seed(mixed(seed, epoch, i, self.rank))
                 batch = augment(batch, self.changes, random, self.points)
             yield batch
-
-
-def mixed(*numbers: int) -> int:
-    """One seed from several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -55,6 +55,8 @@ class ImageSet:
         mask_classes: what a `mask` holds.
         points: what `points` are.
         words: what a `caption` is made of.
+        pairs: what `pair` counts, each a colour and a shape.
+        unseen: places in `pairs` of those that occur in the test alone.
         mean: of the training pixels, from 0 to 1, for each channel; ImageNet's, where files of any size are read.
         std: their standard deviation, likewise.
         fetch: puts the set into its folder.
@@ -74,6 +76,8 @@ class ImageSet:
     mask_classes: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    unseen: tuple[int, ...] = ()
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     fetch: Callable[[], None] | None = None
@@ -126,12 +130,14 @@ def known_sets() -> dict[str, ImageSet]:
         ImageSet(
             "scenes", "coloured shapes on clutter, 64x64", drawn, "generated",
             partial(_drawn, "scenes", scenes.VERSION, scenes.load), 8_320, 2_080, 3, 64, scenes.CLASSES,
-            scenes.MASK_CLASSES, scenes.POINTS, scenes.WORDS, (0.509, 0.498, 0.497), (0.204, 0.187, 0.197),
+            scenes.MASK_CLASSES, scenes.POINTS, scenes.WORDS, scenes.PAIRS, scenes.UNSEEN,
+            (0.509, 0.498, 0.497), (0.204, 0.187, 0.197),
         ),
         ImageSet(
             "scenes100", "one of 100 pairs of colour and shape, 32x32", drawn, "generated",
             partial(_drawn, "scenes100", scenes.VERSION, scenes.load_100), 20_800, 5_200, 3, 32, scenes.PAIRS,
-            scenes.MASK_CLASSES, scenes.POINTS, scenes.WORDS, (0.510, 0.502, 0.498), (0.203, 0.185, 0.195),
+            scenes.MASK_CLASSES, scenes.POINTS, scenes.WORDS, scenes.PAIRS,
+            mean=(0.510, 0.502, 0.498), std=(0.203, 0.185, 0.195),
         ),
         ImageSet(
             "faces", "drawn faces with 15 key points, 96x96 grey", drawn, "generated",

@@ -1,4 +1,4 @@
-"""Which images are for training, which for validation, and which keep their labels."""
+"""An order of images of which every stretch is like the whole: what is cut off for validation, or for few labels."""
 
 from __future__ import annotations
 
@@ -20,13 +20,3 @@ def balanced(images: Images, seed: int) -> Tensor:
     place = torch.empty(len(labels), dtype=torch.float64)  # of a row among those of its class, from 0 to 1
     place[by_class] = (torch.arange(len(labels)) - first + 0.5).double() / counts[labels[by_class]]
     return shuffled[place.argsort(stable=True)]
-
-
-def halves(order: Tensor, val_fraction: float, fold: int | None, folds: int | None) -> tuple[Tensor, Tensor]:
-    """Rows for training and rows for validation: a fraction, or one fold of several."""
-    if folds is not None and fold is not None:
-        parts = list(order.tensor_split(folds))
-        val = parts.pop(fold)
-        return torch.cat(parts), val
-    count = max(1, round(len(order) * val_fraction))
-    return order[count:], order[:count]

@@ -19,7 +19,6 @@ from lab.errors import BadInput, BadSetting
 from lab.vision.data.images import Images
 from lab.vision.data.places import kept
 
-UNLABELLED = 255  # in a mask
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 Classes = Callable[[NDArray[np.uint8], Path], NDArray[np.uint8]]  # values of a mask file, and its name -> classes
 

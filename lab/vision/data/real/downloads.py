@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from lab.errors import BadInput, LabError
-from lab.vision.data.images import Images
+from lab.vision.data.images import UNLABELLED, Images
 from lab.vision.data.places import root
 from lab.vision.data.real import decode
 
@@ -114,11 +114,11 @@ def _trimap(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
     """1 is the pet, 2 the background, and 3 the outline between them, which belongs to neither."""
     if mask.min() < 1 or mask.max() > 3:
         raise BadInput(f"{file} holds values from {mask.min()} to {mask.max()}; expected 1, 2 and 3")
-    return np.array([0, 1, 0, decode.UNLABELLED], dtype=np.uint8)[mask]
+    return np.array([0, 1, 0, UNLABELLED], dtype=np.uint8)[mask]
 
 
 def _voc_classes(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
-    wrong = mask[(mask > 20) & (mask != decode.UNLABELLED)]
+    wrong = mask[(mask > 20) & (mask != UNLABELLED)]
     if wrong.size:
         raise BadInput(f"{file} holds the value {wrong.max()}; expected 0 to 20, or 255 for no class")
     return mask

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from lab.plots import COLORS, INK, figure
+from lab.vision.pictures.tiles import rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,9 +55,7 @@ def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
         worst: `image` (N, C, H, W) from 0 to 1, `label` (N,), `probabilities` (N, K).
         names: of the classes.
     """
-    images, labels = worst["image"].float().cpu(), worst["label"].cpu()
-    colour = images if images.shape[1] == 3 else images[:, :1].expand(-1, 3, -1, -1)
-    tiles = colour.permute(0, 2, 3, 1).numpy()
+    tiles, labels = rgb(worst["image"]), worst["label"].cpu()
     own = worst["probabilities"].cpu().gather(1, labels.unsqueeze(1)).squeeze(1)
     other, rivals = worst["probabilities"].cpu().scatter(1, labels.unsqueeze(1), -1).max(1)
     columns = 8

@@ -1,0 +1,1 @@
+"""What the tasks draw of what they have learnt: a file for each task."""

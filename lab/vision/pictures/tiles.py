@@ -1,0 +1,57 @@
+"""Images as pictures: in colour, with the outlines of masks, side by side on one sheet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lab.plots import COLORS
+from lab.vision.data.images import UNLABELLED
+
+
+def rgb(images: Tensor) -> NDArray[np.float32]:
+    """Images (N, C, H, W) from 0 to 1, grey or in colour, as pictures (N, H, W, 3)."""
+    found: NDArray[np.float32] = images.float().clamp(0, 1).cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    return found
+
+
+def outlined(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
+    """Pictures (N, H, W, 3) with the edges of their masks (N, H, W), each class in a colour; class 0 has none."""
+    tint = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in COLORS])
+    marked = (masks > 0) & (masks != UNLABELLED)
+    inner = np.pad(masks, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    beside = (inner[:, :-2, 1:-1], inner[:, 2:, 1:-1], inner[:, 1:-1, :-2], inner[:, 1:-1, 2:])
+    edge = marked & np.any([masks != other for other in beside], axis=0)
+    return np.where(edge[..., None], tint[(masks.astype(int) - 1) % len(COLORS)], tiles)
+
+
+def montage(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
+    """Pictures (N, H, W, 3) side by side, a white line of one pixel between them."""
+    count, height, width, _ = tiles.shape
+    rows = -(-count // columns)
+    sheet = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, 3))
+    for i, tile in enumerate(tiles):
+        top, left = (i // columns) * (height + 1), (i % columns) * (width + 1)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def bare(axes: Any, title: str) -> None:
+    """Axes without numbers and lines, around a picture."""
+    axes.set(title=title, xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def colours(count: int) -> NDArray[np.float64]:
+    """A colour for each of so many classes, (count, 3), and at least one."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
+
+    if count <= len(COLORS):
+        return np.array([to_rgb(color) for color in COLORS])
+    found: NDArray[np.float64] = colormaps["turbo"](np.linspace(0.02, 0.98, count))[:, :3]
+    return found
