@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import shutil
 import sys
 
 import pytest
@@ -25,6 +26,23 @@ def no_address_left_behind():
         os.environ.pop(ADDRESS, None)
     else:
         os.environ[ADDRESS] = GIVEN
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database as MLflow makes it, which costs seconds each time."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def tracked(tmp_path, empty_database):
+    """A folder in which runs may be tracked at once."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -22,38 +22,39 @@ from lab.testing.interruption import check_repeats
 
 
 def quick(name):
-    """The recipe with short episodes or few small images, where there is one; None is the task's first."""
-    return next((recipe for recipe in (f"{name}_pendulum", f"{name}_digits") if recipe in recipes()), None)
+    """The recipe with short episodes or images that need no network, where there is one; None is the task's first."""
+    known = (f"{name}_{data}" for data in ("pendulum", "digits", "scenes"))
+    return next((recipe for recipe in known if recipe in recipes()), None)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", task_names())
-def test_every_task_keeps_the_contract(name, tmp_path):
-    testing.check_task(name, recipe=quick(name), tmp_path=tmp_path)
+def test_every_task_keeps_the_contract(name, tracked):
+    testing.check_task(name, recipe=quick(name), tmp_path=tracked)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", task_names())
-def test_every_task_resumes_from_twenty_random_points(name, tmp_path):
-    testing.check_task(name, recipe=quick(name), tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
+def test_every_task_resumes_from_twenty_random_points(name, tracked):
+    testing.check_task(name, recipe=quick(name), tmp_path=tracked, kills=[random.random() for _ in range(20)])
 
 
 @pytest.mark.long
-def test_an_agent_with_drifting_noise_resumes_from_twenty_random_points(tmp_path):
-    recipe = tmp_path / "drifting.yaml"
+def test_an_agent_with_drifting_noise_resumes_from_twenty_random_points(tracked):
+    recipe = tracked / "drifting.yaml"
     text = find_recipe("ddpg_pendulum").read_text()
     recipe.write_text(text.replace("  gamma: 0.99\n", "  gamma: 0.99\n  noise: ornstein_uhlenbeck\n"))
     assert load(recipe).model["noise"] == "ornstein_uhlenbeck"
-    testing.check_task("ddpg", recipe=recipe, tmp_path=tmp_path, kills=[random.random() for _ in range(20)])
+    testing.check_task("ddpg", recipe=recipe, tmp_path=tracked, kills=[random.random() for _ in range(20)])
 
 
 @pytest.mark.long
-def test_environments_in_processes_resume_from_twenty_random_points(tmp_path):
-    recipe = tmp_path / "processes.yaml"
+def test_environments_in_processes_resume_from_twenty_random_points(tracked):
+    recipe = tracked / "processes.yaml"
     recipe.write_text(find_recipe("ppo_cartpole").read_text().replace("data:    {", "data: {stepping: processes, "))
     assert load(recipe).data["stepping"] == "processes"
-    whole = testing.train(recipe, tmp_path, seed=0, size=testing.KILLED)
-    testing.check_resume(recipe, tmp_path, whole, [random.random() for _ in range(20)])
+    whole = testing.train(recipe, tracked, seed=0, size=testing.KILLED)
+    testing.check_resume(recipe, tracked, whole, [random.random() for _ in range(20)])
 
 
 # ---- a task that keeps it, and others that each break one clause ----------------------------------------------------
@@ -175,15 +176,15 @@ def task(module: type = Net, data: type = Numbers) -> Task:
 
 
 @pytest.mark.slow
-def test_a_sound_task_passes_every_clause(recipe, tmp_path):
+def test_a_sound_task_passes_every_clause(recipe, tracked):
     file = recipe()
     testing.check_parameters(task())
     testing.check_facts(file)
-    run = testing.train(file, tmp_path, seed=0)
+    run = testing.train(file, tracked, seed=0)
     testing.check_tracking(task(), run)
     testing.check_checkpoints(task(), run)
     testing.check_logged_model(task(), run)
-    testing.check_seeds(run, testing.train(file, tmp_path, seed=1))
+    testing.check_seeds(run, testing.train(file, tracked, seed=1))
 
 
 @pytest.mark.slow
@@ -195,36 +196,36 @@ def test_a_sound_task_passes_every_clause(recipe, tmp_path):
         (Moody, testing.check_logged_model, "another output"),
     ],
 )
-def test_a_run_that_leaves_too_little_is_noticed(module, clause, sentence, recipe, tmp_path):
-    run = testing.train(recipe(module), tmp_path, seed=0)
+def test_a_run_that_leaves_too_little_is_noticed(module, clause, sentence, recipe, tracked):
+    run = testing.train(recipe(module), tracked, seed=0)
     with pytest.raises(ContractError, match=sentence):
         clause(task(module), run)
 
 
 @pytest.mark.slow
-def test_a_task_with_randomness_of_its_own_is_noticed(recipe, tmp_path):
+def test_a_task_with_randomness_of_its_own_is_noticed(recipe, tracked):
     file = recipe(Unseeded)
-    run = testing.train(file, tmp_path, seed=0, size=testing.KILLED)
+    run = testing.train(file, tracked, seed=0, size=testing.KILLED)
     with pytest.raises(ContractError, match="the same seed twice gives different weights"):
-        check_repeats(file, tmp_path, run)
+        check_repeats(file, tracked, run)
 
 
 @pytest.mark.slow
-def test_a_task_that_ignores_the_seed_is_noticed(recipe, tmp_path):
-    runs = [testing.train(recipe(Fixed), tmp_path, seed) for seed in (0, 1)]
+def test_a_task_that_ignores_the_seed_is_noticed(recipe, tracked):
+    runs = [testing.train(recipe(Fixed), tracked, seed) for seed in (0, 1)]
     with pytest.raises(ContractError, match="two different seeds give the same weights"):
         testing.check_seeds(*runs)
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_is_noticed(recipe, tmp_path):
+def test_a_run_that_fails_is_noticed(recipe, tracked):
     with pytest.raises(ContractError, match=r"planted.yaml trainer.* failed with LabError: .* could not be read back"):
-        testing.train(recipe(Hoarding), tmp_path, seed=0)
+        testing.train(recipe(Hoarding), tracked, seed=0)
 
 
 @pytest.mark.slow
-def test_a_metric_that_is_never_logged_is_noticed(recipe, tmp_path):
-    run = testing.train(recipe(), tmp_path, seed=0)
+def test_a_metric_that_is_never_logged_is_noticed(recipe, tracked):
+    run = testing.train(recipe(), tracked, seed=0)
     with pytest.raises(ContractError, match=r"monitors 'val/accuracy', but the run logged: .*val/loss"):
         testing.check_tracking(Task(module=Net, data=Numbers, monitor="val/accuracy", mode="max"), run)
 
