@@ -13,7 +13,7 @@ from typer.main import get_command
 from lab.cli import app
 from lab.cli.card import TITLES, card, rows
 from lab.cli.group import DEFAULT
-from lab.recipe.schema import ClassSpec, Envelope, InlineTask, Track
+from lab.recipe.schema import ClassSpec, Envelope, InlineTask, StartFrom, Track
 from lab.recipe.signature import parameters
 from lab.registry import plugins
 
@@ -56,7 +56,13 @@ def commands() -> Iterator[str]:
 def recipe() -> Iterator[str]:
     """The envelope around a task's parameters."""
     yield RECIPE
-    parts = {"": Envelope, "### task, written out": InlineTask, "### callbacks, each": ClassSpec, "### track": Track}
+    parts = {
+        "": Envelope,
+        "### task, written out": InlineTask,
+        "### callbacks, each": ClassSpec,
+        "### start_from": StartFrom,
+        "### track": Track,
+    }
     for title, part in parts.items():
         if title:
             yield f"{title}\n"

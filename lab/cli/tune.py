@@ -55,7 +55,7 @@ def tune(
     with working():
         if storage is not None:  # before the plan, which imports torch: an address may be wrong
             open_storage(storage, "", "")
-        planned = plan(schema.load(find_recipe(study, "study"), overrides or ()), name)
+        planned = plan(schema.load(find_recipe(study, "study"), overrides or ()), name, uri=uri)
         found = work_off(planned, workers=workers, address=storage, launcher=launcher, uri=uri)
     say(found, as_json, storage)
 

@@ -74,6 +74,19 @@ class Track:
 
 
 @dataclass(frozen=True)
+class StartFrom:
+    """Weights to begin with: those of another run's best checkpoint.
+
+    Args:
+        run: id, unique start of one, or name of the run; by default none, and the module keeps its random weights.
+        parts: names in the state dict, of which each is copied with everything below it; by default all of it.
+    """
+
+    run: str | None = None
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Schedule:
     """When a run writes the checkpoint it can be resumed from. Writing never takes more than 2 % of the time.
 
@@ -99,6 +112,7 @@ class Envelope:
         data: keywords of the task's LightningDataModule.
         trainer: keywords of Lightning's Trainer.
         callbacks: further callbacks.
+        start_from: another run whose weights this one begins with.
         checkpoint: when the run is saved, to be resumed from.
         track: where the run is recorded.
     """
@@ -111,6 +125,7 @@ class Envelope:
     data: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: tuple[ClassSpec, ...] = ()
+    start_from: StartFrom | None = None
     checkpoint: Schedule = field(default_factory=Schedule)
     track: Track = field(default_factory=Track)
 

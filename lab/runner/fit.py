@@ -39,9 +39,11 @@ def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> Ru
     from lab.runner import record
     from lab.runner.server import DEFAULT_URI, tracking_uri
     from lab.runner.tracking import Tracker
+    from lab.runner.weights import begin
 
     uri = tracking_uri(recipe.track.uri)
     there = tracking_uri(DEFAULT_URI) if offline else uri
+    assembly = begin(assembly, there)
     tracker = Tracker(
         there,
         recipe.track.experiment or assembly.name,

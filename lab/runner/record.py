@@ -70,6 +70,8 @@ def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
     recipe: Recipe = assembly.recipe
     yield "task", assembly.name
     yield from {"seed": recipe.seed, "threads": recipe.threads, "compile": recipe.compile}.items()
+    if recipe.start_from is not None and recipe.start_from.run is not None:
+        yield from {"start_from.run": recipe.start_from.run, "start_from.parts": list(recipe.start_from.parts)}.items()
     sections = {
         "model": dict(assembly.module.hparams) or recipe.model,
         "data": dict(assembly.data.hparams) or recipe.data,

@@ -76,6 +76,7 @@ def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, P
     assembly = assemble(recipe)
     from lab.runner import record
     from lab.runner.checkpoint import usable
+    from lab.runner.weights import begin
 
     then, now = found.data.tags, record.tags(assembly)
     for tag, what in DECISIVE.items():
@@ -84,5 +85,6 @@ def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, P
     checkpoint = usable(tracker.checkpoints if tracker.run_id else Path(then["lab.checkpoints"]))
     if checkpoint is None:
         print(f"run {found.info.run_id[:8]} has no checkpoint yet; it starts from the beginning", file=sys.stderr)
+        assembly = begin(assembly, tracker.uri)
         tracker.rewind(0)
     return assembly, checkpoint

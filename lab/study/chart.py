@@ -1,7 +1,8 @@
-"""A study's table as a picture: a dot with its interval for every line, or the front of several metrics."""
+"""A study's table as a picture: a dot for each line, curves over one of two settings, or a front of several metrics."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from lab.study.table import Line, Table
 
 MOST = 30  # trials, of which the best are shown
 LONG = 80  # characters of a label
+WIDE = 10  # of the largest and the smallest value, from which on an axis is logarithmic
 
 
 class Missing(Exception):
@@ -23,7 +25,11 @@ def chart(table: Table) -> Iterator[Any]:
     lines = [line for line in table.lines if line.metrics and line.state != "failed"]
     if not lines:
         raise Missing("no training is finished")
-    yield from _front(table, lines) if len(table.metrics) > 1 else _dots(table)
+    along = _along(table)
+    if len(table.metrics) > 1:
+        yield from _front(table, lines)
+    else:
+        yield from _curves(table, along) if along else _dots(table)
 
 
 def _dots(table: Table) -> Iterator[Any]:
@@ -84,6 +90,60 @@ def _line(axes: Any, place: int, line: Line, metric: str) -> None:
     axes.plot(seeds, [place] * len(seeds), marker="|", markersize=7, linestyle="none", color=COLORS[0], alpha=0.5)
     middle = found.mean if found.value is None else found.value
     axes.plot([middle], [place], marker="o", markersize=5.5, color=COLORS[0])
+
+
+def _along(table: Table) -> str | None:
+    """The setting over which a grid can be drawn: of two that vary, the one with three numbers or more."""
+    if len(table.keys) != 2 or any(line.state != "complete" for line in table.lines):
+        return None
+    values = {key: _values(table, key) for key in table.keys}
+    if len(table.lines) != math.prod(map(len, values.values())):
+        return None  # not every combination
+    numbers = [
+        key
+        for key in table.keys
+        if len(values[key]) > 2 and all(isinstance(value, int | float) for value in values[key])
+    ]
+    return max(numbers, key=lambda key: len(values[key]), default=None)
+
+
+def _values(table: Table, key: str) -> list[Any]:
+    """What the setting was, each value once, in the order of their text."""
+    found = {exact(line.settings[key]): line.settings[key] for line in table.lines if key in line.settings}
+    return [found[text] for text in sorted(found)]
+
+
+def _curves(table: Table, along: str) -> Iterator[Any]:
+    """The metric over one setting, with its interval, for each value of the other."""
+    (other,) = (key for key in table.keys if key != along)
+    metric, mode, places = table.metrics[0], table.modes[0], sorted(_values(table, along))
+    with figure(width=6.4, height=4.4) as (drawing, axes):
+        for i, value in enumerate(_values(table, other)):
+            lines = sorted(
+                (line for line in table.lines if line.settings[other] == value), key=lambda line: line.settings[along]
+            )
+            found = [line.metrics[metric] for line in lines]
+            look = {"color": COLORS[i % len(COLORS)], "linestyle": "-" if i < len(COLORS) else "--"}
+            middles = [each.mean if each.value is None else each.value for each in found]
+            axes.plot(places, middles, marker="o", markersize=5, label=label(value), **look)
+            for place, each in zip(places, found, strict=True):
+                interval = each.interval if each.value is None else each.value_interval
+                if interval:
+                    axes.plot([place] * 2, [interval.low, interval.high], linewidth=2.5, alpha=0.5, color=look["color"])
+                seeds = list(each.seeds.values())
+                axes.plot(
+                    [place] * len(seeds), seeds, marker="_", markersize=8, linestyle="", alpha=0.6, color=look["color"]
+                )
+        if places[0] > 0 and places[-1] >= WIDE * places[0]:
+            axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(places, [label(place) for place in places])
+        sure = (
+            f", {NAMES[table.statistic]} with 95 % interval" if any(line.finished > 1 for line in table.lines) else ""
+        )
+        axes.set(title=table.name, xlabel=along, ylabel=f"{metric} ({'less' if mode == 'min' else 'more'} is better)")
+        drawing.legend(title=f"{other}{sure}", loc="outside lower center", ncols=4)
+        yield drawing
 
 
 def _legend(drawing: Any, axes: Any, table: Table) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import Problem, nearest
+from lab.errors import Problem, RecipeError, nearest
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
 from lab.study import sampling
@@ -15,6 +16,8 @@ from lab.study.space import Dimension
 
 if TYPE_CHECKING:
     from lab.runner.assemble import Assembly
+
+FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # keys that may vary besides the arguments of classes
 
 
 def own(file: StudyFile) -> Iterator[Problem]:
@@ -26,9 +29,9 @@ def own(file: StudyFile) -> Iterator[Problem]:
 
 
 def refused(
-    file: StudyFile, recipe: Recipe, assembly: Assembly, dimensions: tuple[Dimension, ...]
+    file: StudyFile, recipe: Recipe, assembly: Assembly, dimensions: tuple[Dimension, ...], uri: str | None
 ) -> Iterator[Problem]:
-    """Values of the space that the recipe's task would refuse."""
+    """Values of the space that the recipe's task would refuse, or weights that it could not begin with."""
     from lightning import Trainer
 
     from lab.recipe.signature import check
@@ -41,7 +44,7 @@ def refused(
             found = load_recipe(recipe.path, [*recipe.overrides, *overrides({key: value})])
             section = key.partition(".")[0]
             complaints = [(problem.key, problem.message) for problem in found.problems]
-            if key in ("seed", "threads", "track") or section not in (*targets, "compile", "callbacks", "checkpoint"):
+            if key in ("seed", "threads", "track") or section not in (*targets, *FURTHER):
                 known = nearest(section, targets) or f"; expected a key of {', '.join(targets)}"
                 complaints = [(key, f"cannot vary here{known}")]
             elif section in targets:
@@ -49,10 +52,23 @@ def refused(
                 values = getattr(found, section)
                 wrong = check(targets[section], values, given=given, partial=True)[1]
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
+            elif section == "start_from" and not complaints:
+                complaints += _unusable(replace(assembly, recipe=found), uri)
             for name, message in complaints:
                 if (name, message) not in seen:
                     seen.add((name, message))
                     yield file.problem(f"space.{place}", message if name == key else f"{name}: {message}")
+
+
+def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
+    """Why a run cannot begin with the weights that its recipe names."""
+    from lab.runner.weights import begin
+
+    try:
+        begin(assembly, uri)
+    except RecipeError as error:
+        return [(problem.key, problem.message) for problem in error.problems]
+    return []
 
 
 def names(file: StudyFile) -> Iterator[Problem]:

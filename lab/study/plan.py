@@ -88,13 +88,14 @@ class Plan:
         return plain
 
 
-def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ()) -> Plan:
+def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (), uri: str | None = None) -> Plan:
     """Checks a study and works out its trials.
 
     Args:
         file: the study.
         name: its name; by default the file's.
         settings: overrides of the recipe, which win over the study's `set`.
+        uri: the tracking server, where runs that others begin with are; the recipe's own by default.
 
     Raises:
         RecipeError: with all that is wrong with it, or with its recipe.
@@ -108,7 +109,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = ())
     assembly = _assembled(file, recipe, problems)
     if assembly is not None:
         problems += checks.curveless(file, assembly)
-        problems += checks.refused(file, recipe, assembly, dimensions)
+        problems += checks.refused(file, recipe, assembly, dimensions, uri or recipe.track.uri)
     problems += checks.names(file)
     if problems or assembly is None:
         raise RecipeError(problems)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import works
 
+from lab.study.chart import chart
 from lab.study.job import Outcome
 from lab.study.pictures import draw
 from lab.study.report import publish
@@ -62,6 +63,38 @@ def test_several_metrics(planned, tuned, tmp_path):
     study, _ = tuned(two, both)
     files, _ = drawn(study, tmp_path)
     assert {"table", "history", "slice"} <= set(files)
+
+
+def test_a_full_grid_of_two_settings_is_curves_over_the_numbers(planned, tuned):
+    space = "space: {model.hidden: [[16], [8]], model.lr: [0.1, 0.001, 0.01]}"
+    study, _ = tuned(planned("sampler: grid", space, "seeds: [0, 1]", "metric: test/return"), works.instant)
+    found = table(study.record)
+    (drawing,) = chart(found)
+    (axes,) = drawing.axes
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("model.lr", "log")
+    curves = [line for line in axes.lines if not line.get_label().startswith("_")]
+    assert [line.get_label() for line in curves] == ["[16]", "[8]"]
+    for curve in curves:
+        assert curve.get_xdata().tolist() == [0.001, 0.01, 0.1]
+        expected = [
+            line.metrics["test/return"].mean
+            for line in sorted(found.lines, key=lambda line: line.settings["model.lr"])
+            if line.settings["model.hidden"] == [16]
+        ]
+        assert curve.get_ydata().tolist() == expected, "the width changes nothing here"
+    bars = [line.get_ydata().tolist() for line in axes.lines if line.get_linewidth() == 2.5]
+    intervals = [line.metrics["test/return"].interval for line in found.lines]
+    assert sorted(bars) == sorted([interval.low, interval.high] for interval in intervals)
+
+
+@pytest.mark.parametrize(
+    "space",
+    ["{model.hidden: [[16], [8]], model.lr: [0.1, 0.01]}", "{model.lr: [0.1, 0.01, 0.001]}"],
+)
+def test_other_grids_are_dots(planned, tuned, space):
+    study, _ = tuned(planned("sampler: grid", f"space: {space}", "metric: test/return"), works.instant)
+    (drawing,) = chart(table(study.record))
+    assert drawing.axes[0].get_xlabel().startswith("test/return"), "values lie along x"
 
 
 @pytest.mark.parametrize("lines", [("sampler: none",), ("sampler: grid", "space: {model.lr: [0.1]}")])
