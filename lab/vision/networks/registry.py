@@ -8,6 +8,7 @@ from torch import nn
 
 from lab.errors import BadSetting, nearest
 from lab.vision.networks.attention import cbam_cnn, se_cnn
+from lab.vision.networks.autoencoder import LEAST, EncoderClassifier
 from lab.vision.networks.plain import cnn, lenet, mlp
 from lab.vision.networks.transformer import CNNTransformer, ViT
 from lab.vision.networks.trunk import Trunk
@@ -21,6 +22,7 @@ NETWORKS: dict[str, tuple[Callable[[int, int, int], nn.Module], int]] = {
     "cbam_cnn": (cbam_cnn, 8),
     "cnn_transformer": (CNNTransformer, 4),
     "vit": (ViT, 4),
+    "encoder": (EncoderClassifier, LEAST),
 }
 TIMM = "timm:"
 

@@ -1,0 +1,1 @@
+"""First networks: one number in, one number out."""
