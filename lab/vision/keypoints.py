@@ -1,0 +1,238 @@
+"""Points in an image, such as the corners of a mouth: as numbers that a CNN gives, or as the middles of heat maps.
+
+Sources: Sun, Xiao, Wei, Liang and Wei, Integral human pose regression, ECCV 2018: the mean place of a heat map is the
+point, to a fraction of a pixel; Nibali, He, Morgan and Prendergast, Numerical coordinate regression with convolutional
+neural networks, 2018: the map is kept close to a Gaussian around the point, by Kullback and Leibler's divergence here
+instead of Jensen and Shannon's. Points that nobody has marked have no part in loss and metrics.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Gt, Le
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+
+from lab import plots
+from lab.descent import Descent, Figures, Schedule, Unit
+from lab.errors import BadSetting
+from lab.task import Task
+from lab.vision.data.image_data import ImageData
+from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.registry import make
+from lab.vision.networks.segmentation import Segmenter
+from lab.vision.pictures import keypoints as pictures
+
+CLOSE = 0.05  # of the width: a point this near counts as found
+
+
+class Keypoints(Descent):
+    """Images (B, channels, size, size), from 0 to 1 -> points (B, P, 2), x and y in pixels from the upper left corner.
+
+    Args:
+        channels: of an image; a fact of the data.
+        size: height and width of an image; a fact of the data.
+        point_names: what there is to find; a fact of the data.
+        mean: of the pixels, for each channel; a fact of the data.
+        std: standard deviation of the pixels; a fact of the data.
+        way: the network gives the coordinates, or a heat map for each point, whose mean place is the point.
+        network: of the coordinates, any that the task classify has; of the heat maps, any that the task segment has. By
+            default cnn and unet.
+        encoder: of a network that gives heat maps, as in the task segment.
+        depth: halvings of the image in such an encoder; by default as many as the library has, most often 5.
+        sigma: standard deviation, in pixels, of the Gaussian that a heat map should be.
+        shape: how much a heat map's divergence from it counts beside the distance; 0 leaves the map as it likes.
+        width: what errors are measured in: the width of the image, or that of an image's known points together.
+        lr: learning rate of AdamW.
+        final_lr: learning rate at the end of the run, as a fraction of `lr`.
+        schedule: how it gets there, along half a cosine or a line.
+        weight_decay: decoupled weight decay of AdamW.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        point_names: list[str],
+        mean: list[float],
+        std: list[float],
+        way: Literal["coordinates", "heatmaps"] = "coordinates",
+        network: str | None = None,
+        encoder: str = "resnet18",
+        depth: Annotated[int, Ge(3), Le(5)] | None = None,
+        sigma: Annotated[float, Gt(0)] = 1.0,
+        shape: Annotated[float, Ge(0)] = 1.0,
+        width: Literal["image", "points"] = "image",
+        lr: Annotated[float, Gt(0)] = 1e-3,
+        final_lr: Unit = 0.0,
+        schedule: Schedule = "cosine",
+        weight_decay: Annotated[float, Ge(0)] = 0.01,
+    ) -> None:
+        super().__init__(lr, final_lr, schedule, weight_decay)
+        self.save_hyperparameters()
+        count = len(point_names)
+        if not count:
+            raise BadSetting("point_names", "this set has no key points to find; `lab data ls` lists sets that have")
+        made: nn.Module
+        if way == "coordinates":
+            made = make(network or "cnn", channels, size, 2 * count)
+        else:
+            made = Segmenter(network or "unet", encoder, channels, size, count, depth)
+        # on a CPU, convolutions and pools of this layout take two thirds of the time
+        self.network = made.to(memory_format=torch.channels_last)
+        self.normalise, self.size, self.names = Normalise(channels, size, mean, std), size, point_names
+        self.way, self.sigma, self.shape, self.width = way, sigma, shape, width
+        self.mean_loss, self.errors = MeanMetric(), Errors(count)
+        self.example_input_array = torch.zeros(1, channels, size, size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._points(self._given(images))
+
+    def _given(self, images: Tensor) -> Tensor:
+        given: Tensor = self.network(self.normalise(images))
+        return given.float()
+
+    def _points(self, given: Tensor) -> Tensor:
+        """Points (B, P, 2) of what the network gives: heat maps, or 2 P numbers from -1 to 1 across the image."""
+        return middles(given) if self.way == "heatmaps" else (given.unflatten(1, (-1, 2)) + 1) * (self.size / 2)
+
+    def learn(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, Figures]:  # noqa: ARG002
+        given, points = self._given(batch["image"]), batch["points"]
+        found = self._points(given)
+        loss = self.loss(found, points)
+        if self.way == "heatmaps" and self.shape:
+            loss = loss + self.shape * divergence(given, points, self.sigma)
+        return loss, lambda: {"train/pixels": mean((found - points.nan_to_num()).norm(dim=-1), known(points))}
+
+    def loss(self, found: Tensor, points: Tensor) -> Tensor:
+        """The mean of |dx| + |dy| over the known points, in halves of the image; both (B, P, 2)."""
+        return mean((found - points.nan_to_num()).abs().sum(-1), known(points)) / (self.size / 2)
+
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        self._measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("val")
+
+    def on_test_start(self) -> None:
+        self.first: dict[str, Tensor] = {}
+        self.worst: dict[str, Tensor] = {}
+
+    def test_step(self, batch: dict[str, Tensor]) -> None:
+        found, error = self._measure(batch)
+        seen = {"image": batch["image"], "points": batch["points"], "found": found, "error": error}
+        if not self.first:
+            self.first = {name: values[: pictures.PLACES] for name, values in seen.items()}
+        both = {name: torch.cat([self.worst[name], seen[name]]) if self.worst else seen[name] for name in seen}
+        rows = both["error"].nan_to_num(0).topk(min(pictures.PLACES, len(both["error"]))).indices
+        self.worst = {name: values[rows] for name, values in both.items()}
+
+    def on_test_epoch_end(self) -> None:
+        each = self._log("test")
+        for name, part, which in (
+            ("overlays.png", self.first, "The first test images"),
+            ("worst.png", self.worst, "Test images with the largest errors"),
+        ):
+            plots.log_figure(self, name, pictures.overlays(part, self.width, which))
+        plots.log_figure(self, "points.png", pictures.bars(each.cpu(), self.names, self.width))
+
+    def _measure(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Takes a batch into the metrics; what was found, (B, P, 2), and each image's mean error, (B,), or NaN."""
+        points, found = batch["points"], self(batch["image"])
+        widths = across(points) if self.width == "points" else points.new_full((len(points),), self.size)
+        self.mean_loss.update(self.loss(found, points), len(points))
+        self.errors.update(found, points, widths)
+        return found, ((found - points).norm(dim=-1) / widths.unsqueeze(1)).nanmean(1)
+
+    def _log(self, part: str) -> Tensor:
+        """Logs the means; each point's error, (P,)."""
+        figures = {"loss": self.mean_loss.compute(), **self.errors.compute()}
+        each = figures.pop("each")
+        self.errors.reset()
+        self.mean_loss.reset()
+        if part == "test":
+            figures |= {f"nme_{name}": value for name, value in zip(self.names, each, strict=True) if not value.isnan()}
+        self.log_dict({f"{part}/{name}": value for name, value in figures.items()}, sync_dist=True)
+        return each
+
+
+class Errors(Metric):
+    """Distances of points from where they are, over all known ones of a part, whichever batch they came in.
+
+    Args:
+        count: points of an image.
+    """
+
+    total: Tensor
+    pixels: Tensor
+    close: Tensor
+    seen: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        for name in ("total", "pixels", "close", "seen"):
+            self.add_state(name, torch.zeros(count), dist_reduce_fx="sum")
+
+    def update(self, found: Tensor, points: Tensor, widths: Tensor) -> None:
+        """Takes found and true points, both (B, P, 2), and the width of each image, (B,); one of NaN does not count."""
+        distances = (found - points).norm(dim=-1)
+        shares = distances / widths.unsqueeze(1)
+        measured = ~shares.isnan()
+        self.total += torch.where(measured, shares, 0).sum(0)
+        self.pixels += torch.where(measured, distances, 0).sum(0)
+        self.close += (measured & (shares <= CLOSE)).sum(0)
+        self.seen += measured.sum(0)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Of all points the mean error in widths and in pixels, and the share of close ones; `each` (P,)."""
+        totals = {"nme": self.total, "pixels": self.pixels, "pck": self.close}
+        means = {name: total.sum() / self.seen.sum() for name, total in totals.items()}
+        return means | {"each": self.total / self.seen}
+
+
+def known(points: Tensor) -> Tensor:
+    """Which points (B, P, 2) somebody has marked, (B, P)."""
+    return ~points.isnan().any(-1)
+
+
+def across(points: Tensor) -> Tensor:
+    """How far the known points of each image reach from left to right, (B,), in pixels; NaN where that is nowhere."""
+    x, marked = points[..., 0], known(points)
+    reach = x.masked_fill(~marked, -torch.inf).amax(1) - x.masked_fill(~marked, torch.inf).amin(1)
+    return torch.where(reach > 0, reach, torch.nan)
+
+
+def mean(values: Tensor, where: Tensor) -> Tensor:
+    """The mean of some values, or 0 where there are none."""
+    return torch.where(where, values, 0).sum() / where.sum().clamp(min=1)
+
+
+def middles(maps: Tensor) -> Tensor:
+    """Heat maps (B, P, H, W), before their softmax -> the mean place of each, (B, P, 2)."""
+    heat = maps.flatten(2).softmax(-1).view_as(maps)
+    across, down = heat.sum(2), heat.sum(3)  # (B, P, W), (B, P, H)
+    return torch.stack([across @ centres(across), down @ centres(down)], -1)
+
+
+def divergence(maps: Tensor, points: Tensor, sigma: float) -> Tensor:
+    """How far heat maps (B, P, H, W) are from Gaussians around the known points (B, P, 2), mean KL(Gaussian, map).
+
+    A Gaussian is one along x times one along y, each over the pixels of the image; so is its entropy a sum of two.
+    """
+    log_heat = maps.flatten(2).log_softmax(-1).view_as(maps)
+    x, y = points.nan_to_num().unsqueeze(-1).unbind(2)  # (B, P, 1) each
+    log_x = (-0.5 * ((centres(log_heat[0, 0, 0]) - x) / sigma).square()).log_softmax(-1)  # (B, P, W)
+    log_y = (-0.5 * ((centres(log_heat[0, 0, :, 0]) - y) / sigma).square()).log_softmax(-1)  # (B, P, H)
+    entropies = -sum((log * log.exp()).sum(-1) for log in (log_x, log_y))
+    crossed = -torch.einsum("bpy,bpx,bpyx->bp", log_y.exp(), log_x.exp(), log_heat)
+    return mean(crossed - entropies, known(points))
+
+
+def centres(line: Tensor) -> Tensor:
+    """Where the middles of that many pixels are, (..., N) -> (N,)."""
+    return torch.arange(line.shape[-1], device=line.device) + 0.5
+
+
+TASK = Task(module=Keypoints, data=ImageData, monitor="val/nme", mode="min")

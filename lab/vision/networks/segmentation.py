@@ -1,0 +1,246 @@
+"""Networks by name that say something about every pixel: segmentation-models-pytorch's, torchvision's, and our own.
+
+Whatever it is, a network falls into an encoder, a decoder and a head: parts can be fixed, or come from another run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from inspect import signature
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab.errors import BadSetting, LabError, nearest
+from lab.vision.networks.clip import ImageEncoder
+from lab.vision.networks.decoder import Decoder
+
+Tune = Literal["all", "decoder", "head"]
+TIMM, TORCHVISION = "timm:", "torchvision:"
+CLIP = "clip"  # the image encoder of the task of that name
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a network is built for.
+
+    Args:
+        encoder: its name.
+        channels: of an image.
+        size: height and width of an image.
+        classes: logits of a pixel.
+        depth: halvings of the image in the encoder; None for as many as the library has.
+        pretrained: with the weights that are to be had for it, and not with random ones.
+    """
+
+    encoder: str
+    channels: int
+    size: int
+    classes: int
+    depth: int | None = None
+    pretrained: bool = False
+
+
+# images -> encoder -> decoder -> head -> logits, and what the sides of the images are multiples of
+Parts = tuple[nn.Module, nn.Module, nn.Module, int]
+Build = Callable[[Wanted], Parts]
+
+
+class Segmenter(nn.Module):
+    """Images (B, channels, size, size) -> logits (B, classes, size, size), by the network of that name.
+
+    Sides that the network cannot take are filled up with copies of the edge, and cut off again.
+
+    Args:
+        name: any architecture of segmentation-models-pytorch, such as `unet`; one of `BUILDERS`; or `torchvision:` and
+            what it calls its FCN or DeepLabV3, whose encoder is part of the name.
+        encoder: as segmentation-models-pytorch lists it; `timm:` and any network of timm; or, of the network `generic`,
+            `clip`, the image encoder of the task of that name.
+        channels: of an image.
+        size: height and width of an image.
+        classes: logits of a pixel.
+        depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
+        tune: what is trained: all; the decoder and the head behind a fixed encoder; or the head, the last layer, alone.
+            What is fixed keeps the statistics of its normalisation as well.
+
+    Raises:
+        BadSetting: there is no such network or encoder, or they cannot take such images.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encoder: str,
+        channels: int,
+        size: int,
+        classes: int,
+        depth: int | None = None,
+        tune: Tune = "all",
+    ) -> None:
+        super().__init__()
+        self.name, self.tune = name if name.startswith(TORCHVISION) else f"{name} on {encoder}", tune
+        self.build, self.wanted = builder(name), Wanted(encoder, channels, size, classes, depth)
+        try:
+            self.encoder, self.decoder, self.head, self.stride = self.build(self.wanted)
+            logits = self.eval()(torch.zeros(1, channels, size, size))
+        except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
+            words = f"{self.name} cannot take images of {channels} x {size} x {size}"
+            raise BadSetting("network", f"{words}: {' '.join(str(error).split())[:200]}") from None
+        every = list(self.parameters())
+        # several processes wait for every gradient, and none comes of the stages that a smaller depth leaves out
+        for parameter, found in zip(every, torch.autograd.grad(logits.sum(), every, allow_unused=True), strict=True):
+            parameter.requires_grad_(found is not None)
+        for part in self._fixed():
+            part.requires_grad_(False)
+        self.train()
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        padded = F.pad(images, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
+        logits: Tensor = self.head(self.decoder(self.encoder(padded)))
+        if logits.shape[2:] != padded.shape[2:]:
+            logits = F.interpolate(logits, padded.shape[2:], mode="bilinear")
+        return logits[..., :height, :width]
+
+    def train(self, mode: bool = True) -> Segmenter:
+        super().train(mode)
+        for part in self._fixed():
+            part.eval()
+        return self
+
+    def load_pretrained(self) -> None:
+        """Takes the weights that are to be had for it; they are downloaded or in a cache. The head stays random.
+
+        Raises:
+            LabError: neither is so.
+        """
+        try:
+            encoder, decoder, _, _ = self.build(replace(self.wanted, pretrained=True))
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise LabError(
+                f"no weights for {self.name} ({reason}); where there is a network, run this once, "
+                "or leave out pretrained"
+            ) from None
+        self.encoder.load_state_dict(encoder.state_dict())
+        self.decoder.load_state_dict(decoder.state_dict())
+
+    def _fixed(self) -> tuple[nn.Module, ...]:
+        return {"all": (), "decoder": (self.encoder,), "head": (self.encoder, self.decoder)}[self.tune]
+
+
+def builder(name: str) -> Build:
+    """What builds the network of that name.
+
+    Raises:
+        BadSetting: there is none.
+    """
+    import segmentation_models_pytorch as smp
+    from torchvision.models import list_models, segmentation
+
+    existing = [kind for kind in list_models(segmentation) if kind.startswith(("fcn", "deeplab"))]
+    found: dict[str, Build] = {
+        **{kind: partial(_smp, kind) for kind in smp.MODEL_ARCHITECTURES_MAPPING},
+        **BUILDERS,
+        **{f"{TORCHVISION}{kind}": partial(_torchvision, kind) for kind in existing},
+    }
+    if name.lower() not in found:
+        listed = nearest(name.lower(), found) or f"; known are {', '.join(found)}"
+        raise BadSetting("network", f"no network {name!r} that says something about every pixel{listed}")
+    return found[name.lower()]
+
+
+def _smp(kind: str, wanted: Wanted) -> Parts:
+    """An architecture of segmentation-models-pytorch."""
+    import segmentation_models_pytorch as smp
+
+    name, weights = _encoder(wanted)
+    build = smp.MODEL_ARCHITECTURES_MAPPING[kind]
+    settings: dict[str, Any] = {"dynamic_img_size": True} if kind == "dpt" else {}  # only a ViT goes with it
+    if wanted.depth is not None:
+        settings["encoder_depth"] = wanted.depth
+        channels = signature(build).parameters.get("decoder_channels")
+        if channels is not None and isinstance(channels.default, tuple):  # of a U-Net, one number for each step
+            settings["decoder_channels"] = channels.default[-wanted.depth :]
+    network: Any = build(name, encoder_weights=weights, in_channels=wanted.channels, classes=wanted.classes, **settings)
+    parts, stride = (network.encoder, network.decoder, network.segmentation_head), network.encoder.output_stride
+    if kind == "dpt":  # its encoder gives maps and tokens, and the smallest map is halved once more
+        return parts[0], _Of(parts[1], 0, 1), parts[2], 2 * stride
+    return *parts, stride
+
+
+def _generic(wanted: Wanted) -> Parts:
+    """An encoder's last map, and a decoder that sees nothing else."""
+    import segmentation_models_pytorch as smp
+
+    if wanted.encoder == CLIP:
+        own = ImageEncoder(wanted.channels)
+        decoder = Decoder(own.channels, own.stride)
+        return own, decoder, nn.Conv2d(decoder.width, wanted.classes, 1), own.stride
+    name, weights = _encoder(wanted)
+    encoder: Any = smp.encoders.get_encoder(name, wanted.channels, wanted.depth or 5, weights)
+    decoder = Decoder(encoder.out_channels[-1], encoder.output_stride)
+    return encoder, _Of(decoder, -1), nn.Conv2d(decoder.width, wanted.classes, 1), encoder.output_stride
+
+
+def _torchvision(kind: str, wanted: Wanted) -> Parts:
+    """An existing model with its last layer replaced; its encoder is part of its name."""
+    from torchvision.models import get_model
+
+    if wanted.channels != 3:
+        raise ValueError("it was made for colour")
+    whole: Any = get_model(kind, weights="DEFAULT" if wanted.pretrained else None, weights_backbone=None)
+    *before, last = whole.classifier
+    return whole.backbone, _Of(nn.Sequential(*before), "out"), nn.Conv2d(last.in_channels, wanted.classes, 1), 1
+
+
+def _encoder(wanted: Wanted) -> tuple[str, Any]:
+    """What segmentation-models-pytorch calls an encoder, and the weights that it has for it.
+
+    Raises:
+        BadSetting: there is no such encoder.
+        ValueError: it has no weights.
+    """
+    import timm
+    from segmentation_models_pytorch.encoders import encoders
+
+    name = wanted.encoder
+    if name.startswith(TIMM):
+        inner = name.removeprefix(TIMM)
+        if not timm.is_model(inner):
+            close = nearest(inner, timm.list_models()).replace("mean '", f"mean '{TIMM}")
+            raise BadSetting("encoder", f"timm has no network {inner!r}{close}")
+        return f"tu-{inner}", True if wanted.pretrained else None
+    if name not in encoders:
+        close = nearest(name, encoders) or f"; known are {', '.join(encoders)}"
+        raise BadSetting("encoder", f"no encoder {name!r}{close}; or {TIMM}NAME")
+    if not wanted.pretrained:
+        return name, None
+    weights = encoders[name]["pretrained_settings"]
+    if not weights:
+        raise ValueError("nobody has trained this encoder")
+    return name, "imagenet" if "imagenet" in weights else next(iter(weights))
+
+
+class _Of(nn.Module):
+    """A decoder that takes some of what its encoder gives.
+
+    Args:
+        decoder: takes the chosen maps, one after the other.
+        keys: which they are.
+    """
+
+    def __init__(self, decoder: nn.Module, *keys: int | str) -> None:
+        super().__init__()
+        self.decoder, self.keys = decoder, keys
+
+    def forward(self, given: Any) -> Tensor:
+        maps: Tensor = self.decoder(*(given[key] for key in self.keys))
+        return maps
+
+
+BUILDERS: dict[str, Build] = {"generic": _generic}  # beside the architectures of the two libraries

@@ -1,0 +1,216 @@
+"""A class for every pixel: any network of `lab.vision.networks.segmentation`, trained whole or in part.
+
+Two ways to begin with what others have learnt: an existing segmentation network whose last layer is replaced (`tune:
+head`, or `all` to train everything from there), and the fixed features of an encoder with a decoder of our own
+(`network: generic`, `tune: decoder`).
+
+Sources: Ronneberger, Fischer and Brox, U-Net, MICCAI 2015; Milletari, Navab and Ahmadi, V-Net, 3DV 2016, for the Dice
+loss, whose sums go over all images of a batch here; Lin, Goyal, Girshick, He and Dollar, Focal loss for dense object
+detection, ICCV 2017, without its weight alpha. As there, it asks of every class by itself whether a pixel has it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Gt, Le
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from lab import plots
+from lab.descent import Descent, Figures, Schedule, Unit
+from lab.errors import BadSetting
+from lab.task import Task
+from lab.vision.data.image_data import ImageData
+from lab.vision.data.images import UNLABELLED
+from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.segmentation import Segmenter, Tune
+from lab.vision.pictures import segment as pictures
+
+Loss = Literal["cross_entropy", "dice", "focal"]
+
+
+class Segment(Descent):
+    """Images (B, channels, size, size), from 0 to 1 -> logits (B, K, size, size); of two classes only the second's.
+
+    Args:
+        channels: of an image; a fact of the data.
+        size: height and width of an image; a fact of the data.
+        mask_names: what a pixel may belong to; a fact of the data.
+        mean: of the pixels, for each channel; a fact of the data.
+        std: standard deviation of the pixels; a fact of the data.
+        network: unet or any other of segmentation-models-pytorch; generic, an encoder with a decoder that sees its last
+            map alone; or one of torchvision, such as torchvision:deeplabv3_resnet50.
+        encoder: as segmentation-models-pytorch calls it; any network of timm, such as timm:resnet10t; or, for the
+            network generic, clip, the image encoder of the task of that name.
+        depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
+        pretrained: begin with the weights that the library has, of the network or else of its encoder.
+        tune: what is trained: all; the decoder behind a fixed encoder; or the head, which is the last layer, alone.
+        loss: cross_entropy, dice or focal, or several of them, which are added.
+        lr: learning rate of AdamW.
+        final_lr: learning rate at the end of the run, as a fraction of `lr`.
+        schedule: how it gets there, along half a cosine or a line.
+        weight_decay: decoupled weight decay of AdamW.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        mask_names: list[str],
+        mean: list[float],
+        std: list[float],
+        network: str = "unet",
+        encoder: str = "resnet18",
+        depth: Annotated[int, Ge(3), Le(5)] | None = None,
+        pretrained: bool = False,
+        tune: Tune = "all",
+        loss: tuple[Loss, ...] = ("cross_entropy", "dice"),
+        lr: Annotated[float, Gt(0)] = 1e-3,
+        final_lr: Unit = 0.0,
+        schedule: Schedule = "cosine",
+        weight_decay: Annotated[float, Ge(0)] = 0.01,
+    ) -> None:
+        super().__init__(lr, final_lr, schedule, weight_decay)
+        self.save_hyperparameters()
+        classes = len(mask_names)
+        if classes < 2:
+            raise BadSetting("mask_names", "this set has no masks to learn; `lab data ls` lists sets that have")
+        if not loss:
+            raise BadSetting("loss", "name at least one of cross_entropy, dice and focal")
+        logits = 1 if classes == 2 else classes
+        made = Segmenter(network, encoder, channels, size, logits, depth, tune)
+        # on a CPU, convolutions and pools of this layout take two thirds of the time
+        self.network = made.to(memory_format=torch.channels_last)
+        self.normalise, self.names, self.pretrained = Normalise(channels, size, mean, std), mask_names, pretrained
+        self.losses = nn.ModuleList(criterion(name, logits == 1) for name in loss)
+        self.mean_loss = MeanMetric()
+        self.confusion = MulticlassConfusionMatrix(classes, ignore_index=UNLABELLED, validate_args=False)
+        self.example_input_array = torch.zeros(1, channels, size, size)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.pretrained and self.trainer.ckpt_path is None:
+            self.network.load_pretrained()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(self.normalise(images))
+        return logits
+
+    def learn(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, Figures]:  # noqa: ARG002
+        logits, masks = self(batch["image"]).float(), batch["mask"]
+        return self.loss(logits, masks), lambda: {"train/accuracy": 1 - wrong(classes(logits), masks).nanmean()}
+
+    def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """What training makes smaller, over the labelled pixels; logits (B, K or 1, H, W), masks (B, H, W)."""
+        if (masks == UNLABELLED).all():
+            return logits.sum() * 0  # the mean over no pixel is no number
+        return torch.stack([loss(logits, masks) for loss in self.losses]).sum()
+
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        self._measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("val")
+
+    def on_test_start(self) -> None:
+        self.first: dict[str, Tensor] = {}
+        self.worst: dict[str, Tensor] = {}
+
+    def test_step(self, batch: dict[str, Tensor]) -> None:
+        found = self._measure(batch)
+        seen = {"image": batch["image"], "mask": batch["mask"], "found": found, "wrong": wrong(found, batch["mask"])}
+        if not self.first:
+            self.first = {name: values[: pictures.COLUMNS] for name, values in seen.items()}
+        both = {name: torch.cat([self.worst[name], seen[name]]) if self.worst else seen[name] for name in seen}
+        rows = both["wrong"].nan_to_num(0).topk(min(pictures.COLUMNS, len(both["wrong"]))).indices
+        self.worst = {name: values[rows] for name, values in both.items()}
+
+    def on_test_epoch_end(self) -> None:
+        scores = self._log("test")
+        for name, part, which in (
+            ("overlays.png", self.first, "The first test images"),
+            ("worst.png", self.worst, "Test images with the largest shares of wrong pixels"),
+        ):
+            plots.log_figure(self, name, pictures.overlays(part, self.names, which))
+        plots.log_figure(self, "classes.png", pictures.bars(scores["iou"].cpu(), scores["dice"].cpu(), self.names))
+
+    def _measure(self, batch: dict[str, Tensor]) -> Tensor:
+        """Takes a batch into the metrics; the classes that were found, (B, H, W)."""
+        logits, masks = self(batch["image"]).float(), batch["mask"]
+        found = classes(logits)
+        self.mean_loss.update(self.loss(logits, masks), len(masks))
+        self.confusion.update(found, masks)
+        return found
+
+    def _log(self, part: str) -> dict[str, Tensor]:
+        scores = overlaps(self.confusion.compute())
+        figures = {
+            "loss": self.mean_loss.compute(),
+            "accuracy": scores["accuracy"],
+            "iou": scores["iou"].nanmean(),
+            "dice": scores["dice"].nanmean(),
+        }
+        self.mean_loss.reset()
+        self.confusion.reset()
+        if part == "test":
+            for name in ("iou", "dice"):
+                each = zip(self.names, scores[name], strict=True)
+                figures |= {f"{name}_{tidy(of)}": value for of, value in each if not value.isnan()}
+        self.log_dict({f"{part}/{name}": value for name, value in figures.items()}, sync_dist=True)
+        return scores
+
+
+class CrossEntropy(nn.Module):
+    """The mean over the labelled pixels, of one logit or of one for each class."""
+
+    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
+        if logits.shape[1] > 1:
+            return F.cross_entropy(logits, masks, ignore_index=UNLABELLED)
+        known = masks != UNLABELLED
+        return F.binary_cross_entropy_with_logits(logits.squeeze(1)[known], masks[known].float())
+
+
+def criterion(name: Loss, binary: bool) -> nn.Module:
+    """A loss of logits (B, K or 1, H, W) and masks (B, H, W) in which pixels without a class do not count."""
+    from segmentation_models_pytorch.losses import DiceLoss, FocalLoss
+
+    if name == "cross_entropy":
+        return CrossEntropy()
+    kind: type[nn.Module] = DiceLoss if name == "dice" else FocalLoss
+    return kind("binary" if binary else "multiclass", ignore_index=UNLABELLED)
+
+
+def classes(logits: Tensor) -> Tensor:
+    """Logits (B, K or 1, H, W) -> the likeliest class of each pixel, (B, H, W)."""
+    return logits.argmax(1) if logits.shape[1] > 1 else (logits.squeeze(1) > 0).long()
+
+
+def wrong(found: Tensor, masks: Tensor) -> Tensor:
+    """The share of each image's labelled pixels that were taken for another class, (B,); NaN where none is labelled."""
+    known = masks != UNLABELLED
+    return ((found != masks) & known).flatten(1).sum(1) / known.flatten(1).sum(1)
+
+
+def overlaps(counts: Tensor) -> dict[str, Tensor]:
+    """Scores over all pixels that were counted, whichever image they are from; NaN for a class that nobody saw or said.
+
+    Args:
+        counts: (K, K) pixels, true classes in rows, found ones in columns.
+
+    Returns:
+        `iou` (K,), `dice` (K,), and `accuracy` ().
+    """
+    both, either = counts.diagonal(), counts.sum(0) + counts.sum(1)
+    return {"iou": both / (either - both), "dice": 2 * both / either, "accuracy": both.sum() / counts.sum()}
+
+
+def tidy(name: str) -> str:
+    """A class as part of a metric's name: MLflow takes no other signs."""
+    return re.sub(r"[^\w.\- ]", "_", name)
+
+
+TASK = Task(module=Segment, data=ImageData, monitor="val/iou", mode="max")
