@@ -47,7 +47,7 @@ def test_an_off_policy_agent_drives_the_car_up(recipe, tmp_path):
 def test_an_agent_swings_the_tip_above_the_line(tmp_path):
     """One that never does has -500."""
     result = lab.run("trpo_acrobot", f"track.uri=sqlite:///{tmp_path}/mlflow.db")
-    assert result.metrics["test/return"] >= -83, "-78 to -74 where it was measured"
+    assert result.metrics["test/return"] >= -90, "-83 to -75 where it was measured"
 
 
 @pytest.mark.long

@@ -368,7 +368,6 @@ def test_two_processes_replay_by_priority_each_for_itself(tmp_path):
     [
         ("dqn_cartpole", 450),
         ("rainbow_cartpole", 450),
-        ("dqn_acrobot", -110),
         ("dqn_pendulum", -170),
         ("noisy_dqn_pendulum", -170),
     ],
