@@ -1,0 +1,84 @@
+"""The judge of generated images: a classifier of the same set, trained once and kept, that says what an image shows.
+
+Inception's features were learnt from photographs in colour, and its weights have to be downloaded. For letters and
+digits a small CNN that can read them finds better ones; but distances by one judge compare with each other alone.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab.vision.data.image_data import ImageData
+from lab.vision.data.places import remembered
+from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.registry import make
+
+VERSION = 1  # goes up when another judge comes out for the same images
+STEPS, BATCH, RATE = 800, 128, 2e-3
+
+
+class Judge(nn.Module):
+    """Images (B, channels, size, size) from 0 to 1 -> features (B, 128): the network `cnn` without its last layer.
+
+    Args:
+        channels: of an image.
+        size: height and width of an image.
+        class_names: what there is to tell apart.
+        mean: of the pixels, for each channel.
+        std: standard deviation of the pixels, for each channel.
+    """
+
+    def __init__(self, channels: int, size: int, class_names: list[str], mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        network: Any = make("cnn", channels, size, len(class_names))
+        self.body = nn.Sequential(Normalise(channels, size, mean, std), *network[:-1])
+        self.last: nn.Linear = network[-1]
+        self.num_features = self.last.in_features  # torchmetrics asks for it
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.body(images)
+        return features
+
+    def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """How sure it is (B,), from 0 to 1, and of which class (B,)."""
+        sure, classes = self.last(features).softmax(1).max(1)
+        return sure, classes
+
+
+def judge_of(data: ImageData) -> Judge:
+    """The judge of a data module's images, all but those of the test; trained now if it never was.
+
+    What it becomes depends on the images alone. The global generator is left as it was, so that a run which had to
+    train its judge goes on like one that found it.
+    """
+    facts = data.facts()
+    wanted = {name: facts[name] for name in ("channels", "size", "class_names", "mean", "std")}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        judge = Judge(**wanted)
+        name = f"judge-{VERSION}-{data.set.name}-{data.data_seed}-{data.size}-{data.images or 'all'}"
+        judge.load_state_dict(remembered(name, lambda: trained(judge, data)))
+    return judge.eval().requires_grad_(False)
+
+
+def trained(judge: Judge, data: ImageData) -> dict[str, Tensor]:
+    """The weights after training on the CPU: cross-entropy, AdamW, a rate that falls along half a cosine."""
+    print(f"training the judge of {data.set.name}, once: a classifier, for a minute or less", file=sys.stderr)
+    images = data.everything()
+    optimizer = torch.optim.AdamW(judge.parameters(), RATE, fused=True)
+    order = torch.cat([torch.randperm(len(images)) for _ in range(-(-STEPS * BATCH // len(images)))])
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / STEPS)) / 2
+        some = images[order[step * BATCH : (step + 1) * BATCH]]
+        logits = judge.last(judge(some.images.float().div_(255)))
+        optimizer.zero_grad()
+        F.cross_entropy(logits, some.targets["label"]).backward()
+        optimizer.step()
+    return {name: weight.clone() for name, weight in judge.state_dict().items()}
