@@ -19,6 +19,7 @@ REMARKS = (
     ".*The dirpath has changed.*",
     ".*Your `IterableDataset` has `__len__` defined.*",
     ".*GPU available but not used.*",
+    ".*in eval mode at the start of training.*",
     ".*lightning.pytorch.utilities._pytree.*",
     ".*your dataloader is not resumable.*",
     ".*Total length of .* across ranks is zero.*",
