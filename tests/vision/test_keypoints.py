@@ -57,6 +57,16 @@ def test_the_divergence_is_that_of_torch():
     torch.testing.assert_close(divergence(maps, points, 0.8), torch.stack(each).mean())
 
 
+def test_bfloat16_does_not_round_the_places():
+    torch.manual_seed(0)
+    maps, points = torch.randn(2, 3, 96, 96), torch.rand(2, 3, 2) * 96
+    with torch.autocast("cpu", torch.bfloat16):
+        found, apart = middles(maps), divergence(maps, points, 1.5)
+    assert found.dtype == apart.dtype == torch.float32
+    torch.testing.assert_close(found, middles(maps))
+    torch.testing.assert_close(apart, divergence(maps, points, 1.5))
+
+
 # ---- unknown points --------------------------------------------------------------------------------------------------
 
 
