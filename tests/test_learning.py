@@ -44,10 +44,11 @@ def test_an_off_policy_agent_drives_the_car_up(recipe, tmp_path):
 
 
 @pytest.mark.long
-def test_an_agent_swings_the_tip_above_the_line(tmp_path):
+@pytest.mark.parametrize("recipe", ["a2c_acrobot", "trpo_acrobot"])
+def test_an_on_policy_agent_swings_the_tip_above_the_line(recipe, tmp_path):
     """One that never does has -500."""
-    result = lab.run("trpo_acrobot", f"track.uri=sqlite:///{tmp_path}/mlflow.db")
-    assert result.metrics["test/return"] >= -90, "-83 to -75 where it was measured"
+    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    assert result.metrics["test/return"] >= -90, "-84 to -75 where it was measured"
 
 
 @pytest.mark.long
