@@ -26,6 +26,7 @@ SMALL = (
     "track.system_metrics=false",
 )
 SHRUNK = (*SMALL, "trainer.limit_train_batches=1")
+UNTESTED = (*SHRUNK, "trainer.limit_test_batches=0")  # where its weights are all that is asked
 
 
 class ContractError(AssertionError):

@@ -51,7 +51,8 @@ def test_the_command_validates_each_image_once(home, monkeypatch, capsys):
     assert [*said["results"]] == ["0", "1", "2"]
     scores = [result["metrics"]["best/val/accuracy"] for result in said["results"].values()]
     assert said["summary"]["best/val/accuracy"]["mean"] == pytest.approx(sum(scores) / 3)
-    runs = [client(None).get_run(result["run_id"]).data.params for result in said["results"].values()]
+    server = client(f"sqlite:///{home}/mlflow.db")
+    runs = [server.get_run(result["run_id"]).data.params for result in said["results"].values()]
     assert [(run["data.folds"], run["data.fold"]) for run in runs] == [("3", "0"), ("3", "1"), ("3", "2")]
 
 
