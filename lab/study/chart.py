@@ -49,7 +49,7 @@ def _dots(table: Table) -> Iterator[Any]:
         axes.grid(visible=False, axis="y")
         some = f": the best {MOST} of {len(table.lines)} trials" if len(lines) < len(table.lines) else ""
         drawing.suptitle(f"{table.name}{some}", x=0.01, ha="left", fontsize="medium")
-        axes.set_xlabel(f"{metric} ({'less' if mode == 'min' else 'more'} is better)")
+        axes.set_xlabel(_better(metric, mode))
         _legend(drawing, axes, table)
         yield drawing
 
@@ -83,13 +83,11 @@ def _line(axes: Any, place: int, line: Line, metric: str) -> None:
         left = axes.get_yaxis_transform()  # the left edge, whatever the values are
         axes.text(0.01, place, line.state, transform=left, va="center", color=INK, fontstyle="italic")
         return
-    interval = found.interval if found.value is None else found.value_interval
-    if interval:
-        axes.plot([interval.low, interval.high], [place] * 2, color=COLORS[0], linewidth=2)
+    if found.sure:
+        axes.plot([found.sure.low, found.sure.high], [place] * 2, color=COLORS[0], linewidth=2)
     seeds = list(found.seeds.values())
     axes.plot(seeds, [place] * len(seeds), marker="|", markersize=7, linestyle="none", color=COLORS[0], alpha=0.5)
-    middle = found.mean if found.value is None else found.value
-    axes.plot([middle], [place], marker="o", markersize=5.5, color=COLORS[0])
+    axes.plot([found.middle], [place], marker="o", markersize=5.5, color=COLORS[0])
 
 
 def _along(table: Table) -> str | None:
@@ -124,12 +122,12 @@ def _curves(table: Table, along: str) -> Iterator[Any]:
             )
             found = [line.metrics[metric] for line in lines]
             look = {"color": COLORS[i % len(COLORS)], "linestyle": "-" if i < len(COLORS) else "--"}
-            middles = [each.mean if each.value is None else each.value for each in found]
-            axes.plot(places, middles, marker="o", markersize=5, label=label(value), **look)
+            axes.plot(places, [each.middle for each in found], marker="o", markersize=5, label=label(value), **look)
             for place, each in zip(places, found, strict=True):
-                interval = each.interval if each.value is None else each.value_interval
-                if interval:
-                    axes.plot([place] * 2, [interval.low, interval.high], linewidth=2.5, alpha=0.5, color=look["color"])
+                if each.sure:
+                    axes.plot(
+                        [place] * 2, [each.sure.low, each.sure.high], linewidth=2.5, alpha=0.5, color=look["color"]
+                    )
                 seeds = list(each.seeds.values())
                 axes.plot(
                     [place] * len(seeds), seeds, marker="_", markersize=8, linestyle="", alpha=0.6, color=look["color"]
@@ -141,7 +139,7 @@ def _curves(table: Table, along: str) -> Iterator[Any]:
         sure = (
             f", {NAMES[table.statistic]} with 95 % interval" if any(line.finished > 1 for line in table.lines) else ""
         )
-        axes.set(title=table.name, xlabel=along, ylabel=f"{metric} ({'less' if mode == 'min' else 'more'} is better)")
+        axes.set(title=table.name, xlabel=along, ylabel=_better(metric, mode))
         drawing.legend(title=f"{other}{sure}", loc="outside lower center", ncols=4)
         yield drawing
 
@@ -172,7 +170,7 @@ def _front(table: Table, lines: list[Line]) -> Iterator[Any]:
             axes.scatter(*points, s=28, color=color, label=name, zorder=2 + on_front)
             for line, x, y in zip(these, *points, strict=True) if on_front else ():
                 axes.annotate(str(line.trial), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
-        words = [f"{metric} ({'less' if mode == 'min' else 'more'} is better)" for metric, mode in _pairs(table)]
+        words = [_better(metric, mode) for metric, mode in _pairs(table)]
         axes.set(title=table.name, xlabel=words[0], ylabel=words[1])
         drawing.legend(loc="outside lower center", ncols=2)
         yield drawing
@@ -180,3 +178,7 @@ def _front(table: Table, lines: list[Line]) -> Iterator[Any]:
 
 def _pairs(table: Table) -> list[tuple[str, str]]:
     return list(zip(table.metrics, table.modes, strict=True))[:2]
+
+
+def _better(metric: str, mode: str) -> str:
+    return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lab.errors import BadInput
 from lab.recipe import load
 from lab.recipe.signature import parameters
-from lab.study.seeds import finals, plan_of, unused
+from lab.study.seeds import finals, plan_of, train
 from lab.study.summary import Result
-from lab.study.tune import Study, tune
+from lab.study.tune import Study
 
 FOLD, FOLDS = "data.fold", "data.folds"
 
@@ -47,8 +46,7 @@ def cross_validate(
         raise BadInput(f"--folds: {data.__name__} has no `folds` and `fold` to divide it by; --seeds repeats a run")
     divided = [*settings, f"{FOLDS}={count}", f"{FOLD}=0"]
     made = plan_of(recipe, divided, None, sampler="grid", space={FOLD: list(range(count))})
-    made = replace(made, name=name or unused(made, uri or made.recipe.track.uri))
-    return tune(made, workers=workers, uri=uri)
+    return train(made, name, workers, uri)
 
 
 def by_fold(study: Study) -> dict[int, Result]:

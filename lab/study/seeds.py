@@ -42,7 +42,12 @@ def repeat(
     """
     first = plan_of(recipe, settings, [0]).recipe.seed
     made = plan_of(recipe, settings, list(range(first, first + count)))
-    made = replace(made, name=name or unused(made, uri or made.recipe.track.uri))
+    return train(made, name, workers, uri)
+
+
+def train(made: Plan, name: str | None, workers: int | None, uri: str | None) -> Study:
+    """Trains a plan under that name, or under one that says what is in it; `repeat` has the rest."""
+    made = replace(made, name=name or _unused(made, uri or made.recipe.track.uri))
     return tune(made, workers=workers, uri=uri)
 
 
@@ -76,7 +81,7 @@ def finals(results: Mapping[int, Result]) -> Iterator[tuple[str, list[float]]]:
         yield name, [result.metrics[name] for result in results.values() if name in result.metrics]
 
 
-def unused(made: Plan, uri: str | None) -> str:
+def _unused(made: Plan, uri: str | None) -> str:
     """The name under which this was begun and not finished, or else a new one."""
     digest = hashlib.sha256(json.dumps(made.definition(), sort_keys=True).encode()).hexdigest()[:6]
     base = name = f"{made.name}-{digest}"

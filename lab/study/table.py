@@ -34,6 +34,16 @@ class Figure:
     value: float | None = None
     value_interval: Interval | None = None
 
+    @property
+    def middle(self) -> float:
+        """The study's statistic."""
+        return self.mean if self.value is None else self.value
+
+    @property
+    def sure(self) -> Interval | None:
+        """The interval of the study's statistic."""
+        return self.interval if self.value is None else self.value_interval
+
 
 @dataclass(frozen=True)
 class Line:
@@ -207,7 +217,7 @@ def _rank(record: Record) -> Callable[[Line], tuple[bool, int, float, int]]:
 
     def rank(line: Line) -> tuple[bool, int, float, int]:
         found = line.metrics.get(record.metrics[0])
-        value = math.inf if found is None else sign * (found.mean if found.value is None else found.value)
+        value = math.inf if found is None else sign * found.middle
         return not line.front, ORDER.index(line.state), math.inf if math.isnan(value) else value, line.trial or 0
 
     return rank

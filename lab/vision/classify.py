@@ -29,6 +29,7 @@ from lab.descent import Descent, Figures, Schedule, Unit
 from lab.errors import BadSetting
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
+from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import TIMM, make
 from lab.vision.networks.trunk import Trunk
@@ -132,22 +133,20 @@ class Classify(Descent):
         self._log("val")
 
     def on_test_start(self) -> None:
-        self.worst: dict[str, Tensor] = {}
+        self.gallery = Gallery(pictures.WORST)
 
     def test_step(self, batch: dict[str, Tensor]) -> None:
         probabilities, losses = self._measure(batch)
         self.confusion.update(probabilities, batch["label"])
         seen = {"loss": losses, "image": batch["image"], "label": batch["label"], "probabilities": probabilities}
-        both = {name: torch.cat([self.worst[name], seen[name]]) if self.worst else seen[name] for name in seen}
-        rows = both["loss"].topk(min(pictures.WORST, len(both["loss"]))).indices
-        self.worst = {name: values[rows] for name, values in both.items()}
+        self.gallery.add(seen, losses)
 
     def on_test_epoch_end(self) -> None:
         self._log("test")
         matrix = self.confusion.compute().cpu()  # on every process, since it waits for all of them
         self.confusion.reset()
         plots.log_figure(self, "confusion.png", pictures.confusion(matrix, self.names))
-        plots.log_figure(self, "most_wrong.png", pictures.most_wrong(self.worst, self.names))
+        plots.log_figure(self, "most_wrong.png", pictures.most_wrong(self.gallery.worst, self.names))
 
     def _measure(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Takes a batch into the metrics; probabilities (B, K) and losses (B,), the same for both heads.

@@ -20,6 +20,7 @@ from lab.descent import Descent, Figures, Schedule, Unit
 from lab.errors import BadSetting
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
+from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import make
 from lab.vision.networks.segmentation import Segmenter
@@ -117,23 +118,18 @@ class Keypoints(Descent):
         self._log("val")
 
     def on_test_start(self) -> None:
-        self.first: dict[str, Tensor] = {}
-        self.worst: dict[str, Tensor] = {}
+        self.gallery = Gallery(pictures.PLACES)
 
     def test_step(self, batch: dict[str, Tensor]) -> None:
         found, error = self._measure(batch)
         seen = {"image": batch["image"], "points": batch["points"], "found": found, "error": error}
-        if not self.first:
-            self.first = {name: values[: pictures.PLACES] for name, values in seen.items()}
-        both = {name: torch.cat([self.worst[name], seen[name]]) if self.worst else seen[name] for name in seen}
-        rows = both["error"].nan_to_num(0).topk(min(pictures.PLACES, len(both["error"]))).indices
-        self.worst = {name: values[rows] for name, values in both.items()}
+        self.gallery.add(seen, seen["error"].nan_to_num(0))
 
     def on_test_epoch_end(self) -> None:
         each = self._log("test")
         for name, part, which in (
-            ("overlays.png", self.first, "The first test images"),
-            ("worst.png", self.worst, "Test images with the largest errors"),
+            ("overlays.png", self.gallery.first, "The first test images"),
+            ("worst.png", self.gallery.worst, "Test images with the largest errors"),
         ):
             plots.log_figure(self, name, pictures.overlays(part, self.width, which))
         plots.log_figure(self, "points.png", pictures.bars(each.cpu(), self.names, self.width))

@@ -27,6 +27,7 @@ from lab.errors import BadSetting
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import UNLABELLED
+from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.segmentation import Segmenter, Tune
 from lab.vision.pictures import segment as pictures
@@ -117,23 +118,18 @@ class Segment(Descent):
         self._log("val")
 
     def on_test_start(self) -> None:
-        self.first: dict[str, Tensor] = {}
-        self.worst: dict[str, Tensor] = {}
+        self.gallery = Gallery(pictures.COLUMNS)
 
     def test_step(self, batch: dict[str, Tensor]) -> None:
         found = self._measure(batch)
         seen = {"image": batch["image"], "mask": batch["mask"], "found": found, "wrong": wrong(found, batch["mask"])}
-        if not self.first:
-            self.first = {name: values[: pictures.COLUMNS] for name, values in seen.items()}
-        both = {name: torch.cat([self.worst[name], seen[name]]) if self.worst else seen[name] for name in seen}
-        rows = both["wrong"].nan_to_num(0).topk(min(pictures.COLUMNS, len(both["wrong"]))).indices
-        self.worst = {name: values[rows] for name, values in both.items()}
+        self.gallery.add(seen, seen["wrong"].nan_to_num(0))
 
     def on_test_epoch_end(self) -> None:
         scores = self._log("test")
         for name, part, which in (
-            ("overlays.png", self.first, "The first test images"),
-            ("worst.png", self.worst, "Test images with the largest shares of wrong pixels"),
+            ("overlays.png", self.gallery.first, "The first test images"),
+            ("worst.png", self.gallery.worst, "Test images with the largest shares of wrong pixels"),
         ):
             plots.log_figure(self, name, pictures.overlays(part, self.names, which))
         plots.log_figure(self, "classes.png", pictures.bars(scores["iou"].cpu(), scores["dice"].cpu(), self.names))

@@ -26,7 +26,7 @@ def similarity(shown: dict[str, Tensor], said: list[str], most: int = 8) -> Figu
         said: their captions.
         most: images and captions.
     """
-    rows = [i for i, caption in enumerate(said) if caption not in said[:i]][:most]
+    rows = _different(said)[:most]
     n, values = len(rows), (shown["read"][rows] @ shown["seen"][rows].T).cpu()
     with figure(width=7.6, height=6.2) as (drawing, axes):
         axes.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=1)
@@ -142,7 +142,7 @@ def image_to_text(shown: dict[str, Tensor], said: list[str], most: int = 8, near
         nearest: captions for each.
     """
     rows = _varied(said, most)
-    different = [i for i, caption in enumerate(said) if caption not in said[:i]]
+    different = _different(said)
     places = (shown["seen"][rows] @ shown["read"][different].T).topk(nearest).indices.tolist()
     with figure(-(-len(rows) // 2), 2, width=5.2, height=1.25) as (drawing, axes):
         title = f"Images, and the nearest of {len(different)} captions; green: their own"
@@ -158,9 +158,14 @@ def image_to_text(shown: dict[str, Tensor], said: list[str], most: int = 8, near
     return drawing
 
 
+def _different(said: list[str]) -> list[int]:
+    """Where each caption stands for the first time."""
+    return [i for i, caption in enumerate(said) if caption not in said[:i]]
+
+
 def _varied(said: list[str], most: int) -> list[int]:
     """Places of short and of long captions, by turns."""
-    different = [i for i, caption in enumerate(said) if caption not in said[:i]]
+    different = _different(said)
     by_length: dict[int, list[int]] = {}
     for i in different:
         by_length.setdefault(len(said[i].split()), []).append(i)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lab.plots import COLORS, figure
 from lab.vision.data.images import UNLABELLED
-from lab.vision.pictures.tiles import bare, outlined, rgb
+from lab.vision.pictures.tiles import bare, outlined, rgb, tinted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
         title: which images these are.
     """
     tiles, truth, found = rgb(part["image"]), part["mask"].cpu().numpy(), part["found"].cpu().numpy()
-    rows = {"image": tiles, "truth": outlined(tiles, truth), "found": _tinted(tiles, found)}
+    rows = {"image": tiles, "truth": outlined(tiles, truth), "found": _painted(tiles, found)}
     with figure(3, COLUMNS, width=1.45, height=1.6) as (drawing, axes):
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for row, (name, drawn) in enumerate(rows.items()):
@@ -66,13 +66,10 @@ def bars(iou: Tensor, dice: Tensor, names: list[str]) -> Figure:
     return drawing
 
 
-def _tinted(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
+def _painted(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
     """Pictures (N, H, W, 3) in grey, the pixels of each class but the first in its colour; masks (N, H, W)."""
-    from matplotlib.colors import to_rgb
-
     grey = tiles.mean(-1, keepdims=True)
-    colour = np.array([to_rgb(color) for color in COLORS])[(masks.astype(int) - 1) % len(COLORS)]
-    found: NDArray[Any] = np.where((masks > 0)[..., None], (1 - TINT) * grey + TINT * colour, grey)
+    found: NDArray[Any] = np.where((masks > 0)[..., None], (1 - TINT) * grey + TINT * tinted(masks), grey)
     return found
 
 

@@ -20,12 +20,17 @@ def rgb(images: Tensor) -> NDArray[np.float32]:
 
 def outlined(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
     """Pictures (N, H, W, 3) with the edges of their masks (N, H, W), each class in a colour; class 0 has none."""
-    tint = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in COLORS])
     marked = (masks > 0) & (masks != UNLABELLED)
     inner = np.pad(masks, ((0, 0), (1, 1), (1, 1)), mode="edge")
     beside = (inner[:, :-2, 1:-1], inner[:, 2:, 1:-1], inner[:, 1:-1, :-2], inner[:, 1:-1, 2:])
     edge = marked & np.any([masks != other for other in beside], axis=0)
-    return np.where(edge[..., None], tint[(masks.astype(int) - 1) % len(COLORS)], tiles)
+    return np.where(edge[..., None], tinted(masks), tiles)
+
+
+def tinted(masks: NDArray[Any]) -> NDArray[np.float64]:
+    """The colour of each pixel's class (N, H, W, 3), of masks (N, H, W); class 1 has the first one."""
+    found: NDArray[np.float64] = colours(0)[(masks.astype(int) - 1) % len(COLORS)]
+    return found
 
 
 def montage(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
