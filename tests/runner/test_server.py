@@ -1,9 +1,11 @@
 """Where runs go, and that nothing says the password on the way."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
@@ -49,6 +51,17 @@ def test_an_old_file_store_is_named():
 def test_what_a_run_keeps_here_lies_beside_its_database(folder):
     assert local_folder("sqlite:////data/x/mlflow.db") == Path("/data/x/mlruns")
     assert local_folder("http://example.org") == local_folder("sqlite:///mlflow.db") == folder / "mlruns"
+
+
+def test_of_two_processes_only_one_makes_the_tables(tracked):
+    there = os.open(tracked, os.O_RDONLY)
+    fcntl.flock(there, fcntl.LOCK_EX)  # as another process does that is just making them
+    other = threading.Thread(target=client, args=[f"sqlite:///{tracked}/mlflow.db"])
+    other.start()
+    other.join(timeout=1)
+    assert other.is_alive()
+    os.close(there)
+    other.join()
 
 
 def test_artifacts_on_this_machine_are_told_from_those_elsewhere(folder):
