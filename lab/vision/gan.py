@@ -3,7 +3,9 @@
 Sources: Goodfellow et al., Generative adversarial nets, NeurIPS 2014, whose generator makes log D larger instead of
 log(1 - D) smaller (section 3 there); Radford, Metz and Chintala (DCGAN), ICLR 2016; Mirza and Osindero (conditional),
 2014; Li, Xu, Zhu and Zhang, Triple generative adversarial nets, NeurIPS 2017. Options: one-sided label smoothing and
-feature matching of Salimans et al., NeurIPS 2016; rates of their own for the players, Heusel et al., NeurIPS 2017.
+feature matching of Salimans et al., NeurIPS 2016; rates of their own for the players, Heusel et al., NeurIPS 2017; real
+images with wrong labels among what the discriminator is shown, Reed et al., ICML 2016 (where they are half of what is
+not real; here they come on top).
 
 In the triple game a classifier guesses labels of real images, and the discriminator tells real pairs of image and label
 both from drawn ones and from guessed ones. Differences from its paper: every training image has a label here, so the
@@ -58,6 +60,7 @@ class GAN(LightningModule):
         smoothing: what the discriminator's target for real images lacks to 1.
         spectral: keep the largest singular value of every layer of the discriminator at 1.
         feature_matching: weight of the distance of the judge's mean features in the generator's loss.
+        mismatched: weight of real images with wrong labels in the discriminator's loss, where classes are told.
         alpha: share of guessed pairs, rather than drawn ones, among those that are not real, in the triple game.
         pseudo: weight of drawn images with their labels in the classifier's loss, in the triple game.
         extractor: what FID compares: features of the judge, a classifier of the same set, or of Inception.
@@ -81,6 +84,7 @@ class GAN(LightningModule):
         smoothing: Share = 0.0,
         spectral: bool = False,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
+        mismatched: Annotated[float, Ge(0)] = 0.0,
         alpha: Annotated[float, Gt(0), Lt(1)] = 0.5,
         pseudo: Annotated[float, Ge(0)] = 0.1,
         extractor: Extractor = "judge",
@@ -95,6 +99,7 @@ class GAN(LightningModule):
         check(extractor)
         self.kind, self.latent, self.names, self.beta1 = kind, latent, class_names, beta1
         self.smoothing, self.feature_matching, self.alpha, self.pseudo = smoothing, feature_matching, alpha, pseudo
+        self.mismatched = mismatched
         self.extractor: Extractor = extractor
         self.told = len(class_names) if kind in ("conditional", "triple") else 0  # classes that the players know of
         self.generator = networks.generator(kind != "dcgan", latent + self.told, channels, size, width)
@@ -169,6 +174,9 @@ class GAN(LightningModule):
             read = self.classifier(torch.cat([batch["image"], (drawn.detach() + 1) / 2])).float()
             guesses = read[: len(real)].argmax(1)
             fakes, weights = [*fakes, (real, guesses)], [1 - self.alpha, self.alpha]
+        if self.told and self.mismatched:
+            others = (labels + torch.randint_like(labels, 1, self.told)) % self.told
+            fakes, weights = [*fakes, (real, others)], [*weights, self.mismatched]
 
         images, claims = zip((real, labels), *fakes, strict=True)
         on_real, *on_fakes = self.discriminator(torch.cat(images), torch.cat(claims)).split(len(real))

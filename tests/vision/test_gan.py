@@ -179,13 +179,18 @@ class Written(GAN):
             logits = c(torch.cat([(real + 1) / 2, (drawn.detach() + 1) / 2]))
             guess = logits[:n].argmax(1)
             pairs.append((real, guess))
+        if self.mismatched:
+            pairs.append((real, (labels + torch.randint_like(labels, 1, self.told)) % self.told))
         # dropout is drawn for all images together, so they are shown together here as well
         images, claims = (torch.cat(column) for column in zip(*pairs, strict=True))
         belief = d(images, claims).sigmoid().chunk(len(pairs))
-        s, a = self.smoothing, (self.alpha if triple else 0.0)
-        value = ((1 - s) * belief[0].log() + s * (1 - belief[0]).log()).mean() + (1 - a) * (1 - belief[1]).log().mean()
+        s, a, m = self.smoothing, (self.alpha if triple else 0.0), self.mismatched
+        value = ((1 - s) * belief[0].log() + s * (1 - belief[0]).log()).mean()
+        value = value + (1 - a) * (1 - belief[1]).log().mean()
         if triple:
             value = value + a * (1 - belief[2]).log().mean()
+        if m:
+            value = value + m * (1 - belief[-1]).log().mean()
         (-value).backward()
         steps["d"].step()
         d.zero_grad()
@@ -213,7 +218,9 @@ class Written(GAN):
         {"kind": "dcgan", "smoothing": 0.1, "feature_matching": 2.0, "lr_generator": 3e-3},
         {"kind": "improved", "lr_discriminator": 1e-3},
         {"kind": "conditional"},
+        {"kind": "conditional", "mismatched": 0.4},
         {"kind": "triple", "alpha": 0.3, "pseudo": 0.2},
+        {"kind": "triple", "alpha": 0.3, "mismatched": 0.2},
     ],
 )
 def test_a_step_is_the_one_that_the_papers_write_down(settings, own_data, untrained):
@@ -223,6 +230,17 @@ def test_a_step_is_the_one_that_the_papers_write_down(settings, own_data, untrai
     for name, twin in module.twin.items():
         for (key, weight), expected in zip(getattr(module, name).named_parameters(), twin.parameters(), strict=True):
             assert torch.allclose(weight, expected, atol=2e-5, rtol=1e-3), f"{name}.{key}"
+
+
+def test_labels_that_are_mismatched_are_all_wrong(monkeypatch, own_data, untrained):
+    seen = []
+    module, data = GAN(**FACTS, kind="conditional", width=0.1, mismatched=0.3), ImageData("digits", batch_size=64)
+    module.discriminator.register_forward_hook(lambda _, images_and_labels, __: seen.append(images_and_labels[1]))
+    quiet(max_epochs=1, limit_train_batches=1, limit_val_batches=0).fit(module, data)
+    true, of_drawn, wrong = seen[0].chunk(3)
+    assert torch.equal(true, of_drawn)
+    assert (true != wrong).all()
+    assert len(wrong.unique()) == 10
 
 
 def test_the_averaged_generator_follows_the_last_weights_with_its_normalisation():
