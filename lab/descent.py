@@ -12,6 +12,7 @@ from annotated_types import Ge, Le
 from lightning import LightningModule
 from torch import Tensor
 
+from lab.adamw import AdamW
 from lab.errors import BadSetting
 
 Unit = Annotated[float, Ge(0), Le(1)]
@@ -27,19 +28,44 @@ class Descent(LightningModule):
         final_lr: learning rate at the end of the run, as a fraction of `lr`.
         schedule: how it gets there, along half a cosine or a line.
         weight_decay: decoupled weight decay of AdamW.
+        pretrained: begin with the weights that `self.network.load_pretrained` takes.
     """
 
-    def __init__(self, lr: float, final_lr: float, schedule: Schedule, weight_decay: float) -> None:
+    def __init__(
+        self, lr: float, final_lr: float, schedule: Schedule, weight_decay: float, pretrained: bool = False
+    ) -> None:
         super().__init__()
+        self.pretrained = pretrained
         self.lr, self.final_lr, self.schedule, self.weight_decay = lr, final_lr, schedule, weight_decay
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning notes each hook it calls, torch would see whether it is a weight
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     @abstractmethod
     def learn(self, batch: Any, done: float) -> tuple[Tensor, Figures]:
         """The loss of a batch, and what to log beside it by full name; `done` is the share of the run, from 0 to 1."""
 
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.trainer.ckpt_path is None:
+            self.pretrain()
+
+    def pretrain(self) -> None:
+        """Takes weights that others have trained, once, if they are wanted; what `start_from` copies comes after."""
+        if self.pretrained:
+            network: Any = self.network
+            network.load_pretrained()
+            self.pretrained = False
+
+    def compile(self, *words: object, **settings: object) -> None:
+        network: Any = self.network
+        network.compile(*words, **settings)  # and not `forward`: training may need more than that gives
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(trained, self.lr, weight_decay=self.weight_decay, fused=True)
+        return AdamW(trained, self.lr, self.weight_decay)
 
     def on_train_start(self) -> None:
         self.steps = self.trainer.estimated_stepping_batches

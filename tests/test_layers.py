@@ -19,7 +19,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "plots": ({"errors"}, {"torchrl", "mlflow"}),
     "stats": (set(), HEAVY),
     "split": ({"errors"}, HEAVY - {"torch"}),
-    "descent": ({"errors"}, HEAVY - {"torch", "lightning"}),
+    "adamw": (set(), HEAVY - {"torch"}),
+    "descent": ({"adamw", "errors"}, HEAVY - {"torch", "lightning"}),
     "compare": (
         {"compare", "stats", "plots", "files", "recipe", "registry", "runner", "errors"},
         HEAVY - {"mlflow"},

@@ -79,6 +79,7 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.runner.checkpoint import Files
     from lab.runner.failures import Place
     from lab.runner.finite import FiniteLoss
+    from lab.runner.loop import Silent, shorten
     from lab.runner.process import prepare, without_driver
     from lab.runner.saver import Saver
     from lab.runner.signals import Stop
@@ -101,7 +102,9 @@ def assemble(recipe: Recipe) -> Assembly:
             best, saver = best_checkpoint(task), Saver(recipe, Stop())
             callbacks = [*progress(settings), *callbacks, FiniteLoss(saver), Place(), best, saver]
             plugins = [*_plugins(settings), Files()]
-            trainer = Trainer(**(QUIET | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
+            quiet = QUIET | {"profiler": Silent()}
+            trainer = Trainer(**(quiet | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
+            shorten(trainer)
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
     if problems:

@@ -46,9 +46,11 @@ class FiniteLoss(Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is None:
             return
-        self.waiting = self.waiting + loss.detach()
-        if loss.device.type == "cpu" or (batch_idx + 1) % LOOK_EVERY == 0:
-            value, self.waiting = float(self.waiting.sum()), 0.0
+        here = loss.device.type == "cpu"
+        if not here:
+            self.waiting = self.waiting + loss.detach()
+        if here or (batch_idx + 1) % LOOK_EVERY == 0:
+            value, self.waiting = float((loss if here else self.waiting).sum()), 0.0
             if not math.isfinite(value):
                 done, _, unit = counted(trainer)
                 raise LabError(self._message(trainer, "the loss", value, f"{unit} {done}"))
