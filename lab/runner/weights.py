@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ def begin(assembly: Assembly, uri: str | None = None) -> Assembly:
     if problems:
         raise RecipeError(problems)
     copied = {name: theirs[name] for part in wanted.parts or (WHOLE,) for name in _below(part, theirs)}
+    pretrain: Callable[[], None] = getattr(assembly.module, "pretrain", lambda: None)
+    pretrain()  # first, so that it does not write over them
     assembly.module.load_state_dict(copied, strict=False)
     return replace(assembly, recipe=replace(recipe, start_from=replace(wanted, run=run_id)))
 

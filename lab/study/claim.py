@@ -148,7 +148,7 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
     Raises:
         LabError: a training failed, or what `lab.study.tune.tune` raises.
     """
-    plans = [_plan(claim, side) for side in (claim.better, claim.worse)]  # both, before anything slow starts
+    plans = [_plan(claim, side, uri) for side in (claim.better, claim.worse)]  # both, before anything slow starts
     if plans[0].metrics != plans[1].metrics or plans[0].modes != plans[1].modes:
         raise BadInput(f"{claim.path}: the sides are judged by different metrics; name one in `metric:`")
     metric, mode = plans[0].metrics[0], plans[0].modes[0]
@@ -171,12 +171,12 @@ def verdict(interval: stats.Interval | None) -> Verdict:
     return "upheld" if interval.low > 0.5 else "refuted"
 
 
-def _plan(claim: Claim, side: Side) -> Plan:
+def _plan(claim: Claim, side: Side, uri: str | None) -> Plan:
     said = side.recipe or claim.recipe
     beside = claim.path.parent / said
     more = {key: value for key, value in {"metric": claim.metric, "mode": claim.mode}.items() if value is not None}
     path = beside if beside.is_file() else find_recipe(said)
-    made = plan_of(path, overrides({**claim.set, **side.set}), claim.seeds, **more)
+    made = plan_of(path, overrides({**claim.set, **side.set}), claim.seeds, uri, **more)
     return replace(made, name=f"{claim.name}-{'better' if side is claim.better else 'worse'}")
 
 

@@ -106,10 +106,11 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (),
         raise RecipeError(problems)
     dimensions, complaints = parse(file.space)
     problems += [file.problem(f"space.{key}", message) for key, message in complaints]
-    assembly = _assembled(file, recipe, problems)
+    there = uri or recipe.track.uri
+    assembly = _assembled(file, recipe, there, problems)
     if assembly is not None:
         problems += checks.curveless(file, assembly)
-        problems += checks.refused(file, recipe, assembly, dimensions, uri or recipe.track.uri)
+        problems += checks.refused(file, recipe, assembly, dimensions, there)
     problems += checks.names(file)
     if problems or assembly is None:
         raise RecipeError(problems)
@@ -171,12 +172,15 @@ def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -
     return None if recipe.problems else recipe
 
 
-def _assembled(file: StudyFile, recipe: Recipe, problems: list[Problem]) -> Assembly | None:
+def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[Problem]) -> Assembly | None:
     """The objects of the base recipe, which also says whether it could be trained at all."""
     from lab.runner.assemble import assemble
+    from lab.runner.weights import begin
 
     try:
         assembly = assemble(recipe)
+        if "start_from.run" not in file.space:  # else no trial begins with the recipe's own
+            begin(assembly, uri)
     except RecipeError as error:
         own = {printable(f"override {override}"): key for key, override in by_key(file.set)}
         problems += [

@@ -40,8 +40,8 @@ def repeat(
     Raises:
         LabError: what `lab.study.tune.tune` raises.
     """
-    first = plan_of(recipe, settings, [0]).recipe.seed
-    made = plan_of(recipe, settings, list(range(first, first + count)))
+    first = plan_of(recipe, settings, [0], uri).recipe.seed
+    made = plan_of(recipe, settings, list(range(first, first + count)), uri)
     return train(made, name, workers, uri)
 
 
@@ -51,17 +51,20 @@ def train(made: Plan, name: str | None, workers: int | None, uri: str | None) ->
     return tune(made, workers=workers, uri=uri)
 
 
-def plan_of(recipe: Path, settings: Sequence[str], seeds: Sequence[int] | None, **more: Any) -> Plan:
+def plan_of(
+    recipe: Path, settings: Sequence[str], seeds: Sequence[int] | None, uri: str | None = None, **more: Any
+) -> Plan:
     """The plan of that study.
 
     Args:
         recipe: the file.
         settings: overrides of it.
         seeds: the seeds; None for the recipe's own.
+        uri: the tracking server; the recipe's own by default.
         more: further keys of a study, such as `metric`.
     """
     said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": seeds and list(seeds), **more}
-    return plan(schema.build(said, name=recipe.stem, path=recipe), settings=settings)
+    return plan(schema.build(said, name=recipe.stem, path=recipe), settings=settings, uri=uri)
 
 
 def figures(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:

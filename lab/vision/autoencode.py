@@ -81,9 +81,6 @@ class Autoencode(Descent):
         self.codes, self.labels = CatMetric(), CatMetric()
         self.example_input_array = torch.zeros(1, channels, size, size)
 
-    def compile(self, *words: object, **settings: object) -> None:
-        self.network.compile(*words, **settings)  # training needs more than `forward` gives
-
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(self.normalise(images))[0]
         return logits.sigmoid()

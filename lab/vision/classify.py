@@ -32,7 +32,6 @@ from lab.vision.data.image_data import ImageData
 from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import TIMM, make
-from lab.vision.networks.trunk import Trunk
 from lab.vision.pictures import classify as pictures
 
 
@@ -79,7 +78,7 @@ class Classify(Descent):
         weight_decay: Annotated[float, Ge(0)] = 0.01,
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay)
+        super().__init__(lr, final_lr, schedule, weight_decay, pretrained)
         self.save_hyperparameters()
         classes = len(class_names)
         if classes < 2:
@@ -93,14 +92,10 @@ class Classify(Descent):
         self.normalise, self.names = Normalise(channels, size, mean, std), class_names
         self.head, self.straight_through = head, straight_through
         self.temperature, self.final_temperature = temperature, final_temperature
-        self.label_smoothing, self.pretrained = label_smoothing, pretrained
+        self.label_smoothing = label_smoothing
         self.mean_loss, self.scores = MeanMetric(), scores(classes)
         self.confusion = MulticlassConfusionMatrix(classes)
         self.example_input_array = torch.zeros(1, channels, size, size)
-
-    def setup(self, stage: str) -> None:
-        if stage == "fit" and self.pretrained and self.trainer.ckpt_path is None and isinstance(self.network, Trunk):
-            self.network.load_pretrained()
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(self.normalise(images))

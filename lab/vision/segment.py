@@ -76,7 +76,7 @@ class Segment(Descent):
         schedule: Schedule = "cosine",
         weight_decay: Annotated[float, Ge(0)] = 0.01,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay)
+        super().__init__(lr, final_lr, schedule, weight_decay, pretrained)
         self.save_hyperparameters()
         classes = len(mask_names)
         if classes < 2:
@@ -87,15 +87,11 @@ class Segment(Descent):
         made = Segmenter(network, encoder, channels, size, logits, depth, tune)
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = made.to(memory_format=torch.channels_last)
-        self.normalise, self.names, self.pretrained = Normalise(channels, size, mean, std), mask_names, pretrained
+        self.normalise, self.names = Normalise(channels, size, mean, std), mask_names
         self.losses = nn.ModuleList(criterion(name, logits == 1) for name in loss)
         self.mean_loss = MeanMetric()
         self.confusion = MulticlassConfusionMatrix(classes, ignore_index=UNLABELLED, validate_args=False)
         self.example_input_array = torch.zeros(1, channels, size, size)
-
-    def setup(self, stage: str) -> None:
-        if stage == "fit" and self.pretrained and self.trainer.ckpt_path is None:
-            self.network.load_pretrained()
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(self.normalise(images))

@@ -1,7 +1,9 @@
 """`start_from`: a run that begins with another one's weights, and what is said when it cannot."""
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,9 +26,10 @@ SMALL = ["model.hidden=[8, 8]", "data.points=50", "trainer.max_epochs=1", "track
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A database with runs of which nothing but the checkpoint counts, made once: a new one costs MLflow seconds."""
+def server(tmp_path_factory, empty_database):
+    """A database with runs of which nothing but the checkpoint counts."""
     folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder)
     address = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(address)
     experiment = client.create_experiment("first", (folder / "artifacts").as_uri())
@@ -41,6 +44,7 @@ def server(tmp_path_factory):
     record("curve", "regress_curve", "seed=7", "model.hidden=[8, 8]")
     record("code", "autoencode_letters", "seed=7")
     record("agent", "ddpg_pendulum", "seed=7")
+    record("trunk", "classify_digits", "seed=7", "model.network=timm:test_resnet")
     record("twin", "regress_curve", "seed=8")
     record("twin", "regress_curve", "seed=9")
     client.create_run(experiment, run_name="empty")
@@ -136,6 +140,41 @@ def test_a_study_says_so_before_it_begins(server, tmp_path):
     assert [problem.key for problem in error.value.problems] == ["space.start_from.run.2", "space.start_from.run.3"]
     file.write_text("\n".join([*lines, "space: {start_from.run: [null, curve]}"]))
     assert len(plan(schema.load(file), uri=server).entries) == 2
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_study_whose_own_recipe_is_wrong_says_so_before_it_begins(beside, server, tmp_path):
+    (tmp_path / "wrong.yaml").write_text(find_recipe("regress_curve").read_text() + "start_from: {run: crve}\n")
+    file = tmp_path / "study.yaml"
+    recipe = "recipe: wrong.yaml" if beside else "recipe: regress_curve\nset: {start_from.run: crve}"
+    file.write_text(f"{recipe}\nsampler: grid\nspace: {{model.lr: [0.1, 0.2]}}")
+    with pytest.raises(RecipeError) as error:
+        plan(schema.load(file), uri=server)
+    (problem,) = error.value.problems
+    assert problem.key == ("start_from.run" if beside else "set.start_from.run")
+    assert problem.message == "no run 'crve'; did you mean 'curve'?; lab runs lists them"
+    file.write_text(f"{recipe}\nsampler: grid\nspace: {{start_from.run: [null]}}")
+    assert len(plan(schema.load(file), uri=server).entries) == 1, "no trial begins with the recipe's own"
+
+
+def test_weights_of_a_run_come_on_top_of_pretrained_ones(server, monkeypatch):
+    taken = []
+
+    def fives(self):
+        taken.append(self)
+        for weight in self.parameters():
+            torch.nn.init.constant_(weight, 5.0)
+
+    monkeypatch.setattr("lab.vision.networks.trunk.Trunk.load_pretrained", fives)
+    settings = ["model.network=timm:test_resnet", "model.pretrained=true"]
+    found = begun("classify_digits", "trunk", ["network.network.fc"], server, *settings).module
+    found._trainer = SimpleNamespace(ckpt_path=None)
+    found.setup("fit")
+    kept = weights("trunk", server)
+    for name, value in found.named_parameters():
+        theirs = name.startswith("network.network.fc.")
+        assert torch.equal(value, kept[name] if theirs else torch.full_like(value, 5.0)), name
+    assert len(taken) == 1
 
 
 @pytest.mark.slow
