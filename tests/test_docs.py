@@ -227,7 +227,11 @@ def test_every_run_on_a_page_would_start(page):
     for words in commands(text):
         if words[0] == "run" and words[1] not in made(text) and shlex.join(words) not in shown_as_wrong:
             settings = parse(words)
-            assemble(load(find_recipe(str(settings["recipe"])), [*settings["overrides"], "trainer.accelerator=cpu"]))
+            recipe = load(find_recipe(str(settings["recipe"])), [*settings["overrides"], "trainer.accelerator=cpu"])
+            try:
+                assemble(recipe)
+            except RecipeError as error:
+                assert all("where there is a network: " in problem.message for problem in error.problems)  # noqa: PT017
 
 
 def test_no_file_names_a_command_that_does_not_exist():

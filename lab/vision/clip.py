@@ -23,9 +23,10 @@ from lab.errors import BadSetting
 from lab.task import Task
 from lab.vision.contrast import Retrieval, alike, contrastive
 from lab.vision.data.image_data import ImageData
-from lab.vision.networks.clip import CLIP
+from lab.vision.networks.clip import CLIP, spoken
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.open_clip import OPEN_CLIP, OpenCLIP
+from lab.vision.networks.transformers_clip import TRANSFORMERS, TransformersCLIP
 from lab.vision.pictures import clip as pictures
 
 MOST = 100.0  # that inner products are multiplied by
@@ -42,7 +43,8 @@ class Clip(Descent):
         unseen: places in `pairs` of those that occur in the test alone; a fact of the data.
         mean: of the pixels, for each channel; a fact of the data.
         std: standard deviation of the pixels; a fact of the data.
-        network: cnn, a small CNN beside a small Transformer, or any of open_clip's, such as open_clip:ViT-B-32.
+        network: cnn, a small CNN beside a small Transformer; any of open_clip's, such as open_clip:ViT-B-32; or one of
+            transformers with its weights, such as transformers:openai/clip-vit-base-patch32, or a folder with one.
         pretrained: begin with these weights of open_clip for its network, such as openai, or with those of a file.
         dim: of the space that images and captions share, for the network cnn.
         prompted: share of the training captions that are replaced by the prompt of the image's pair.
@@ -72,23 +74,29 @@ class Clip(Descent):
         schedule: Schedule = "cosine",
         weight_decay: Annotated[float, Ge(0)] = 0.01,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay)
+        named = network.startswith(TRANSFORMERS)  # where a name is that of trained weights
+        super().__init__(lr, final_lr, schedule, weight_decay, pretrained=named or pretrained is not None)
         self.save_hyperparameters()
         if not words:
             raise BadSetting("words", "this set has no captions to learn from; scenes and scenes100 have")
-        self.pretrained, self.prompted = pretrained, prompted
-        self.words, self.pairs, self.unseen = words, pairs, unseen
-        made: CLIP | OpenCLIP
-        if network.startswith(OPEN_CLIP):
-            made = OpenCLIP(network.removeprefix(OPEN_CLIP), words, pretrained)
-            mean, std = made.mean, made.std
-        elif network == "cnn":
+        if pretrained is not None and named:
+            raise BadSetting("pretrained", f"{network} comes with its own weights; leave it out")
+        if pretrained is not None and network == "cnn":
+            raise BadSetting("pretrained", "nobody has trained cnn; networks of open_clip have weights")
+        self.prompted, self.words, self.pairs, self.unseen = prompted, words, pairs, unseen
+        made: CLIP | OpenCLIP | TransformersCLIP
+        if network == "cnn":
             made = CLIP(channels, len(words), dim).to(memory_format=torch.channels_last)
             self.example_input_array = torch.zeros(1, channels, size, size)
+        elif network.startswith(OPEN_CLIP):
+            made = OpenCLIP(network.removeprefix(OPEN_CLIP), words, pretrained)
+            mean, std = made.mean, made.std
+        elif named:
+            made = TransformersCLIP(network.removeprefix(TRANSFORMERS), words)
+            mean, std = made.mean, made.std
         else:
-            raise BadSetting("network", f"no network {network!r}; known are cnn, and {OPEN_CLIP}NAME")
-        if pretrained is not None and isinstance(made, CLIP):
-            raise BadSetting("pretrained", f"nobody has trained {network}; only networks of open_clip have weights")
+            known = f"known are cnn, {OPEN_CLIP}NAME and {TRANSFORMERS}NAME"
+            raise BadSetting("network", f"no network {network!r}; {known}")
         self.network = made
         self.normalise = Normalise(channels, size, mean, std)
         self.register_buffer("prompts", prompts(pairs, words), persistent=False)  # (pairs, 3)
@@ -96,10 +104,10 @@ class Clip(Descent):
         self.top5 = MulticlassAccuracy(len(pairs), top_k=5, average="micro", validate_args=False)
         self.confusion = MulticlassConfusionMatrix(len(pairs), validate_args=False)
 
-    def setup(self, stage: str) -> None:
-        fresh = stage == "fit" and self.trainer.ckpt_path is None
-        if fresh and self.pretrained is not None and isinstance(self.network, OpenCLIP):
-            self.network.load_pretrained()
+    def compile(self, *words: object, **settings: object) -> None:
+        whole = self.network if isinstance(self.network, CLIP) else self.network.model
+        for part in whole.children():  # it has two ways through it, and none that both take
+            part.compile(*words, **settings)
 
     def forward(self, images: Tensor) -> Tensor:
         seen = self.network.images(self.normalise(images))  # (B, dim)
@@ -154,7 +162,7 @@ class Clip(Descent):
     def on_test_epoch_end(self) -> None:
         counts = self._log("test").cpu()  # on every process, since it waits for all of them
         shown = {name: torch.cat([each[name] for each in self.shown]) for name in self.shown[0]}
-        said = [" ".join(self.words[word] for word in caption if word) for caption in shown["caption"].tolist()]
+        said = spoken(shown["caption"], self.words)
         plots.log_figure(self, "pairs.png", pictures.pairs(counts, self.pairs, self.unseen))
         plots.log_figure(self, "zero_shot.png", pictures.zero_shot(shown, self.pairs, self.unseen))
         plots.log_figure(self, "similarity.png", pictures.similarity(shown, said))

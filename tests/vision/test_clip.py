@@ -184,6 +184,16 @@ def test_the_temperature_has_an_end(batch):
     assert float(figures()["train/scale"].detach()) == pytest.approx(100, rel=1e-5)
 
 
+def test_what_training_calls_is_compiled(batch):
+    eager, compiled, graphs, losses = alone(module()), alone(module()), [], []
+    compiled.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
+    for learner in (eager, compiled):
+        torch.manual_seed(1)
+        losses.append(learner.learn(batch, 0.0)[0])
+    assert graphs
+    torch.testing.assert_close(*losses)
+
+
 def test_recall_is_that_of_torchmetrics():
     torch.manual_seed(0)
     images, texts, captions = unit(60, 4), unit(60, 4), torch.randint(25, (60, 1))
@@ -303,8 +313,8 @@ def refused(*overrides):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.network=cn"], "model.network: no network 'cn'; known are cnn, and open_clip:NAME"),
-        (["model.pretrained=openai"], "model.pretrained: nobody has trained cnn; only networks of open_clip"),
+        (["model.network=cn"], "model.network: no network 'cn'; known are cnn, open_clip:NAME and transformers:NAME"),
+        (["model.pretrained=openai"], "model.pretrained: nobody has trained cnn; networks of open_clip"),
         (["data.name=letters"], "data: this set has no captions to learn from; scenes and scenes100 have"),
     ],
 )

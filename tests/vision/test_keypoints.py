@@ -91,6 +91,15 @@ def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
     assert not any(p.grad.any() for p in module.parameters() if p.grad is not None)
 
 
+def test_what_training_calls_is_compiled(some_faces):
+    module, graphs, batch = Keypoints(**FACTS, network="lenet"), [], next(iter(Batches(some_faces, 8)))
+    loss, _ = module.learn(batch, 0.0)
+    module.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
+    compiled, _ = module.learn(batch, 0.0)
+    assert graphs
+    torch.testing.assert_close(compiled, loss)
+
+
 def test_errors_are_means_over_the_known_points_of_all_batches():
     points = torch.tensor([[[10.0, 10.0], [20.0, 10.0], [15.0, 18.0]], [[10.0, 10.0], [NAN, NAN], [12.0, 18.0]]])
     found = points.nan_to_num(7) + torch.tensor(

@@ -1,5 +1,6 @@
 """Networks by name: what they map to what, how large they are, and what they refuse."""
 
+import huggingface_hub
 import pytest
 import timm
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from lab.errors import BadSetting, LabError
 from lab.vision.networks.attention import CBAM, SE
+from lab.vision.networks.hub import within_reach
 from lab.vision.networks.registry import NETWORKS, make
 from lab.vision.networks.trunk import Trunk
 
@@ -158,3 +160,29 @@ def test_a_bad_choice_is_one_line(arguments, message):
         make(*arguments)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+# ---- weights of others -----------------------------------------------------------------------------------------------
+
+
+class Hub:
+    """Stands for the session of huggingface_hub."""
+
+    def __init__(self, there):
+        self.there, self.asked = there, 0
+
+    def head(self, *_, **__):
+        self.asked += 1
+        if not self.there:
+            raise RuntimeError("no network")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_hub_is_asked_once_whether_it_can_be_reached(there, monkeypatch):
+    hub = Hub(there)
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: hub)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with within_reach():
+        assert huggingface_hub.is_offline_mode() is not there
+    assert hub.asked == 1
+    assert not huggingface_hub.is_offline_mode()

@@ -267,7 +267,8 @@ def test_the_key_points_csv_with_gaps(own_folder):
         (["1"] * 30 + ["1 2 3"], ":2: the image has 3 grey values; expected 96 x 96 = 9216"),
         (["1"] * 30 + ["1 300"], ":2: "),
         (["x"] * 30 + ["0 " * 9216], ":2: could not convert string to float: 'x'"),
-        (["1"] * 3, ":2: "),
+        (["1"] * 3, ":2: not one value for each of the 31 columns"),
+        (["1"] * 32, ":2: not one value for each of the 31 columns"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path, row, message):

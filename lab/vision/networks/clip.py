@@ -114,6 +114,11 @@ class TextEncoder(nn.Module):
         return mean
 
 
+def spoken(captions: Tensor, words: list[str]) -> list[str]:
+    """Captions (B, T), as places in the list of words -> as text."""
+    return [" ".join(words[word] for word in caption if word) for caption in captions.tolist()]
+
+
 def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
     convolution = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
     return convolution, nn.BatchNorm2d(n_out), nn.ReLU()

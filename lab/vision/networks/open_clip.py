@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import BadSetting, LabError, nearest
+from lab.vision.networks.clip import spoken
+from lab.vision.networks.hub import within_reach
 
 OPEN_CLIP = "open_clip:"
 
@@ -65,8 +68,8 @@ class OpenCLIP(nn.Module):
 
     def texts(self, captions: Tensor) -> Tensor:
         """Places in the list of words (B, T) -> (B, dim)."""
-        said = [" ".join(self.words[word] for word in caption if word) for caption in captions.tolist()]
-        vectors: Tensor = self.model.encode_text(self.tokens(said).to(captions.device), normalize=True)
+        read = self.tokens(spoken(captions, self.words)).to(captions.device)
+        vectors: Tensor = self.model.encode_text(read, normalize=True)
         return vectors
 
     def load_pretrained(self) -> None:
@@ -76,7 +79,9 @@ class OpenCLIP(nn.Module):
             LabError: they are nowhere, or of another network.
         """
         try:
-            self.model.load_state_dict(self._made(pretrained=self.pretrained).state_dict())
+            with within_reach():
+                trained = self._made(pretrained=self.pretrained)
+            self.model.load_state_dict(trained.state_dict())
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())
             raise LabError(
@@ -87,4 +92,14 @@ class OpenCLIP(nn.Module):
     def _made(self, **settings: Any) -> Any:
         import open_clip
 
-        return open_clip.create_model(self.name, pretrained_text=False, **settings)
+        # random weights are meant, and what is wrong with others is part of the error
+        unsaid = logging.ERROR if settings else logging.WARNING
+
+        def worth_saying(record: logging.LogRecord) -> bool:
+            return record.levelno != unsaid
+
+        logging.root.addFilter(worth_saying)
+        try:
+            return open_clip.create_model(self.name, pretrained_text=False, **settings)
+        finally:
+            logging.root.removeFilter(worth_saying)

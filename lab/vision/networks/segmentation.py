@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from lab.errors import BadSetting, LabError, nearest
 from lab.vision.networks.clip import ImageEncoder
 from lab.vision.networks.decoder import Decoder
+from lab.vision.networks.hub import within_reach
 
 Tune = Literal["all", "decoder", "head"]
 TIMM, TORCHVISION = "timm:", "torchvision:"
@@ -119,7 +120,8 @@ class Segmenter(nn.Module):
             LabError: neither is so.
         """
         try:
-            encoder, decoder, _, _ = self.build(replace(self.wanted, pretrained=True))
+            with within_reach():
+                encoder, decoder, _, _ = self.build(replace(self.wanted, pretrained=True))
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise LabError(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import BadSetting, LabError, nearest
+from lab.vision.networks.hub import within_reach
 
 
 class Trunk(nn.Module):
@@ -66,7 +67,9 @@ class Trunk(nn.Module):
             LabError: neither is so.
         """
         try:
-            self.network.load_state_dict(self._made(pretrained=True).state_dict())
+            with within_reach():
+                trained = self._made(pretrained=True)
+            self.network.load_state_dict(trained.state_dict())
         except (OSError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise LabError(

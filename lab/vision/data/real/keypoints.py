@@ -28,10 +28,13 @@ def load(path: Path) -> Images:
         if missing := [name for name in (*COLUMNS, "Image") if name not in (rows.fieldnames or ())]:
             raise BadInput(f"{path}:1: no column {missing[0]!r}; expected the 30 of the key points, and Image")
         for row in rows:
+            if None in row or None in row.values():  # a cell too many, or one too few
+                words = f"not one value for each of the {len(rows.fieldnames or ())} columns"
+                raise BadInput(f"{path}:{rows.line_num}: {words}")
             try:
                 picture = np.array(row["Image"].split(), dtype=np.uint8)
                 points.append([float(row[name]) if row[name] else np.nan for name in COLUMNS])
-            except (ValueError, OverflowError, AttributeError, TypeError) as error:
+            except (ValueError, OverflowError) as error:
                 raise BadInput(f"{path}:{rows.line_num}: {error}") from None
             if picture.size != SIZE * SIZE:
                 words = f"the image has {picture.size} grey values; expected {SIZE} x {SIZE} = {SIZE * SIZE}"
