@@ -7,10 +7,10 @@ run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
 test: .venv/ready       ## all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: .venv/ready      ## the tests that need no training run
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not long"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not long"
 
 fuzz: .venv/ready       ## random inputs into everything that reads recipes, overrides and checkpoints; some 20 minutes
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[fuzz]"

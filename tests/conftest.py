@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+# Tests run side by side, one on each core, where threads of PyTorch's wait for each other; it reads this when imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ADDRESS = "MLFLOW_TRACKING_URI"
 GIVEN = os.environ.get(ADDRESS)
 
@@ -46,8 +48,8 @@ def tracked(tmp_path, empty_database):
 
 
 @pytest.fixture(scope="session")
-def recorded_runs(tmp_path_factory):
-    """The address of a database with runs to compare, made once: a new one costs MLflow seconds.
+def recorded_runs(tmp_path_factory, empty_database):
+    """The address of a database with runs to compare.
 
     Recipes `slow` and `fast` with five seeds each, evaluated at different steps; a study `rates` with three seeds of
     three rates, one trial pruned; an unfinished run; and another experiment of the name of a recipe.
@@ -55,7 +57,7 @@ def recorded_runs(tmp_path_factory):
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
-    address = f"sqlite:///{tmp_path_factory.mktemp('recorded') / 'mlflow.db'}"
+    address = f"sqlite:///{shutil.copy(empty_database, tmp_path_factory.mktemp('recorded'))}"
     server = MlflowClient(address)
 
     def record(experiment, name, params, tags, points, score, status="FINISHED"):

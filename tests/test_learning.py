@@ -15,44 +15,44 @@ import lab
         pytest.param("tqc_pendulum", marks=pytest.mark.long),
     ],
 )
-def test_an_off_policy_agent_swings_the_pendulum_up(recipe, tmp_path):
+def test_an_off_policy_agent_swings_the_pendulum_up(recipe, tracked):
     """An agent that never swings up stays more than 600 behind the optimum, one that does not hold it up 100."""
-    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/distance"] <= 25, "9 to 15 where it was measured; another machine rounds otherwise"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("recipe", ["ppo_pendulum", "trpo_pendulum", "a2c_pendulum"])
-def test_an_on_policy_agent_swings_the_pendulum_up(recipe, tmp_path):
-    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+def test_an_on_policy_agent_swings_the_pendulum_up(recipe, tracked):
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/distance"] <= 25, "10 to 14 where it was measured"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("recipe", ["ppo_cartpole", "a2c_cartpole", "reinforce_cartpole"])
-def test_an_on_policy_agent_balances_a_pole(recipe, tmp_path):
-    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+def test_an_on_policy_agent_balances_a_pole(recipe, tracked):
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/return"] >= 475, "more than 490 where it was measured; 500 is the most there is"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("recipe", ["ddpg_mountaincar", "td3_mountaincar"])
-def test_an_off_policy_agent_drives_the_car_up(recipe, tmp_path):
+def test_an_off_policy_agent_drives_the_car_up(recipe, tracked):
     """Whoever stands still earns 0, whoever wastes energy and never arrives as little as -100."""
-    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/return"] >= 88, "91 to 95 where it was measured"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("recipe", ["a2c_acrobot", "trpo_acrobot"])
-def test_an_on_policy_agent_swings_the_tip_above_the_line(recipe, tmp_path):
+def test_an_on_policy_agent_swings_the_tip_above_the_line(recipe, tracked):
     """One that never does has -500."""
-    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/return"] >= -90, "-84 to -75 where it was measured"
 
 
 @pytest.mark.long
-def test_one_leg_hops(tmp_path):
+def test_one_leg_hops(tracked):
     """One that only stands has some 1000, the published agents 2326 and more."""
-    result = lab.run("sac_hopper", f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+    result = lab.run("sac_hopper", f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/return"] >= 1800, "2800 and more where it was measured"

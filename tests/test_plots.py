@@ -1,5 +1,6 @@
 """Figures look alike, and reach the tracking server from the first process only."""
 
+import shutil
 import subprocess
 import sys
 
@@ -14,8 +15,9 @@ from lab.plots import figure, log_figure, log_file
 
 
 @pytest.fixture
-def tracked(tmp_path):
+def tracked(tmp_path, empty_database):
     """A module under a trainer that tracks in MLflow."""
+    shutil.copy(empty_database, tmp_path)
     logger = MLFlowLogger(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_location=str(tmp_path / "artifacts"))
     return attach(Trainer(accelerator="cpu", logger=logger, enable_progress_bar=False))
 

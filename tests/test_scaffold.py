@@ -84,12 +84,12 @@ def test_the_template_holds_text_only():
 
 
 @pytest.mark.slow
-def test_a_new_plugin_passes_its_own_test_and_reaches_its_expected_score(tmp_path):
-    environment = Environment(tmp_path / "environment")
-    environment.lab("plugin", "new", "fresh-task", "--into", str(tmp_path), cwd=tmp_path)
-    folder = tmp_path / "lab-fresh-task"
+def test_a_new_plugin_passes_its_own_test_and_reaches_its_expected_score(tracked):
+    environment = Environment(tracked / "environment")
+    environment.lab("plugin", "new", "fresh-task", "--into", str(tracked), cwd=tracked)
+    folder = tracked / "lab-fresh-task"
     environment.install("-e", folder)
     environment.run("-m", "pytest", "-q", cwd=folder)
-    result = json.loads(environment.lab("run", "fresh_task", "--json", cwd=tmp_path))
+    result = json.loads(environment.lab("run", "fresh_task", "--json", cwd=tracked))
     assert result["monitor"] == "test/loss"
     assert 0.009 < result["score"] < 0.012

@@ -33,6 +33,7 @@ def ui(
         raise LabError(f"port {port} is taken; try: lab ui --port {other}")
     print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store  # no argument: `ps` shows those, and it may hold a password
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight more processes, for judges of texts
     address = ["--host", host, "--port", str(port)]
     workers = ["--workers", "1"]  # one reader; each of MLflow's four takes seconds to start
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *address, *workers])

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 
 from lab.registry import load_object
 from lab.study.job import Job, Work
+from lab.study.workers import TRAIN
 
 GRACE_SECONDS = 60.0  # to save and leave, once nobody listens any more
 
@@ -58,7 +59,8 @@ def main(descriptor: int, work: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives the jobs
     wire = Wire(Connection(descriptor))
     do: Work = load_object(work)
-    _warm_up()
+    if work == TRAIN:
+        _warm_up()
     wire.connection.send(("ready",))
     while True:
         outcome = do(wire.jobs.get(), wire)
@@ -68,7 +70,7 @@ def main(descriptor: int, work: str) -> None:
 
 
 def _warm_up() -> None:
-    """Imports what every job needs, so that the first one does not wait for it."""
+    """Imports what every training needs, so that the first one does not wait for it."""
     import lab.runner.assemble
     import lab.runner.fit
     import lab.runner.resume

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.testing.processes import Process
 from lab.testing.runs import SMALL, ContractError, overrides, require, same, train, weights
 
 if TYPE_CHECKING:
@@ -67,10 +66,9 @@ def _killed(file: Path, folder: Path, kill: float) -> str:
     begun = "mlruns/*/*/artifacts/recipe.yaml"  # the first that a run writes down
     known = set(folder.glob(begun))
     left = round(kill * 2 * BATCHES)  # of all the checkpoints but the very last, after which it may be too late
-    command = [sys.executable, "-m", "lab", "run", str(file), *overrides(folder, 0, KILLED)]
+    command = ["run", str(file), *overrides(folder, 0, KILLED)]
     log, recipe, newest = folder / "killed.log", None, 0
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+    process = Process("lab", command, log)
     while process.poll() is None and (recipe is None or left > 0):
         time.sleep(0.0005)
         recipe = recipe or next((path for path in folder.glob(begun) if path not in known), None)
@@ -78,8 +76,8 @@ def _killed(file: Path, folder: Path, kill: float) -> str:
             saved = _number(recipe.parent / "checkpoints" / "last.ckpt")
             left, newest = left - (saved != newest), saved
     process.kill()
-    process.wait()
-    require(recipe, f"`{' '.join(command)}` failed before it had a run: {log.read_text().strip()[-500:]}")
+    process.wait(timeout=60)
+    require(recipe, f"`lab {' '.join(command)}` failed before it had a run: {log.read_text().strip()[-500:]}")
     assert recipe is not None  # for type checkers
     return recipe.parents[1].name
 

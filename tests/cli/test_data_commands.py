@@ -85,10 +85,10 @@ def test_show_counts_without_a_picture(lab: Lab) -> None:
 
 
 @pytest.mark.slow
-def test_a_tracked_page_is_in_mlflow(lab: Lab, tmp_path: Path) -> None:
+def test_a_tracked_page_is_in_mlflow(lab: Lab, tracked: Path) -> None:
     from mlflow import MlflowClient
 
-    address = f"sqlite:///{tmp_path}/mlflow.db"
+    address = f"sqlite:///{tracked}/mlflow.db"
     arguments = ("--images", "104", "--picture", "page.png", "--track", "--uri", address)
     assert lab("data", "show", "digits", *arguments).code == 0
     server = MlflowClient(address)

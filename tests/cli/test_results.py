@@ -20,6 +20,7 @@ Lab = Callable[..., Any]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracked")
 def test_train_then_test_then_film(lab: Lab, good: Path) -> None:
     trained = lab("run", str(good), "--json")
     assert trained.code == 0, trained.err
@@ -85,10 +86,12 @@ def test_a_taken_port(lab: Lab) -> None:
 def test_the_pages_are_those_of_the_chosen_database(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     stores: list[str] = []
+    jobs: list[str] = []
 
     def execv(program: str, words: list[str]) -> None:
         started.append([program, *words])
         stores.append(os.environ["MLFLOW_BACKEND_STORE_URI"])
+        jobs.append(os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"])
 
     monkeypatch.setattr(os, "execv", execv)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
@@ -101,17 +104,17 @@ def test_the_pages_are_those_of_the_chosen_database(lab: Lab, monkeypatch: pytes
     assert words[1:4] == ["-m", "mlflow", "ui"]
     assert words[4:8] == ["--host", "127.0.0.1", "--port", port]
     assert stores == [f"sqlite:///{Path.cwd()}/other.db"]
+    assert jobs == ["false"]
     assert not [word for word in words if "other.db" in word]  # `ps` would show it, and a password in it
 
 
 @pytest.mark.slow
-def test_the_pages_answer(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").touch()
+def test_the_pages_answer(tracked: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     command = [sys.executable, "-m", "lab", "ui", "--port", str(port)]
     pages = subprocess.Popen(
-        command, cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=tracked, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         assert healthy(f"http://127.0.0.1:{port}/health", within=120)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from processes import Started, lab
 
 pytestmark = pytest.mark.slow
 
@@ -67,13 +69,14 @@ track: {system_metrics: false}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where runs are started, with one finished run in it: its database exists, and its weights are those to reach."""
+def folder(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    """Where runs are started, with one in it that was left alone: its weights are those to reach."""
     made = tmp_path_factory.mktemp("stopping")
+    shutil.copy(empty_database, made)
     (made / "slow.py").write_text(SLOW)
     (made / "slow.yaml").write_text(RECIPE)
-    process = start(made)
-    assert process.wait(120) == 0
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    subprocess.run([sys.executable, "-m", "lab", "run", "slow.yaml"], cwd=made, env=environment, check=True)
     return made
 
 
@@ -86,38 +89,28 @@ def children() -> Iterator[list[psutil.Process]]:
     assert not alive
 
 
-def lab(*words: str) -> list[str]:
-    return [sys.executable, "-m", "lab", *words]
-
-
-def start(folder: Path) -> subprocess.Popen[str]:
-    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    command = lab("run", "slow.yaml", "--json")
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
 def checkpoints(folder: Path) -> set[Path]:
     return set(folder.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"))
 
 
-def training(folder: Path) -> tuple[subprocess.Popen[str], Path]:
+def training(folder: Path) -> tuple[Started, Path]:
     """A run that has written its first checkpoint, and that checkpoint."""
     before = checkpoints(folder)
-    process = start(folder)
+    process = Started(folder, "lab", "run", "slow.yaml", "--json")
     while not checkpoints(folder) - before:
         assert process.poll() is None
         time.sleep(0.01)
     return process, (checkpoints(folder) - before).pop()
 
 
-def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("torch_*")}
+def shared_memory(pid: int) -> list[Path]:
+    """What this process has made of it; PyTorch's names for it begin so."""
+    return [*Path("/dev/shm").glob(f"torch_{pid}_*")]
 
 
 def resumed(folder: Path, run: str) -> dict[str, Any]:
-    done = subprocess.run(lab("resume", run, "--json"), cwd=folder, capture_output=True, text=True, check=True)
+    done = lab(folder, "resume", run, "--json")
+    assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -132,17 +125,16 @@ def test_one_signal_saves_marks_and_leaves_nothing_behind(
     folder: Path, children: list[psutil.Process], signum: int, code: int
 ):
     whole = next(iter(checkpoints(folder)))
-    memory = shared_memory()
     process, checkpoint = training(folder)
     children += psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2, "workers read the data"
     process.send_signal(signum)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     run = checkpoint.parents[2].name
     assert process.returncode == code
     assert f"run {run[:8]} is marked KILLED; lab resume {run[:8]} goes on" in said
-    assert shared_memory() <= memory
-    listed = json.loads(subprocess.check_output(lab("runs", "--json"), cwd=folder, text=True))
+    assert not any(shared_memory(pid) for pid in (process.pid, *(child.pid for child in children)))
+    listed = json.loads(lab(folder, "runs", "--json").stdout)
     assert next(row["status"] for row in listed if row["run_id"] == run) == "KILLED"
 
     result = resumed(folder, run)
@@ -166,8 +158,8 @@ def test_a_run_that_is_alive_is_not_resumed(folder: Path):
     process, checkpoint = training(folder)
     os.kill(process.pid, signal.SIGSTOP)  # alive for as long as this test needs it
     run = checkpoint.parents[2].name
-    refused = subprocess.run(lab("resume", run), cwd=folder, capture_output=True, text=True, check=False)
+    refused = lab(folder, "resume", run)
     process.kill()
-    process.communicate()
+    process.wait(10)
     assert refused.returncode == 2
     assert f"run {run[:8]} is still running" in refused.stderr

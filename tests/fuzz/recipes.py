@@ -94,8 +94,10 @@ def said(problems: tuple[schema.Problem, ...]) -> None:
         assert len(line) < 3000
 
 
+ALL_WRONG = b"seed: x\nmodle: 1\ncallbacks: [1]\nstart_from: {run: 1, parts: 1}\n"
+
 with watch.learning():
-    for harmless in (SEEDS[0], b"seed: x\nmodle: 1\ncallbacks: [1]\n", b"a: \xff", b"a: [", b"a: \0"):
+    for harmless in (SEEDS[0], ALL_WRONG, b"a: \xff", b"a: [", b"a: \0"):
         first.write_bytes(harmless)
         with contextlib.suppress(RecipeError):
             load(first).to_yaml()

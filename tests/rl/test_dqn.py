@@ -2,10 +2,8 @@
 
 import copy
 import itertools
-import os
-import subprocess
-import sys
 
+import processes
 import pytest
 import torch
 from lightning import Callback, Trainer, seed_everything
@@ -350,14 +348,12 @@ def test_a_compiled_run_is_the_eager_one():
 
 
 @pytest.mark.long
-def test_two_processes_replay_by_priority_each_for_itself(tmp_path):
+def test_two_processes_replay_by_priority_each_for_itself(tracked):
     short = ["data.total_steps=600", "data.random_steps=200", "data.eval_every=200", "data.eval_episodes=1"]
     two = ["data.test_episodes=1", "trainer.strategy=ddp", "trainer.devices=2"]
-    command = [sys.executable, "-m", "lab", "run", "rainbow_cartpole", *short, *two]
-    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = processes.lab(tracked, "run", "rainbow_cartpole", *short, *two)
     assert done.returncode == 0, done.stderr
-    last = torch.load(*tmp_path.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"), weights_only=True)
+    last = torch.load(*tracked.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"), weights_only=True)
     assert last["env_steps"] == 600
     assert last["state_dict"]["updates"] == 200, "two processes collect: half the blocks for the same steps"
 
@@ -372,6 +368,6 @@ def test_two_processes_replay_by_priority_each_for_itself(tmp_path):
         ("noisy_dqn_pendulum", -170),
     ],
 )
-def test_reaches_the_score_of_its_header(recipe, least, tmp_path):
-    result = lab.run(recipe, f"track.uri=sqlite:///{tmp_path}/mlflow.db")
+def test_reaches_the_score_of_its_header(recipe, least, tracked):
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
     assert result.metrics["test/return"] >= least, "another machine rounds otherwise: less than was measured"

@@ -1,12 +1,9 @@
 """Two processes on the CPU, and bfloat16: through the command, as a user would."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from mlflow import MlflowClient
+from processes import lab
 
 DDPG = ["data.total_steps=600", "data.random_steps=200", "data.eval_every=200", "data.eval_episodes=4"]
 SHORT = {
@@ -14,12 +11,6 @@ SHORT = {
     "two_moons": ["trainer.max_epochs=2"],
 }
 MONITOR = {"ddpg_pendulum": "val/return", "two_moons": "val/accuracy"}
-
-
-def lab(folder, *words):
-    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    command = [sys.executable, "-m", "lab", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def only_run(folder):
@@ -31,37 +22,37 @@ def only_run(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", SHORT)
-def test_two_processes_share_one_run(recipe, tmp_path):
+def test_two_processes_share_one_run(recipe, tracked):
     two = ["trainer.accelerator=cpu", "trainer.strategy=ddp", "trainer.devices=2"]
-    done = lab(tmp_path, "run", recipe, *SHORT[recipe], *two)
+    done = lab(tracked, "run", recipe, *SHORT[recipe], *two)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("FINISHED") == 1, "only the first process speaks"
-    run = only_run(tmp_path)
+    run = only_run(tracked)
     assert run.info.status == "FINISHED"
     assert MONITOR[recipe] in run.data.metrics
     if recipe == "ddpg_pendulum":
-        last = torch.load(*tmp_path.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"), weights_only=True)
+        last = torch.load(*tracked.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"), weights_only=True)
         assert last["env_steps"] == 600
         assert last["state_dict"]["updates"] == 200, "two processes collect: half the blocks for the same steps"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", SHORT)
-def test_bfloat16_trains(recipe, tmp_path):
-    done = lab(tmp_path, "run", recipe, *SHORT[recipe], "trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
+def test_bfloat16_trains(recipe, tracked):
+    done = lab(tracked, "run", recipe, *SHORT[recipe], "trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
     assert done.returncode == 0, done.stderr
-    run = only_run(tmp_path)
+    run = only_run(tracked)
     assert run.data.params["trainer.precision"] == "bf16-mixed"
     assert run.data.metrics[MONITOR[recipe]] == run.data.metrics[MONITOR[recipe]], "not NaN"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("env", ["MountainCarContinuous-v0", "Hopper-v5"])
-def test_the_recipe_takes_another_environment(env, tmp_path):
+def test_the_recipe_takes_another_environment(env, tracked):
     if env == "Hopper-v5":
         pytest.importorskip("mujoco", reason="needs the extra: pip install 'torch-lab[mujoco]'")
-    done = lab(tmp_path, "run", "ddpg_pendulum", *SHORT["ddpg_pendulum"], f"data.env={env}", "data.test_episodes=1")
+    done = lab(tracked, "run", "ddpg_pendulum", *SHORT["ddpg_pendulum"], f"data.env={env}", "data.test_episodes=1")
     assert done.returncode == 0, done.stderr
-    metrics = only_run(tmp_path).data.metrics
+    metrics = only_run(tracked).data.metrics
     assert "test/return" in metrics
     assert "test/distance" not in metrics, "only where the optimum is known"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,9 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Pa
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for all tests: making it takes seconds."""
-    return str(tmp_path_factory.mktemp("tracked") / "mlflow.db")
+def database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> str:
+    """One for all tests."""
+    return str(shutil.copy(empty_database, tmp_path_factory.mktemp("tracked")))
 
 
 def message(recipe: Path, *overrides: str) -> str:

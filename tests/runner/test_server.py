@@ -190,11 +190,13 @@ def test_the_pages_get_the_address_where_ps_does_not_show_it(monkeypatch, capsys
 
     monkeypatch.setattr(os, "execv", replaced)
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "left over")
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "true")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(Replaced):
         ui(port=port, uri="postgresql://me:hush@host/db")
     assert os.environ["MLFLOW_BACKEND_STORE_URI"] == "postgresql://me:hush@host/db"
+    assert os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true", "who asks for them has them"
     assert started[started.index("--host") + 1] == "127.0.0.1", "nobody else's machine, unless told otherwise"
     assert "hush" not in " ".join(started) + "".join(capsys.readouterr())
 

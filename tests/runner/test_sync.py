@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -47,6 +48,7 @@ class Machine:
         ]
         words += ["--artifacts-destination", str(self.folder / "artifacts"), "--host", "127.0.0.1"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+        environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # eight more processes
         with (self.folder / "log").open("ab") as log:
             command = [sys.executable, "-m", "mlflow", "server", *words]
             self.process = subprocess.Popen(
@@ -75,19 +77,21 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory):
-    started = Machine(tmp_path_factory.mktemp("server"))
+def machine(tmp_path_factory, empty_database):
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "server.db")
+    started = Machine(folder)
     yield started
     started.kill()
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tracked, monkeypatch):
     """A folder of one's own on the machine that trains, with an impatient tracker."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tracked)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.05)
-    return tmp_path
+    return tracked
 
 
 def wait_until(true):

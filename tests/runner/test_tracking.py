@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,26 +26,15 @@ from lab.runner.tracking import Tracker
 pytestmark = pytest.mark.slow  # a database takes seconds to make
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    """An empty database, to be copied."""
-    folder = tmp_path_factory.mktemp("database")
-    MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def start(tmp_path, monkeypatch, database):
+def start(tracked, monkeypatch):
     """Makes trackers of one database, and ends those that a test leaves running."""
     monkeypatch.setattr(tracking, "FLUSH_SECONDS", 0.05)
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(database, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tracked)
     started = []
 
     def make(**more):
-        started.append(
-            Tracker(f"sqlite:///{tmp_path}/mlflow.db", "some experiment/50 %", "a run", {"why": "x"}, **more)
-        )
+        started.append(Tracker(f"sqlite:///{tracked}/mlflow.db", "some experiment/50 %", "a run", {"why": "x"}, **more))
         return started[-1]
 
     yield make

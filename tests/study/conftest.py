@@ -29,14 +29,14 @@ track: {experiment: studies, system_metrics: false}
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with `recipe.yaml`, in which workers find the functions in `works.py`."""
-    monkeypatch.chdir(tmp_path)
+def home(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with little more than `recipe.yaml`, in which workers find the functions in `works.py`."""
+    monkeypatch.chdir(tracked)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
     Path("recipe.yaml").write_text(RECIPE)
     Path("done").mkdir()
-    return tmp_path
+    return tracked
 
 
 @pytest.fixture

@@ -30,10 +30,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def nodes(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Path]:
     """Two nodes with a CPU and an imaginary GPU each, found through RAY_ADDRESS; yields their workers' folder."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     folder = tmp_path_factory.mktemp("nodes")
+    shutil.copy(empty_database, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -215,25 +216,25 @@ def test_without_ray(monkeypatch):
     assert str(error.value) == "--launcher ray needs Ray; pip install 'torch-lab[ray]'"
 
 
-def test_a_real_study_on_a_ray_of_this_machine_alone(tmp_path):
+def test_a_real_study_on_a_ray_of_this_machine_alone(tracked):
     """Trains for real, through the command, and leaves no process behind."""
     pytest.importorskip("ray")
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    (tracked / "recipe.yaml").write_text(RECIPE)
     study = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01]}\nmetric: test/return\n"
-    (tmp_path / "local.yaml").write_text(study)
+    (tracked / "local.yaml").write_text(study)
     environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
     command = [sys.executable, "-m", "lab", "tune", "local.yaml", "--launcher", "ray", "--workers", "2", "--json"]
-    before = rays()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tracked, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("complete") == 2
     assert "ray" not in done.stderr.lower()
-    assert rays() <= before
+    assert not rays(tracked)
 
 
-def rays() -> set[int]:
-    """Processes of Ray that live on this machine."""
+def rays(folder: Path) -> set[int]:
+    """Processes of Ray that were begun in that folder and live: another test may have a Ray of its own."""
     names = ("raylet", "gcs_server", "ray::")
-    found = psutil.process_iter(["name", "status"])
-    alive = [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
+    found = psutil.process_iter(["name", "status", "cwd"])
+    here = [process for process in found if process.info["cwd"] == str(folder)]
+    alive = [process for process in here if process.info["status"] != psutil.STATUS_ZOMBIE]
     return {process.pid for process in alive if (process.info["name"] or "").startswith(names)}

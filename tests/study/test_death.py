@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import Started
 
 from lab.study.tune import tune
 
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.slow
 
 STUDY = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01, 0.1, 1.0]}\nseeds: [0, 1, 2]\n"
 DRIVER = """\
-import sys
 from lab.study import schema
 from lab.study.plan import plan
 from lab.study.tune import tune
@@ -33,24 +33,23 @@ print([(trial.state, sorted(trial.results)) for trial in found.trials])
 def driver(home: Path):
     """Starts the study in a process of its own, in which a second start goes on with it."""
     Path("study.yaml").write_text(STUDY)
+    Path("driver.py").write_text(DRIVER)
     begun = []
 
-    def start() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        begun.append(process)
-        return process
+    def start() -> Started:
+        begun.append(Started(home, "driver"))
+        return begun[-1]
 
     yield start
     for process in begun:
         process.kill()
 
 
-def wait_for(count: int) -> None:
+def wait_for(count: int, process: Started) -> None:
     """Until so many trainings are done."""
     until = time.monotonic() + 120
     while len(list(Path("done").iterdir())) < count:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
 
@@ -64,11 +63,11 @@ ALL = str([("complete", [0, 1, 2])] * 4)
 
 def test_kill_9_of_the_parent_and_the_same_command_again(driver):
     first = driver()
-    wait_for(4)
+    wait_for(4, first)
     workers = children(first.pid)
     assert len(workers) == 2
     first.kill()
-    first.wait()
+    first.wait(10)
     _, left = psutil.wait_procs(workers, timeout=20)
     assert not left, "workers end when nobody is there any more"
     before = len(list(Path("done").iterdir()))
@@ -80,7 +79,7 @@ def test_kill_9_of_the_parent_and_the_same_command_again(driver):
 
 def test_kill_9_of_a_worker_and_the_study_goes_on(driver):
     process = driver()
-    wait_for(3)
+    wait_for(3, process)
     children(process.pid)[0].send_signal(signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert out.strip() == ALL, err
@@ -89,7 +88,7 @@ def test_kill_9_of_a_worker_and_the_study_goes_on(driver):
 
 def test_ctrl_c_stops_the_workers_and_gives_the_trials_back(driver):
     process = driver()
-    wait_for(3)
+    wait_for(3, process)
     workers = children(process.pid)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

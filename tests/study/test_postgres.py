@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import Started
 from shared import RECIPE
 
 from lab.errors import BadInput, LabError
@@ -100,34 +100,32 @@ def database(server: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's database, which takes it seconds to make."""
+def tracking(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    """MLflow's database with the experiment, which both might want to make."""
     from mlflow import MlflowClient
 
-    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
+    path = Path(shutil.copy(empty_database, tmp_path_factory.mktemp("tracking")))
     MlflowClient(f"sqlite:///{path}").create_experiment("studies", artifact_location=str(path.parent / "mlruns"))
     return path
 
 
 @pytest.fixture
-def start(home: Path, tracking: Path, database: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(home: Path, tracking: Path, database: str) -> Iterator[Callable[..., Started]]:
     """Starts a process that works on the study, with one worker."""
     shutil.copy(tracking, home)
     Path("recipe.yaml").write_text(RECIPE)
     Path("study.yaml").write_text("\n".join(["recipe: recipe.yaml", *GRID]))
     Path("driver.py").write_text(DRIVER)
-    begun: list[subprocess.Popen[str]] = []
+    begun: list[Started] = []
 
-    def call(work: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "driver.py", database, work]
-        begun.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    def call(work: str) -> Started:
+        begun.append(Started(home, "driver", database, work))
         return begun[-1]
 
     yield call
     for process in begun:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()
+        process.wait(10)
 
 
 def parents(home: Path) -> list[str]:
