@@ -46,14 +46,15 @@ class FiniteLoss(Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is None:
             return
-        here = loss.device.type == "cpu"
-        if not here:
+        if loss.device.type != "cpu":
             self.waiting = self.waiting + loss.detach()
-        if here or (batch_idx + 1) % LOOK_EVERY == 0:
-            value, self.waiting = float((loss if here else self.waiting).sum()), 0.0
-            if not math.isfinite(value):
-                done, _, unit = counted(trainer)
-                raise LabError(self._message(trainer, "the loss", value, f"{unit} {done}"))
+            if (batch_idx + 1) % LOOK_EVERY:
+                return
+            loss, self.waiting = self.waiting, 0.0
+        value = float(loss.sum())
+        if not math.isfinite(value):
+            done, _, unit = counted(trainer)
+            raise LabError(self._message(trainer, "the loss", value, f"{unit} {done}"))
 
     def _message(self, trainer: Trainer, name: str, value: float, where: str) -> str:
         last = self.saver.last

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
@@ -149,33 +149,28 @@ def client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it would print the address as it is
-    with reaching(uri), _in_turn(uri):
+    with reaching(uri):
         from mlflow import MlflowClient
 
         for talkative in ("alembic", "mlflow"):  # importing MLflow sets its own levels
             logging.getLogger(talkative).setLevel(logging.WARNING)
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns before every second try
-        server = MlflowClient(tracking_uri=uri)
-        server.search_experiments(max_results=1)
+        with _in_turn(uri):
+            server = MlflowClient(tracking_uri=uri)
+            server.search_experiments(max_results=1)
     return server
 
 
 @contextmanager
 def _in_turn(uri: str) -> Iterator[None]:
     """One process at a time: two that find no tables in an SQLite database both make them, and one of them fails."""
-    folder = None
-    if uri.startswith("sqlite:///"):
-        with suppress(OSError):
-            folder = os.open(Path(uri.removeprefix("sqlite:///")).absolute().parent, os.O_RDONLY)
-    if folder is None:
+    with ExitStack() as stack:
+        if uri.startswith("sqlite:///"):
+            with suppress(OSError):  # no such folder; and some file systems of networks have no locks
+                folder = os.open(local_folder(uri).parent, os.O_RDONLY)
+                stack.callback(os.close, folder)
+                fcntl.flock(folder, fcntl.LOCK_EX)
         yield
-        return
-    try:
-        with suppress(OSError):  # some file systems of networks have no locks
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 def experiment_id(server: MlflowClient, name: str, uri: str) -> str:

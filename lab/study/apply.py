@@ -54,11 +54,8 @@ def _header(record: Record, trial: TrialSummary, chosen: bool) -> str:
     scores = []
     for metric in record.metrics:
         found = figure({seed: trial.results[seed].metrics[metric] for seed in seeds}, record.statistic)
-        value, interval = found.mean, found.interval
-        if found.value is not None:
-            value, interval = found.value, found.value_interval
-        sure = f" [{number(interval.low)}, {number(interval.high)}]" if interval else ""
-        scores.append(f"{metric} {number(value)}{sure}")
+        sure = f" [{number(found.sure.low)}, {number(found.sure.high)}]" if found.sure else ""
+        scores.append(f"{metric} {number(found.middle)}{sure}")
     several = len(seeds) > 1
     over = (
         f", the {NAMES[record.statistic]} of seeds {', '.join(map(str, seeds))}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab.plots import COLORS, INK, figure
-from lab.study.render import NAMES, exact, label
+from lab.study.render import NAMES, better, exact, label
 from lab.study.table import Line, Table
 
 MOST = 30  # trials, of which the best are shown
@@ -49,7 +49,7 @@ def _dots(table: Table) -> Iterator[Any]:
         axes.grid(visible=False, axis="y")
         some = f": the best {MOST} of {len(table.lines)} trials" if len(lines) < len(table.lines) else ""
         drawing.suptitle(f"{table.name}{some}", x=0.01, ha="left", fontsize="medium")
-        axes.set_xlabel(_better(metric, mode))
+        axes.set_xlabel(better(metric, mode))
         _legend(drawing, axes, table)
         yield drawing
 
@@ -139,7 +139,7 @@ def _curves(table: Table, along: str) -> Iterator[Any]:
         sure = (
             f", {NAMES[table.statistic]} with 95 % interval" if any(line.finished > 1 for line in table.lines) else ""
         )
-        axes.set(title=table.name, xlabel=along, ylabel=_better(metric, mode))
+        axes.set(title=table.name, xlabel=along, ylabel=better(metric, mode))
         drawing.legend(title=f"{other}{sure}", loc="outside lower center", ncols=4)
         yield drawing
 
@@ -170,7 +170,7 @@ def _front(table: Table, lines: list[Line]) -> Iterator[Any]:
             axes.scatter(*points, s=28, color=color, label=name, zorder=2 + on_front)
             for line, x, y in zip(these, *points, strict=True) if on_front else ():
                 axes.annotate(str(line.trial), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
-        words = [_better(metric, mode) for metric, mode in _pairs(table)]
+        words = [better(metric, mode) for metric, mode in _pairs(table)]
         axes.set(title=table.name, xlabel=words[0], ylabel=words[1])
         drawing.legend(loc="outside lower center", ncols=2)
         yield drawing
@@ -178,7 +178,3 @@ def _front(table: Table, lines: list[Line]) -> Iterator[Any]:
 
 def _pairs(table: Table) -> list[tuple[str, str]]:
     return list(zip(table.metrics, table.modes, strict=True))[:2]
-
-
-def _better(metric: str, mode: str) -> str:
-    return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"

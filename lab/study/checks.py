@@ -62,10 +62,10 @@ def refused(
 
 def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
     """Why a run cannot begin with the weights that its recipe names."""
-    from lab.runner.weights import begin
+    from lab.runner.weights import chosen
 
     try:
-        begin(assembly, uri)
+        chosen(assembly, uri)
     except RecipeError as error:
         return [(problem.key, problem.message) for problem in error.problems]
     return []

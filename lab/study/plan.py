@@ -175,12 +175,12 @@ def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -
 def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[Problem]) -> Assembly | None:
     """The objects of the base recipe, which also says whether it could be trained at all."""
     from lab.runner.assemble import assemble
-    from lab.runner.weights import begin
+    from lab.runner.weights import chosen
 
     try:
         assembly = assemble(recipe)
         if "start_from.run" not in file.space:  # else no trial begins with the recipe's own
-            begin(assembly, uri)
+            chosen(assembly, uri)
     except RecipeError as error:
         own = {printable(f"override {override}"): key for key, override in by_key(file.set)}
         problems += [

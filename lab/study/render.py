@@ -73,12 +73,9 @@ def caption(table: Table) -> str:
     """What the figures of the table are, in a sentence or two."""
     seeds = {len(line.seeds) for line in table.lines}
     count = f"{max(seeds)} seed{'s' * (max(seeds) > 1)}" if seeds else "its seeds"
-    better = ", ".join(
-        f"{name} ({'less' if mode == 'min' else 'more'} is better)"
-        for name, mode in zip(table.metrics, table.modes, strict=True)
-    )
+    ways = ", ".join(map(better, table.metrics, table.modes))
     kind = "" if table.statistic == "mean" else f" and {NAMES[table.statistic]}"
-    text = f"{better}: mean{kind} over {count}"
+    text = f"{ways}: mean{kind} over {count}"
     if seeds and max(seeds) > 1:
         text += ", with 95 % percentile bootstrap intervals"
     if table.one_at_a_time:
@@ -86,6 +83,11 @@ def caption(table: Table) -> str:
     if table.published:
         text += "; published: figures from elsewhere, as the study gives them"
     return f"{text}."
+
+
+def better(metric: str, mode: str) -> str:
+    """A metric, and which way of it is better."""
+    return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"
 
 
 def exact(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab import stats
 from lab.errors import BadInput
+from lab.recipe import load
 from lab.study import schema
 from lab.study.plan import Plan, plan
 from lab.study.record import find
@@ -40,7 +41,7 @@ def repeat(
     Raises:
         LabError: what `lab.study.tune.tune` raises.
     """
-    first = plan_of(recipe, settings, [0], uri).recipe.seed
+    first = load(recipe, settings).seed
     made = plan_of(recipe, settings, list(range(first, first + count)), uri)
     return train(made, name, workers, uri)
 

@@ -117,7 +117,7 @@ def test_everything_wrong_is_said_together_with_its_line(home):
 
 @pytest.mark.parametrize("name", recipes("study"))
 def test_every_shipped_study_can_be_begun(name, monkeypatch):
-    monkeypatch.setattr("lab.runner.weights.begin", lambda assembly, _: assembly)  # it would need the run
+    monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # it would need the run
     file = recipes("study")[name]
     made = plan(schema.load(file.path))
     assert made.entries
