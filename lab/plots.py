@@ -63,6 +63,11 @@ def figure(rows: int = 1, columns: int = 1, *, width: float = 6.0, height: float
         yield drawing, drawing.subplots(rows, columns)
 
 
+def better(metric: str, mode: str) -> str:
+    """A metric, and which way of it is better, as a label."""
+    return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"
+
+
 def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
     """Keep a figure with the run, as the artifact `pictures/NAME`, and close it.
 

@@ -12,6 +12,7 @@ import typer
 from lab.cli import words
 from lab.cli.output import check_picture, emit, number, plain, table, working
 from lab.errors import BadInput
+from lab.plots import better
 
 if TYPE_CHECKING:
     from lab.compare import Report, Selection
@@ -85,7 +86,7 @@ def _draw(picture: Path, chosen: Selection, figures: Report, uri: str | None) ->
 
 
 def _print(metric: str, figures: Report) -> None:
-    print(f"{metric}, {'larger' if figures.mode == 'max' else 'smaller'} is better")
+    print(better(metric, figures.mode))
     titles = ["GROUP", "RUNS", "MEAN", "IQM", "95 % OF IQM", "MIN", "MAX", f"BETTER THAN {figures.reference}"]
     rows = [
         [

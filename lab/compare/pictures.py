@@ -13,7 +13,7 @@ from lab.compare.groups import Selection
 from lab.compare.metric import names
 from lab.compare.report import Report
 from lab.files import replacing
-from lab.plots import COLORS, figure
+from lab.plots import COLORS, better, figure
 
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")
@@ -48,9 +48,8 @@ def draw(path: Path, selection: Selection, figures: Report, curves: Sequence[Cur
             draw_curves(panel, here, looks, legend=False)  # the labels of the scores are one
             what = ",\n".join(names(metric))  # of several names each has a line
             panel.set(xlabel=selection.axis, ylabel=f"{what} (IQM)", title=environment or "Learning curves")
-        better = "higher" if figures.mode == "max" else "lower"
         draw_scores(flat[panels - 1], figures, looks)
-        flat[panels - 1].set(xlabel=f"{selection.metric} ({better} is better)")
+        flat[panels - 1].set(xlabel=better(selection.metric, figures.mode))
         for unused in flat[panels:]:
             unused.set_axis_off()
         with replacing(path) as file:

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lab.plots import COLORS, INK, figure
-from lab.study.render import NAMES, better, exact, label
+from lab.plots import COLORS, INK, better, figure
+from lab.study.render import NAMES, exact, label
 from lab.study.table import Line, Table
 
 MOST = 30  # trials, of which the best are shown

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lab.plots import better
 from lab.stats import Interval
 from lab.study.table import Figure, Line, Table
 
@@ -83,11 +84,6 @@ def caption(table: Table) -> str:
     if table.published:
         text += "; published: figures from elsewhere, as the study gives them"
     return f"{text}."
-
-
-def better(metric: str, mode: str) -> str:
-    """A metric, and which way of it is better."""
-    return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"
 
 
 def exact(value: Any) -> str:

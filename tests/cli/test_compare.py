@@ -22,7 +22,7 @@ def test_the_table(lab: Lab, recorded_runs: str) -> None:
     assert outcome.code == 0
     assert "1 run left out: not finished\n" in outcome.err
     first, titles, *rows = outcome.out.splitlines()
-    assert first == "test/return, larger is better"
+    assert first == "test/return (more is better)"
     assert titles.split()[:4] == ["GROUP", "RUNS", "MEAN", "IQM"]
     assert titles.endswith("BETTER THAN slow model.lr=0.001")
     assert len(rows) == 2
