@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from annotated_types import Ge, Le
 from lightning import LightningModule
 from torch import Tensor
 
 from lab.adamw import AdamW
 from lab.errors import BadSetting
 
-Unit = Annotated[float, Ge(0), Le(1)]
 Schedule = Literal["cosine", "linear"]
 Figures = Callable[[], dict[str, Any]]  # what is said about a step, worked out only if it is
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Le
 
 if TYPE_CHECKING:  # the record itself needs no torch
     from lightning import LightningDataModule, LightningModule
+
+Unit = Annotated[float, Ge(0), Le(1)]  # a setting that is a share, a probability or a discount
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, MetricC
 from lab import plots
 from lab.basics import pictures
 from lab.basics.curve_data import FUNCTIONS, CurveData
-from lab.descent import Descent, Figures, Schedule, Unit
-from lab.task import Task
+from lab.descent import Descent, Figures, Schedule
+from lab.task import Task, Unit
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "silu": nn.SiLU}
 

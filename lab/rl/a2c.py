@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Unit, Widths
+from lab.rl.learner import Widths
 from lab.rl.on_policy import OnPolicy
 from lab.rl.rollout import RolloutData
-from lab.task import Task
+from lab.task import Task, Unit
 
 
 class A2C(OnPolicy):

@@ -24,11 +24,11 @@ from lab.errors import BadSetting
 from lab.rl import pictures
 from lab.rl.environment import Box, Discrete, discrete
 from lab.rl.greedy import EpsilonGreedy
-from lab.rl.learner import Unit, Widths, norm
+from lab.rl.learner import Widths, norm
 from lab.rl.off_policy import OffPolicy
 from lab.rl.q_network import QNetwork
 from lab.rl.replay import Block, ReplayData
-from lab.task import Task
+from lab.task import Task, Unit
 
 
 class DQN(OffPolicy):

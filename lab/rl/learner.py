@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Gt, MinLen
 from torch import Tensor, nn
 
 from lab.errors import BadSetting
 from lab.rl import adam
 from lab.rl.agent import Agent, mean_or_nothing
 
-Unit = Annotated[float, Ge(0), Le(1)]
 Widths = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
 
 

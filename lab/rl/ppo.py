@@ -19,10 +19,10 @@ from torch.nn import functional as F
 
 from lab.errors import BadSetting
 from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Unit, Widths
+from lab.rl.learner import Widths
 from lab.rl.on_policy import Experience, OnPolicy
 from lab.rl.rollout import RolloutData
-from lab.task import Task
+from lab.task import Task, Unit
 
 
 class PPO(OnPolicy):

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from lab.rl import pictures
 from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Unit, Widths
+from lab.rl.learner import Widths
 from lab.rl.on_policy import Experience, OnPolicy
 from lab.rl.rollout import RolloutData
-from lab.task import Task
+from lab.task import Task, Unit
 
 
 class REINFORCE(OnPolicy):

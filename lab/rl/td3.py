@@ -22,11 +22,11 @@ from torch.nn import functional as F
 from lab.rl import pictures
 from lab.rl.environment import Box, Discrete, continuous
 from lab.rl.exploration import NOISES, Noise
-from lab.rl.learner import Unit, Widths, norm
+from lab.rl.learner import Widths, norm
 from lab.rl.networks import Actor, Critics
 from lab.rl.off_policy import OffPolicy
 from lab.rl.replay import ReplayData
-from lab.task import Task
+from lab.task import Task, Unit
 
 
 class TD3(OffPolicy):

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from lab.errors import BadSetting
 from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Unit, Widths
+from lab.rl.learner import Widths
 from lab.rl.networks import Critics
 from lab.rl.replay import ReplayData
 from lab.rl.sac import SAC
-from lab.task import Task
+from lab.task import Task, Unit
 
 
 class TQC(SAC):

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from torchmetrics import CatMetric, MeanMetric
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule, Unit
+from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
-from lab.task import Task
+from lab.task import Task, Unit
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import mixed

@@ -25,9 +25,9 @@ from torchmetrics.classification import (
 )
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule, Unit
+from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
-from lab.task import Task
+from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
 from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise

@@ -18,9 +18,9 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule, Unit
+from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
-from lab.task import Task
+from lab.task import Task, Unit
 from lab.vision.contrast import Retrieval, alike, contrastive
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.clip import CLIP, spoken

@@ -22,9 +22,9 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule, Unit
+from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
-from lab.task import Task
+from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import UNLABELLED
 from lab.vision.gallery import Gallery
