@@ -15,7 +15,7 @@ from lab.cli.output import emit, explain, number, table, working
 from lab.errors import BadInput, LabError, Problem, RecipeError
 
 if TYPE_CHECKING:
-    from lab.runner.assemble import Assembly
+    from lab.recipe import Recipe
     from lab.runner.results import RunResult
 
 
@@ -49,11 +49,11 @@ def run(
     if name is not None:
         settings.append(f"track.name={json.dumps(name)}")  # quoted: a name may look like a number
     if dry_run:
-        assembled = _assemble(recipe, settings).recipe
+        checked = _checked(recipe, settings)
         if as_json:
-            emit(assembled.resolved())
+            emit(checked.resolved())
         else:
-            print(assembled.to_yaml(), end="")
+            print(checked.to_yaml(), end="")
         return
 
     from lab.recipe import load
@@ -140,7 +140,7 @@ def check(
     for recipe in recipes:
         problems: tuple[Problem, ...] = ()
         try:
-            _assemble(recipe, override or ())
+            _checked(recipe, override or ())
         except RecipeError as error:
             problems = error.problems
         except BadInput as error:  # no such recipe
@@ -156,15 +156,16 @@ def check(
         raise typer.Exit(BadInput.exit_code)
 
 
-def _assemble(recipe: str, overrides: Sequence[str]) -> Assembly:
+def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
+    """The recipe as a run would keep it, after everything that the run would use was built."""
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.assemble import assemble
-    from lab.runner.weights import begin
+    from lab.runner.weights import chosen
 
     with working():
         found = load(find_recipe(recipe), overrides)
-        return begin(assemble(found), found.track.uri)
+        return chosen(assemble(found), found.track.uri)[0]
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:

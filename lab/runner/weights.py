@@ -12,6 +12,7 @@ from lab.errors import LabError, Problem, RecipeError, nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from lab.recipe import Recipe
     from lab.runner.assemble import Assembly
 
     Weights = Mapping[str, Tensor]
@@ -29,23 +30,20 @@ def begin(assembly: Assembly, uri: str | None = None) -> Assembly:
     Raises:
         RecipeError: there is no such run, it has no checkpoint, or a part is not the same in both.
     """
-    found = chosen(assembly, uri)
-    if found is None:
+    recipe, copied = chosen(assembly, uri)
+    if not copied:
         return assembly
-    run_id, copied = found
     pretrain: Callable[[], None] = getattr(assembly.module, "pretrain", lambda: None)
     pretrain()  # first, so that it does not write over them
     assembly.module.load_state_dict(copied, strict=False)
-    recipe = assembly.recipe
-    assert recipe.start_from is not None  # for type checkers
-    return replace(assembly, recipe=replace(recipe, start_from=replace(recipe.start_from, run=run_id)))
+    return replace(assembly, recipe=recipe)
 
 
-def chosen(assembly: Assembly, uri: str | None = None) -> tuple[str, Weights] | None:
-    """The id of the run that a recipe begins with, and what would be copied; changes nothing, and raises as `begin`."""
+def chosen(assembly: Assembly, uri: str | None = None) -> tuple[Recipe, Weights]:
+    """The recipe with the id of the run it begins with, and what `begin` would copy; changes nothing, raises as it."""
     recipe, wanted = assembly.recipe, assembly.recipe.start_from
     if wanted is None or wanted.run is None:
-        return None
+        return recipe, {}
     if wanted.run == "last":  # to every further process and every trial it would be the run that has just begun
         raise RecipeError([recipe.problem("start_from.run", "the last run changes; lab runs gives its id and name")])
     try:
@@ -61,7 +59,8 @@ def chosen(assembly: Assembly, uri: str | None = None) -> tuple[str, Weights] | 
             problems.append(recipe.problem(key, message))
     if problems:
         raise RecipeError(problems)
-    return run_id, {name: theirs[name] for part in wanted.parts or (WHOLE,) for name in _below(part, theirs)}
+    named = replace(recipe, start_from=replace(wanted, run=run_id))
+    return named, {name: theirs[name] for part in wanted.parts or (WHOLE,) for name in _below(part, theirs)}
 
 
 def _kept(run: str, uri: str | None) -> tuple[str, Weights]:

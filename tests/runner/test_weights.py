@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 import lab
 from lab import files
+from lab.cli import main
 from lab.errors import LabError, RecipeError
 from lab.recipe import load
 from lab.recipe.schema import StartFrom
@@ -175,6 +176,22 @@ def test_weights_of_a_run_come_on_top_of_pretrained_ones(server, monkeypatch):
         theirs = name.startswith("network.network.fc.")
         assert torch.equal(value, kept[name] if theirs else torch.full_like(value, 5.0)), name
     assert len(taken) == 1
+
+
+@pytest.mark.parametrize("command", [("run", "--dry-run"), ("check",)])
+def test_checking_a_recipe_takes_no_pretrained_weights(command, server, tmp_path, monkeypatch, capsys):
+    """They are downloaded; that the other run has fitting ones is still seen."""
+    monkeypatch.setattr("lab.vision.networks.trunk.Trunk.load_pretrained", lambda _: 1 / 0)
+    recipe = tmp_path / "both.yaml"
+    origin = f"track: {{uri: '{server}'}}\nstart_from: {{run: trunk, parts: [network.network.fc]}}\n"
+    fast = "model: {network: timm:test_resnet, pretrained: true}\ntrainer: {max_epochs: 1}\n"
+    recipe.write_text(f"task: classify\ndata: {{name: digits}}\n{fast}{origin}")
+    word, *options = command
+    with pytest.raises(SystemExit) as leaving:
+        main([word, str(recipe), *options])
+    out, err = capsys.readouterr()
+    assert leaving.value.code == 0, err
+    assert word == "check" or f"run: {find_run('trunk', server).info.run_id}" in out
 
 
 @pytest.mark.slow
