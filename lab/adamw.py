@@ -45,6 +45,14 @@ class AdamW(torch.optim.AdamW):
             )  # fmt: skip
         return loss
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        if not set_to_none:
+            super().zero_grad(set_to_none)
+            return
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     def _ready(self, parameters: list[Tensor]) -> bool:
         """Whether one call of the kernel is all that they need: they are of one kind, have moments, and no scaler."""
         kinds = {(p.device, p.dtype) for p in parameters}

@@ -60,3 +60,14 @@ def test_a_step_returns_the_loss_and_runs_its_hooks() -> None:
     optimizer.register_step_post_hook(lambda *_: calls.append("after"))
     assert float(optimizer.step(closure)) < float(first)
     assert calls == ["after"]
+
+
+def test_gradients_are_removed_or_set_to_zero() -> None:
+    weight = torch.ones(2, requires_grad=True)
+    optimizer = AdamW([weight], 0.1, 0.0)
+    weight.sum().backward()
+    optimizer.zero_grad(set_to_none=False)
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [0, 0]
+    optimizer.zero_grad()
+    assert weight.grad is None

@@ -104,7 +104,6 @@ def assemble(recipe: Recipe) -> Assembly:
             plugins = [*_plugins(settings), Files()]
             quiet = QUIET | {"profiler": Silent()}
             trainer = Trainer(**(quiet | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
-            shorten(trainer)
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
     if problems:
@@ -112,6 +111,7 @@ def assemble(recipe: Recipe) -> Assembly:
     assert module is not None
     assert data is not None
     assert trainer is not None
+    shorten(trainer, module, data)
     if trainer.strategy.root_device.type == "cpu":
         without_driver()
     if recipe.compile:

@@ -19,7 +19,9 @@ REFRESH_SECONDS = 0.2
 
 def best_checkpoint(task: Task) -> ModelCheckpoint:
     """The writer of `best.ckpt`, by the task's monitor; the run gives it a folder."""
-    return ModelCheckpoint(filename="best", monitor=task.monitor, mode=task.mode, enable_version_counter=False)
+    writer = ModelCheckpoint(filename="best", monitor=task.monitor, mode=task.mode, enable_version_counter=False)
+    writer.on_train_batch_end = None  # type: ignore[assignment,method-assign]  # it writes after a validation only
+    return writer
 
 
 def progress(settings: Mapping[str, Any]) -> list[Callback]:

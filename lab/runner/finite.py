@@ -46,12 +46,12 @@ class FiniteLoss(Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is None:
             return
-        if loss.device.type != "cpu":
+        if not loss.is_cpu:
             self.waiting = self.waiting + loss.detach()
             if (batch_idx + 1) % LOOK_EVERY:
                 return
             loss, self.waiting = self.waiting, 0.0
-        value = float(loss.sum())
+        value = float(loss.sum() if loss.ndim else loss)
         if not math.isfinite(value):
             done, _, unit = counted(trainer)
             raise LabError(self._message(trainer, "the loss", value, f"{unit} {done}"))

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.profilers import SimpleProfiler
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics import MeanMetric
 
 from lab.descent import Descent, Figures
 from lab.runner.loop import Optimization, Silent, shorten
@@ -44,6 +46,50 @@ class Clipping(Line):
         torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], 0.1)
 
 
+class Logging(Line):
+    """Logs in some steps only, of a step, of an epoch and of a metric."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = MeanMetric()
+
+    def training_step(self, batch: Any) -> Tensor:
+        loss, _ = self.learn(batch, 0.0)
+        self.mean(loss)
+        if self.trainer.global_step % 5:  # nothing at the beginning of an epoch
+            self.log("both", loss, on_step=True, on_epoch=True, prog_bar=True)
+            self.log("mean", self.mean, on_step=False, on_epoch=True)
+        return loss
+
+
+class History(DummyLogger):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = list[Any]()
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.lines.append((step, metrics))
+
+
+class Seen(Callback):
+    def __init__(self) -> None:
+        self.metrics = list[Any]()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.metrics.append((dict(trainer.callback_metrics), dict(trainer.progress_bar_metrics)))
+
+
+class Doubling(LightningDataModule):
+    """Handles batches itself, after they were moved."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        inputs = torch.arange(60.0).view(20, 3) / 60
+        return DataLoader(TensorDataset(inputs, inputs.sum(1)), 4)
+
+    def on_after_batch_transfer(self, batch: list[Tensor], dataloader_idx: int) -> list[Tensor]:  # noqa: ARG002
+        return [2 * part for part in batch]
+
+
 class Listener(Callback):
     def __init__(self) -> None:
         self.backwards = 0
@@ -64,10 +110,10 @@ def trained(short: bool, kind: type[Line] = Line, **settings: Any) -> tuple[Trai
     """The Trainer and the module after two epochs of five batches."""
     torch.manual_seed(0)
     module, inputs = kind(), torch.randn(20, 3)
-    settings = {"profiler": Silent() if short else None} | settings
-    trainer = Trainer(accelerator="cpu", devices=1, max_epochs=2, logger=False, log_every_n_steps=2, **QUIET | settings)
+    settings = {"profiler": Silent() if short else None, "logger": False, "log_every_n_steps": 2} | settings
+    trainer = Trainer(accelerator="cpu", devices=1, max_epochs=2, **QUIET | settings)
     if short:
-        shorten(trainer)
+        shorten(trainer, module)
     trainer.fit(module, DataLoader(TensorDataset(inputs, inputs.sum(1)), 4))
     return trainer, module
 
@@ -99,6 +145,31 @@ def test_short_steps_give_the_same_numbers(kind: type[Line], settings: dict[str,
     assert trainer.fit_loop.state_dict() == usual.fit_loop.state_dict()
     assert trainer.global_step == usual.global_step
     assert trainer.callback_metrics == usual.callback_metrics
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_same_is_logged_and_seen(every: int) -> None:
+    """That is, what is gathered in one step is not kept for another in which more was logged."""
+    found = []
+    for short in (True, False):
+        history, seen = History(), Seen()
+        trained(short, Logging, logger=history, callbacks=[seen], log_every_n_steps=every)
+        found.append((history.lines, seen.metrics))
+    assert found[0] == found[1]
+    assert len(found[0][0]) > 2
+
+
+def test_batches_pass_through_the_hooks_of_the_data() -> None:
+    found = []
+    for short in (True, False):
+        torch.manual_seed(0)
+        module, data = Line(), Doubling()
+        trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, logger=False, **QUIET)
+        if short:
+            shorten(trainer, module, data)
+        trainer.fit(module, data)
+        found.append(module.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 def test_a_callback_hears_of_every_step() -> None:
