@@ -12,6 +12,8 @@ from typing import Protocol
 from lab.runner.journal import POINTS, Journal, Operation
 
 RETRY_SECONDS = 0.5
+SHARE = 0.005  # of the time that sending may take the interpreter from the training; a database on disk needs 0.02 s
+LONGEST = 5  # times the usual pause
 
 
 class Away(Exception):
@@ -66,7 +68,7 @@ class Sender:
         journal: what to send.
         receiver: the run on the server.
         cursor: the name under which the journal remembers how far it has got.
-        seconds: how often.
+        seconds: pause between two deliveries, up to five times as long where they cost the training much.
     """
 
     def __init__(self, journal: Journal, receiver: Receiving, cursor: str, seconds: float) -> None:
@@ -91,13 +93,13 @@ class Sender:
     def _run(self) -> None:
         complained = False
         while not self._given_up.is_set():
-            ending = self._ending.is_set()
+            ending, begin = self._ending.is_set(), time.thread_time()
             try:
                 deliver(self._journal, self._receiver, self._cursor, self._go_on)
                 complained = False
                 if ending:
                     return
-                self._ending.wait(self._seconds)
+                self._ending.wait(pause(self._seconds, time.thread_time() - begin))
             except Exception as error:  # of any kind: the thread must live as long as the run
                 if not complained and not self._given_up.is_set():
                     say(f"not sent: {error}; what the run records waits in {self._journal.folder}")
@@ -108,6 +110,11 @@ class Sender:
         if sent:
             self._moved = time.monotonic()
         return not self._given_up.is_set()
+
+
+def pause(usual: float, busy: float) -> float:
+    """Seconds until the next delivery, after one that kept the interpreter busy for so many."""
+    return min(max(usual, busy / SHARE), LONGEST * usual)
 
 
 def _bundles(operations: Iterator[tuple[Operation, int]]) -> Iterator[tuple[list[Operation], int]]:

@@ -226,3 +226,9 @@ def test_an_outage_is_said_once_and_without_the_password(journal, capsys):
     said = capsys.readouterr().err
     assert said.count("not sent") == said.count("http://example.org") == 1
     assert "secret" not in said
+
+
+def test_deliveries_that_cost_more_are_further_apart():
+    assert delivery.pause(2.0, busy=0.001) == 2.0
+    assert delivery.pause(2.0, busy=0.02) == pytest.approx(4.0)
+    assert delivery.pause(2.0, busy=3.0) == 10.0
