@@ -46,6 +46,7 @@ class AdamW(torch.optim.AdamW):
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        """As torch's own, which opens a record for the profiler before it forgets them."""
         if not set_to_none:
             super().zero_grad(set_to_none)
             return

@@ -12,7 +12,7 @@ from typing import Protocol
 from lab.runner.journal import POINTS, Journal, Operation
 
 RETRY_SECONDS = 0.5
-SHARE = 0.005  # of the time that sending may take the interpreter from the training; a database on disk needs 0.02 s
+SHARE = 0.005  # of the time that sending may take the interpreter from the training; SQLite needs 0.035 s each time
 LONGEST = 5  # times the usual pause
 
 
