@@ -6,7 +6,7 @@ compiler break its graph twice. For a small network that takes nearly as long as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -22,27 +22,31 @@ class AdamW(torch.optim.AdamW):
         weight_decay: decoupled weight decay.
     """
 
+    # gathered once and not for every step, anew in a copy: the averages, averages of squares and steps of each group
+    _moments: Sequence[list[list[Tensor]]] = ()
+    _gathered: Sequence[tuple[int, Any]] = ()  # from how many parameters, and what state the last of them had
+
     def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float) -> None:
         super().__init__(parameters, lr, weight_decay=weight_decay, fused=True)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        with torch.enable_grad():
-            loss = None if closure is None else closure()
-        known = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        if not all(self._ready(parameters) for parameters in known):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        gradients = [[p.grad for p in group["params"]] for group in self.param_groups]
+        if not self._ready() or any(gradient is None for those in gradients for gradient in those):
             super().step()
             return loss
-        for group, parameters in zip(self.param_groups, known, strict=True):
-            states = [self.state[p] for p in parameters]
-            steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)
-            torch._fused_adamw_(
-                parameters, [p.grad for p in parameters],
-                [state["exp_avg"] for state in states], [state["exp_avg_sq"] for state in states], [], steps,
-                lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"],
-                eps=group["eps"], amsgrad=False, maximize=False,
-            )  # fmt: skip
+        with torch.no_grad():
+            for group, those, moments in zip(self.param_groups, gradients, self._moments, strict=True):
+                averages, squares, steps = moments
+                torch._foreach_add_(steps, 1)
+                torch._fused_adamw_(
+                    group["params"], those, averages, squares, [], steps,
+                    lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], eps=group["eps"],
+                    weight_decay=group["weight_decay"], amsgrad=False, maximize=False,
+                )  # fmt: skip
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -54,7 +58,25 @@ class AdamW(torch.optim.AdamW):
             for parameter in group["params"]:
                 parameter.grad = None
 
-    def _ready(self, parameters: list[Tensor]) -> bool:
-        """Whether one call of the kernel is all that they need: they are of one kind, have moments, and no scaler."""
-        kinds = {(p.device, p.dtype) for p in parameters}
-        return len(kinds) == 1 and all(self.state[p] for p in parameters) and getattr(self, "grad_scale", None) is None
+    def _ready(self) -> bool:
+        """Whether one call of the kernel for each group is all that they need, with the moments as they were gathered.
+
+        A state that was loaded or moved is another one.
+        """
+        if getattr(self, "grad_scale", None) is not None:
+            return False
+        last = [(len(group["params"]), self.state.get(group["params"][-1])) for group in self.param_groups]
+        if len(last) == len(self._gathered) and all(
+            count == known and state is same for (count, state), (known, same) in zip(last, self._gathered, strict=True)
+        ):
+            return True
+        self._gathered, moments = (), []
+        for group in self.param_groups:
+            parameters = group["params"]
+            kinds = {(p.device, p.dtype) for p in parameters}
+            if len(kinds) > 1 or not all(self.state.get(p) for p in parameters):
+                return False
+            states = [self.state[p] for p in parameters]
+            moments.append([[state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")])
+        self._gathered, self._moments = last, moments
+        return True

@@ -71,3 +71,15 @@ def test_gradients_are_removed_or_set_to_zero() -> None:
     assert weight.grad.tolist() == [0, 0]
     optimizer.zero_grad()
     assert weight.grad is None
+
+
+def test_a_copy_moves_its_own_weights() -> None:
+    weight = torch.zeros(2, requires_grad=True)
+    optimizer = AdamW([weight], 0.1, 0.0)
+    stepped(optimizer, [weight, weight], 3, 2)
+    other = deepcopy(optimizer)
+    own, before = other.param_groups[0]["params"][0], weight.tolist()
+    stepped(other, [own, own], 5, 2)
+    assert weight.tolist() == before != own.tolist()
+    stepped(optimizer, [weight, weight], 5, 2)
+    assert weight.tolist() == own.tolist()
