@@ -1,6 +1,7 @@
 """The data module: parts that share nothing, batches that can be found again, and bad settings in one line each."""
 
 import re
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,6 +111,12 @@ def test_an_epoch_shows_every_image_once_in_another_order():
     assert len({row for batch in first for row in batch}) == 48
     assert first == rows(loader)
     assert first != second
+
+
+def test_no_batch_is_kept_while_the_next_one_is_cut():
+    batches = iter(Batches(numbered(60), 16, seed=3))
+    image = weakref.ref(next(batches)["image"])
+    assert image() is None
 
 
 def test_processes_share_each_batch_and_no_image():

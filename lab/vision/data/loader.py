@@ -86,9 +86,12 @@ class Batches:
         rows = order[: count * self.world * self.batch_size].view(count, self.world, self.batch_size)[:, self.rank]
         rows = rows.to(device)
         random = torch.Generator(device)
-        for i in range(begin, count):
-            batch = cut(self.images, rows[i])
-            if self.changes:
-                random.manual_seed(mixed(seed, epoch, i, self.rank))
-                batch = augment(batch, self.changes, random, self.points)
-            yield batch
+
+        def batch(i: int) -> Batch:
+            found = cut(self.images, rows[i])
+            if not self.changes:
+                return found
+            random.manual_seed(mixed(seed, epoch, i, self.rank))
+            return augment(found, self.changes, random, self.points)
+
+        yield from map(batch, range(begin, count))  # keeps none of them: the next one takes its memory
