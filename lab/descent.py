@@ -71,13 +71,15 @@ class Descent(LightningModule):
             raise BadSetting("trainer", "rates fall over the whole run: say how long it is, by max_epochs or max_steps")
 
     def training_step(self, batch: Any) -> Tensor:
-        done = self.trainer.global_step / self.steps
+        trainer: Any = self.trainer
+        step = trainer.global_step
+        done = step / self.steps
         left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
         rate = self.lr * (self.final_lr + (1 - self.final_lr) * left)
-        for group in self.trainer.optimizers[0].param_groups:
+        for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
         loss, figures = self.learn(batch, done)
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (self.trainer.global_step + 1) % every == 0:  # `log` itself takes as long as a small network
+        every = trainer.log_every_n_steps
+        if every and (step + 1) % every == 0:  # `log` itself takes as long as a small network
             self.log_dict({"train/loss": loss, "lr": rate, **figures()})
         return loss

@@ -79,7 +79,7 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.runner.checkpoint import Files
     from lab.runner.failures import Place
     from lab.runner.finite import FiniteLoss
-    from lab.runner.loop import Silent, shorten
+    from lab.runner.loop import shorten
     from lab.runner.process import prepare, without_driver
     from lab.runner.saver import Saver
     from lab.runner.signals import Stop
@@ -102,8 +102,7 @@ def assemble(recipe: Recipe) -> Assembly:
             best, saver = best_checkpoint(task), Saver(recipe, Stop())
             callbacks = [*progress(settings), *callbacks, FiniteLoss(saver), Place(), best, saver]
             plugins = [*_plugins(settings), Files()]
-            quiet = QUIET | {"profiler": Silent()}
-            trainer = Trainer(**(quiet | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
+            trainer = Trainer(**(QUIET | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
     if problems:
@@ -111,7 +110,7 @@ def assemble(recipe: Recipe) -> Assembly:
     assert module is not None
     assert data is not None
     assert trainer is not None
-    shorten(trainer, module, data)
+    shorten(trainer)
     if trainer.strategy.root_device.type == "cpu":
         without_driver()
     if recipe.compile:

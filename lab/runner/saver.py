@@ -30,8 +30,8 @@ class Saver(Checkpoint):
     """Writes `last.ckpt` between two batches, and puts everything back from it.
 
     Between two batches means after all that belongs to the first one, its validation and its logging included, and
-    before the next one is fetched. Lightning has no hook there, so its epoch loop's `on_advance_end` and `on_run_start`
-    are extended. Points that Lightning cannot restart from are passed over: the middle of an accumulated gradient and
+    before the next one is fetched. Lightning has no hook there; the suite's epoch loop has, and its `on_run_start` is
+    extended. Points that Lightning cannot restart from are passed over: the middle of an accumulated gradient and
     the end of an epoch, whose checkpoint is taken at the start of the next one instead.
 
     Args:
@@ -80,16 +80,15 @@ class Saver(Checkpoint):
         if stage != "fit":
             return
         loop: Any = trainer.fit_loop.epoch_loop
-        ended, begun = loop.on_advance_end, loop.on_run_start
+        begun = loop.on_run_start
 
-        def on_advance_end(fetcher: Any) -> None:
-            ended(fetcher)
-            self._between(trainer)
+        def between() -> None:
+            self._save_if_due(trainer, boundary=False)
 
         def on_run_start(fetcher: Any) -> None:
             self._begin(trainer, fetcher, begun)
 
-        loop.on_advance_end, loop.on_run_start = on_advance_end, on_run_start
+        loop.between, loop.on_run_start = between, on_run_start
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         self.since = time.monotonic()
 
@@ -134,15 +133,6 @@ class Saver(Checkpoint):
             trainer.fit_loop._restarting = False  # it would keep plateau schedules from seeing the end of this epoch
         self.loaded = None
 
-    def _between(self, trainer: Trainer) -> None:
-        loop = trainer.fit_loop.epoch_loop
-        ends = loop._is_training_done or trainer.should_stop
-        every: Any = trainer.val_check_batch
-        # started again right behind a validation, Lightning would take it for one that is still to be done
-        validated = every not in (None, float("inf")) and loop.batch_progress.current.ready % every == 0
-        if not (ends or validated or loop._should_accumulate()):
-            self._save_if_due(trainer, boundary=False)
-
     def _save_if_due(self, trainer: Trainer, boundary: bool) -> None:
         now, (clock, count) = time.monotonic(), self.saved_at
         schedule = self.recipe.checkpoint
@@ -153,8 +143,9 @@ class Saver(Checkpoint):
             wanted = trainer.strategy.reduce_boolean_decision(self.stop.wanted is not None, all=False)
         else:
             wanted = self.stop.wanted is not None
-        if due or wanted:
-            self.save(trainer, boundary=boundary)
+        if not (due or wanted) or not (boundary or _restartable(trainer)):
+            return
+        self.save(trainer, boundary=boundary)
         if wanted:  # perhaps by another process
             raise Stopped(self.stop.wanted or signal.SIGTERM)
 
@@ -252,6 +243,16 @@ class Saver(Checkpoint):
                 if own["lab"]["serial"] == serial:
                     return own
         raise LabError(f"{folder} has nothing to go with the checkpoint; resume with the same number of processes")
+
+
+def _restartable(trainer: Trainer) -> bool:
+    """Whether Lightning can go on from between the last batch and the next."""
+    loop = trainer.fit_loop.epoch_loop
+    ends = loop._is_training_done or trainer.should_stop
+    every: Any = trainer.val_check_batch
+    # started again right behind a validation, Lightning would take it for one that is still to be done
+    validated = every not in (None, float("inf")) and loop.batch_progress.current.ready % every == 0
+    return not (ends or validated or loop._should_accumulate())
 
 
 def _data(trainer: Trainer) -> Any:

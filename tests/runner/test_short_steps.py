@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.profilers import SimpleProfiler
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 from lab.descent import Descent, Figures
-from lab.runner.loop import Optimization, Silent, shorten
+from lab.runner.loop import Epoch, Optimization, shorten
 
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
@@ -75,7 +76,8 @@ class Seen(Callback):
     def __init__(self) -> None:
         self.metrics = list[Any]()
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        pl_module.log("seen", float(len(self.metrics)))
         self.metrics.append((dict(trainer.callback_metrics), dict(trainer.progress_bar_metrics)))
 
 
@@ -110,12 +112,64 @@ def trained(short: bool, kind: type[Line] = Line, **settings: Any) -> tuple[Trai
     """The Trainer and the module after two epochs of five batches."""
     torch.manual_seed(0)
     module, inputs = kind(), torch.randn(20, 3)
-    settings = {"profiler": Silent() if short else None, "logger": False, "log_every_n_steps": 2} | settings
+    settings = {"logger": False, "log_every_n_steps": 2} | settings
     trainer = Trainer(accelerator="cpu", devices=1, max_epochs=2, **QUIET | settings)
     if short:
-        shorten(trainer, module)
+        shorten(trainer)
     trainer.fit(module, DataLoader(TensorDataset(inputs, inputs.sum(1)), 4))
     return trainer, module
+
+
+class Validated(Line):
+    def __init__(self) -> None:
+        super().__init__()
+        self.validated_at = list[int]()
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(TensorDataset(torch.ones(4, 3), torch.ones(4)), 4)
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        self.log("val/loss", self.learn(batch, 0.0)[0])
+        self.validated_at.append(self.trainer.global_step)
+
+
+class ByHand(Line):
+    """Two steps of the optimiser for each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:  # type: ignore[override]
+        optimizer: Any = self.optimizers()
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss, _figures = self.learn(batch, 0.0)
+            self.manual_backward(loss)
+            optimizer.step()
+        self.log("train/loss", loss)
+        return {"seen": batch_idx}
+
+
+class Scheduled(Line):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), 0.1)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class Gaps(LightningDataModule):
+    """Every third batch is none."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(
+            range(6), 1, collate_fn=lambda i: None if i[0] % 3 == 1 else [torch.ones(4, 3), torch.ones(4)]
+        )
+
+
+class Stopper(Callback):
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:  # noqa: ARG002
+        trainer.should_stop = trainer.fit_loop.epoch_loop.total_batch_idx == 6
 
 
 def step(trainer: Trainer) -> Optimization:
@@ -159,6 +213,66 @@ def test_the_same_is_logged_and_seen(every: int) -> None:
     assert len(found[0][0]) > 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings", "short"),
+    [
+        (Line, {}, 8),  # the last of an epoch is Lightning's
+        (Line, {"limit_train_batches": 3}, 4),
+        (Line, {"max_steps": 7}, 5),
+        (Line, {"fast_dev_run": True}, 0),
+        (Validated, {"val_check_interval": 2}, 4),
+        (Validated, {"val_check_interval": 3, "check_val_every_n_epoch": None}, 5),
+        (Validated, {"check_val_every_n_epoch": 2}, 8),
+        (Validated, {"callbacks": [Stopper()]}, 6),
+        (Validated, {"callbacks": [Stopper()], "min_epochs": 2}, 7),
+        (ByHand, {}, 8),
+        (ByHand, {"max_steps": 12}, 0),
+        (Scheduled, {}, 0),
+        (Clipping, {}, 8),
+    ],
+)
+def test_what_is_due_comes_in_its_time(
+    kind: type[Line], settings: dict[str, Any], short: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, usual_step = [0], Epoch.short_step
+
+    def counted(self: Epoch, fetcher: Any) -> Any:
+        take = usual_step(self, fetcher)
+
+        def one() -> None:
+            taken[0] += 1
+            take()
+
+        return one
+
+    monkeypatch.setattr(Epoch, "short_step", counted)
+    histories, found = [History(), History()], []
+    for ours, history in zip((True, False), histories, strict=True):
+        trainer, module = trained(ours, kind, **{"logger": history} | settings)
+        found.append((trainer, module, trainer.fit_loop.state_dict(), getattr(module, "validated_at", None)))
+    (trainer, module, state, validated), (usual, expected, *other) = found
+    assert taken == [short]
+    assert [state, validated] == other
+    assert histories[0].lines == histories[1].lines
+    assert (trainer.global_step, trainer.callback_metrics) == (usual.global_step, usual.callback_metrics)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(module.state_dict()[name], value), name
+
+
+def test_a_batch_that_is_none_is_passed_over() -> None:
+    found = []
+    for short in (True, False):
+        module, data = Line(), Gaps()
+        trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, logger=False, **QUIET)
+        if short:
+            shorten(trainer)
+        with pytest.warns(UserWarning, match="None"):
+            trainer.fit(module, data)
+        found.append((trainer.global_step, trainer.fit_loop.state_dict()))
+    assert found[0] == found[1]
+    assert found[0][0] == 4
+
+
 def test_batches_pass_through_the_hooks_of_the_data() -> None:
     found = []
     for short in (True, False):
@@ -166,7 +280,7 @@ def test_batches_pass_through_the_hooks_of_the_data() -> None:
         module, data = Line(), Doubling()
         trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, logger=False, **QUIET)
         if short:
-            shorten(trainer, module, data)
+            shorten(trainer)
         trainer.fit(module, data)
         found.append(module.state_dict())
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
@@ -186,6 +300,31 @@ def test_a_callback_that_needs_no_part_of_a_step_leaves_it_short() -> None:
     assert step(trainer).short
     assert all(not output["loss"].requires_grad for output in collector.outputs)
     assert len(collector.outputs) == 10
+
+
+class Undecided(Line):
+    def training_step(self, batch: Any) -> Tensor:
+        loss = super().training_step(batch)
+        self.log("loss", loss, prog_bar=self.trainer.global_step == 3)
+        return loss
+
+
+def test_a_name_that_is_logged_in_two_ways_is_refused() -> None:
+    for short in (True, False):
+        with pytest.raises(MisconfigurationException, match="twice"):
+            trained(short, Undecided)
+
+
+class Hooked(Line):
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        self.stepped = list[int]()
+        optimizer = super().configure_optimizers()
+        optimizer.register_step_post_hook(lambda *_: self.stepped.append(self.trainer.global_step))
+        return optimizer
+
+
+def test_the_hooks_of_an_optimiser_run() -> None:
+    assert trained(True, Hooked)[1].stepped == trained(False, Hooked)[1].stepped == list(range(10))
 
 
 def test_a_profiler_sees_the_parts_of_a_step() -> None:
