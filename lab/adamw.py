@@ -7,6 +7,7 @@ compiler break its graph twice. For a small network that takes nearly as long as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,7 +37,10 @@ class AdamW(torch.optim.AdamW):
                 loss = closure()
         gradients = [[p.grad for p in group["params"]] for group in self.param_groups]
         if not self._ready() or any(gradient is None for those in gradients for gradient in those):
-            super().step()
+            whole: Any = super().step
+            if hasattr(whole, "hooked"):  # since there was one of torch's own, and hooks are around this step already
+                whole = partial(whole.__wrapped__, self)
+            whole()
             return loss
         with torch.no_grad():
             for group, those, moments in zip(self.param_groups, gradients, self._moments, strict=True):
