@@ -172,6 +172,15 @@ class Stopper(Callback):
         trainer.should_stop = trainer.fit_loop.epoch_loop.total_batch_idx == 6
 
 
+def agree(ours: tuple[Trainer, Line], theirs: tuple[Trainer, Line]) -> None:
+    (trainer, module), (usual, expected) = ours, theirs
+    for name, value in expected.state_dict().items():
+        assert torch.equal(module.state_dict()[name], value), name
+    assert trainer.fit_loop.state_dict() == usual.fit_loop.state_dict()
+    assert trainer.global_step == usual.global_step
+    assert trainer.callback_metrics == usual.callback_metrics
+
+
 def step(trainer: Trainer) -> Optimization:
     found = trainer.fit_loop.epoch_loop.automatic_optimization
     assert isinstance(found, Optimization)
@@ -194,11 +203,7 @@ def test_short_steps_give_the_same_numbers(kind: type[Line], settings: dict[str,
     trainer, module = trained(True, kind, **settings)
     usual, expected = trained(False, kind, **settings)
     assert step(trainer).short is short
-    for name, value in expected.state_dict().items():
-        assert torch.equal(module.state_dict()[name], value), name
-    assert trainer.fit_loop.state_dict() == usual.fit_loop.state_dict()
-    assert trainer.global_step == usual.global_step
-    assert trainer.callback_metrics == usual.callback_metrics
+    agree((trainer, module), (usual, expected))
 
 
 @pytest.mark.parametrize("every", [1, 2])
@@ -246,17 +251,12 @@ def test_what_is_due_comes_in_its_time(
         return one
 
     monkeypatch.setattr(Epoch, "short_step", counted)
-    histories, found = [History(), History()], []
-    for ours, history in zip((True, False), histories, strict=True):
-        trainer, module = trained(ours, kind, **{"logger": history} | settings)
-        found.append((trainer, module, trainer.fit_loop.state_dict(), getattr(module, "validated_at", None)))
-    (trainer, module, state, validated), (usual, expected, *other) = found
+    histories = [History(), History()]
+    ours, theirs = (trained(i == 0, kind, **{"logger": histories[i]} | settings) for i in range(2))
     assert taken == [short]
-    assert [state, validated] == other
     assert histories[0].lines == histories[1].lines
-    assert (trainer.global_step, trainer.callback_metrics) == (usual.global_step, usual.callback_metrics)
-    for name, value in expected.state_dict().items():
-        assert torch.equal(module.state_dict()[name], value), name
+    assert getattr(ours[1], "validated_at", None) == getattr(theirs[1], "validated_at", None)
+    agree(ours, theirs)
 
 
 def test_a_batch_that_is_none_is_passed_over() -> None:
