@@ -29,7 +29,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 # What Lightning calls between `training_step` and the end of the optimiser's step, and around all of that.
 WITHIN = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 OF_OPTIMISER = (*WITHIN, "backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
-AROUND = ("on_train_batch_start", "on_train_batch_end")
+BEGIN, END = AROUND = ("on_train_batch_start", "on_train_batch_end")
 OF_TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
@@ -42,12 +42,13 @@ def shorten(trainer: Trainer) -> None:
 class Epoch(_TrainingEpochLoop):
     """The batches of an epoch; before each step of Lightning's own, all those with which nothing is due."""
 
-    between: Callable[[], None] | None = None  # called between two batches, after all that belongs to the first
-
     def __init__(self, trainer: Trainer, min_steps: int | None, max_steps: int) -> None:
         super().__init__(trainer, min_steps, max_steps)
         self.automatic_optimization: Optimization = Optimization(trainer)
         self._results: Results = Results(training=True)
+
+    def between(self) -> None:
+        """Is called between two batches, after all that belongs to the first; for others to put theirs in its place."""
 
     def advance(self, data_fetcher: Any) -> None:
         trainer: Any = self.trainer
@@ -63,14 +64,12 @@ class Epoch(_TrainingEpochLoop):
             if ends:  # by somebody's decision in this step; what comes of it is up to Lightning
                 return
             self._batches_that_stepped += 1
-            if self.between is not None:
-                self.between()
+            self.between()
         super().advance(data_fetcher)
 
     def on_advance_end(self, data_fetcher: Any) -> None:
         super().on_advance_end(data_fetcher)
-        if self.between is not None:
-            self.between()
+        self.between()
 
     def undisturbed(self, fetcher: Any) -> int:
         """How many of the next steps nobody wants to hear more of than their end, and nothing is due with."""
@@ -85,7 +84,7 @@ class Epoch(_TrainingEpochLoop):
             or fetcher.length is None
             or any(config.interval == "step" for config in trainer.lr_scheduler_configs)
             or any(not unused(trainer.lightning_module, hook, LightningModule) for hook in AROUND)
-            or any(not unused(callback, AROUND[0], Callback) for callback in trainer.callbacks)
+            or any(not unused(callback, BEGIN, Callback) for callback in trainer.callbacks)
         ):
             return 0
         ready = self.batch_progress.current.ready
@@ -107,7 +106,7 @@ class Epoch(_TrainingEpochLoop):
         choose, device = trainer._data_connector._datahook_selector.get_instance, trainer.strategy.root_device
         before, move, after = (getattr(choose(hook), hook) for hook in OF_TRANSFER)
         names = tuple(self._build_kwargs(OrderedDict(), None, 0))  # batch, and batch_idx where it is wanted
-        heard = [c.on_train_batch_end for c in trainer.callbacks if not unused(c, AROUND[1], Callback)]
+        heard = [c.on_train_batch_end for c in trainer.callbacks if not unused(c, END, Callback)]
         optimizer: Any = trainer.optimizers[0] if module.automatic_optimization else None
 
         def run(index: int, arguments: Any) -> Any:
@@ -128,7 +127,7 @@ class Epoch(_TrainingEpochLoop):
                 progress.increment_started()
                 outputs = run(index, OrderedDict(zip(names, (batch, index), strict=False)))
             progress.increment_processed()
-            module._current_fx_name = AROUND[1]
+            module._current_fx_name = END
             for callback in heard:
                 callback(trainer, module, outputs, batch, index)
             module._current_fx_name = None

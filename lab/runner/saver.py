@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,15 +81,8 @@ class Saver(Checkpoint):
         if stage != "fit":
             return
         loop: Any = trainer.fit_loop.epoch_loop
-        begun = loop.on_run_start
-
-        def between() -> None:
-            self._save_if_due(trainer, boundary=False)
-
-        def on_run_start(fetcher: Any) -> None:
-            self._begin(trainer, fetcher, begun)
-
-        loop.between, loop.on_run_start = between, on_run_start
+        loop.between = partial(self._save_if_due, trainer, boundary=False)
+        loop.on_run_start = partial(self._begin, trainer, begun=loop.on_run_start)
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         self.since = time.monotonic()
 
@@ -138,14 +132,14 @@ class Saver(Checkpoint):
         schedule = self.recipe.checkpoint
         due = schedule.seconds is not None and now - clock >= max(schedule.seconds, self.cost / SHARE)
         due |= schedule.steps is not None and counted(trainer)[0] - count >= schedule.steps
-        if trainer.world_size > 1:  # all or none
-            due = bool(trainer.strategy.reduce_boolean_decision(due, all=False))
-            wanted = trainer.strategy.reduce_boolean_decision(self.stop.wanted is not None, all=False)
-        else:
-            wanted = self.stop.wanted is not None
-        if not (due or wanted) or not (boundary or _restartable(trainer)):
+        wanted, several = self.stop.wanted is not None, trainer.world_size > 1
+        if not (due or wanted or several) or not (boundary or _restartable(trainer)):
             return
-        self.save(trainer, boundary=boundary)
+        if several:  # all or none
+            due = bool(trainer.strategy.reduce_boolean_decision(due, all=False))
+            wanted = trainer.strategy.reduce_boolean_decision(wanted, all=False)
+        if due or wanted:
+            self.save(trainer, boundary=boundary)
         if wanted:  # perhaps by another process
             raise Stopped(self.stop.wanted or signal.SIGTERM)
 
