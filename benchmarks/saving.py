@@ -51,10 +51,10 @@ def measure(quick: bool) -> dict[str, Any]:
 
 def _train(work: tuple[int, tuple[str, ...]]) -> dict[str, float]:
     """The recipe that `lab` ships, so many steps long: seconds of its training, and of the saving in it."""
+    from lab.engine.saver import Saver
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.fit import fit
-    from lab.runner.saver import Saver
 
     steps, words = work
     spent: list[float] = []
@@ -120,7 +120,7 @@ def _extend(data: Any, rows: int) -> None:
     """Rows as the collector brings them, but for their values, which no file system could compress."""
     import torch
 
-    from lab.rl.memory import STORED
+    from lab.rl.data.memory import STORED
 
     row = data.collector.next().reshape(-1).select(*STORED)[:1]
     many = row.expand(rows).apply(lambda tensor: torch.rand(tensor.shape).to(tensor.dtype))

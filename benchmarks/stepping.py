@@ -65,7 +65,7 @@ def _rate(way: Callable[[str], Any], work: tuple[str, int]) -> float | None:
 
 
 def _ours(way: Any, envs: int, env: str) -> Any:
-    from lab.rl.stepping import stepped
+    from lab.rl.envs.stepping import stepped
 
     world = stepped(way, env, envs, None)
     world.reset(list(range(envs)))

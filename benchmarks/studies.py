@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ratios, say, spread, table
-from lab.study.job import Job, Line, Outcome
+from lab.study.work.job import Job, Line, Outcome
 
 LAB = str(Path(sys.executable).with_name("lab"))
 TRIALS = 100
@@ -86,11 +86,13 @@ def _optuna(trials: int) -> float:
 
 def _ours(trials: int, workers: int) -> float:
     """The loop of a study, with workers that have done something before."""
-    from lab.study import schema, storage, tune
-    from lab.study.ledger import Ledger
-    from lab.study.loop import Loop
-    from lab.study.plan import plan
-    from lab.study.workers import Workers
+    from lab.study import tune
+    from lab.study.plan import schema
+    from lab.study.plan.plan import plan
+    from lab.study.work import storage
+    from lab.study.work.ledger import Ledger
+    from lab.study.work.loop import Loop
+    from lab.study.work.workers import Workers
 
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:

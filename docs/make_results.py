@@ -19,7 +19,7 @@ from lab.cli.output import explain
 from lab.compare import curves, draw, grouped, report
 from lab.errors import BadInput, LabError, nearest
 from lab.recipe import load
-from lab.runner.server import client
+from lab.tracking.server import client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -18,8 +18,8 @@ from lab.recipe import load
 from lab.registry import find_recipe, task_names
 from lab.runner.assemble import assemble
 from lab.study.claim import load as load_claim
-from lab.study.schema import load as load_study
-from lab.study.space import parse as parse_space
+from lab.study.plan.schema import load as load_study
+from lab.study.plan.space import parse as parse_space
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

@@ -1,48 +1,72 @@
-"""Who may import whom: the rooms of docs/architecture.md, read from the source."""
+"""Who may import whom: the rooms of docs/architecture.md, read from the source. No circles, and no room too full."""
+
+from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1] / "lab"
-FIELDS = {"rl", "vision", "basics", "language", "offline"}
 HEAVY = {"torch", "lightning", "torchrl", "tensordict", "torchvision", "torchmetrics", "mlflow", "optuna", "gymnasium"}
-# room -> rooms of lab it may import, and packages it may not; rooms not named here may import anything
+FIELDS = {"rl", "vision", "tabular", "series", "text", "multimodal"}
+RL_ONLY = {"torchrl", "tensordict", "gymnasium"}
+GROUND = {"errors", "task", "registry", "files", "stats", "plots"}
+FLOORS = {"data", "networks", "learning"}
+FIELD_MAY = {"errors", "task", "files", "stats", "plots", *FLOORS}
+# room -> rooms of lab it may import besides itself, and packages it may not; rooms not named here may import anything
 RULES: dict[str, tuple[set[str], set[str]]] = {
-    "errors": (set(), HEAVY | {"pydantic", "yaml"}),
-    "task": (set(), HEAVY | {"pydantic", "yaml"}),
+    "errors": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
+    "task": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
+    "registry": ({"errors", "task"}, HEAVY | {"pydantic", "numpy"}),
     "files": ({"errors"}, HEAVY - {"torch"}),
-    "registry": ({"errors", "task"}, HEAVY),
-    "recipe": ({"recipe", "errors", "task"}, HEAVY),
-    "plots": ({"errors"}, {"torchrl", "mlflow"}),
     "stats": (set(), HEAVY),
-    "split": ({"errors"}, HEAVY - {"torch"}),
-    "adamw": (set(), HEAVY - {"torch"}),
-    "descent": ({"adamw", "errors"}, HEAVY - {"torch", "lightning"}),
+    "plots": ({"errors"}, {*RL_ONLY, "mlflow"}),
+    "recipe": ({"errors", "task"}, HEAVY),
+    "data": ({"errors", "task", "files"}, {*RL_ONLY, "mlflow", "optuna"}),
+    "networks": ({"errors", "task", "files", "data"}, {*RL_ONLY, "mlflow", "optuna"}),
+    "learning": ({"errors", "task", "files", "stats", "plots", "data", "networks"}, {*RL_ONLY, "mlflow", "optuna"}),
+    "tracking": (GROUND, {*RL_ONLY, "optuna", "torchvision"}),
+    "engine": (GROUND, {*RL_ONLY, "optuna", "torchvision", "mlflow"}),
+    "runner": (GROUND | {"recipe", "tracking", "engine", ""}, {*RL_ONLY, "optuna", "torchvision"}),
     "compare": (
-        {"compare", "stats", "plots", "files", "recipe", "registry", "runner", "errors"},
+        {"errors", "files", "stats", "plots", "registry", "recipe", "runner", "tracking"},
         HEAVY - {"mlflow"},
     ),
-    "runner": ({"runner", "recipe", "registry", "files", "task", "errors", ""}, {"torchrl", "tensordict", "gymnasium"}),
     "study": (
-        {"study", "runner", "recipe", "registry", "stats", "plots", "errors"},
-        {"torchrl", "tensordict", "gymnasium", "torchvision", "torchmetrics"},
+        GROUND | {"recipe", "runner", "compare", "tracking", "engine"},
+        {*RL_ONLY, "torchvision", "torchmetrics"},
     ),
-    "scaffold": ({"scaffold", "errors", "registry"}, HEAVY),
-    **{
-        field: ({field, "plots", "files", "descent", "split", "errors", "task"}, {"mlflow", "optuna", "torchrl"})
-        for field in FIELDS
-    },
+    "scaffold": ({"errors", "registry"}, HEAVY),
+    **{field: (FIELD_MAY, {*RL_ONLY, "mlflow", "optuna"}) for field in FIELDS - {"rl", "multimodal"}},
+    "rl": (FIELD_MAY, {"mlflow", "optuna"}),
+    "multimodal": (FIELD_MAY | {"vision", "text"}, {*RL_ONLY, "mlflow", "optuna"}),
 }
-for _field in ("rl", "offline"):
-    RULES[_field][1].remove("torchrl")
-RULES["vision"][1].update({"tensordict", "gymnasium"})
+MOST_FILES = 15  # on one level of a room, `__init__.py` not counted
+MOST_LINES = 300
 
 
-def imports(source: str) -> Iterator[tuple[int, str, bool]]:
-    """Line, module, and whether it is imported as soon as the file is."""
+class Import(NamedTuple):
+    """One name that a file imports.
+
+    Args:
+        line: where.
+        name: the module or the object in it, dotted.
+        at_import: whether it is imported as soon as the file is.
+        typing_only: whether it is imported for type checkers alone.
+    """
+
+    line: int
+    name: str
+    at_import: bool
+    typing_only: bool
+
+
+def imports(source: str) -> Iterator[Import]:
     tree = ast.parse(source)
     typing_only = {
         id(inner)
@@ -57,41 +81,115 @@ def imports(source: str) -> Iterator[tuple[int, str, bool]]:
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
+        about = id(node) not in inside, id(node) in typing_only
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node.lineno, alias.name, id(node) not in inside
+                yield Import(node.lineno, alias.name, *about)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             for alias in node.names:
-                yield node.lineno, f"{node.module}.{alias.name}", id(node) not in inside
+                yield Import(node.lineno, f"{node.module}.{alias.name}", *about)
+
+
+def sources() -> dict[Path, str]:
+    """Every file of lab, by its path within it."""
+    files = [path for path in ROOT.rglob("*.py") if "template" not in path.parts]
+    return {path.relative_to(ROOT): path.read_text() for path in files}
+
+
+def room_of(path: Path) -> str:
+    """The first part of a path: a room, or a file of the ground; empty for `lab/__init__.py`."""
+    first = path.parts[0].removesuffix(".py")
+    return "" if first.startswith("__") else first
 
 
 def broken(path: Path, source: str) -> list[str]:
     """The imports of one file of lab that its room forbids."""
-    room = path.parts[0].removesuffix(".py")
-    room = "" if room == "__init__" else room
-    found = []
-    for line, module, at_import in imports(source):
+    room, found = room_of(path), []
+    for line, module, at_import, typing_only in imports(source):
         top, _, rest = module.partition(".")
         inner = rest.partition(".")[0]
-        if room == "cli" and at_import and top in HEAVY:
+        if room == "cli" and at_import and not typing_only and top in HEAVY:
             found.append(f"lab/{path}:{line}: the command line imports {module} before it is needed")
         if room not in RULES:
             continue
         rooms, packages = RULES[room]
-        if top == "lab" and (inner if (ROOT / inner).exists() or (ROOT / f"{inner}.py").exists() else "") not in rooms:
+        known = (ROOT / inner).exists() or (ROOT / f"{inner}.py").exists()
+        if top == "lab" and (inner if known else "") not in {room, *rooms}:
             found.append(f"lab/{path}:{line}: {room} may not import {module}")
-        if top in packages:
+        if top in packages and not typing_only:
             found.append(f"lab/{path}:{line}: {room} may not import {top}")
     return found
 
 
+def edges(files: Mapping[Path, str]) -> dict[str, set[str]]:
+    """Which file of lab imports which, for types or at run time, both by their dotted names."""
+    dotted = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, path in dotted.items():
+        for each in imports(files[path]):
+            target = each.name.removeprefix("lab.")
+            if not each.name.startswith("lab."):
+                continue
+            while target and target not in dotted:  # an object of a module
+                target = target.rpartition(".")[0]
+            if target and target != name:
+                found[name].add(target)
+    return found
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """The groups of files that import each other (Tarjan's strongly connected components of more than one)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph.get(node, ()):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for node in list(graph):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def crowded(files: Mapping[Path, str]) -> list[str]:
+    count = Counter(path.parent for path in files if path.name != "__init__.py")
+    return [f"lab/{folder}: {number} files" for folder, number in count.items() if number > MOST_FILES]
+
+
 def test_no_room_imports_what_it_may_not():
-    files = [path for path in ROOT.rglob("*.py") if "template" not in path.parts]
+    files = sources()
     assert len(files) > 20
-    assert [line for path in files for line in broken(path.relative_to(ROOT), path.read_text())] == []
+    assert [line for path, source in files.items() for line in broken(path, source)] == []
+
+
+def test_no_files_import_each_other():
+    assert circles(edges(sources())) == []
+
+
+def test_no_room_is_crowded():
+    assert crowded(sources()) == []
+    assert len([path for path in sources() if path.parts[:1] == ("runner",) and path.name != "__init__.py"]) <= 12
+
+
+def test_files_are_short():
+    lengths = {path: len(source.splitlines()) for path, source in sources().items() if path.name != "__init__.py"}
+    assert [f"lab/{path}: {length} lines" for path, length in lengths.items() if length > MOST_LINES] == []
+    assert statistics.median(lengths.values()) <= 110
 
 
 @pytest.mark.parametrize(
@@ -99,11 +197,21 @@ def test_no_room_imports_what_it_may_not():
     [
         ("runner/fit.py", "from lab.rl.ddpg import DDPG"),
         ("runner/fit.py", "def late():\n    import torchrl"),
+        ("engine/saver.py", "from lab.runner.fit import fit"),
+        ("engine/saver.py", "if TYPE_CHECKING:\n    from lab.recipe import Recipe"),
+        ("engine/saver.py", "import mlflow"),
+        ("tracking/logger.py", "from lab.vision import classify"),
+        ("tracking/logger.py", "from lab.engine import signals"),
+        ("data/table.py", "from lab.networks.mlp import MLP"),
+        ("networks/mlp.py", "from lab.learning.supervised import SupervisedModule"),
+        ("learning/supervised.py", "from lab.vision import classify"),
+        ("learning/supervised.py", "import mlflow"),
         ("rl/ddpg.py", "from lab.recipe import load"),
         ("rl/ddpg.py", "from lab.vision import classify"),
         ("rl/ddpg.py", "import mlflow"),
         ("vision/classify.py", "from torchrl.data import ReplayBuffer"),
         ("vision/classify.py", "import gymnasium"),
+        ("vision/classify.py", "from lab.multimodal.clip import network"),
         ("vision/data/image_data.py", "from lab.runner import fit"),
         ("vision/data/real/folder.py", "from lab.rl import replay"),
         ("cli/data.py", "from torchvision import datasets"),
@@ -112,8 +220,8 @@ def test_no_room_imports_what_it_may_not():
         ("compare/groups.py", "from lab.rl.ddpg import DDPG"),
         ("compare/curves.py", "def late():\n    import torch"),
         ("stats.py", "from lab.errors import BadInput"),
-        ("study/plan.py", "from lab.rl import replay"),
-        ("study/job.py", "import torchrl"),
+        ("study/plan/plan.py", "from lab.rl import replay"),
+        ("study/work/job.py", "import torchrl"),
         ("errors.py", "import yaml"),
         ("cli/train.py", "import torch"),
     ],
@@ -126,10 +234,27 @@ def test_a_planted_fault_is_found(path, source):
     ("path", "source"),
     [
         ("cli/train.py", "def run():\n    import torch\n    from lab.runner.fit import fit"),
-        ("rl/ddpg.py", "import torch\nfrom lab.rl import adam\nfrom lab.task import Task"),
+        ("rl/ddpg.py", "import torch\nfrom lab.rl.common import adam\nfrom lab.task import Task"),
         ("vision/data/real/folder.py", "import torch\nfrom lab.vision.data import decode\nfrom lab import files"),
+        ("multimodal/clip/clip.py", "from lab.vision.data import image_data\nfrom lab.learning import supervised"),
+        ("learning/supervised.py", "import torchmetrics\nfrom lab.networks import mlp\nfrom lab.data import table"),
         ("recipe/load.py", "if TYPE_CHECKING:\n    import torch"),
     ],
 )
 def test_what_is_allowed_is_not_found(path, source):
     assert broken(Path(path), source) == []
+
+
+def test_a_planted_circle_is_found():
+    files = {
+        Path("errors.py"): "",
+        Path("rl/a.py"): "from lab.rl import b",
+        Path("rl/b.py"): "if TYPE_CHECKING:\n    from lab.rl.c import C",
+        Path("rl/c.py"): "def late():\n    from lab.rl.a import A\n    from lab.errors import LabError",
+    }
+    assert circles(edges(files)) == [["rl.a", "rl.b", "rl.c"]]
+
+
+def test_a_planted_crowd_is_found():
+    files = {Path("rl", f"{number}.py"): "" for number in range(MOST_FILES + 1)}
+    assert crowded(files) == [f"lab/rl: {MOST_FILES + 1} files"]

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.faults.case import Case, timed
 from benchmarks.faults.lives import DDPG, End, Life, Shop, Story
 from benchmarks.faults.training import expect_failure
-from lab.runner.checkpoint import BUFFERS, LAST, NEXT, PREVIOUS
+from lab.engine.checkpoint import BUFFERS, LAST, NEXT, PREVIOUS
 
 SIZE = 64  # MB of the disk that gets full
 

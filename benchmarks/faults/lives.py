@@ -247,7 +247,7 @@ class Shop:
 
 @cache
 def client(uri: str) -> MlflowClient:
-    from lab.runner.server import client as connect
+    from lab.tracking.server import client as connect
 
     return connect(uri)
 

@@ -11,7 +11,7 @@ import psutil
 
 from benchmarks.faults.case import Case, timed
 from benchmarks.faults.lives import DDPG, MOONS, ROWS, Shop, Story, Work
-from lab.runner.signals import EXIT_CODES
+from lab.engine.signals import EXIT_CODES
 
 FAREWELL = 8  # seconds after which a worker without its parent is gone: torch's look every five
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from benchmarks.faults.case import Case, timed
 from benchmarks.faults.lives import DDPG, MOONS, ROWS, Life, Shop, Story, Work, client
 from benchmarks.faults.mlflow_server import Proxy, Server
-from lab.runner.outbox import OFFLINE_ID
+from lab.tracking.sync import OFFLINE_ID
 
 SLOWLY = Work(ROWS.name, (*ROWS.words, "data.pause=0.1"))  # long enough for a server to be started again meanwhile
 DELAY = 2.0  # seconds

@@ -69,7 +69,7 @@ def compare(
 def _draw(picture: Path, chosen: Selection, figures: Report, uri: str | None) -> Iterator[str]:
     """Writes the picture, and says what is on it."""
     from lab.compare import curves, draw
-    from lab.runner.server import client, tracking_uri
+    from lab.tracking.server import client, tracking_uri
 
     server = client(tracking_uri(uri))
     lines = [line for metric in chosen.curves for line in curves(chosen.groups, metric, server)]

@@ -121,7 +121,7 @@ def _row(found: ImageSet) -> dict[str, str | int | None]:
 
 def _keep(picture: Path, tags: dict[str, str], uri: str | None) -> None:
     """A finished run with the picture in it."""
-    from lab.runner.server import client, experiment_id, reaching, tracking_uri
+    from lab.tracking.server import client, experiment_id, reaching, tracking_uri
 
     address = tracking_uri(uri)
     server = client(address)

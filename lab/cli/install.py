@@ -41,7 +41,7 @@ def new_plugin(
 
 def doctor(as_json: words.Json = False) -> None:
     """Check the installation, the devices and the tracking, and say what to do about what is wrong."""
-    from lab.doctor import examine
+    from lab.cli.doctor import examine
 
     with working():
         findings = examine()

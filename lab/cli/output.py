@@ -79,7 +79,7 @@ def working() -> contextlib.AbstractContextManager[Any]:
 
 def explain(error: LabError) -> str:
     """What standard error says about it: one line, or for a recipe one line per problem and a count."""
-    from lab.runner.server import hide
+    from lab.tracking.server import hide
 
     if not isinstance(error, RecipeError):
         return hide(f"error: {error}")
@@ -92,7 +92,7 @@ def explain(error: LabError) -> str:
 
 def surprise(error: Exception, debug: bool) -> str:
     """One line about an error nobody foresaw."""
-    from lab.runner.server import hide
+    from lab.tracking.server import hide
 
     first = hide(str(error).strip().partition("\n")[0])
     hint = "" if debug else " (set LAB_DEBUG=1 to see the traceback)"

@@ -10,7 +10,7 @@ from lab.cli import words
 from lab.cli.output import emit, working
 
 if TYPE_CHECKING:
-    from lab.runner.outbox import Report
+    from lab.tracking.sync import Report
 
 
 def sync(
@@ -21,7 +21,7 @@ def sync(
     as_json: words.Json = False,
 ) -> None:
     """Send what waits in this folder to the tracking server."""
-    from lab.runner import outbox
+    from lab.tracking import sync as outbox
 
     with working():
         reports = list(outbox.sync(run, uri))

@@ -14,8 +14,8 @@ from lab.cli.group import DEFAULT, DefaultGroup
 from lab.cli.output import emit, number, table, working
 
 if TYPE_CHECKING:
-    from lab.study.record import Record
     from lab.study.tune import Study
+    from lab.study.work.record import Record
 
 app = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Train what a study asks for, and say what came out.")
 
@@ -47,10 +47,10 @@ def tune(
 ) -> None:
     """Train what a study has not trained yet, and say what came out."""
     from lab.registry import find_recipe
-    from lab.study import schema
-    from lab.study.plan import plan
-    from lab.study.storage import open_storage
+    from lab.study.plan import schema
+    from lab.study.plan.plan import plan
     from lab.study.tune import tune as work_off
+    from lab.study.work.storage import open_storage
 
     with working():
         if storage is not None:  # before the plan, which imports torch: an address may be wrong
@@ -62,8 +62,8 @@ def tune(
 
 def say(found: Study, as_json: bool, storage: str | None = None) -> None:
     """The table of a study, and what one may want to do now."""
-    from lab.study import render
-    from lab.study.table import table as table_of
+    from lab.study.report import render
+    from lab.study.report.table import table as table_of
 
     lines = table_of(found.record)
     if as_json:
@@ -83,8 +83,8 @@ def apply(
     uri: words.Uri = None,
 ) -> None:
     """Print the best trial of a study as a recipe."""
-    from lab.study import apply as application
-    from lab.study.record import find
+    from lab.study.report import apply as application
+    from lab.study.work.record import find
 
     with working():
         text = application.recipe(find(study, storage, uri), trial)
@@ -93,7 +93,7 @@ def apply(
 
 def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json = False) -> None:
     """List the studies of this folder, or of a database."""
-    from lab.study.record import every
+    from lab.study.work.record import every
 
     rows = []
     with working():
@@ -123,7 +123,7 @@ def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json 
 
 def _row(record: Record) -> dict[str, Any]:
     """One study of the list."""
-    from lab.study.summary import STATES, best
+    from lab.study.report.summary import STATES, best
 
     count = {state: sum(trial.state == state for trial in record.trials) for state in STATES.values()}
     done = count["complete"] + count["pruned"] + count["failed"]
@@ -144,8 +144,8 @@ def _row(record: Record) -> dict[str, Any]:
 
 def _next(record: Record, storage: str | None, server: str) -> list[str]:
     """What one may want to do now; addresses are shown without their secrets."""
-    from lab.runner.server import tracking_uri, without_password
-    from lab.study.storage import journal
+    from lab.study.work.storage import journal
+    from lab.tracking.server import tracking_uri, without_password
 
     there = f" --storage {shlex.quote(without_password(storage))}" if storage else ""
     tracked = f" --uri {shlex.quote(without_password(server))}" if server != tracking_uri() else ""

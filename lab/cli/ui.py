@@ -20,7 +20,7 @@ def ui(
     uri: words.Uri = None,
 ) -> None:
     """Browse the runs in MLflow."""
-    from lab.runner.server import tracking_uri, without_password
+    from lab.tracking.server import tracking_uri, without_password
 
     store = tracking_uri(uri)
     if store.startswith(("http://", "https://")):

@@ -6,9 +6,9 @@ learning curves, and `draw` a picture of both.
 
 from lab.compare.curves import Curve, curves
 from lab.compare.groups import Group, Selection, grouped, select
-from lab.compare.pictures import draw, draw_curves, draw_scores
+from lab.compare.plots import draw, draw_curves, draw_scores
 from lab.compare.report import Report, Row, report
-from lab.compare.words import runs_of
+from lab.compare.selection import runs_of
 
 __all__ = [
     "Curve",

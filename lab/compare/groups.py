@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lab.compare.differences import ENVIRONMENT, labels, members, settings
 from lab.compare.metric import direction, drawn, judged_by, validated_by
-from lab.compare.words import runs_of
+from lab.compare.selection import runs_of
 from lab.errors import BadInput
-from lab.runner.server import client, tracking_uri, without_password
+from lab.tracking.server import client, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

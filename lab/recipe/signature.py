@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.errors import nearest
-from lab.recipe.words import UNIONS, adapter, bounds, choices, code, fits, plain, show, words
+from lab.recipe.wording import UNIONS, adapter, bounds, choices, code, fits, plain, show, words
 
 REQUIRED: Any = inspect.Parameter.empty
 # complaints of pydantic that already say what a user needs

@@ -15,10 +15,10 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Widths
-from lab.rl.on_policy import OnPolicy
-from lab.rl.rollout import RolloutData
+from lab.rl.common.learner import Widths
+from lab.rl.common.on_policy import OnPolicy
+from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.environment import Box, Discrete
 from lab.task import Task, Unit
 
 

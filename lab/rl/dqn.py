@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
-from lab.rl import pictures
-from lab.rl.environment import Box, Discrete, discrete
-from lab.rl.greedy import EpsilonGreedy
-from lab.rl.learner import Widths, norm
-from lab.rl.off_policy import OffPolicy
-from lab.rl.q_network import QNetwork
-from lab.rl.replay import Block, ReplayData
+from lab.rl.common import plots as pictures
+from lab.rl.common.learner import Widths, norm
+from lab.rl.common.off_policy import OffPolicy
+from lab.rl.data.replay import Block, ReplayData
+from lab.rl.envs.environment import Box, Discrete, discrete
+from lab.rl.networks.epsilon_greedy import EpsilonGreedy
+from lab.rl.networks.q_network import QNetwork
 from lab.task import Task, Unit
 
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
-from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Widths
-from lab.rl.on_policy import Experience, OnPolicy
-from lab.rl.rollout import RolloutData
+from lab.rl.common.learner import Widths
+from lab.rl.common.on_policy import Experience, OnPolicy
+from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.environment import Box, Discrete
 from lab.task import Task, Unit
 
 

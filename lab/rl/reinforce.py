@@ -21,11 +21,11 @@ from annotated_types import Ge, Gt
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from lab.rl import pictures
-from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Widths
-from lab.rl.on_policy import Experience, OnPolicy
-from lab.rl.rollout import RolloutData
+from lab.rl.common import plots as pictures
+from lab.rl.common.learner import Widths
+from lab.rl.common.on_policy import Experience, OnPolicy
+from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.environment import Box, Discrete
 from lab.task import Task, Unit
 
 

@@ -19,13 +19,13 @@ from tensordict.nn import TensorDictModuleBase
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.rl import pictures
-from lab.rl.environment import Box, Discrete, continuous
-from lab.rl.exploration import NOISES, Noise
-from lab.rl.learner import Widths, norm
-from lab.rl.networks import Actor, Critics
-from lab.rl.off_policy import OffPolicy
-from lab.rl.replay import ReplayData
+from lab.rl.common import plots as pictures
+from lab.rl.common.learner import Widths, norm
+from lab.rl.common.off_policy import OffPolicy
+from lab.rl.data.replay import ReplayData
+from lab.rl.envs.environment import Box, Discrete, continuous
+from lab.rl.networks.actor_critic import Actor, Critics
+from lab.rl.networks.exploration import NOISES, Noise
 from lab.task import Task, Unit
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
-from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Widths
-from lab.rl.networks import Critics
-from lab.rl.replay import ReplayData
+from lab.rl.common.learner import Widths
+from lab.rl.data.replay import ReplayData
+from lab.rl.envs.environment import Box, Discrete
+from lab.rl.networks.actor_critic import Critics
 from lab.rl.sac import SAC
 from lab.task import Task, Unit
 

@@ -17,10 +17,10 @@ from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from lab.errors import BadSetting
-from lab.rl.environment import Box, Discrete
-from lab.rl.learner import Widths
-from lab.rl.on_policy import Experience, OnPolicy
-from lab.rl.rollout import RolloutData
+from lab.rl.common.learner import Widths
+from lab.rl.common.on_policy import Experience, OnPolicy
+from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.environment import Box, Discrete
 from lab.task import Task, Unit
 
 

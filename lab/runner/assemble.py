@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lightning import LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
 
-    from lab.runner.saver import Saver
+    from lab.engine.saver import Saver
 
 # Trainer keywords that a recipe says elsewhere, and where.
 ELSEWHERE = {
@@ -75,14 +75,14 @@ def assemble(recipe: Recipe) -> Assembly:
     from lightning import Trainer, seed_everything
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from lab.runner.callbacks import best_checkpoint, progress
-    from lab.runner.checkpoint import Files
+    from lab.engine.checkpoint import Files
+    from lab.engine.loop import shorten
+    from lab.engine.nan_guard import FiniteLoss
+    from lab.engine.process import prepare, without_driver
+    from lab.engine.progress import best_checkpoint, progress
+    from lab.engine.saver import Saver
+    from lab.engine.signals import Stop
     from lab.runner.failures import Place
-    from lab.runner.finite import FiniteLoss
-    from lab.runner.loop import shorten
-    from lab.runner.process import prepare, without_driver
-    from lab.runner.saver import Saver
-    from lab.runner.signals import Stop
 
     prepare(recipe.threads)
     seed_everything(recipe.seed, workers=True, verbose=False)

@@ -10,7 +10,7 @@ from lab.errors import BadInput
 from lab.runner.assemble import Assembly, assemble
 from lab.runner.recorded import artifact, recipe_of
 from lab.runner.results import final_metrics, find_run
-from lab.runner.server import client, tracking_uri
+from lab.tracking.server import client, tracking_uri
 
 
 def evaluate(

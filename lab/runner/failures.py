@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from lab.engine.progress import counted
 from lab.errors import LabError
-from lab.runner.callbacks import counted
 
 if TYPE_CHECKING:
     from lab.runner.assemble import Assembly

@@ -13,9 +13,9 @@ from lab.recipe import Recipe
 from lab.runner.assemble import Assembly, assemble  # imports Lightning only once the recipe can be used
 
 if TYPE_CHECKING:
+    from lab.engine.pruning import Watch
     from lab.runner.results import RunResult
-    from lab.runner.tracking import Tracker
-    from lab.runner.watch import Watch
+    from lab.tracking.logger import Tracker
 
 
 def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> RunResult:
@@ -37,9 +37,9 @@ def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> Ru
     """
     assembly = assemble(recipe)
     from lab.runner import record
-    from lab.runner.server import DEFAULT_URI, tracking_uri
-    from lab.runner.tracking import Tracker
     from lab.runner.weights import begin
+    from lab.tracking.logger import Tracker
+    from lab.tracking.server import DEFAULT_URI, tracking_uri
 
     uri = tracking_uri(recipe.track.uri)
     there = tracking_uri(DEFAULT_URI) if offline else uri
@@ -56,9 +56,9 @@ def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> Ru
 
 def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch: Watch | None = None) -> RunResult:
     """The run itself, from `checkpoint` on if there is one; what it raises, `fit` says."""
+    from lab.engine.pruning import Pruned
+    from lab.engine.signals import EXIT_CODES, Stopped
     from lab.runner import failures, record
-    from lab.runner.signals import EXIT_CODES, Stopped
-    from lab.runner.watch import Pruned
 
     recipe, saver, status = assembly.recipe, assembly.saver, "FAILED"
     saver.tracker = tracker

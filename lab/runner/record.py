@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.utilities import rank_zero_only
 
 import lab
-from lab.runner.server import redact, without_password
+from lab.tracking.server import redact, without_password
 
 if TYPE_CHECKING:
     from lightning import LightningModule
 
     from lab.recipe import Recipe
     from lab.runner.assemble import Assembly
-    from lab.runner.tracking import Tracker
+    from lab.tracking.logger import Tracker
 
 SAMPLE_SECONDS = 5.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest
-from lab.runner.server import client, tracking_uri, without_password
+from lab.tracking.server import client, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from lightning import Trainer

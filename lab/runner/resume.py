@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from lab.errors import BadInput
 from lab.runner.recorded import recipe_of
 from lab.runner.results import find_run
-from lab.runner.server import client, tracking_uri
+from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from lab.engine.pruning import Watch
     from lab.recipe import Recipe
     from lab.runner.assemble import Assembly
     from lab.runner.results import RunResult
-    from lab.runner.tracking import Tracker
-    from lab.runner.watch import Watch
+    from lab.tracking.logger import Tracker
 
 DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
 
@@ -42,7 +42,7 @@ def resume(run: str, uri: str | None = None, watch: Watch | None = None) -> RunR
         raise BadInput(f"run {run_id[:8]} is finished; lab eval {run_id[:8]} tests it again")
     server = client(tracking_uri(uri))
     recipe = _recipe(found, server, uri)
-    from lab.runner.tracking import Tracker
+    from lab.tracking.logger import Tracker
 
     experiment = server.get_experiment(found.info.experiment_id).name
     tracker = Tracker(tracking_uri(uri), experiment, found.info.run_name, tags, resume=run_id)  # now it is ours
@@ -61,7 +61,7 @@ def _recipe(found: Run, server: MlflowClient, uri: str | None) -> Recipe:
     try:
         return recipe_of(found, server)
     except BadInput:
-        from lab.runner.outbox import sync
+        from lab.tracking.sync import sync
 
         sent = sum(report.sent for report in sync(found.info.run_id, uri))
         if not sent:
@@ -74,8 +74,8 @@ def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, P
     from lab.runner.assemble import assemble
 
     assembly = assemble(recipe)
+    from lab.engine.checkpoint import usable
     from lab.runner import record
-    from lab.runner.checkpoint import usable
     from lab.runner.weights import begin
 
     then, now = found.data.tags, record.tags(assembly)

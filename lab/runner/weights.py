@@ -67,7 +67,7 @@ def _kept(run: str, uri: str | None) -> tuple[str, Weights]:
     """The whole id of a run, and the weights in its best checkpoint."""
     from lab.runner.recorded import artifact
     from lab.runner.results import find_run
-    from lab.runner.server import client, tracking_uri
+    from lab.tracking.server import client, tracking_uri
 
     found = find_run(run, uri)
     weights: Weights = files.load(artifact(found, client(tracking_uri(uri)), "checkpoints/best.ckpt"))["state_dict"]

@@ -19,9 +19,9 @@ from lab.errors import BadInput, LabError, RecipeError
 from lab.recipe.load import read
 from lab.recipe.schema import Document
 from lab.registry import find_recipe
-from lab.study.checks import overrides
-from lab.study.plan import Plan
-from lab.study.schema import Seed
+from lab.study.plan.checks import overrides
+from lab.study.plan.plan import Plan
+from lab.study.plan.schema import Seed
 from lab.study.seeds import plan_of
 from lab.study.tune import tune
 

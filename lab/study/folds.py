@@ -9,8 +9,8 @@ from pathlib import Path
 from lab.errors import BadInput
 from lab.recipe import load
 from lab.recipe.signature import parameters
+from lab.study.report.summary import Result
 from lab.study.seeds import finals, plan_of, train
-from lab.study.summary import Result
 from lab.study.tune import Study
 
 FOLD, FOLDS = "data.fold", "data.folds"

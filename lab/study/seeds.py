@@ -12,11 +12,11 @@ from typing import Any
 from lab import stats
 from lab.errors import BadInput
 from lab.recipe import load
-from lab.study import schema
-from lab.study.plan import Plan, plan
-from lab.study.record import find
-from lab.study.summary import Result
+from lab.study.plan import schema
+from lab.study.plan.plan import Plan, plan
+from lab.study.report.summary import Result
 from lab.study.tune import Study, tune
+from lab.study.work.record import find
 
 
 def repeat(

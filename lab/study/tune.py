@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import BadInput
-from lab.runner.server import tracking_uri
-from lab.study import storage
-from lab.study.parent import Parent, wait_for
-from lab.study.plan import Plan
-from lab.study.workers import TRAIN
+from lab.study.plan.plan import Plan
+from lab.study.work import storage
+from lab.study.work.parent import Parent, wait_for
+from lab.study.work.workers import TRAIN
+from lab.tracking.server import tracking_uri
 
 if TYPE_CHECKING:
     import optuna
 
-    from lab.study.job import Job
-    from lab.study.record import Record
-    from lab.study.summary import TrialSummary
-    from lab.study.workers import Launcher
+    from lab.study.report.summary import TrialSummary
+    from lab.study.work.job import Job
+    from lab.study.work.record import Record
+    from lab.study.work.workers import Launcher
 
 DEFINITION = "definition"  # attribute of Optuna's study: what its trials depend on
 
@@ -84,12 +84,12 @@ def tune(
         KeyboardInterrupt: the user interrupted; the same call goes on.
         SystemExit: with 143, the same after SIGTERM.
     """
-    from lab.runner.signals import EXIT_CODES, Stop
-    from lab.study.ledger import Ledger
-    from lab.study.loop import Loop
-    from lab.study.progress import Display
-    from lab.study.record import read, remember
-    from lab.study.report import publish
+    from lab.engine.signals import EXIT_CODES, Stop
+    from lab.study.report.report import publish
+    from lab.study.work.ledger import Ledger
+    from lab.study.work.loop import Loop
+    from lab.study.work.progress import Display
+    from lab.study.work.record import read, remember
 
     began = time.monotonic()
     server = tracking_uri(uri or plan.recipe.track.uri)
@@ -138,7 +138,7 @@ def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.S
     """
     import optuna
 
-    from lab.study import sampling
+    from lab.study.plan import sampling
 
     directions: Any = ["minimize" if mode == "min" else "maximize" for mode in plan.modes]
     made: dict[str, Any] = {
@@ -171,13 +171,13 @@ def _changed(plan: Plan, known: Mapping[str, Any]) -> str:
 
 def _launcher(name: LauncherName, workers: int | None, logs: Path, work: str) -> Launcher:
     if name == "ray":
-        from lab.study.cluster import Cluster
+        from lab.study.work.cluster import Cluster
 
         found: Launcher = Cluster(workers, work)
         return found
     import torch
 
-    from lab.study.workers import Workers
+    from lab.study.work.workers import Workers
 
     return Workers(workers or len(os.sched_getaffinity(0)), logs, work, torch.cuda.device_count())
 
@@ -202,8 +202,8 @@ def make_job(
         run_id: a run to go on with.
         watched: whether its validations are reported.
     """
-    from lab.study.job import Job
-    from lab.study.parent import trial_recipe
+    from lab.study.work.job import Job
+    from lab.study.work.parent import trial_recipe
 
     recipe = trial_recipe(plan, settings, seed)
     name = f"{plan.name}-{tags['trial']}-{seed}"

@@ -134,7 +134,7 @@ def check_facts(file: Path) -> None:
 
 def check_tracking(task: Task, run: RunResult) -> None:
     """MLflow holds the monitored metric, the parameters, the recipe, and at least one picture."""
-    from lab.runner.server import client as connect
+    from lab.tracking.server import client as connect
 
     client = connect(run.uri)
     logged = client.get_run(run.run_id).data
@@ -172,7 +172,7 @@ def check_logged_model(task: Task, run: RunResult) -> None:
     import mlflow
     import torch
 
-    from lab.runner.server import current
+    from lab.tracking.server import current
 
     assert run.best is not None  # check_checkpoints has seen it
     module = task.module.load_from_checkpoint(run.best, map_location="cpu", weights_only=True).eval()

@@ -92,7 +92,7 @@ def _number(file: Path) -> int:
 
 def _metrics(run: RunResult) -> Counter[tuple[str, int, float]]:
     """Every value of every metric, but those that tell time."""
-    from lab.runner.server import client as connect
+    from lab.tracking.server import client as connect
 
     client = connect(run.uri)
     names = [name for name in client.get_run(run.run_id).data.metrics if not name.startswith(("seconds/", "system/"))]

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (  # and whatever these import
-    "lab.rl.off_policy",
+    "lab.rl.common.off_policy",
     "lab.runner.fit",
     "mlflow.pytorch",
     "mlflow.store.tracking.sqlalchemy_store",

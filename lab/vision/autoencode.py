@@ -16,15 +16,15 @@ from torch.nn import functional as F
 from torchmetrics import CatMetric, MeanMetric
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
+from lab.learning.supervised import Descent, Figures, Schedule
 from lab.task import Task, Unit
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import mixed
 from lab.vision.networks.autoencoder import CODE, DROPOUT, LEAST, Autoencoder
 from lab.vision.networks.normalise import Normalise
-from lab.vision.pictures import autoencode as pictures
+from lab.vision.plots import autoencode as pictures
 
 NEIGHBOURS = 5  # codes that vote on the class of another
 

@@ -25,14 +25,14 @@ from torchmetrics.classification import (
 )
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
+from lab.learning.supervised import Descent, Figures, Schedule
 from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
-from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import TIMM, make
-from lab.vision.pictures import classify as pictures
+from lab.vision.plots import classify as pictures
+from lab.vision.plots.worst_examples import Gallery
 
 
 class Classify(Descent):

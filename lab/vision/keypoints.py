@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
+from lab.learning.supervised import Descent, Figures, Schedule
 from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
-from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import make
 from lab.vision.networks.segmentation import Segmenter
-from lab.vision.pictures import keypoints as pictures
+from lab.vision.plots import keypoints as pictures
+from lab.vision.plots.worst_examples import Gallery
 
 CLOSE = 0.05  # of the width: a point this near counts as found
 

@@ -22,15 +22,15 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lab import plots
-from lab.descent import Descent, Figures, Schedule
 from lab.errors import BadSetting
+from lab.learning.supervised import Descent, Figures, Schedule
 from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import UNLABELLED
-from lab.vision.gallery import Gallery
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.segmentation import Segmenter, Tune
-from lab.vision.pictures import segment as pictures
+from lab.vision.plots import segment as pictures
+from lab.vision.plots.worst_examples import Gallery
 
 Loss = Literal["cross_entropy", "dice", "focal"]
 

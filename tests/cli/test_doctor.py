@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from lab import doctor
+from lab.cli import doctor
 
 Lab = Callable[..., Any]
 

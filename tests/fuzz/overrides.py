@@ -25,8 +25,8 @@ with atheris.instrument_imports(include=["yaml", "lab"]):
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from lab.rl.data.replay import ReplayData
 from lab.rl.ddpg import DDPG
-from lab.rl.replay import ReplayData
 
 BASE = b"""\
 task: ddpg

@@ -11,7 +11,7 @@ from torchrl.modules import ProbabilisticActor, ValueOperator
 from torchrl.objectives import A2CLoss
 
 from lab.rl.a2c import A2C
-from lab.rl.rollout import RolloutData
+from lab.rl.data.rollout import RolloutData
 
 ENTROPY, VALUE = 0.02, 0.4
 SIZE = 12

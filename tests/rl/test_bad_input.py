@@ -8,7 +8,7 @@ from gymnasium.envs.registration import EnvSpec
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
-from lab.rl import stepping
+from lab.rl.envs import stepping
 from lab.runner.assemble import assemble
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from tensordict.nn import TensorDictModule
 from torchrl.objectives import DDPGLoss, SoftUpdate
 
 from lab.errors import BadSetting
+from lab.rl.data.replay import ReplayData
 from lab.rl.ddpg import DDPG
-from lab.rl.replay import ReplayData
 from tests.rl.peer import as_tensordict, load, transitions
 
 GAMMA, TAU, LR = 0.98, 0.02, 3e-3

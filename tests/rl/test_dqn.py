@@ -17,10 +17,10 @@ from torchrl.objectives import DistributionalDQNLoss, DQNLoss, SoftUpdate
 
 import lab
 from lab.errors import BadSetting
+from lab.rl.data.replay import ReplayData
 from lab.rl.ddpg import DDPG
 from lab.rl.dqn import DQN, project
-from lab.rl.q_network import NoisyLinear, QNetwork
-from lab.rl.replay import ReplayData
+from lab.rl.networks.q_network import NoisyLinear, QNetwork
 
 GAMMA, LR, ACTIONS = 0.9, 3e-3, 3
 FACTS = {"env": "Acrobot-v1", "observation_size": 6, "action": {"count": ACTIONS}}

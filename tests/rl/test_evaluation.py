@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from lab.rl import evaluation
+from lab.rl.common import evaluation
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ from lightning import Trainer
 from tensordict import TensorDict
 
 from lab.errors import BadSetting
+from lab.rl.data.replay import Block, ReplayData
 from lab.rl.ddpg import DDPG
-from lab.rl.replay import Block, ReplayData
 from lab.rl.sac import SAC
 from lab.rl.td3 import TD3
 from lab.rl.tqc import TQC

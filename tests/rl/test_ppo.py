@@ -11,9 +11,9 @@ from torchrl.modules import IndependentNormal, ProbabilisticActor, ValueOperator
 from torchrl.objectives import ClipPPOLoss, KLPENPPOLoss
 
 from lab.errors import BadSetting
-from lab.rl.on_policy import EPS
+from lab.rl.common.on_policy import EPS
+from lab.rl.data.rollout import RolloutData
 from lab.rl.ppo import PPO
-from lab.rl.rollout import RolloutData
 
 ENTROPY, VALUE = 0.02, 0.5
 ACTIONS = {"continuous": {"low": [-2.0, -1.0], "high": [2.0, 1.0]}, "discrete": {"count": 3}}

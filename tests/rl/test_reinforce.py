@@ -10,8 +10,8 @@ from tensordict.nn import TensorDictModule
 from torchrl.modules import ProbabilisticActor, ValueOperator
 from torchrl.objectives import ReinforceLoss
 
+from lab.rl.data.rollout import RolloutData
 from lab.rl.reinforce import REINFORCE
-from lab.rl.rollout import RolloutData
 
 SIZE = 12
 

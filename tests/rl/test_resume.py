@@ -9,8 +9,8 @@ import torch
 from lightning import Callback, Trainer, seed_everything
 
 from lab.errors import LabError
+from lab.rl.data.replay import ReplayData
 from lab.rl.ddpg import DDPG
-from lab.rl.replay import ReplayData
 
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
 NOISE = "explorer.state"

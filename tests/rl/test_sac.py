@@ -12,8 +12,8 @@ from torchrl.data import Bounded
 from torchrl.modules import TanhNormal
 from torchrl.objectives import SACLoss
 
-from lab.rl.exploration import Sampling
-from lab.rl.networks import GaussianActor, log_slope
+from lab.rl.networks.actor_critic import GaussianActor, log_slope
+from lab.rl.networks.exploration import Sampling
 from lab.rl.sac import SAC
 from tests.rl.peer import One, as_tensordict, load, transitions
 

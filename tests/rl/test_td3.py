@@ -6,7 +6,7 @@ import torch
 from tensordict.nn import TensorDictModule
 from torchrl.objectives import TD3Loss
 
-from lab.rl.exploration import GaussianNoise, OrnsteinUhlenbeckNoise
+from lab.rl.networks.exploration import GaussianNoise, OrnsteinUhlenbeckNoise
 from lab.rl.td3 import TD3
 from tests.rl.peer import One, as_tensordict, load, transitions
 

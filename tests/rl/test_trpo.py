@@ -7,7 +7,7 @@ import torch
 from torch.func import functional_call
 
 from lab.errors import BadSetting
-from lab.rl.on_policy import Experience
+from lab.rl.common.on_policy import Experience
 from lab.rl.trpo import TRPO, conjugate_gradients, flat
 
 ACTIONS = {"continuous": {"low": [-2.0], "high": [2.0]}, "discrete": {"count": 3}}

@@ -218,7 +218,7 @@ def test_what_only_the_constructors_see_is_located_too(recipe, overrides, messag
 
 
 def test_a_server_that_is_away_is_one_line():
-    from lab.runner.server import client
+    from lab.tracking.server import client
 
     with pytest.raises(LabError, match=r"http://127.0.0.1:9 cannot be reached") as error:
         client("http://me:secret@127.0.0.1:9")

@@ -20,8 +20,8 @@ from lab.runner.assemble import assemble
 from lab.runner.results import find_run
 from lab.runner.resume import resume
 from lab.runner.weights import begin
-from lab.study import schema
-from lab.study.plan import plan
+from lab.study.plan import schema
+from lab.study.plan.plan import plan
 
 SMALL = ["model.hidden=[8, 8]", "data.points=50", "trainer.max_epochs=1", "track.system_metrics=false"]
 

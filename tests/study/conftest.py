@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lab.study import schema
-from lab.study.job import Job, Work
-from lab.study.plan import Plan, plan
+from lab.study.plan import schema
+from lab.study.plan.plan import Plan, plan
 from lab.study.tune import Study, tune
-from lab.study.workers import Died, Ended, Event, Started, Validated
+from lab.study.work.job import Job, Work
+from lab.study.work.workers import Died, Ended, Event, Started, Validated
 
 RECIPE = """\
 task: ddpg
@@ -112,7 +112,7 @@ class Wire:
 def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
     """Studies from now on do this in threads of this process: `inline(works.instant)`; MLflow is left out."""
     monkeypatch.setattr("lab.study.tune.Parent", Nobody)
-    monkeypatch.setattr("lab.study.report.publish", lambda *_: None)
+    monkeypatch.setattr("lab.study.report.report.publish", lambda *_: None)
 
     def call(work: Work, workers: int = 1) -> Inline:
         launcher = Inline(workers, work)

@@ -10,7 +10,7 @@ from pathlib import Path
 import works
 import yaml
 
-from lab.study.job import Job, Line, Outcome
+from lab.study.work.job import Job, Line, Outcome
 
 RECIPE = """\
 task: ddpg

@@ -10,9 +10,9 @@ from lab import stats
 from lab.errors import LabError, RecipeError
 from lab.registry import recipes
 from lab.study.claim import judge, load, verdict
-from lab.study.parent import Parent
+from lab.study.report.table import table
 from lab.study.seeds import figures, plan_of, repeat
-from lab.study.table import table
+from lab.study.work.parent import Parent
 
 CLAIM = """\
 claim: A rate of 0.01 beats one of {worse}

@@ -18,10 +18,10 @@ import pytest
 from shared import RECIPE
 
 from lab.errors import BadInput, LabError
-from lab.study.cluster import Cluster
-from lab.study.job import Job
 from lab.study.tune import Study, tune
-from lab.study.workers import Died, Ended, Event, Started, Validated
+from lab.study.work.cluster import Cluster
+from lab.study.work.job import Job
+from lab.study.work.workers import Died, Ended, Event, Started, Validated
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.01, 0.1]}", "seeds: [0, 1]")
 ALL = {f"{rate} {seed}" for rate in (0.001, 0.01, 0.1) for seed in (0, 1)}

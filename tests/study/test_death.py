@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 STUDY = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01, 0.1, 1.0]}\nseeds: [0, 1, 2]\n"
 DRIVER = """\
-from lab.study import schema
-from lab.study.plan import plan
+from lab.study.plan import schema
+from lab.study.plan.plan import plan
 from lab.study.tune import tune
 found = tune(plan(schema.load("study.yaml")), workers=2, work="works:slow")
 print([(trial.state, sorted(trial.results)) for trial in found.trials])
@@ -55,7 +55,7 @@ def wait_for(count: int, process: Started) -> None:
 
 
 def children(pid: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(pid).children() if "lab.study.process" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(pid).children() if "lab.study.work.process" in " ".join(child.cmdline())]
 
 
 ALL = str([("complete", [0, 1, 2])] * 4)

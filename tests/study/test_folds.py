@@ -10,9 +10,9 @@ import yaml
 from lab.cli import main
 from lab.errors import BadInput
 from lab.registry import find_recipe
-from lab.runner.server import client
 from lab.study.folds import by_fold, cross_validate, spread
-from lab.study.job import Outcome
+from lab.study.work.job import Outcome
+from lab.tracking.server import client
 
 
 def by_place(job, line):

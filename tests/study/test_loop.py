@@ -4,7 +4,7 @@ import pytest
 import works
 
 from lab.errors import BadInput, LabError
-from lab.study.job import Outcome
+from lab.study.work.job import Outcome
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.01, 0.1, 1.0]}")
 

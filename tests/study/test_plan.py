@@ -6,8 +6,8 @@ import pytest
 
 from lab.errors import RecipeError
 from lab.registry import recipes
-from lab.study import schema
-from lab.study.plan import plan
+from lab.study.plan import schema
+from lab.study.plan.plan import plan
 
 
 def test_one_key_at_a_time_and_what_several_lines_mean_is_trained_once(planned):

@@ -19,19 +19,19 @@ from processes import Started
 from shared import RECIPE
 
 from lab.errors import BadInput, LabError
-from lab.study import storage
+from lab.study.work import storage
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]}", "seeds: [0, 1]")
 ALL = {f"{rate} {seed}" for rate in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3) for seed in (0, 1)}
 
 DRIVER = """\
 import sys
-import lab.study.report
-from lab.study import schema
-from lab.study.plan import plan
+import lab.study.report.report
+from lab.study.plan import schema
+from lab.study.plan.plan import plan
 from lab.study.tune import tune
 
-lab.study.report.publish = lambda *_: None  # pictures take seconds
+lab.study.report.report.publish = lambda *_: None  # pictures take seconds
 study = tune(plan(schema.load("study.yaml")), workers=1, address=sys.argv[1], work=sys.argv[2])
 for trial in study.trials:
     print(trial.number, trial.state, trial.settings, trial.values, trial.results)

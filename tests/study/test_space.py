@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
-from lab.study.space import Choice, Range, combinations, identity, label, parse, ranges, settings
+from lab.study.plan.space import Choice, Range, combinations, identity, label, parse, ranges, settings
 
 
 def test_each_kind_of_entry():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import works
 
-from lab.study.chart import chart
-from lab.study.job import Outcome
-from lab.study.pictures import draw
-from lab.study.report import publish
-from lab.study.table import table
+from lab.study.report.chart import chart
+from lab.study.report.plots import draw
+from lab.study.report.report import publish
+from lab.study.report.table import table
+from lab.study.work.job import Outcome
 
 MIXED = (
     "space: {model.lr: {float: [0.0001, 1], log: true}, data.batch_size: {int: [8, 64]}, "

@@ -11,9 +11,9 @@ import pytest
 import works
 from scipy.stats import trim_mean
 
-from lab.study import render
-from lab.study.job import Outcome
-from lab.study.table import table
+from lab.study.report import render
+from lab.study.report.table import table
+from lab.study.work.job import Outcome
 
 RATES = "space: {model.lr: [0.001, 0.01, 0.1], model.hidden: [[8], [16, 16]]}"
 ONE = ("sampler: one_at_a_time", RATES, "seeds: [0, 1, 2]", "metric: test/return", "columns: [loss]")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from lab.study.job import Job, Line, Outcome
+from lab.study.work.job import Job, Line, Outcome
 
 
 def value(job: Job) -> float:

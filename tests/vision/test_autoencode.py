@@ -15,7 +15,7 @@ from lab.vision.autoencode import NEIGHBOURS, Autoencode, divergence, neighbour_
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.autoencoder import LEAST, Autoencoder, EncoderClassifier
 from lab.vision.networks.registry import make
-from lab.vision.pictures import autoencode as pictures
+from lab.vision.plots import autoencode as pictures
 
 FACTS = {"channels": 1, "size": 28, "class_names": [*"abc"], "mean": [0.2], "std": [0.4]}
 

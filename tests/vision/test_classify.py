@@ -16,7 +16,7 @@ from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.classify import Classify, relaxed, scores, single
 from lab.vision.data.image_data import ImageData
-from lab.vision.pictures import classify as pictures
+from lab.vision.plots import classify as pictures
 
 FACTS = {"channels": 1, "size": 8, "class_names": [*"abcdefg"], "mean": [0.3], "std": [0.4]}
 

@@ -16,14 +16,14 @@ from lab.errors import BadInput, BadSetting, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
-from lab.vision import exhibition as shown
-from lab.vision import gan, judge
 from lab.vision.data.image_data import ImageData
-from lab.vision.exhibition import Exhibition
-from lab.vision.gan import GAN
-from lab.vision.measures import ByClass, Divergence, Diversity
-from lab.vision.networks import gan as networks
-from lab.vision.pictures import gan as pictures
+from lab.vision.gan import evaluation as shown
+from lab.vision.gan import gan, networks
+from lab.vision.gan import plots as pictures
+from lab.vision.gan import reference_classifier as judge
+from lab.vision.gan.evaluation import Exhibition
+from lab.vision.gan.gan import GAN
+from lab.vision.gan.metrics import ByClass, Divergence, Diversity
 
 FACTS = {"channels": 1, "size": 8, "class_names": [*"abcdefghij"], "mean": [0.3], "std": [0.4]}
 CPU = torch.device("cpu")

@@ -11,10 +11,10 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 
+from lab.data.splits import halves
 from lab.errors import BadInput, BadSetting
 from lab.recipe.signature import check, parameters
 from lab.runner import record
-from lab.split import halves
 from lab.vision.data import sets
 from lab.vision.data.augment import GEOMETRY, LOOKS
 from lab.vision.data.image_data import ImageData

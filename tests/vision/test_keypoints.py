@@ -14,7 +14,7 @@ from lab.vision.data.generated import faces, scenes
 from lab.vision.data.images import Images
 from lab.vision.data.loader import Batches
 from lab.vision.keypoints import Errors, Keypoints, across, divergence, known, middles
-from lab.vision.pictures import keypoints as pictures
+from lab.vision.plots import keypoints as pictures
 
 NAN = float("nan")
 FACTS = {"channels": 1, "size": 96, "point_names": list(faces.POINTS), "mean": [0.5], "std": [0.2]}

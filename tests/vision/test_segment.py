@@ -17,7 +17,7 @@ from lab.vision.data.images import Images
 from lab.vision.data.loader import Batches
 from lab.vision.networks.decoder import Decoder
 from lab.vision.networks.segmentation import BUILDERS, Segmenter, builder
-from lab.vision.pictures import segment as pictures
+from lab.vision.plots import segment as pictures
 from lab.vision.segment import Segment, classes, criterion, overlaps, tidy, wrong
 
 SMALL = {"encoder": "timm:lcnet_050", "depth": 3}

@@ -8,8 +8,8 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from lightning import LightningDataModule
 
+from lab.data.splits import check_fold, halves
 from lab.errors import BadInput, BadSetting
-from lab.split import check_fold, halves
 from lab.vision.data import sets
 from lab.vision.data.augment import Batch, check
 from lab.vision.data.images import Images, resized

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from lab.plots import COLORS, figure
 from lab.vision.data.images import Images
 from lab.vision.data.sets import ImageSet
-from lab.vision.pictures.neighbours import MAPPED, neighbours
-from lab.vision.pictures.tiles import bare, montage, outlined, rgb
+from lab.vision.plots.neighbours import MAPPED, neighbours
+from lab.vision.plots.tiles import bare, montage, outlined, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

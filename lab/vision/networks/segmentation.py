@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import BadSetting, LabError, nearest
-from lab.vision.networks.clip import ImageEncoder
 from lab.vision.networks.decoder import Decoder
 from lab.vision.networks.hub import within_reach
+from lab.vision.networks.image_encoder import ImageEncoder
 
 Tune = Literal["all", "decoder", "head"]
 TIMM, TORCHVISION = "timm:", "torchvision:"

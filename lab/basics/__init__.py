@@ -1,1 +1,0 @@
-"""First networks: one number in, one number out."""

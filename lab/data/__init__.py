@@ -1,0 +1,1 @@
+"""What the data of every field stands on: tables of tensors, loaders, splits, cache, download, the catalogue."""

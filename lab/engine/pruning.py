@@ -1,0 +1,50 @@
+"""Somebody outside a run who hears how it goes, and may end it early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from lab.engine.progress import counted
+
+
+class Pruned(Exception):
+    """The run was ended early because others promise more."""
+
+
+class Watch(Callback):
+    """Tells of a run's beginning and of every validation.
+
+    Args:
+        started: called with the run's id once it has one.
+        validated: called with a position and the metrics of the validation there; true ends the run. The position is in
+            environment steps where the data module counts them (`progress`), in epochs elsewhere.
+    """
+
+    def __init__(self, started: Callable[[str], None], validated: Callable[[int, dict[str, float]], bool]) -> None:
+        self.started, self.validated = started, validated
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if trainer.strategy.reduce_boolean_decision(self.validated(position(trainer), metrics), all=False):
+            raise Pruned
+
+
+def position(trainer: Trainer) -> int:
+    """How far the run is, in environment steps or in epochs."""
+    return counted(trainer)[0] if _counts_itself(trainer) else trainer.current_epoch + 1
+
+
+def length(trainer: Trainer, data: Any) -> int:
+    """The position at the end of the run, 0 if nobody knows."""
+    if hasattr(data, "progress"):
+        return int(data.progress()[1])
+    return max(0, trainer.max_epochs or 0)
+
+
+def _counts_itself(trainer: Trainer) -> bool:
+    return hasattr(trainer.datamodule, "progress")  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What supervised tasks share: one LightningModule, optimizers, learning-rate schedules, regularisation."""

@@ -1,0 +1,1 @@
+"""Images and words together."""

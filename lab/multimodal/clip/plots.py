@@ -1,0 +1,180 @@
+"""Pictures of what a CLIP takes for what: images beside words, and one found by the other."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lab.plots import COLORS, INK, RULE, figure
+from lab.vision.plots.tiles import bare, rgb
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GALLERY = 520  # test images, at least, from which the pictures are taken
+RIGHT, WRONG = COLORS[2], COLORS[6]
+
+
+def similarity(shown: dict[str, Tensor], said: list[str], most: int = 8) -> Figure:
+    """Inner products of the first images with different captions, and of those captions.
+
+    Args:
+        shown: of N test images `image` (N, C, H, W), and the vectors `seen` and `read` (N, D) of image and caption.
+        said: their captions.
+        most: images and captions.
+    """
+    rows = _different(said)[:most]
+    n, values = len(rows), (shown["read"][rows] @ shown["seen"][rows].T).cpu()
+    with figure(width=7.6, height=6.2) as (drawing, axes):
+        axes.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=1)
+        for i, tile in enumerate(rgb(shown["image"][rows])):
+            axes.imshow(tile, extent=(i - 0.46, i + 0.46, -0.56, -1.48), interpolation="nearest")
+            for j in range(n):
+                color = "white" if values[i, j] > 0.6 else INK
+                axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
+        bare(axes, "How alike images and captions are: the cosine of their vectors")
+        axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -1.55), anchor="E")
+        axes.set_yticks(range(n), [fill(said[i], 32) for i in rows])
+        axes.tick_params(length=0)
+    return drawing
+
+
+def pairs(counts: Tensor, names: list[str], unseen: list[int]) -> Figure:
+    """The share of the test images of each pair that got its own prompt; pairs that training never saw are framed.
+
+    Args:
+        counts: how often each pair was taken for each (K, K).
+        names: of the pairs, a colour and a shape.
+        unseen: which of them training never saw.
+    """
+    from matplotlib.patches import Rectangle
+
+    colors, shapes = (list(dict.fromkeys(name.split()[part] for name in names)) for part in (0, 1))
+    shares = counts.diagonal() / counts.sum(1)  # nan where there is no such image
+    grid = torch.full((len(colors), len(shapes)), torch.nan)
+    with figure(width=6.4, height=5.6) as (drawing, axes):
+        for i, name in enumerate(names):
+            row, column = colors.index(name.split()[0]), shapes.index(name.split()[1])
+            grid[row, column] = shares[i]
+            if counts[i].sum():
+                color = "white" if shares[i] > 0.6 else INK
+                text = f"{100 * float(shares[i]):.0f}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
+            if i in unseen:
+                axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, ec=COLORS[1], lw=2))
+        image = axes.imshow(100 * grid.numpy(), cmap="Blues", vmin=0, vmax=100)
+        framed = "\nFramed: pairs that training never saw" if unseen else ""
+        bare(axes, f"Test images that got their own of {len(names)} prompts, in %{framed}")
+        axes.set_xticks(range(len(shapes)), shapes, rotation=40, ha="right")
+        axes.set_yticks(range(len(colors)), colors)
+        axes.tick_params(length=0)
+        drawing.colorbar(image, ax=axes, shrink=0.6)
+    return drawing
+
+
+def zero_shot(shown: dict[str, Tensor], names: list[str], unseen: list[int], most: int = 9) -> Figure:
+    """Images, and the five prompts that suit them best; of pairs that training never saw, if there are such.
+
+    Args:
+        shown: of N test images `image` (N, C, H, W), `pair` (N,) and `probabilities` (N, K) of the prompts.
+        names: of the pairs.
+        unseen: which of them training never saw.
+        most: images.
+    """
+    wanted = torch.isin(shown["pair"], torch.tensor(unseen)) if unseen else torch.ones(len(shown["pair"]))
+    rows = wanted.nonzero().squeeze(1)[:most]
+    probabilities, places = shown["probabilities"][rows].topk(min(5, len(names)))
+    columns = 3
+    with figure(most // columns, 2 * columns, width=1.75, height=1.6) as (drawing, axes):
+        of = " of pairs that training never saw" if unseen else ""
+        title = f"Test images{of}, and the best of {len(names)} prompts for each"
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for place in axes.flat:
+            place.set_axis_off()
+        for i, tile in enumerate(rgb(shown["image"][rows])):
+            picture, bars = axes.flat[2 * i], axes.flat[2 * i + 1]
+            picture.imshow(tile, interpolation="nearest")
+            true = int(shown["pair"][rows[i]])
+            for j, (value, pair) in enumerate(zip(probabilities[i].tolist(), places[i].tolist(), strict=True)):
+                right = pair == true
+                bars.barh(j, value, height=0.85, color=RIGHT if right else RULE, alpha=0.4 if right else 1)
+                bars.text(0.03, j, names[pair], va="center", fontsize=7.5, weight="bold" if right else "normal")
+            bars.set(xlim=(0, 1), ylim=(4.6, -0.6))
+    return drawing
+
+
+def text_to_image(shown: dict[str, Tensor], said: list[str], most: int = 6, nearest: int = 7) -> Figure:
+    """Captions, and the images that suit each best; framed where the image was described in the same words.
+
+    Args:
+        shown: of N test images `image` (N, C, H, W), and the vectors `seen` and `read` (N, D) of image and caption.
+        said: their captions.
+        most: captions.
+        nearest: images for each.
+    """
+    rows = _varied(said, most)
+    places = (shown["read"][rows] @ shown["seen"].T).topk(nearest).indices.cpu()
+    with figure(len(rows), nearest, width=1.2, height=1.4) as (drawing, axes):
+        layout: Any = drawing.get_layout_engine()
+        layout.set(h_pad=0.12)
+        title = f"Captions, and the nearest of {len(said)} test images; framed: described so"
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for i, row in enumerate(rows):
+            tiles = rgb(shown["image"][places[i]])
+            above = {"transform": axes[i, 0].transAxes, "in_layout": False}  # else the column would become as wide
+            axes[i, 0].text(0, 1.05, said[row], fontsize=9, **above)
+            for place, tile, found in zip(axes[i], tiles, places[i].tolist(), strict=True):
+                place.imshow(tile, interpolation="nearest")
+                _framed(place, said[found] == said[row])
+    return drawing
+
+
+def image_to_text(shown: dict[str, Tensor], said: list[str], most: int = 8, nearest: int = 4) -> Figure:
+    """Images, and the captions that suit each best; the image's own is green.
+
+    Args:
+        shown: of N test images `image` (N, C, H, W), and the vectors `seen` and `read` (N, D) of image and caption.
+        said: their captions.
+        most: images.
+        nearest: captions for each.
+    """
+    rows = _varied(said, most)
+    different = _different(said)
+    places = (shown["seen"][rows] @ shown["read"][different].T).topk(nearest).indices.tolist()
+    with figure(-(-len(rows) // 2), 2, width=5.2, height=1.25) as (drawing, axes):
+        title = f"Images, and the nearest of {len(different)} captions; green: their own"
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for place, row, tile, found in zip(axes.flat, rows, rgb(shown["image"][rows]), places, strict=False):
+            place.imshow(tile, extent=(0, 1, 1, 0), interpolation="nearest")
+            for j, caption in enumerate(said[different[k]] for k in found):
+                own = caption == said[row]
+                weight, color = ("bold", RIGHT) if own else ("normal", INK)
+                place.text(1.08, (j + 0.5) / nearest, caption, va="center", fontsize=8, weight=weight, color=color)
+            place.set(xlim=(0, 4.2), ylim=(1, 0))
+            place.set_axis_off()
+    return drawing
+
+
+def _different(said: list[str]) -> list[int]:
+    """Where each caption stands for the first time."""
+    return [i for i, caption in enumerate(said) if caption not in said[:i]]
+
+
+def _varied(said: list[str], most: int) -> list[int]:
+    """Places of short and of long captions, by turns."""
+    different = _different(said)
+    by_length: dict[int, list[int]] = {}
+    for i in different:
+        by_length.setdefault(len(said[i].split()), []).append(i)
+    turns = [i for lined in zip(*(places for _, places in sorted(by_length.items())), strict=False) for i in lined]
+    return turns[:most] or different[:most]
+
+
+def _framed(axes: Any, right: bool) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(right)
+    axes.spines[:].set(color=RIGHT, linewidth=3)

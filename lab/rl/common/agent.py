@@ -1,0 +1,87 @@
+"""What every agent shares: greedy evaluation as Lightning's validation and test, a video, pictures at the end."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from lab import plots
+from lab.rl.common import evaluation
+
+
+class Agent(LightningModule):
+    """A LightningModule whose `forward` maps observations (B, O) to greedy actions.
+
+    A batch of validation or test is a tensor of start seeds. Logged: `val/return` and `test/return`, the mean
+    undiscounted return of the greedy policy, and at every validation `train/return_mean`, that of all training episodes
+    so far, with exploration; where the optimum is known, `.../distance`, by how much the optimum of the very same
+    starts is better (never negative but for rounding).
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+    """
+
+    def __init__(self, env: str) -> None:
+        super().__init__()
+        self.env = env
+        self.automatic_optimization = False
+        self.env_steps = 0
+
+    def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        self._evaluate("val", seeds)
+
+    def test_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+        self._evaluate("test", seeds)
+
+    def _evaluate(self, stage: str, seeds: Tensor) -> None:
+        starts = seeds.tolist()
+        returns = evaluation.play(self, self.env, starts, self.device)
+        metrics = {f"{stage}/return": returns.mean()}
+        if self.env in evaluation.OPTIMA and stage == "test":
+            metrics["test/distance"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
+        metrics = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
+        self.log_dict(metrics, batch_size=len(starts), sync_dist=True, prog_bar=True)
+        self.log("step", float(self.env_steps), batch_size=len(starts))  # the x-axis of the loggers
+        if stage == "val":
+            self.log("env_steps", float(self.env_steps), batch_size=len(starts))
+            explored = self.trainer.datamodule.mean_return()  # type: ignore[attr-defined]
+            if explored is not None:
+                self.log("train/return_mean", explored, batch_size=len(starts), sync_dist=True)
+
+    def play(self, video: Path, seed: int) -> float:
+        """Writes one greedy episode from start `seed` to `video` and returns its return."""
+        return evaluation.film(self, self.env, seed, self.device, video)
+
+    def on_test_end(self) -> None:
+        if self.logger is None or not self.trainer.is_global_zero:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            video = Path(folder) / "agent.mp4"
+            try:
+                self.play(video, seed=0)
+            except Exception as error:  # a simulator may fail to draw; that is no reason to fail a trained run
+                warnings.warn(f"no video of the agent: {error}", stacklevel=1)
+            else:
+                plots.log_file(self, video, "videos")
+        self.draw()
+
+    def draw(self) -> None:
+        """Logs the algorithm's own pictures."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["env_steps"] = self.env_steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.env_steps = checkpoint["env_steps"]
+
+
+def mean_or_nothing(returns: list[float], name: str) -> dict[str, float]:
+    """`{name: mean}`, or nothing where no episode ended."""
+    return {name: float(np.mean(returns))} if returns else {}

@@ -1,0 +1,96 @@
+"""What all agents share that learn while they play: one step of the optimiser makes all updates of what was collected.
+
+A subclass says which parameters its Adam steps (`groups`), what it learns from a batch of its data module (`absorb`),
+and what a single update does (`_update`). An update is one function of its arguments, nothing random in it, so that it
+can run eager or compiled and give the same numbers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Gt, MinLen
+from torch import Tensor, nn
+
+from lab.errors import BadSetting
+from lab.rl.common import adam
+from lab.rl.common.agent import Agent, mean_or_nothing
+
+Widths = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
+
+
+class Learner(Agent):
+    """An agent whose `training_step` makes all the updates of one batch, a `Block` or a `Rollout`.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        lr: learning rate of all parameter groups.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+    """
+
+    updates: Tensor
+
+    def __init__(self, env: str, lr: float, final_lr: float) -> None:
+        super().__init__(env)
+        self.lr, self.final_lr = lr, final_lr
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.update: Callable[..., dict[str, Tensor]] = self._update
+        self.compiled = False
+
+    @abstractmethod
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        """The parameters that Adam steps, in the order in which `_update` finds their state."""
+
+    @abstractmethod
+    def absorb(self, batch: Any, state: Sequence[Any]) -> dict[str, Tensor]:
+        """All updates of one batch, `state` being Adam's, one entry per group; returns scalars to log."""
+
+    @abstractmethod
+    def _update(self, state: Sequence[Any], *batch: Any, **variant: Any) -> dict[str, Tensor]:
+        """One update; runs eager or compiled. Returns scalars to log, detached."""
+
+    def behind(self, batch: Any) -> int:
+        """Environment steps that the learning rate counts as done."""
+        steps: int = batch.env_steps
+        return steps
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
+        """Makes one update, all gradients and Adam steps, a single compiled graph."""
+        torch._dynamo.config.trace_autograd_ops = True  # lets the compiler see `torch.autograd.grad`
+        # many agents may live in one process, and each has a graph of its own
+        compiler: Any = torch.compile  # its type stubs do not know the last keyword
+        self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True)
+        self.compiled = True
+
+    def setup(self, stage: str) -> None:
+        name = type(self).__name__.lower()
+        if stage == "fit" and self.trainer.precision == "16-mixed":
+            raise BadSetting("trainer.precision", f"{name} has no loss scaler; use bf16-mixed or 32-true")
+        if stage == "fit" and self.compiled and self.trainer.world_size > 1:
+            raise BadSetting("compile", f"{name} averages gradients between processes, which its graph cannot hold")
+
+    def configure_optimizers(self) -> adam.Adam:
+        return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        self.env_steps = batch.env_steps
+        total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr * (1 - (1 - self.final_lr) * self.behind(batch) / total)
+        measured = optimizer.step(lambda: self.absorb(batch, optimizer.tensors()))
+        if self.logger is not None:
+            # as one tensor, so that the device is waited for once
+            values = torch.stack([value.float() for value in measured.values()]).tolist()
+            metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(batch.returns, "train/return")
+            metrics |= {"env_steps": batch.env_steps, "updates": int(self.updates)}
+            self.logger.log_metrics(metrics, step=batch.env_steps)
+
+
+def norm(gradient: Sequence[Tensor]) -> Tensor:
+    """The length of a gradient that lies in many tensors."""
+    length: Tensor = torch.stack(torch._foreach_norm(list(gradient))).norm()
+    return length

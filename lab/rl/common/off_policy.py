@@ -1,0 +1,84 @@
+"""What agents share that learn from replayed transitions: a block of updates as one step of the optimiser.
+
+A subclass says what one update reads (`columns`), which parameters its Adam steps (`groups`), in which variant an
+update runs (`variant`), and what an update does (`_update`). Everything random in an update is drawn as a column,
+outside of it, so that the eager and the compiled update are one function of the same numbers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModuleBase
+from torch import Tensor
+
+from lab.rl.common import adam
+from lab.rl.common.learner import Learner
+from lab.rl.data.replay import Block
+
+
+class OffPolicy(Learner):
+    """An agent that learns from a `Block` of batches, one for each update."""
+
+    @abstractmethod
+    def exploration_policy(self) -> TensorDictModuleBase:
+        """The policy that collects: reads `observation`, writes `action`."""
+
+    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+        """What the updates of a block read, each (updates, B, ...); noise that they need is drawn here."""
+        return (
+            batches["observation"],
+            batches["action"],
+            batches["next", "reward"],
+            batches["next", "observation"],
+            batches["next", "terminated"],
+        )
+
+    def variant(self, number: int) -> dict[str, bool]:  # noqa: ARG002 - for subclasses
+        """Keywords of the update that is the run's `number`-th, from 0; a compiled update has one graph for each."""
+        return {}
+
+    @abstractmethod
+    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
+        """One update on one batch; runs eager or compiled.
+
+        `state` is the optimiser's, one entry per group. Returns scalars to log, detached, if it is to `measure`. Under
+        `errors` it may return how wrong it was about every sample (B,), which the data module makes their priority.
+        """
+
+    def absorb(self, block: Block, state: Sequence[Any]) -> dict[str, Tensor]:
+        """All updates of one block; returns what the last one measured."""
+        batches = block.batches
+        first, last = int(self.updates), len(batches) - 1
+        rows = zip(*(column.unbind(0) for column in self.columns(batches)), strict=True)
+        found = [
+            # compiled, all are measured, because one graph is enough
+            self.update(state, *row, measure=self.compiled or index == last, **self.variant(first + index))
+            for index, row in enumerate(rows)
+        ]
+        self.updates += len(batches)
+        if "errors" in found[-1]:
+            errors = torch.stack([update.pop("errors") for update in found])  # (updates, B)
+            self.trainer.datamodule.set_priorities(batches["index"], errors)  # type: ignore[attr-defined]
+        return found[-1]
+
+    def _step(self, state: Sequence[Any], gradients: Sequence[Sequence[Tensor]]) -> None:
+        """One Adam step per group, on gradients averaged over all processes."""
+        if torch.distributed.is_initialized():
+            average(gradients)
+        for tensors, gradient in zip(state, gradients, strict=True):
+            adam.adam_(gradient, *tensors)
+
+
+def average(gradients: Sequence[Sequence[Tensor]]) -> None:
+    """Averages gradients over all processes, in place, as one message."""
+    flat = torch.cat([gradient.flatten() for group in gradients for gradient in group])
+    torch.distributed.all_reduce(flat)
+    flat /= torch.distributed.get_world_size()
+    for gradient in (gradient for group in gradients for gradient in group):
+        gradient.copy_(flat[: gradient.numel()].view_as(gradient))
+        flat = flat[gradient.numel() :]

@@ -1,0 +1,158 @@
+"""What agents share that learn from their latest actions alone: acting, advantages, a rollout as one optimiser step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lab.rl.common import adam
+from lab.rl.common import plots as pictures
+from lab.rl.common.advantage import gae
+from lab.rl.common.learner import Learner, norm
+from lab.rl.data.rollout import Rollout
+from lab.rl.envs.environment import Box, Discrete
+from lab.rl.networks import policies
+from lab.rl.networks.normalization import ObservationNorm, RewardScale
+
+EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
+
+
+class Experience(NamedTuple):
+    """A rollout as an update wants it: M = T * N steps in no order, nothing of it with a gradient.
+
+    Args:
+        observation: (M, O), normalised where the agent does that.
+        action: (M, A), or (M,) of discrete ones.
+        parameters: (M, P), of the policy that acted.
+        advantage: (M,)
+        target: (M,), what the critic should have said.
+    """
+
+    observation: Tensor
+    action: Tensor
+    parameters: Tensor
+    advantage: Tensor
+    target: Tensor
+
+
+class OnPolicy(Learner):
+    """An agent with a stochastic policy and a critic; `learn` makes all the updates of one rollout.
+
+    Args:
+        env: name of the Gymnasium environment, in which the agent is evaluated.
+        observation_size: length of an observation.
+        action: bounds of the action, or how many there are.
+        envs: environments in a rollout.
+        lr: learning rate.
+        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        gamma: discount of the return per step.
+        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
+        hidden: widths of the hidden layers of policy and critic.
+        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
+        scale_rewards: whether rewards are divided by the spread of the running return.
+    """
+
+    def __init__(
+        self,
+        env: str,
+        observation_size: int,
+        action: Box | Discrete,
+        envs: int,
+        lr: float,
+        final_lr: float,
+        gamma: float,
+        gae_lambda: float,
+        hidden: Sequence[int],
+        log_std: float,
+        normalize_observations: bool,
+        scale_rewards: bool,
+    ) -> None:
+        super().__init__(env, lr, final_lr)
+        self.gamma, self.gae_lambda = gamma, gae_lambda
+        self.policy = policies.policy(observation_size, action, hidden, log_std)
+        self.critic = policies.network(observation_size, 1, hidden, gain=1.0)
+        self.observation_norm = ObservationNorm(observation_size) if normalize_observations else None
+        self.reward_scale = RewardScale(envs, gamma) if scale_rewards else None
+        self.example_input_array = torch.zeros(1, observation_size)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Greedy action (B, A), or (B,) of discrete ones, for observations (B, O)."""
+        return self.policy.command(self.policy.mode(self.policy(self.normalize(observation))))
+
+    def noise(self, *shape: int) -> Tensor:
+        """What `explore` needs for so many steps."""
+        return self.policy.noise(*shape)
+
+    def explore(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The policy's action on observations (N, O), and what the environment is told."""
+        action = self.policy.sample(self.policy(self.normalize(observation)), noise)
+        return action, self.policy.command(action)
+
+    def normalize(self, observation: Tensor) -> Tensor:
+        return observation if self.observation_norm is None else self.observation_norm(observation)
+
+    def value(self, observation: Tensor) -> Tensor:
+        """Value (...) of normalised observations (..., O)."""
+        value: Tensor = self.critic(observation)
+        return value.squeeze(-1)
+
+    def groups(self) -> Sequence[Sequence[nn.Parameter]]:
+        return [[*self.policy.parameters(), *self.critic.parameters()]]
+
+    def behind(self, rollout: Rollout) -> int:
+        """Those before the rollout: it is long, and the last one is to be learnt from too."""
+        return rollout.env_steps - int(rollout.steps.numel())
+
+    def absorb(self, rollout: Rollout, state: Sequence[Any]) -> dict[str, Tensor]:
+        return self.learn(self.experience(rollout.steps), state)
+
+    @torch.no_grad()
+    def experience(self, steps: TensorDict) -> Experience:
+        """What was seen and done, and how much better than expected it was; the spreads move on afterwards."""
+        observation, following = steps["observation"], steps["next"]  # (T, N, O)
+        both = self.normalize(torch.stack([observation, following["observation"]]))
+        value, future = self.value(both)  # (T, N) each
+        reward, done = following["reward"], following["done"]
+        if self.reward_scale is not None:
+            reward = self.reward_scale(reward, done)
+        advantage = gae(value, future, reward, following["terminated"], done, self.gamma, self.gae_lambda)
+        if self.observation_norm is not None:
+            self.observation_norm.update(observation.flatten(0, 1))
+        columns = (both[0], steps["action"], self.policy(both[0]), advantage, advantage + value)
+        return Experience(*(column.flatten(0, 1) for column in columns))
+
+    def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
+        """All updates of one rollout; returns what is logged. Here it is a single one.
+
+        `state` is Adam's, one entry per group.
+        """
+        self.updates += 1
+        return self.update(state, *experience)
+
+    def descend(self, loss: Tensor, state: Sequence[Any], max_norm: float) -> Tensor:
+        """One Adam step down the gradient of `loss`, shortened to `max_norm`; returns its length before that."""
+        parameters, first, second, steps, rate = state
+        gradients = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():
+            length = norm(gradients)
+            torch._foreach_mul_(gradients, (max_norm / (length + 1e-6)).clamp(max=1.0))
+            adam.adam_(gradients, parameters, first, second, steps, rate, eps=EPS)
+        return length
+
+    def regress(self, experience: Experience, state: Sequence[Any], updates: int) -> Tensor:
+        """Steps of the critic alone, on the whole rollout; returns the last squared error."""
+        for _ in range(updates):
+            loss = F.mse_loss(self.value(experience.observation), experience.target)
+            self.descend(loss, state, max_norm=math.inf)
+        return loss.detach()
+
+    def draw(self) -> None:
+        pictures.draw_policy(self)
+        pictures.draw_value(self, lambda observation: self.value(self.normalize(observation)))

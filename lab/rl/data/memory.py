@@ -1,0 +1,124 @@
+"""The transitions of a run: torchrl's replay buffer, drawn from uniformly or by priority, over one step or several."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+from tensordict import TensorDictBase
+from torch import Tensor
+from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
+from torchrl.data.replay_buffers import RandomSampler
+
+from lab.errors import BadSetting
+from lab.rl.data.n_step import look_ahead
+from lab.rl.data.prioritized import Prioritized
+from lab.rl.data.segments import Segments
+
+STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
+SAMPLED = ("index", "steps", "priority_weight")
+
+
+def check_room(capacity: int, storage: Literal["memory", "memmap"], facts: dict[str, Any]) -> None:
+    """Refuses what would not fit into this machine's memory.
+
+    Args:
+        capacity: transitions of a buffer.
+        storage: where they are to be.
+        facts: of the environment.
+
+    Raises:
+        BadSetting: they are too many; says how many are not.
+    """
+    size, action = facts["observation_size"], facts["action"]
+    seen = 4 * size if isinstance(size, int) else math.prod(size)  # bytes of an observation
+    row = 2 * seen + (4 * len(action["low"]) if "low" in action else 8) + 5  # the reward, and whether it terminated
+    have = psutil.virtual_memory().total
+    if storage == "memory" and capacity * row > have:
+        wanted = f"{capacity:,} transitions of {row:,} bytes are {capacity * row / 1e9:,.1f} GB"
+        wayout = f"set data.storage=memmap, or data.capacity below {have // row:,}"
+        raise BadSetting("capacity", f"{wanted}, and this machine has {have / 1e9:,.1f} GB: {wayout}")
+
+
+class Memory:
+    """A ring of transitions, in the order they were made.
+
+    Args:
+        capacity: transitions that it keeps.
+        storage: where: in memory, or in memory-mapped files.
+        n_step: rewards that a sampled transition sums up.
+        gamma: their discount per step.
+        priority: alpha and the first beta of prioritised replay; None draws uniformly.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        storage: Literal["memory", "memmap"],
+        n_step: int = 1,
+        gamma: float = 1.0,
+        priority: tuple[float, float] | None = None,
+    ) -> None:
+        self.n_step, self.gamma, self.priority = n_step, gamma, priority
+        self.replay = TensorDictReplayBuffer(
+            storage={"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}[storage](capacity),
+            sampler=Prioritized(capacity, *priority) if priority else RandomSampler(),
+            generator=torch.default_generator,  # else torchrl draws by priority with NumPy's
+        )
+        self.segments = Segments(self.replay)
+        self.episode = 0  # number of the one under way
+        self.loaded: dict[str, Any] = {}  # a checkpoint's state, until its rows are read
+
+    def extend(self, steps: TensorDictBase) -> None:
+        """Appends steps (T,); sums over several also need to know which episode a step is of."""
+        rows = steps.select(*STORED)
+        if self.n_step > 1:
+            ends = steps["next", "done"].long()  # (T, 1)
+            rows["episode"] = self.episode + ends.cumsum(0) - ends
+            self.episode += int(ends.sum())
+        self.replay.extend(rows)
+
+    def sample(self, updates: int, size: int, progress: float) -> TensorDictBase:
+        """Batches (updates, size) of `STORED`, and of `index`, the row in the buffer; over several steps also
+        `steps`, how many rewards are summed; by priority also `priority_weight`.
+
+        Args:
+            updates: how many batches.
+            size: transitions of a batch.
+            progress: how far the run is, from 0 to 1.
+        """
+        if self.priority:
+            beta = self.priority[1]
+            self.replay.sampler.beta = beta + (1 - beta) * progress
+        batches: TensorDictBase = self.replay.sample(updates * size)
+        if self.n_step > 1:
+            rows = self.replay.storage[:]
+            newest = (self.replay.writer.state_dict()["_cursor"] - 1) % len(rows)
+            last, reward, steps = look_ahead(rows, batches["index"], newest, self.n_step, self.gamma)
+            batches["next"] = rows["next"][last].set("reward", reward)
+            batches["steps"] = steps
+        return batches.select(*STORED, *SAMPLED, strict=False).reshape(updates, size)
+
+    def set_priorities(self, index: Tensor, errors: Tensor) -> None:
+        """How wrong a module was, at least 0, about the transitions at `index`; both of any one shape."""
+        if self.priority:
+            self.replay.update_priority(index.flatten(), errors.flatten())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the transitions, which go with `write`."""
+        return {"episode": self.episode, "rows": self.segments.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The rest comes with `read`."""
+        self.episode, self.loaded = state["episode"], state["rows"]
+
+    def write(self, folder: Path) -> list[str]:
+        """Writes the transitions that `folder` lacks; returns the names of all the files that hold them."""
+        return self.segments.write(folder)
+
+    def read(self, folder: Path, files: list[str]) -> None:
+        """Reads the transitions of the state that was loaded."""
+        self.segments.read(folder, files, self.loaded)

@@ -1,0 +1,1 @@
+"""Environments: making, describing, stepping, snapshots."""

@@ -1,0 +1,51 @@
+"""A continuous action as a choice among evenly spaced values, so that algorithms for discrete actions can take it.
+
+The values travel with the facts of the action (`Discrete.values`): an agent learns from indices, which the training
+environment looks up here, and answers `forward` with the value itself, so that evaluation, films and pictures use the
+environment as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from lab.errors import BadSetting
+from lab.rl.envs.environment import Box, Discrete
+
+
+def discretise(env: str, action: Box | Discrete, bins: int) -> Discrete:
+    """`bins` evenly spaced values of `action`, both bounds among them.
+
+    Raises:
+        BadSetting: `env` has no single continuous action.
+    """
+    if "low" not in action:
+        raise BadSetting("bins", f"{env!r} has {action['count']} discrete actions already; leave bins out")
+    if len(action["low"]) != 1:
+        found = len(action["low"])
+        raise BadSetting(
+            "bins", f"{env!r} has {found} continuous actions, bins are for one; take a task for continuous actions"
+        )
+    values = np.linspace(action["low"], action["high"], bins, dtype=np.float32)  # (bins, 1)
+    return {"count": bins, "values": values.tolist()}
+
+
+class Bins(gym.ActionWrapper[Any, Any, Any]):
+    """Takes the index of a value where the environment takes the value.
+
+    Args:
+        env: an environment with one continuous action.
+        action: what `discretise` made of it.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], action: Discrete) -> None:
+        super().__init__(env)
+        self.values = np.array(action["values"], np.float32)  # (bins, 1)
+        self.action_space = gym.spaces.Discrete(len(self.values))
+
+    def action(self, action: Any) -> np.ndarray:
+        value: np.ndarray = self.values[int(action)]
+        return value

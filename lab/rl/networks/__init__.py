@@ -1,0 +1,1 @@
+"""Networks of agents: actors, critics, policies, exploration."""

@@ -1,0 +1,42 @@
+"""Exploration among discrete actions: mostly the one of the greatest value, now and then any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModuleBase
+from torch import Tensor
+
+from lab.rl.networks.q_network import QNetwork
+
+
+class EpsilonGreedy(TensorDictModuleBase):
+    """With probability `epsilon` a uniform action, else the greedy one, under fresh noise if the network is noisy.
+
+    One module that reads and writes a single key, for the reason in `lab.rl.networks.exploration`.
+
+    Args:
+        network: observation (..., O) -> (..., A, N).
+        values: what `network` says -> values (..., A).
+        actions: how many there are.
+        epsilon: the first probability; later ones are written into the buffer.
+    """
+
+    in_keys: tuple[str, ...] = ("observation",)
+    out_keys: tuple[str, ...] = ("action",)
+    epsilon: Tensor
+
+    def __init__(self, network: QNetwork, values: Callable[[Tensor], Tensor], actions: int, epsilon: float) -> None:
+        super().__init__()
+        self.network, self.values, self.actions = network, values, actions
+        self.register_buffer("epsilon", torch.tensor(epsilon))
+
+    def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
+        observation = tensordict.get("observation")
+        noise = torch.randn(self.network.noise_size, device=observation.device) if self.network.noise_size else None
+        greedy = self.values(self.network(observation, noise)).argmax(-1)  # (...)
+        random = torch.rand(greedy.shape, device=greedy.device) < self.epsilon
+        tensordict.set("action", torch.where(random, torch.randint_like(greedy, self.actions), greedy))
+        return tensordict

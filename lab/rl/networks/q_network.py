@@ -1,0 +1,116 @@
+"""Networks for the values of a few actions: dueling, noisy and distributional, each if asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchrl.modules import MLP
+
+from lab.rl.networks.pixels import Convolutions
+
+
+class QNetwork(nn.Module):
+    """observation (..., O) -> (..., A, N): for each of A actions a value (N = 1) or the logits of its N returns.
+
+    Hidden layers but the last are the body. A stream is the last hidden layer and an output: one for all, or, `dueling`
+    (Wang et al. 2016), one for the value of the state and one for what each action adds to it. With `sigma` the layers
+    of the streams are noisy (Fortunato et al. 2018) and those of the body are not, as there the fully connected layers
+    are and the convolutions are not. Observations are divided by `scale` (O,); images, whose size is [images, height,
+    width], by 255, and go through convolutions first.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self,
+        observation_size: int | list[int],
+        actions: int,
+        hidden: Sequence[int],
+        atoms: int = 1,
+        dueling: bool = False,
+        sigma: float | None = None,
+        scale: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.eyes: nn.Module = nn.Identity()
+        if isinstance(observation_size, int):
+            size, divisor = observation_size, 1.0
+        else:
+            self.eyes = Convolutions(observation_size)
+            size, divisor = self.eyes.width, 255.0
+        self.register_buffer("scale", torch.tensor(scale or [divisor]), persistent=False)
+        *body, last = hidden
+        self.shapes = [(actions, atoms), (1, atoms)] if dueling else [(actions, atoms)]
+        self.body = nn.Identity() if not body else MLP(
+            in_features=size, out_features=body[-1], num_cells=body[:-1], activation_class=nn.ReLU,
+            activate_last_layer=True,
+        )  # fmt: skip
+        width = body[-1] if body else size
+        self.streams = nn.ModuleList(Stream(width, last, rows * atoms, sigma) for rows, _ in self.shapes)
+        self.splits = [2 * last + width + rows * atoms if sigma is not None else 0 for rows, _ in self.shapes]
+        self.noise_size = sum(self.splits)
+
+    def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+        """With `noise`, standard normal (`noise_size`,), its weights are a sample; without, their means."""
+        features = self.body(self.eyes(observation / self.scale))  # (..., hidden)
+        parts: Sequence[Tensor | None] = [None] * len(self.streams)
+        if noise is not None and self.noise_size:
+            shaped = noise.sign() * noise.abs().sqrt()
+            parts = shaped.split(self.splits)
+        advantage, *value = (
+            stream(features, part).unflatten(-1, shape)
+            for stream, part, shape in zip(self.streams, parts, self.shapes, strict=True)
+        )  # (..., A, N), [(..., 1, N)]
+        values: Tensor = value[0] + advantage - advantage.mean(-2, keepdim=True) if value else advantage
+        return values
+
+
+class Stream(nn.Module):
+    """A hidden layer and an output, both noisy or neither."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, sigma: float | None) -> None:
+        super().__init__()
+        sizes = [(inputs, hidden), (hidden, outputs)]
+        self.layers = nn.ModuleList(
+            nn.Linear(*size) if sigma is None else NoisyLinear(*size, sigma=sigma) for size in sizes
+        )
+        self.splits = [inputs + hidden, hidden + outputs]
+
+    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        first, second = self.layers
+        if noise is None:
+            values: Tensor = second(F.relu(first(x)))
+        else:
+            one, two = noise.split(self.splits)
+            values = second(F.relu(first(x, one)), two)
+        return values
+
+
+class NoisyLinear(nn.Linear):
+    """weight + sigma * noise, with factorised noise: one number per input and one per output (Fortunato et al. 2018).
+
+    torchrl's layer computes the same from noise that it keeps as a buffer, and by a mode that is set from outside. Here
+    the noise is an argument: an update is a function of its batch, eager or compiled, and there is no state to resume.
+
+    Args:
+        inputs: width of the input.
+        outputs: width of the output.
+        sigma: first standard deviation, times sqrt(inputs).
+    """
+
+    def __init__(self, inputs: int, outputs: int, sigma: float = 0.5) -> None:
+        super().__init__(inputs, outputs)  # torch's own first weights are the paper's: uniform to ±1/sqrt(inputs)
+        self.weight_sigma = nn.Parameter(torch.full((outputs, inputs), sigma / math.sqrt(inputs)))
+        self.bias_sigma = nn.Parameter(torch.full((outputs,), sigma / math.sqrt(inputs)))
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """`noise` (inputs + outputs,) are standard normal numbers under sign(.) sqrt|.|; without, the means."""
+        if noise is None:
+            return super().forward(x)
+        ins, outs = noise.split([self.in_features, self.out_features])
+        weight = self.weight + self.weight_sigma * torch.outer(outs, ins)
+        return F.linear(x, weight, self.bias + self.bias_sigma * outs)

@@ -1,0 +1,124 @@
+"""What may be wrong with a study besides the shape of its file: settings, space, sampler, pruner, published figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import Problem, RecipeError, nearest
+from lab.recipe import Recipe
+from lab.recipe import load as load_recipe
+from lab.study.plan import sampling
+from lab.study.plan.schema import StudyFile
+from lab.study.plan.space import Dimension
+
+if TYPE_CHECKING:
+    from lab.runner.assemble import Assembly
+
+FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # keys that may vary besides the arguments of classes
+
+
+def own(file: StudyFile) -> Iterator[Problem]:
+    """Settings that are not a trial's."""
+    elsewhere = {"seed": "give `seeds:`", "track": "the recipe says where its runs go, `lab tune --uri` where else"}
+    for key in file.set:
+        if (section := key.partition(".")[0]) in elsewhere:
+            yield file.problem(f"set.{key}", f"cannot be set here: {elsewhere[section]}")
+
+
+def refused(
+    file: StudyFile, recipe: Recipe, assembly: Assembly, dimensions: tuple[Dimension, ...], uri: str | None
+) -> Iterator[Problem]:
+    """Values of the space that the recipe's task would refuse, or weights that it could not begin with."""
+    from lightning import Trainer
+
+    from lab.recipe.signature import check
+
+    facts = assembly.data.facts() if hasattr(assembly.data, "facts") else {}
+    targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
+    seen: set[tuple[str, str]] = set()
+    for dimension in dimensions:
+        for place, key, value in dimension.probes():
+            found = load_recipe(recipe.path, [*recipe.overrides, *overrides({key: value})])
+            section = key.partition(".")[0]
+            complaints = [(problem.key, problem.message) for problem in found.problems]
+            if key in ("seed", "threads", "track") or section not in (*targets, *FURTHER):
+                known = nearest(section, targets) or f"; expected a key of {', '.join(targets)}"
+                complaints = [(key, f"cannot vary here{known}")]
+            elif section in targets:
+                given = facts if section == "model" else ()
+                values = getattr(found, section)
+                wrong = check(targets[section], values, given=given, partial=True)[1]
+                complaints += [(f"{section}.{name}", message) for name, message in wrong]
+            elif section == "start_from" and not complaints:
+                complaints += _unusable(replace(assembly, recipe=found), uri)
+            for name, message in complaints:
+                if (name, message) not in seen:
+                    seen.add((name, message))
+                    yield file.problem(f"space.{place}", message if name == key else f"{name}: {message}")
+
+
+def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
+    """Why a run cannot begin with the weights that its recipe names."""
+    from lab.runner.weights import chosen
+
+    try:
+        chosen(assembly, uri)
+    except RecipeError as error:
+        return [(problem.key, problem.message) for problem in error.problems]
+    return []
+
+
+def names(file: StudyFile) -> Iterator[Problem]:
+    """What is wrong with the sampler and the pruner."""
+    from lab.recipe.signature import check
+
+    several = isinstance(file.metric, tuple) and len(file.metric) > 1
+    targets: dict[str, Any] = {
+        "sampler": sampling.sampler_class(file.sampler),
+        "pruner": sampling.pruner_class(file.pruner),
+    }
+    for section, target in targets.items():
+        for key, message in check(target, getattr(file, f"{section}_args"), partial=True)[1]:
+            yield file.problem(f"{section}_args.{key}", message)
+    if several and file.pruner != "none":
+        yield file.problem("pruner", "with several metrics there is no telling which trial is hopeless; use none")
+    if several and file.sampler == "cmaes":
+        yield file.problem("sampler", "cmaes has one metric; nsga2 and tpe can have several")
+    if file.pruner == "wilcoxon" and len(file.seeds or ()) < 3:
+        yield file.problem("pruner", "wilcoxon compares trials seed by seed; give at least 3 seeds")
+
+
+def curveless(file: StudyFile, assembly: Assembly) -> Iterator[Problem]:
+    """A pruner that looks at the course of a training, where there is no course."""
+    trainer: Any = assembly.trainer
+    once = trainer.max_epochs == 1 and trainer.val_check_interval in (None, 1.0)
+    if file.pruner in sampling.CURVES and (once or trainer.limit_val_batches == 0):
+        count = "none" if trainer.limit_val_batches == 0 else "one, at its end"
+        way_out = "validate more often, or prune seed by seed with wilcoxon"
+        yield file.problem(
+            "pruner", f"{file.pruner} follows the validations of a training, and there is {count}; {way_out}"
+        )
+
+
+def published(file: StudyFile) -> Iterator[Problem]:
+    """Whether the figures from elsewhere fit the values they stand beside."""
+    for key, figures in file.published.items():
+        values = file.space.get(key)
+        if not isinstance(values, list):
+            yield file.problem(
+                f"published.{key}", f"not a key of the space with a list of values{nearest(key, file.space)}"
+            )
+        elif len(values) != len(figures):
+            yield file.problem(f"published.{key}", f"{len(figures)} figures for {len(values)} values")
+
+
+def overrides(settings: Mapping[str, Any]) -> list[str]:
+    """The settings as overrides of a recipe: JSON is YAML."""
+    return [override for _, override in by_key(settings)]
+
+
+def by_key(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(key, f"{key}={json.dumps(value)}") for key, value in settings.items()]

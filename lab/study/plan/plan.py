@@ -1,0 +1,259 @@
+"""A study that can be begun: its recipe, space, metrics and trials, with every problem reported before the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import BadInput, Problem, RecipeError
+from lab.recipe import Recipe
+from lab.recipe import load as load_recipe
+from lab.recipe.schema import printable
+from lab.registry import find_recipe
+from lab.study.plan import checks, sampling
+from lab.study.plan.checks import by_key, overrides
+from lab.study.plan.schema import StudyFile
+from lab.study.plan.space import Choice, Dimension, combinations, identity, label, parse, ranges
+
+if TYPE_CHECKING:
+    from lab.runner.assemble import Assembly
+
+MOST = 10_000  # trials of a grid
+SETTLED = ("recipe", "set", "space", "sampler", "sampler_args", "metric", "mode", "statistic", "pruner", "pruner_args")
+
+INDIFFERENT = ("seed", "track", "threads", "checkpoint")  # keys of a recipe that change no trial
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a one-at-a-time table.
+
+    Args:
+        key: the key that differs from the default.
+        value: its value.
+        entry: which trial of the plan that is; lines that mean the same configuration share it.
+    """
+
+    key: str
+    value: Any
+    entry: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Args:
+        name: the study's.
+        file: what it says.
+        recipe: the recipe with what holds for every trial.
+        task: the task's name.
+        dimensions: what varies.
+        metrics: the final metrics to be optimised.
+        modes: for each whether less (`min`) or more (`max`) of it is better.
+        seeds: every trial is trained with each.
+        entries: for each trial the parameters Optuna is told to take; an empty one leaves it the choice.
+        rows: the table's lines, if the sampler is `one_at_a_time`.
+        monitor: the metric that a training reports at every validation.
+        length: how far a training goes, in the steps of these reports.
+    """
+
+    name: str
+    file: StudyFile
+    recipe: Recipe
+    task: str
+    dimensions: tuple[Dimension, ...]
+    metrics: tuple[str, ...]
+    modes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    entries: tuple[dict[str, Any], ...]
+    rows: tuple[Row, ...]
+    monitor: str
+    length: int
+
+    @property
+    def curves(self) -> bool:
+        """Whether the pruner looks at validations in the course of a training."""
+        return self.file.pruner in sampling.CURVES
+
+    def definition(self) -> dict[str, Any]:
+        """What the trials depend on: a study that goes on has to have the same."""
+        said = self.file.resolved()
+        recipe = {key: value for key, value in self.recipe.resolved().items() if key not in INDIFFERENT}
+        kept = {key: said[key] for key in SETTLED if key != "recipe"}
+        found = {**kept, "seeds": list(self.seeds), "seed": self.file.seed, "recipe": recipe}
+        plain: dict[str, Any] = json.loads(json.dumps(found))
+        return plain
+
+
+def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (), uri: str | None = None) -> Plan:
+    """Checks a study and works out its trials.
+
+    Args:
+        file: the study.
+        name: its name; by default the file's.
+        settings: overrides of the recipe, which win over the study's `set`.
+        uri: the tracking server, where runs that others begin with are; the recipe's own by default.
+
+    Raises:
+        RecipeError: with all that is wrong with it, or with its recipe.
+    """
+    problems = [*file.problems, *checks.own(file)]
+    recipe = _recipe(file, settings, problems)
+    if recipe is None:
+        raise RecipeError(problems)
+    dimensions, complaints = parse(file.space)
+    problems += [file.problem(f"space.{key}", message) for key, message in complaints]
+    there = uri or recipe.track.uri
+    assembly = _assembled(file, recipe, there, problems)
+    if assembly is not None:
+        problems += checks.curveless(file, assembly)
+        problems += checks.refused(file, recipe, assembly, dimensions, there)
+    problems += checks.names(file)
+    if problems or assembly is None:
+        raise RecipeError(problems)
+    from lab.engine.pruning import length
+    from lab.runner.record import parameters
+
+    metrics, modes = _metrics(file, assembly, problems)
+    rows: list[Row] = []
+    entries: Sequence[dict[str, Any]] = [{}] * (file.trials or 1)
+    if file.sampler in sampling.ENUMERATED and file.trials is not None:
+        problems.append(file.problem("trials", f"{file.sampler} counts its own trials; leave it out"))
+    if file.sampler == "none":
+        problems += [file.problem("space", "sampler none trains the recipe as it is")] * bool(file.space)
+    elif not file.space:
+        problems.append(file.problem("space", "empty; say which keys vary, such as {model.lr: [0.001, 0.01]}"))
+    elif file.sampler == "one_at_a_time":
+        dimensions, entries, rows = _table(file, dimensions, dict(parameters(assembly)), problems)
+    elif file.sampler == "grid":
+        entries = list(_grid(file, dimensions, problems))
+    elif file.trials is None:
+        problems.append(file.problem("trials", f"missing; {file.sampler} needs to know how many, such as `trials: 50`"))
+    problems += checks.published(file)
+    if problems:
+        raise RecipeError(problems)
+    return Plan(
+        name=name or file.name,
+        file=file,
+        recipe=recipe,
+        task=assembly.name,
+        dimensions=dimensions,
+        metrics=metrics,
+        modes=modes,
+        seeds=file.seeds or (recipe.seed,),
+        entries=tuple(entries),
+        rows=tuple(rows),
+        monitor=assembly.task.monitor,
+        length=length(assembly.trainer, assembly.data),
+    )
+
+
+def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
+    """The study's recipe with `set`; None if it cannot be read."""
+    if any(problem.key == "recipe" for problem in problems):
+        return None
+    beside = file.path.parent / file.recipe
+    try:
+        path = beside if beside.is_file() else find_recipe(file.recipe)
+        recipe = load_recipe(path, [*overrides(file.set), *settings])
+    except RecipeError as error:
+        problems += error.problems
+        return None
+    except BadInput as error:
+        problems.append(file.problem("recipe", str(error)))
+        return None
+    ours = {printable(f"override {override}") for override in overrides(file.set)}
+    unknown = [problem for problem in recipe.problems if problem.where in ours]
+    problems += [file.problem(f"set.{problem.key}", problem.message) for problem in unknown]
+    problems += [problem for problem in recipe.problems if problem not in unknown]
+    return None if recipe.problems else recipe
+
+
+def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[Problem]) -> Assembly | None:
+    """The objects of the base recipe, which also says whether it could be trained at all."""
+    from lab.runner.assemble import assemble
+    from lab.runner.weights import chosen
+
+    try:
+        assembly = assemble(recipe)
+        if "start_from.run" not in file.space:  # else no trial begins with the recipe's own
+            chosen(assembly, uri)
+    except RecipeError as error:
+        own = {printable(f"override {override}"): key for key, override in by_key(file.set)}
+        problems += [
+            file.problem(f"set.{own[problem.where]}", problem.message) if problem.where in own else problem
+            for problem in error.problems
+        ]
+        return None
+    if assembly.trainer.world_size > 1:
+        problems.append(recipe.problem("trainer.devices", "a study trains each trial in one process; set devices: 1"))
+    return assembly
+
+
+def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The metrics and the direction of each."""
+    from lab.runner.fit import counterpart
+    from lab.runner.results import BEST
+
+    task = assembly.task
+    metrics = (file.metric,) if isinstance(file.metric, str) else file.metric or (f"{BEST}{task.monitor}",)
+    known = dict.fromkeys([task.monitor, f"{BEST}{task.monitor}", counterpart(task.monitor)], task.mode)
+    if file.mode is None:
+        unknown = [metric for metric in metrics if metric not in known]
+        if unknown:
+            message = f"missing; say min or max for {', '.join(unknown)}, the task does not"
+            problems.append(file.problem("mode", message))
+        return metrics, tuple(known.get(metric, "min") for metric in metrics)
+    modes = (file.mode,) * len(metrics) if isinstance(file.mode, str) else file.mode
+    if len(modes) != len(metrics):
+        problems.append(file.problem("mode", f"{len(modes)} modes for {len(metrics)} metrics"))
+    return metrics, modes
+
+
+def _table(
+    file: StudyFile, dimensions: tuple[Dimension, ...], defaults: Mapping[str, Any], problems: list[Problem]
+) -> tuple[tuple[Dimension, ...], list[dict[str, Any]], list[Row]]:
+    """One key at a time from the default; a configuration that several lines mean is one trial."""
+    choices: list[Choice] = []
+    for dimension in dimensions:
+        if isinstance(dimension, Choice) and not any(dimension.inner):
+            choices.append(dimension)
+        else:
+            problems.append(file.problem(f"space.{dimension.key}", "one_at_a_time takes a list of values"))
+    base = {choice.key: _default(choice.key, defaults) for choice in choices}
+    entries: dict[str, dict[str, Any]] = {}
+    rows = []
+    for choice in choices:
+        for value in choice.values:
+            settings = base | {choice.key: value}
+            entries.setdefault(identity(settings), {key: label(setting) for key, setting in settings.items()})
+            rows.append(Row(choice.key, value, list(entries).index(identity(settings))))
+    return tuple(_with(choice, base[choice.key]) for choice in choices), list(entries.values()), rows
+
+
+def _default(key: str, defaults: Mapping[str, Any]) -> Any:
+    """The base recipe's value, in plain data."""
+    value = defaults.get(key)
+    return json.loads(json.dumps(value, default=str))
+
+
+def _with(choice: Choice, value: Any) -> Choice:
+    """The choice with a further value, if it is one."""
+    if identity({"": value}) in {identity({"": known}) for known in choice.values}:
+        return choice
+    return replace(choice, values=(*choice.values, value), inner=(*choice.inner, ()))
+
+
+def _grid(file: StudyFile, dimensions: tuple[Dimension, ...], problems: list[Problem]) -> Iterator[dict[str, Any]]:
+    endless = list(ranges(dimensions))
+    problems += [file.problem(f"space.{key}", "a grid takes lists; random and tpe take ranges") for key in endless]
+    if endless:
+        return
+    for count, entry in enumerate(combinations(dimensions)):
+        if count == MOST:
+            problems.append(file.problem("space", f"a grid of more than {MOST:,} trials; use random with `trials:`"))
+            return
+        yield entry

@@ -1,0 +1,68 @@
+"""What MLflow shows of a study: its table, its pictures and its figures, in the study's own run."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.study.report import render
+from lab.study.report.summary import best
+from lab.study.report.table import Table, table
+from lab.study.work.record import Record
+from lab.tracking.server import hide
+
+if TYPE_CHECKING:
+    from lab.study.work.parent import Parent
+
+
+def publish(record: Record, parent: Parent, seconds: float | None) -> None:
+    """Records what came out so far; where that fails, one line on standard error says so, and nothing else is lost.
+
+    Args:
+        record: the study.
+        parent: its run in MLflow.
+        seconds: wall time that was spent on it now; None if there was nothing to do.
+    """
+    try:
+        found = table(record)
+        parent.metrics(figures(record, seconds))
+        with tempfile.TemporaryDirectory() as folder:
+            parent.files(write(found, Path(folder)))
+            _draw(record, found, parent, Path(folder))
+    except Exception as error:  # MLflow's, matplotlib's
+        reason = hide(str(error).strip().partition("\n")[0])
+        print(f"the table of {record.name} is not in MLflow: {type(error).__name__}: {reason}", file=sys.stderr)
+
+
+def figures(record: Record, seconds: float | None) -> dict[str, float]:
+    """The metrics of the study's run: the best values, how many trials ended how, and the time of all trainings."""
+    count = Counter(trial.state for trial in record.trials)
+    found = {f"trials/{state}": float(count[state]) for state in ("complete", "pruned", "failed")}
+    leader = best(record.modes[0], record.trials)
+    if leader is not None:
+        found |= {f"best/{name}": value for name, value in zip(record.metrics, leader.values, strict=True)}
+    found["seconds/fit"] = sum(result.seconds for trial in record.trials for result in trial.results.values())
+    if seconds is not None:
+        found["seconds/wall"] = seconds
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def write(found: Table, folder: Path) -> list[Path]:
+    """The table as `table.csv` and `table.md`."""
+    texts = {"table.csv": render.as_csv(found), "table.md": render.as_markdown(found)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def _draw(record: Record, found: Table, parent: Parent, folder: Path) -> None:
+    from lab.study.report.plots import draw
+
+    files, left_out = draw(record, found, folder)
+    for reason, names in left_out.items():
+        print(f"no {', '.join(names)}: {reason}", file=sys.stderr)
+    parent.files(files, "pictures")

@@ -1,0 +1,98 @@
+"""The study's own run in MLflow: the trainings of its trials are its children, one level deep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.recipe import Recipe
+from lab.study.plan.checks import overrides
+from lab.study.plan.plan import Plan
+from lab.tracking.server import client, experiment_id, reaching
+
+if TYPE_CHECKING:
+    import optuna
+
+PARENT = "mlflow.parentRunId"
+KIND = "lab.kind"  # tag of the parent: `study`
+RUN_ID = "run_id"  # attribute of Optuna's study: the parent
+BIRTH_SECONDS = 20.0  # how long a study may exist before the process that made it has said all about it
+
+
+class Parent:
+    """The study's run.
+
+    Args:
+        plan: the study.
+        study: Optuna's, which remembers the run.
+        uri: the tracking server.
+        new: whether this process has just made the study; the others wait for the run that it makes.
+
+    Raises:
+        LabError: the server cannot be reached.
+    """
+
+    def __init__(self, plan: Plan, study: optuna.Study, uri: str, new: bool = True) -> None:
+        self.server, self.uri = client(uri), uri
+        self.experiment = plan.recipe.track.experiment or plan.task
+        if not new:
+            wait_for(study, RUN_ID)
+        known = study.user_attrs.get(RUN_ID)
+        with reaching(uri):
+            if known is None:
+                known = self._create(plan)
+                study.set_user_attr(RUN_ID, known)
+            else:
+                self.server.update_run(known, status="RUNNING")
+        self.run_id = str(known)
+
+    def tags(self, plan: Plan, trial: int) -> dict[str, str]:
+        """The tags of a trial's training."""
+        return {PARENT: self.run_id, "study": plan.name, "trial": str(trial), "recipe": plan.recipe.name}
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """Figures of the whole study, such as its best value."""
+        for name, value in values.items():
+            self.server.log_metric(self.run_id, name, value)
+
+    def files(self, files: Sequence[Path], folder: str | None = None) -> None:
+        """Keeps files with the run."""
+        for file in files:
+            self.server.log_artifact(self.run_id, str(file), folder)
+
+    def end(self, status: str) -> None:
+        """Ends the run as FINISHED, FAILED or KILLED."""
+        self.server.set_terminated(self.run_id, status, int(time.time() * 1000))
+
+    def _create(self, plan: Plan) -> str:
+        tags = {KIND: "study", "study": plan.name, "task": plan.task, "recipe": plan.recipe.name}
+        experiment = experiment_id(self.server, self.experiment, self.uri)
+        run = self.server.create_run(experiment, run_name=plan.name, tags=tags)
+        found: str = run.info.run_id
+        said = plan.file.resolved()
+        for key in ("sampler", "pruner", "statistic"):
+            self.server.log_param(found, key, said[key])
+        self.server.log_dict(found, _readable(said), "study.json")
+        self.server.log_text(found, plan.recipe.to_yaml(), "recipe.yaml")
+        return found
+
+
+def wait_for(study: optuna.Study, attribute: str) -> None:
+    """Gives the process that made a study, a moment ago perhaps, time to say this about it; it may also have died."""
+    until = time.monotonic() + BIRTH_SECONDS
+    while attribute not in study.user_attrs and time.monotonic() < until:
+        time.sleep(0.2)
+
+
+def trial_recipe(plan: Plan, settings: Mapping[str, Any], seed: int) -> Recipe:
+    """The recipe of one training; what is wrong with it is found by whoever assembles it."""
+    from lab.recipe import load
+
+    chosen = [*overrides(settings), f"seed={seed}"]
+    return load(plan.recipe.path, [*plan.recipe.overrides, *chosen])
+
+
+def _readable(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}

@@ -1,0 +1,93 @@
+"""A worker process: it imports everything once, then does one job after another until nobody gives it any.
+
+Started by `lab.study.work.workers` as `python -m lab.study.work.process FD WORK`, with its end of a socket as file
+descriptor FD and the function for a job as `package.module:name`. It ends itself when the process at the other end is
+gone.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+
+from lab.registry import load_object
+from lab.study.work.job import Job, Work
+from lab.study.work.workers import TRAIN
+
+GRACE_SECONDS = 60.0  # to save and leave, once nobody listens any more
+
+
+class Wire:
+    """The worker's end of the socket; a thread reads it, so that a signal to stop arrives in the middle of a training.
+
+    Args:
+        connection: the socket.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def started(self, run_id: str) -> None:
+        self.connection.send(("started", run_id))
+
+    def validated(self, position: int, metrics: Mapping[str, float]) -> bool:
+        self.connection.send(("validated", position, dict(metrics)))
+        return self.answers.get()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = self.connection.recv()
+            except (EOFError, OSError):
+                _leave()
+                return
+            if isinstance(message, Job):
+                self.jobs.put(message)
+            else:
+                self.answers.put(bool(message))
+
+
+def main(descriptor: int, work: str) -> None:
+    """Does jobs until the process is stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives the jobs
+    wire = Wire(Connection(descriptor))
+    do: Work = load_object(work)
+    if work == TRAIN:
+        _warm_up()
+    wire.connection.send(("ready",))
+    while True:
+        outcome = do(wire.jobs.get(), wire)
+        wire.connection.send(("ended", outcome))
+        if outcome.status == "stopped":
+            return
+
+
+def _warm_up() -> None:
+    """Imports what every training needs, so that the first one does not wait for it."""
+    import lab.runner.assemble
+    import lab.runner.fit
+    import lab.runner.resume
+    import lab.tracking.logger  # noqa: F401
+
+
+def _leave() -> None:
+    """Nobody is there any more: save and stop as on SIGTERM, and in any case soon."""
+    timer = threading.Timer(GRACE_SECONDS, os._exit, [1])
+    timer.daemon = True
+    timer.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]), sys.argv[2])
+    except BrokenPipeError:  # the other end is gone, and the job's outcome with it: the run itself is recorded
+        os._exit(1)

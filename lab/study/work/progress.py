@@ -1,0 +1,85 @@
+"""How a study stands while it runs, on stderr: a bar where someone looks at it, a line for each trial elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lab.study.plan.plan import Plan
+from lab.study.report.summary import TrialSummary, best, summary
+from lab.study.work.ledger import Ledger
+
+REFRESH_SECONDS = 1.0
+OVER = ("complete", "pruned", "failed")
+
+
+class Display:
+    """Shows done, pruned and failed trials, the best so far, and the time left.
+
+    Args:
+        plan: the study.
+        ledger: its trials.
+    """
+
+    def __init__(self, plan: Plan, ledger: Ledger) -> None:
+        self.plan, self.ledger = plan, ledger
+        self.console = Console(stderr=True)
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"), TimeElapsedColumn()
+        self.bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
+        self.task = self.bar.add_task(plan.name, total=len(plan.entries) * len(plan.seeds), news="")
+        self.drawn, self.began = 0.0, time.monotonic()
+        self.told: set[int] = set()
+        self.trained_before = 0
+
+    def __enter__(self) -> Display:
+        trials = summary(self.plan.dimensions, self.ledger.study)
+        self.told = {trial.entry for trial in trials if trial.state in OVER}
+        self.trained_before = self._trained(trials)
+        if self.console.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tell(summary(self.plan.dimensions, self.ledger.study))
+        self.bar.stop()
+
+    def update(self) -> None:
+        """Something happened."""
+        if time.monotonic() - self.drawn < REFRESH_SECONDS:
+            return
+        self.drawn = time.monotonic()
+        trials = summary(self.plan.dimensions, self.ledger.study)
+        self._tell(trials)
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=self._trained(trials), news=self._news(trials))
+            self.bar.refresh()
+
+    def _trained(self, trials: list[TrialSummary]) -> int:
+        """Trainings that are over, or will not be needed."""
+        seeds = len(self.plan.seeds)
+        return sum(seeds if trial.state in OVER else len(trial.results) for trial in trials)
+
+    def _news(self, trials: list[TrialSummary]) -> str:
+        count = Counter(trial.state for trial in trials)
+        parts = [f"{count['complete']} done, {count['pruned']} pruned, {count['failed']} failed of {len(trials)}"]
+        leader = best(self.plan.modes[0], trials)
+        if leader is not None:
+            parts.append(f"best {leader.values[0]:.4g} (trial {leader.number})")
+        trained = self._trained(trials) - self.trained_before
+        left = len(self.plan.entries) * len(self.plan.seeds) - self._trained(trials)
+        if trained and left:
+            parts.append(f"{left * (time.monotonic() - self.began) / trained / 60:.1f} min left")
+        return ", ".join(parts)
+
+    def _tell(self, trials: list[TrialSummary]) -> None:
+        """One line for every trial that has ended since."""
+        for trial in trials:
+            if trial.state in OVER and trial.entry not in self.told:
+                self.told.add(trial.entry)
+                values = ", ".join(f"{value:.4g}" for value in trial.values) or trial.reason
+                settings = ", ".join(f"{key}={value}" for key, value in trial.settings.items())
+                line = f"trial {trial.number} {trial.state} {values}  {settings}"
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)

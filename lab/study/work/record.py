@@ -1,0 +1,181 @@
+"""A study as its storage has it: what it is and how its trials stand, to be read where its file is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from optuna.trial import TrialState
+
+from lab.errors import BadInput, LabError, nearest
+from lab.recipe.load import read as read_yaml
+from lab.study.plan.plan import Plan, Row
+from lab.study.plan.space import parse
+from lab.study.report.summary import TrialSummary, summary
+from lab.study.work import storage
+from lab.study.work.ledger import OWNER
+from lab.study.work.parent import RUN_ID
+from lab.tracking.server import hide, tracking_uri, without_password
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+
+PLAN = "plan"  # attribute of Optuna's study
+
+
+@dataclass(frozen=True)
+class Record:
+    """A study and its trials.
+
+    Args:
+        name: the study's.
+        recipe: the recipe that all trials share, as a file would say it, without what is only its owner's business.
+        sampler: how the values of its trials are chosen.
+        statistic: what makes one value of those of the seeds.
+        metrics: the final metrics that are optimised.
+        modes: for each whether less (`min`) or more (`max`) of it is better.
+        columns: further final metrics for the table.
+        published: figures from elsewhere, by key.
+        seeds: every trial is trained with each.
+        entries: how many trials there are to be.
+        rows: the table's lines, if the sampler is `one_at_a_time`.
+        trials: those that there are, in the order of the plan.
+        run_id: the study's run in MLflow, if it has one yet.
+        optuna: Optuna's study.
+    """
+
+    name: str
+    recipe: Mapping[str, Any]
+    sampler: str
+    statistic: str
+    metrics: tuple[str, ...]
+    modes: tuple[str, ...]
+    columns: tuple[str, ...]
+    published: Mapping[str, Sequence[float | None]]
+    seeds: tuple[int, ...]
+    entries: int
+    rows: tuple[Row, ...]
+    trials: Sequence[TrialSummary]
+    run_id: str | None
+    optuna: optuna.Study = field(repr=False)
+
+    @property
+    def working(self) -> bool:
+        """Whether any process works on it now."""
+        beats = self.optuna.user_attrs
+        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(storage.alive(trial.user_attrs.get(OWNER), beats) for trial in running)
+
+    @property
+    def updated(self) -> datetime | None:
+        """When a trial last began or ended."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        return max(
+            (time for trial in trials if (time := trial.datetime_complete or trial.datetime_start)), default=None
+        )
+
+
+def remember(plan: Plan, study: optuna.Study) -> None:
+    """Keeps in the storage what `read` needs; the tracking address, which may hold a password, is left out."""
+    recipe = read_yaml(plan.recipe.path, plan.recipe.overrides)[0]
+    track = {key: value for key, value in (recipe.get("track") or {}).items() if key != "uri"}
+    space = {choice.key: list(getattr(choice, "values", ())) for choice in plan.dimensions}
+    said = {
+        "recipe": {key: value for key, value in {**recipe, "track": track or None}.items() if key != "seed"},
+        "space": space if plan.rows else plan.file.space,  # a table's choices have the defaults among them
+        "sampler": plan.file.sampler,
+        "statistic": plan.file.statistic,
+        "metrics": list(plan.metrics),
+        "modes": list(plan.modes),
+        "columns": list(plan.file.columns),
+        "published": dict(plan.file.published),
+        "seeds": list(plan.seeds),
+        "entries": len(plan.entries),
+        "rows": [[row.key, row.value, row.entry] for row in plan.rows],
+    }
+    text = yaml.safe_dump(said, sort_keys=False)  # JSON would make text of keys that are numbers
+    if study.user_attrs.get(PLAN) != text:
+        study.set_user_attr(PLAN, text)
+
+
+def read(study: optuna.Study) -> Record:
+    """The study as it stands.
+
+    Raises:
+        BadInput: it was not made by `lab tune`.
+    """
+    attributes = study.user_attrs
+    if PLAN not in attributes:
+        raise BadInput(f"{study.study_name!r} is not a study of `lab tune`, or has only just begun")
+    said: dict[str, Any] = yaml.safe_load(attributes[PLAN])
+    dimensions, _ = parse(said.pop("space"))
+    said |= {key: tuple(said[key]) for key in ("metrics", "modes", "columns", "seeds")}
+    said["rows"] = tuple(Row(*row) for row in said["rows"])
+    return Record(
+        name=study.study_name,
+        **said,
+        trials=summary(dimensions, study),
+        run_id=attributes.get(RUN_ID),
+        optuna=study,
+    )
+
+
+def find(name: str, address: str | None = None, uri: str | None = None) -> Record:
+    """The study of that name.
+
+    Args:
+        name: the study's.
+        address: of the database that keeps it; a journal file of this folder by default.
+        uri: the tracking server, beside whose artifacts the journal lies.
+
+    Raises:
+        BadInput: there is none.
+        LabError: the storage cannot be reached.
+    """
+    import optuna
+
+    server = tracking_uri(uri)
+    known = _names(address, server)
+    if name not in known:
+        where = without_password(address) if address else storage.folder(server)
+        some = f"; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else ""
+        raise BadInput(f"no study {name!r} in {where}{nearest(name, known) or some}")
+    return read(optuna.load_study(study_name=name, storage=storage.open_storage(address, name, server)))
+
+
+def every(address: str | None = None, uri: str | None = None) -> Iterator[Record | str]:
+    """All studies of this folder, or of a database; for one that cannot be read a line that says why.
+
+    Raises:
+        LabError: the storage cannot be reached.
+    """
+    import optuna
+
+    server = tracking_uri(uri)
+    shared: BaseStorage | None = storage.open_storage(address, "", server) if address else None
+    for name in _names(address, server):
+        try:
+            store = shared or storage.open_storage(None, name, server)
+            yield read(optuna.load_study(study_name=name, storage=store))
+        except BadInput as error:
+            yield str(error)
+        except Exception as error:  # a journal that is none, whatever Optuna makes of it
+            reason = hide(str(error).strip().partition("\n")[0], address or "")
+            yield f"study {name} cannot be read: {type(error).__name__}: {reason}"
+
+
+def _names(address: str | None, server: str) -> list[str]:
+    if address is None:
+        return sorted(path.stem for path in storage.folder(server).glob("*.journal"))
+    import optuna
+
+    store = storage.open_storage(address, "", server)
+    try:
+        return sorted(optuna.get_all_study_names(store))
+    except Exception as error:
+        reason = hide(str(error).strip().partition("\n")[0], address)
+        raise LabError(f"storage {without_password(address)} cannot be read: {reason}") from None

@@ -1,0 +1,144 @@
+"""Where a study's trials are kept: a journal file on this machine, or a database that several machines share."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from lab.errors import BadInput
+from lab.tracking.server import hide, keep_secret, local_folder, without_password
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+
+CONNECT_SECONDS = 5
+BEAT_SECONDS, DEAD_SECONDS = 15.0, 90.0  # how often a process says that it lives, and how long it is believed
+
+
+def folder(uri: str) -> Path:
+    """Where the studies of a tracking server have their files on this machine."""
+    return local_folder(uri) / "studies"
+
+
+def journal(name: str, uri: str) -> Path:
+    """The journal file of a study."""
+    return folder(uri) / f"{name}.journal"
+
+
+def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
+    """The storage of a study.
+
+    Args:
+        address: of a database, such as postgresql://user@host/database; a journal file on this machine by default.
+        name: the study's.
+        uri: the tracking server, beside whose artifacts the journal lies.
+
+    Raises:
+        BadInput: the address cannot be used, or the database cannot be reached.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if address is None:
+        from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+        path = journal(name, uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = JournalFileSymlinkLock(str(path), grace_period=5)  # held for milliseconds, unless its holder was killed
+        _mend(path, lock)
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    keep_secret(address)
+    if address.startswith("sqlite"):
+        raise BadInput("--storage: SQLite cannot be shared by several processes; leave it out, or use postgresql://...")
+    if not address.startswith(("postgresql", "mysql")):
+        raise BadInput(f"--storage {without_password(address)}: expected postgresql://user@host/database")
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_SECONDS))  # PostgreSQL's own way; it would wait for minutes
+    # which driver a bare address means depends on SQLAlchemy's version; this is the one of the extra `postgres`
+    driven = re.sub("^postgresql://", "postgresql+psycopg2://", address)
+    try:
+        return _database(driven)
+    except ImportError as error:
+        step = "pip install 'torch-lab[postgres]'"
+        raise BadInput(f"--storage needs a driver: {hide(str(error), address)}; {step}") from None
+    except Exception as error:  # of SQLAlchemy, of the driver
+        reason = hide(str(error).strip().splitlines()[0], address)
+        raise BadInput(f"storage {without_password(address)} cannot be reached: {reason}") from None
+
+
+def _database(address: str) -> BaseStorage:
+    """Two processes may make the tables at the same moment; one of them fails then, and finds them at the next try."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    tries = 0
+    while True:
+        try:
+            return RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
+        except (IntegrityError, ProgrammingError):
+            tries += 1
+            if tries == 5:
+                raise
+            time.sleep(0.5)
+
+
+def _mend(path: Path, lock: Any) -> None:
+    """Cuts off half a line that a power cut left: Optuna would append the next one to it."""
+    if not path.exists():
+        return
+    from optuna.storages.journal._file import get_lock_file
+
+    with get_lock_file(lock), path.open("rb+") as file:
+        text = file.read()
+        if text and not text.endswith(b"\n"):
+            file.truncate(text.rfind(b"\n") + 1)
+
+
+# ------------------------------------------------------------------------------------------------- who is still alive
+
+
+@cache
+def _machine() -> str:
+    """This machine since it was started; processes of it can be looked up."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        return f"{socket.gethostname()}-{boot}-{os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116
+    except OSError:  # no Linux
+        return f"{socket.gethostname()}-{psutil.boot_time():.0f}"
+
+
+def owner() -> str:
+    """This process, by a name that no other one has, later or elsewhere."""
+    return f"{_machine()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def beat(study: optuna.Study) -> None:
+    """Says that this process lives, for those on other machines; call it every `BEAT_SECONDS`."""
+    study.set_user_attr(f"alive {owner()}", time.time())
+
+
+def alive(name: str | None, beats: dict[str, Any]) -> bool:
+    """Whether the owner of a trial still works on it.
+
+    Args:
+        name: what `owner` said there.
+        beats: the study's attributes.
+    """
+    if name is None:
+        return False
+    machine, pid, created = name.rsplit(":", 2)
+    if machine == _machine():
+        try:
+            process = psutil.Process(int(pid))
+            dead = process.status() == psutil.STATUS_ZOMBIE  # nobody has asked yet how it ended
+            return not dead and abs(process.create_time() - float(created)) < 1
+        except psutil.NoSuchProcess:
+            return False
+    return time.time() - float(beats.get(f"alive {name}", 0)) < DEAD_SECONDS

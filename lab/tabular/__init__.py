@@ -1,0 +1,1 @@
+"""Rows of features: regression and, later, classification."""

@@ -1,0 +1,127 @@
+"""Pairs of numbers as a LightningDataModule: a known function with noise, or a file with two columns."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Gt, Le
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from lab.data.splits import check_fold, halves
+from lab.errors import BadSetting
+
+# name -> from x (N,) to y (N,), for x from -1 to 1
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "waves": lambda x: (2 * math.pi * x).sin() + 0.5 * (5 * math.pi * x).cos(),
+    "bump": lambda x: torch.exp(-20 * x.square()) - 0.5 * x,
+    "step": lambda x: x.sign(),
+    "line": lambda x: 2 * x - 0.5,
+}
+LEAST = 10  # pairs, of which two at least are left for each part
+
+
+class CurveData(LightningDataModule):
+    """Batches of pairs (B, 2): x, and the y that belongs to it.
+
+    Args:
+        function: what is drawn where there is no file: waves, bump, step or line, for x from -1 to 1.
+        points: pairs that are drawn.
+        noise: standard deviation of what is added to the function's values.
+        path: a CSV file with x and y in its two columns, with or without a line of names above them.
+        val_fraction: share of the pairs that chooses the best checkpoint.
+        test_fraction: share of the pairs that tests it.
+        folds: instead of a fraction, validate on one of so many parts of what is not for the test.
+        fold: which of them, from 0.
+        batch_size: pairs of a batch.
+        data_seed: draws and divides the pairs.
+    """
+
+    def __init__(
+        self,
+        function: Literal["waves", "bump", "step", "line"] = "waves",
+        points: Annotated[int, Ge(LEAST)] = 500,
+        noise: Annotated[float, Ge(0)] = 0.1,
+        path: str | None = None,
+        val_fraction: Annotated[float, Gt(0), Le(0.4)] = 0.2,
+        test_fraction: Annotated[float, Gt(0), Le(0.4)] = 0.2,
+        folds: Annotated[int, Ge(2), Le(LEAST // 2)] | None = None,
+        fold: Annotated[int, Ge(0)] | None = None,
+        batch_size: Annotated[int, Gt(0)] = 32,
+        data_seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        check_fold(fold, folds)
+        random = torch.Generator().manual_seed(data_seed)
+        self.function, self.path, self.batch_size = function, path, batch_size
+        self.pairs = _drawn(function, points, noise, random) if path is None else read(Path(path))  # (N, 2)
+        order = torch.randperm(len(self.pairs), generator=random)
+        tested = max(2, round(len(order) * test_fraction))
+        left = order[tested:]
+        train, val = halves(left, val_fraction * len(order) / len(left), fold, folds)
+        self.rows = {"train": train, "val": val, "test": order[:tested]}
+
+    def facts(self) -> dict[str, Any]:
+        """What a network needs to see numbers around 0 of size 1, and the function, where it is known."""
+        train = self.part("train")
+        means, spreads = train.mean(0).tolist(), train.std(0).clamp(min=1e-6).tolist()
+        return {"center": means, "spread": spreads, "function": self.function if self.path is None else None}
+
+    def tags(self) -> dict[str, str]:
+        """What the run's record says about its data."""
+        name = self.function if self.path is None else Path(self.path).name
+        return {"data.name": name, "data.origin": "generated" if self.path is None else "real"}
+
+    def part(self, name: str) -> Tensor:
+        """Pairs (N, 2) for `train`, `val` or `test`."""
+        return self.pairs[self.rows[name]]
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(TensorDataset(self.part("train")), self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(TensorDataset(self.part("val")), len(self.rows["val"]))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(TensorDataset(self.part("test")), len(self.rows["test"]))
+
+
+def read(path: Path) -> Tensor:
+    """The pairs (N, 2) of a CSV file.
+
+    Raises:
+        BadSetting: it is not there, or holds anything but `LEAST` or more pairs of finite numbers.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [(reader.line_num, row) for reader in [csv.reader(file)] for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "not a CSV file"
+        raise BadSetting("path", f"{path} cannot be read: {reason}") from None
+    if rows and not any(map(_number, rows[0][1])):
+        del rows[0]  # names
+    for line, row in rows:
+        if len(row) != 2 or not all(map(_number, row)):
+            raise BadSetting("path", f"{path}:{line}: expected two numbers, found {','.join(row)[:60]!r}")
+    if len(rows) < LEAST:
+        raise BadSetting("path", f"{path} has {len(rows)} pairs; {LEAST} are needed to train, validate and test")
+    return torch.tensor([[float(text) for text in row] for _, row in rows])
+
+
+def _number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _drawn(function: str, points: int, noise: float, random: torch.Generator) -> Tensor:
+    x = torch.rand(points, generator=random) * 2 - 1
+    return torch.stack([x, FUNCTIONS[function](x) + noise * torch.randn(points, generator=random)], 1)

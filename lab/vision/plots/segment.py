@@ -1,0 +1,79 @@
+"""Pictures of what was found in images: masks over them, and a score for each class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lab.plots import COLORS, figure
+from lab.vision.data.images import UNLABELLED
+from lab.vision.plots.tiles import bare, outlined, rgb, tinted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 8  # images side by side
+TINT = 0.7  # how much of a pixel is the colour of its class
+
+
+def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
+    """Images as they are, with the edges of the true masks, and in grey, coloured by what was found.
+
+    Args:
+        part: `image` (N, C, H, W) from 0 to 1, `mask` and `found` (N, H, W), `wrong` (N,), the share of wrong pixels.
+        names: of the classes.
+        title: which images these are.
+    """
+    tiles, truth, found = rgb(part["image"]), part["mask"].cpu().numpy(), part["found"].cpu().numpy()
+    rows = {"image": tiles, "truth": outlined(tiles, truth), "found": _painted(tiles, found)}
+    with figure(3, COLUMNS, width=1.45, height=1.6) as (drawing, axes):
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for row, (name, drawn) in enumerate(rows.items()):
+            for i, place in enumerate(axes[row]):
+                bare(place, "")
+                if i < len(tiles):
+                    place.imshow(drawn[i], interpolation="nearest")
+                    words = (
+                        f"{100 * part['wrong'][i]:.1f} % wrong"
+                        if row == 0
+                        else _said((truth, found)[row - 1][i], names)
+                    )
+                    place.set_title(words, fontsize=7, weight="normal", loc="center", pad=2)
+            axes[row, 0].set_ylabel(name)
+    return drawing
+
+
+def bars(iou: Tensor, dice: Tensor, names: list[str]) -> Figure:
+    """IoU and Dice of each class, the best on top; iou and dice (K,), NaN for a class that does not occur."""
+    order = [i for i in iou.argsort().tolist() if not iou[i].isnan()]
+    places = np.arange(len(order))
+    with figure(width=6.5, height=1.2 + 0.3 * len(order)) as (drawing, axes):
+        axes.barh(places + 0.2, dice[order].numpy(), 0.38, color=COLORS[5], alpha=0.45, label="Dice")
+        axes.barh(places - 0.2, iou[order].numpy(), 0.38, color=COLORS[0], label="IoU")
+        for place, i in zip(places, order, strict=True):
+            axes.text(float(iou[i]), place - 0.21, f" {iou[i]:.3f}", va="center", size=7)
+            axes.text(float(dice[i]), place + 0.19, f" {dice[i]:.3f}", va="center", size=7)
+        axes.set_yticks(places, [names[i] for i in order])
+        axes.set(
+            xlim=(0, 1.07), title=f"Mean IoU {iou.nanmean():.3f}, mean Dice {dice.nanmean():.3f}, of all test pixels"
+        )
+        axes.margins(y=0.02)
+        axes.grid(axis="y", visible=False)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return drawing
+
+
+def _painted(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
+    """Pictures (N, H, W, 3) in grey, the pixels of each class but the first in its colour; masks (N, H, W)."""
+    grey = tiles.mean(-1, keepdims=True)
+    found: NDArray[Any] = np.where((masks > 0)[..., None], (1 - TINT) * grey + TINT * tinted(masks), grey)
+    return found
+
+
+def _said(mask: NDArray[Any], names: list[str]) -> str:
+    """The classes of a mask, the largest first."""
+    values, counts = np.unique(mask[(mask > 0) & (mask != UNLABELLED)], return_counts=True)
+    return ", ".join(names[value] for value in values[counts.argsort()[::-1]][:3]) or names[0]

@@ -1,0 +1,92 @@
+"""Atari games: what an agent sees, lives and scores, and an exact way back into the middle of a game."""
+
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from lab.rl.envs import atari, environment
+from lab.rl.envs import snapshot as simulator
+
+pytest.importorskip("ale_py", reason="needs the extra: pip install 'torch-lab[atari]'")
+pytest.importorskip("cv2", reason="needs the extra: pip install 'torch-lab[atari]'")
+pytestmark = pytest.mark.slow
+
+
+def play(env, steps, seed=0):
+    """All that comes back from random actions."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(steps):
+        found.append(env.step(int(generator.integers(env.action_space.n)))[:4])
+        if found[-1][2] or found[-1][3]:
+            found.append(env.reset()[0])
+    return found
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)) for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_an_agent_sees_the_last_four_screens_in_bytes():
+    env = environment.make("PongNoFrameskip-v4", max_episode_steps=7)
+    first, _ = env.reset(seed=0)
+    assert (first.shape, first.dtype) == ((4, 84, 84), np.uint8)
+    assert environment.describe("PongNoFrameskip-v4")["observation_size"] == [4, 84, 84]
+    seen = [env.step(2) for _ in range(7)]
+    for (before, *_), (after, *_) in pairwise(seen):
+        assert np.array_equal(before[1:], after[:-1])
+    assert [step[3] for step in seen] == [False] * 6 + [True]  # the limit counts what the agent sees, not frames
+    assert env.unwrapped.ale.getEpisodeFrameNumber() >= 28
+
+
+def test_training_ends_with_a_life_and_goes_on_in_the_same_game():
+    env = atari.for_training(environment.make("BreakoutNoFrameskip-v4"))
+    whole = environment.make("BreakoutNoFrameskip-v4")
+    env.reset(seed=3)
+    whole.reset(seed=3)
+    ends, games, generator = 0, 0, np.random.default_rng(0)
+    while games < 2:
+        action = int(generator.integers(4))
+        found, reward, terminated, truncated, _ = env.step(action)
+        wanted, score, over, _, _ = whole.step(action)
+        assert np.array_equal(found, wanted)
+        assert reward == np.sign(score)
+        assert not truncated
+        assert terminated or not over
+        if over:
+            games += 1
+            assert np.array_equal(env.reset()[0], whole.reset()[0])
+        elif terminated:
+            assert np.array_equal(env.reset()[0], whole.step(0)[0])
+        ends += terminated
+    assert ends == 10  # five lives a game
+
+
+@pytest.mark.parametrize("game", ["Pong", "Breakout"])
+def test_a_game_goes_on_in_another_emulator(game, tmp_path):
+    one, other = (atari.for_training(environment.make(f"{game}NoFrameskip-v4")) for _ in range(2))
+    one.reset(seed=0)
+    play(one, 60)
+    torch.save(simulator.snapshot(one), tmp_path / "game.pt")
+    simulator.restore(other, torch.load(tmp_path / "game.pt", weights_only=True))
+    assert same(play(one, 400, seed=1), play(other, 400, seed=1))
+
+
+def test_a_game_that_repeats_actions_by_chance_cannot_be_kept():
+    env = environment.make("ALE/Pong-v5")
+    env.reset(seed=0)
+    assert simulator.snapshot(env) is None
+
+
+def test_a_snapshot_of_something_else_is_no_game():
+    env = environment.make("PongNoFrameskip-v4")
+    env.reset(seed=0)
+    state = simulator.snapshot(env)
+    other = gym.wrappers.TimeLimit(gym.make("CartPole-v1"), 9)
+    with pytest.raises(simulator.Mismatch):
+        simulator.restore(other, state)

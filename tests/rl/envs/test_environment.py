@@ -1,0 +1,143 @@
+"""Environments by name: their facts, and one clear line for each that cannot be used."""
+
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from lab.errors import BadSetting
+from lab.rl.envs import atari
+from lab.rl.envs.environment import describe, make, vector
+
+
+def test_facts_are_plain():
+    assert describe("Pendulum-v1") == {
+        "env": "Pendulum-v1",
+        "observation_size": 3,
+        "action": {"low": [-2.0], "high": [2.0]},
+    }
+    assert describe("CartPole-v1")["action"] == {"count": 2}
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ("Pendulm-v1", "no environment 'Pendulm-v1'; did you mean 'Pendulum-v1'?"),
+        ("Pendulum-v9", "no environment 'Pendulum-v9'; did you mean 'Pendulum-v1'?"),
+        ("nowhere/nothing", "no environment 'nowhere/nothing'"),
+        ("", "no environment ''"),
+        ("nowhere:Nothing-v0", "'nowhere:Nothing-v0' needs a package that is not installed: No module named 'nowhere'"),
+        (
+            "FrozenLake-v1",
+            "'FrozenLake-v1' observes Discrete(16); a vector (a Box with one dimension) or an Atari",
+        ),
+        ("Parts-v0", "'Parts-v0' observes a Dict of goal, place; a vector"),
+        ("Parts-v0", "register it under a name of your own with gymnasium.wrappers.FlattenObservation around it"),
+        ("Picture-v0", "'Picture-v0' observes a Box of shape (96, 96, 3); a vector"),
+    ],
+)
+def test_an_unusable_environment_is_refused_in_one_line(env, message, monkeypatch):
+    spaces = gym.spaces
+    plant(monkeypatch, "Parts-v0", spaces.Dict(goal=spaces.Box(0, 1, (2,)), place=spaces.Discrete(3)))
+    plant(monkeypatch, "Picture-v0", spaces.Box(0, 255, (96, 96, 3), np.uint8))
+    with pytest.raises(BadSetting, match="env: ") as error:
+        describe(env)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def plant(monkeypatch, name, observation, action=None):
+    """Registers an environment with these spaces."""
+
+    class Planted(gym.Env):
+        observation_space = observation
+        action_space = action or gym.spaces.Discrete(2)
+
+    monkeypatch.setitem(gym.registry, name, gym.envs.registration.EnvSpec(name, entry_point=Planted))
+
+
+@pytest.mark.parametrize(
+    ("env", "extra", "missing"),
+    [
+        ("Hopper-v5", "mujoco", "mujoco"),
+        ("LunarLander-v3", "box2d", "Box2D"),
+        ("ALE/Pong-v5", "atari", "ale_py"),
+        ("PongNoFrameskip-v4", "atari", "ale_py"),
+    ],
+)
+def test_a_missing_package_names_the_extra(env, extra, missing, monkeypatch):
+    """Hidden from the importer, so that it is missing to whatever asks for it."""
+    known = {name: spec for name, spec in gym.registry.items() if "ale_py" not in str(spec.entry_point)}
+    monkeypatch.setattr(gym.envs.registration, "registry", known)
+    monkeypatch.setattr(gym, "registry", known)
+    for name in [name for name in sys.modules if name.startswith((missing, "gymnasium.envs.mujoco"))]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.box2d")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr(atari, "find_spec", lambda name: None if name == missing else object())
+    with pytest.raises(BadSetting) as error:
+        make(env)
+    expected = f"env: '{env}' needs a package that is not installed: pip install 'torch-lab[{extra}]'"
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("env", "package", "size", "action"),
+    [
+        ("LunarLander-v3", "Box2D", 8, {"count": 4}),
+        ("HalfCheetah-v5", "mujoco", 17, {"low": [-1.0] * 6, "high": [1.0] * 6}),
+    ],
+)
+def test_an_extra_brings_its_environments(env, package, size, action):
+    pytest.importorskip(package)
+    assert describe(env) == {"env": env, "observation_size": size, "action": action}
+
+
+def test_mujoco_does_not_write_on_the_screen(capfd, tmp_path, monkeypatch):
+    mujoco = pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    make("HalfCheetah-v5").close()
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="MuJoCo: the cheetah trips"):
+        mujoco.get_mju_user_warning()("the cheetah trips")
+
+
+def test_images_are_for_those_who_can_use_them():
+    assert vector(3) == 3
+    with pytest.raises(BadSetting, match=r"this task needs vectors; there are images \(4 x 84 x 84\): take task=dqn"):
+        vector([4, 84, 84])
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        gym.spaces.Box(-np.inf, np.inf, (1,)),
+        gym.spaces.Box(-1, 1, (2, 2)),
+        gym.spaces.Discrete(3, start=1),
+        gym.spaces.MultiDiscrete([[2, 3], [4, 5]]),
+    ],
+)
+def test_actions_that_no_algorithm_has_are_refused(action, monkeypatch):
+    plant(monkeypatch, "Endless-v0", gym.spaces.Box(-1, 1, (3,)), action)
+    with pytest.raises(BadSetting, match=r"acts in .*; a Discrete that starts at 0 or a bounded Box") as error:
+        describe("Endless-v0")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_vectors_are_single_precision(kind, monkeypatch):
+    class Other(gym.Env):
+        observation_space = gym.spaces.Box(0, 200, (3,), kind)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, **_):
+            return np.full(3, 7, kind), {}
+
+    monkeypatch.setitem(gym.registry, "Other-v0", gym.envs.registration.EnvSpec("Other-v0", entry_point=Other))
+    env = make("Other-v0")
+    observation, _ = env.reset()
+    assert observation.dtype == np.float32
+    assert observation in env.observation_space
