@@ -12,7 +12,6 @@ from lightning import LightningModule
 from torch import Tensor
 
 from lab.errors import BadSetting
-from lab.learning.adamw import AdamW
 
 Schedule = Literal["cosine", "linear"]
 Figures = Callable[[], dict[str, Any]]  # what is said about a step, worked out only if it is
@@ -36,12 +35,6 @@ class Descent(LightningModule):
         self.pretrained = pretrained
         self.lr, self.final_lr, self.schedule, self.weight_decay = lr, final_lr, schedule, weight_decay
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_current_fx_name":  # Lightning notes each hook it calls, torch would see whether it is a weight
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
     @abstractmethod
     def learn(self, batch: Any, done: float) -> tuple[Tensor, Figures]:
         """The loss of a batch, and what to log beside it by full name; `done` is the share of the run, from 0 to 1."""
@@ -63,7 +56,7 @@ class Descent(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return AdamW(trained, self.lr, self.weight_decay)
+        return torch.optim.AdamW(trained, self.lr, weight_decay=self.weight_decay, fused=True)
 
     def on_train_start(self) -> None:
         self.steps = self.trainer.estimated_stepping_batches
