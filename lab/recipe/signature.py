@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.errors import nearest
+from lab.recipe.renamed import renamed
 from lab.recipe.wording import UNIONS, adapter, bounds, choices, code, fits, plain, show, words
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -53,7 +54,12 @@ class Parameter:
 
 
 def check(
-    target: Callable[..., Any], values: Mapping[str, Any], *, given: Collection[str] = (), partial: bool = False
+    target: Callable[..., Any],
+    values: Mapping[str, Any],
+    *,
+    given: Collection[str] = (),
+    partial: bool = False,
+    within: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], list[Complaint]]:
     """The keywords `target` can be called with, and what is wrong with the others as (key, message).
 
@@ -62,24 +68,29 @@ def check(
         values: plain data for its keywords.
         given: keywords somebody else supplies: not required here, and wrong if set here.
         partial: do not complain about missing keywords.
+        within: the keys of the recipe that these values stand under, by which a renamed one is known.
     """
     keywords, extra = _keywords(target)
     settable = [name for name in keywords if name not in given]
     accepted: dict[str, Any] = {}
     complaints: list[Complaint] = []
+    now: set[str] = set()  # keywords that were given under the name they had before
     for name, value in values.items():
         if name in given:
             complaints.append((name, "filled in by lab; a recipe cannot set it"))
         elif name in keywords or (extra and isinstance(name, str)):
-            made, wrong = _judge(keywords[name].hint if name in keywords else Any, value)
-            complaints += [(".".join([name, *path]), message) for path, message in wrong]
+            made, wrong = _judge(keywords[name].hint if name in keywords else Any, value, (*within, name))
+            complaints += [(".".join(path[len(within) :]), message) for path, message in wrong]
             if not wrong:
                 accepted[name] = made
+        elif new := renamed(".".join([*within, str(name)]), settable):
+            now.add(new)
+            complaints.append((str(name), f"unknown key {name!r}; it is called {new!r} now"))
         else:
             close = nearest(str(name), settable) or f"; known keys: {', '.join(settable) or 'none'}"
             complaints.append((str(name), f"unknown key {name!r}{close}"))
     for name in settable:
-        if not partial and name not in values and keywords[name].default is REQUIRED:
+        if not partial and not {name} & (values.keys() | now) and keywords[name].default is REQUIRED:
             meaning = _meanings(target).get(name, "").rstrip(".")
             complaints.append((name, f"missing; expected {words(keywords[name].hint)}{meaning and f': {meaning}'}"))
     return accepted, complaints
@@ -167,18 +178,18 @@ def _meanings(target: Callable[..., Any]) -> dict[str, str]:
 # -------------------------------------------------------------------------------------------------- judging one value
 
 
-def _judge(hint: Any, value: Any) -> tuple[Any, list[tuple[tuple[str, ...], str]]]:
-    """The value as the constructor gets it, and what is wrong as (path inside it, message)."""
+def _judge(hint: Any, value: Any, path: tuple[str, ...]) -> tuple[Any, list[tuple[tuple[str, ...], str]]]:
+    """The value at `path` as the constructor gets it, and what is wrong as (path, message)."""
     if hint is Any:
         return value, []
     expressible = plain(hint)
     if expressible is None or (expressible is type(None) and value is not None):
-        return None, [((), f"cannot be set from a recipe (it takes {code(hint)})")]
+        return None, [(path, f"cannot be set from a recipe (it takes {code(hint)})")]
     made, errors = _validate(expressible, value)
     if not errors:
         return made, []
-    complaints = list(itertools.islice(_explain(expressible, value, ()), MOST + 1))
-    return None, complaints[:MOST] + [((), f"more than {MOST} of its values are wrong")] * (len(complaints) > MOST)
+    complaints = list(itertools.islice(_explain(expressible, value, path), MOST + 1))
+    return None, complaints[:MOST] + [(path, f"more than {MOST} of its values are wrong")] * (len(complaints) > MOST)
 
 
 def _validate(hint: Any, value: Any) -> tuple[Any, list[ErrorDetails]]:
@@ -203,7 +214,7 @@ def _explain(hint: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tup
 def _inner(meant: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The complaints about the parts of a value."""
     if dataclasses.is_dataclass(meant) and isinstance(meant, type):
-        yield from (((*path, key), message) for key, message in check(meant, value)[1])
+        yield from (((*path, key), message) for key, message in check(meant, value, within=path)[1])
     if isinstance(value, dict) and get_args(meant):
         named = ((str(key), text) for key in value for _, text in _explain(get_args(meant)[0], key, ()))
         yield from (((*path, key), f"as a key {text}") for key, text in named)

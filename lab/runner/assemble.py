@@ -190,7 +190,7 @@ def _checked(
 ) -> dict[str, Any]:
     """The keywords that pass; the others become problems of the section."""
     own = {key: value for key, value in values.items() if key not in elsewhere}
-    keywords, complaints = check(target, own, given=given, partial=partial)
+    keywords, complaints = check(target, own, given=given, partial=partial, within=tuple(section.split(".")))
     complaints += [(key, f"cannot be set here: {elsewhere[key]}") for key in values if key in elsewhere]
     problems += [recipe.problem(f"{section}.{key}", message) for key, message in complaints]
     return keywords

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import RecipeError
+from lab.recipe.renamed import RENAMED
 from lab.registry import recipes
 from lab.study.plan import schema
 from lab.study.plan.plan import plan
@@ -77,6 +78,8 @@ WRONG = {
     "set: {model.gama: 1}": "set.model.gama: unknown key 'gama'; did you mean 'gamma'?",
     "pruner: median\nset: {data.eval_every: 400}": "pruner: median follows the validations of a training, and there is "
     "one, at its end; validate more often, or prune seed by seed with wilcoxon",
+    "space: {model.discount: [0.1]}": "space.model.discount.0: unknown key 'discount'; it is called 'gamma' now",
+    "set: {model.discount: 1}": "set.model.discount: unknown key 'discount'; it is called 'gamma' now",
     "set: {seed: 1}": "set.seed: cannot be set here: give `seeds:`",
     "set: {data.total_steps: 100}": "data.random_steps: expected less than total_steps (100), found 200",
     "published: {model.lr: [1]}": "published.model.lr: 1 figures for 2 values",
@@ -87,7 +90,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_what_is_refused(home, line):
+def test_what_is_refused(home, line, monkeypatch):
+    monkeypatch.setitem(RENAMED, "model.discount", "model.gamma")
     lines = {"recipe": "recipe: recipe.yaml", "sampler": "sampler: grid", "space": "space: {model.lr: [0.1, 0.2]}"}
     lines.update((part.partition(":")[0], part) for part in line.splitlines())
     path = home / "s.yaml"

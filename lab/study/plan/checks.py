@@ -50,7 +50,7 @@ def refused(
             elif section in targets:
                 given = facts if section == "model" else ()
                 values = getattr(found, section)
-                wrong = check(targets[section], values, given=given, partial=True)[1]
+                wrong = check(targets[section], values, given=given, partial=True, within=(section,))[1]
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
             elif section == "start_from" and not complaints:
                 complaints += _unusable(replace(assembly, recipe=found), uri)
