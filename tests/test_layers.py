@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import statistics
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -177,6 +178,36 @@ def test_no_room_imports_what_it_may_not():
     assert [line for path, source in files.items() for line in broken(path, source)] == []
 
 
+def table_rules(text: str) -> dict[str, tuple[set[str], set[str]]]:
+    """The rules in the table of docs/architecture.md, by room; rooms that may import everything are left out."""
+    groups = {"ground": GROUND, "floors": FLOORS, "heavy": HEAVY, "RL": RL_ONLY, "nothing": set()}
+    found = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 4 and cells[0].startswith("`") and not cells[2].startswith("everything"):
+            room = cells[0].strip("`").removesuffix(".py").removesuffix("/")
+            both: list[set[str]] = []
+            for cell in cells[2:]:
+                names: set[str] = set()
+                for item in filter(None, cell.split(", ")):
+                    name, _, without = item.partition(" except ")
+                    names |= groups.get(name, {name}) - {without}
+                both.append(names)
+            found[room] = both[0], both[1]
+    return found
+
+
+def test_the_architecture_page_states_these_rules():
+    stated = table_rules((ROOT.parent / "docs" / "architecture.md").read_text())
+    here = {room for room in RULES if (ROOT / room).exists() or (ROOT / f"{room}.py").exists()}
+    assert {room: stated.get(room) for room in here} == {room: (RULES[room][0] - {""}, RULES[room][1]) for room in here}
+
+
+def test_a_planted_rule_is_found():
+    row = "| `files.py` | text | errors, floors | heavy except torch |"
+    assert table_rules(row) == {"files": ({"errors", *FLOORS}, HEAVY - {"torch"})}
+
+
 def test_no_files_import_each_other():
     assert circles(edges(sources())) == []
 
@@ -184,6 +215,26 @@ def test_no_files_import_each_other():
 def test_no_room_is_crowded():
     assert crowded(sources()) == []
     assert len([path for path in sources() if path.parts[:1] == ("runner",) and path.name != "__init__.py"]) <= 12
+
+
+def unlisted(listed: list[str], root: Path) -> list[str]:
+    """Packages under `root` that the list lacks, and entries of it that are no package; both as dotted names."""
+    there = {".".join(file.parent.relative_to(root.parent).parts) for file in root.rglob("__init__.py")}
+    there = {name for name in there if ".template." not in name}
+    return sorted(there ^ {name for name in listed if name.split(".")[0] == root.name})
+
+
+def test_every_package_is_in_pyproject():
+    listed = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert unlisted(listed, ROOT) == []
+    assert listed == sorted(set(listed))
+
+
+def test_a_planted_package_is_found(tmp_path):
+    for folder in ("lab", "lab/new"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").touch()
+    assert unlisted(["lab", "lab.old", "lab_recipes"], tmp_path / "lab") == ["lab.new", "lab.old"]
 
 
 def test_files_are_short():
