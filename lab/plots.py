@@ -69,7 +69,7 @@ def better(metric: str, mode: str) -> str:
 
 
 def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
-    """Keep a figure with the run, as the artifact `pictures/NAME`, and close it.
+    """Keep a figure with the run, as the artifact `plots/NAME`, and close it.
 
     Call it from any hook and on every process: only the first one writes, and only where MLflow keeps the run.
 
@@ -81,11 +81,11 @@ def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
     from matplotlib import pyplot
 
     for logger in _trackers(module):
-        logger.experiment.log_figure(logger.run_id, figure, f"pictures/{name}")
+        logger.experiment.log_figure(logger.run_id, figure, f"plots/{name}")
     pyplot.close(figure)  # one that was made with pyplot would stay in memory until the process ends
 
 
-def log_file(module: LightningModule, path: Path | str, folder: str = "pictures") -> None:
+def log_file(module: LightningModule, path: Path | str, folder: str = "plots") -> None:
     """Keep a file, such as a video, with the run as an artifact in `folder`.
 
     Args:

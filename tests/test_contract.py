@@ -199,7 +199,7 @@ def test_a_sound_task_passes_every_clause(recipe, tracked):
 @pytest.mark.parametrize(
     ("module", "clause", "sentence"),
     [
-        (Pictureless, testing.check_tracking, "the run has no picture"),
+        (Pictureless, testing.check_tracking, "the run has no plot"),
         (Forgetful, testing.check_checkpoints, r"TypeError: .*'size'[\s\S]*save_hyperparameters"),
         (Moody, testing.check_logged_model, "another output"),
     ],

@@ -53,7 +53,7 @@ def test_a_figure_is_kept_under_pictures(tracked):
     with figure() as (drawing, axes):
         axes.plot([1, 2, 3])
     log_figure(tracked, "curve.png", drawing)
-    assert kept(tracked, "pictures") == ["pictures/curve.png"]
+    assert kept(tracked, "plots") == ["plots/curve.png"]
 
 
 def test_a_pyplot_figure_is_closed(tracked):
@@ -92,7 +92,7 @@ def test_only_the_first_process_writes(tracked, monkeypatch):
     log_figure(tracked, "curve.png", drawing)
     log_file(tracked, __file__, "second")
     assert kept(tracked, "first")
-    assert kept(tracked, "pictures") == kept(tracked, "second") == []
+    assert kept(tracked, "plots") == kept(tracked, "second") == []
 
 
 def test_importing_it_does_not_import_matplotlib():

@@ -170,7 +170,7 @@ def _expect_all_there(story: Story) -> None:
     server = client(story.uri)
     top = {entry.path for entry in server.list_artifacts(story.run_id)}
     kept = {entry.path for entry in server.list_artifacts(story.run_id, "checkpoints")}
-    story.expect(top >= {"recipe.yaml", "pictures", "checkpoints"}, f"the run's artifacts are only {sorted(top)}")
+    story.expect(top >= {"recipe.yaml", "plots", "checkpoints"}, f"the run's artifacts are only {sorted(top)}")
     story.expect(kept == {"checkpoints/best.ckpt", "checkpoints/last.ckpt"}, f"its checkpoints are {sorted(kept)}")
     experiment = server.get_run(story.run_id).info.experiment_id
     models = server.search_logged_models([experiment], filter_string=f"source_run_id = '{story.run_id}'")

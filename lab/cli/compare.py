@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli import words
-from lab.cli.output import check_picture, emit, number, plain, table, working
+from lab.cli.output import check_plot, emit, number, plain, table, working
 from lab.errors import BadInput
 from lab.plots import better
 
@@ -30,7 +30,7 @@ def compare(
     mode: Annotated[
         Literal["min", "max"] | None, typer.Option(help="Which way is better; by default as the runs say.")
     ] = None,
-    picture: Annotated[
+    plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw learning curves and scores into this .png, .pdf or .svg file."),
     ] = None,
@@ -46,16 +46,16 @@ def compare(
     as_json: words.Json = False,
 ) -> None:
     """Compare finished runs over their seeds, with intervals."""
-    if picture is not None:
-        check_picture(picture)
+    if plot is not None:
+        check_plot(plot)
     elif curve:
-        raise BadInput("--curve goes with --picture FILE: that is where curves are drawn")
+        raise BadInput("--curve goes with --plot FILE: that is where curves are drawn")
     from lab import compare as comparison
 
     with working():
         chosen = comparison.select(what, metric, mode, uri, curve or ())
         figures = comparison.report(chosen.groups, chosen.mode, chosen.ranked)
-        notes = chosen.notes if picture is None else [*chosen.notes, *_draw(picture, chosen, figures, uri)]
+        notes = chosen.notes if plot is None else [*chosen.notes, *_draw(plot, chosen, figures, uri)]
     for note in notes:
         print(note, file=sys.stderr)
     if as_json:
@@ -66,23 +66,23 @@ def compare(
     _print(chosen.metric, figures)
 
 
-def _draw(picture: Path, chosen: Selection, figures: Report, uri: str | None) -> Iterator[str]:
-    """Writes the picture, and says what is on it."""
+def _draw(plot: Path, chosen: Selection, figures: Report, uri: str | None) -> Iterator[str]:
+    """Writes the plot and describes it."""
     from lab.compare import curves, draw
     from lab.tracking.server import client, tracking_uri
 
     server = client(tracking_uri(uri))
     lines = [line for metric in chosen.curves for line in curves(chosen.groups, metric, server)]
     try:
-        draw(picture, chosen, figures, lines)
+        draw(plot, chosen, figures, lines)
     except OSError as error:
-        raise BadInput(f"cannot write {picture}: {error.strerror}") from error
+        raise BadInput(f"cannot write {plot}: {error.strerror}") from error
     drawn = {(line.metric, line.label) for line in lines}
     for metric in chosen.curves:
         for row in figures.rows:
             if (metric, row.label) not in drawn:
                 yield f"no curve of {row.label}: its runs have no two steps of {metric} in common"
-    yield f"wrote {picture}"
+    yield f"wrote {plot}"
 
 
 def _print(metric: str, figures: Report) -> None:

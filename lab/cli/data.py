@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import check_picture, emit, table, working
+from lab.cli.output import check_plot, emit, table, working
 from lab.errors import BadInput
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def fetch(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A set of images, as `lab data ls` lists it.")],
-    picture: Annotated[
+    plot: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Draw samples, counts, mean images and a map of them into this .png, .pdf or .svg."
@@ -64,17 +64,15 @@ def show(
     path: Annotated[str | None, typer.Option(help="Where the sets `folder` and `keypoints` lie.")] = None,
     size: Annotated[int | None, typer.Option(min=8, help="Height and width, for files of any size.")] = None,
     images: Annotated[int | None, typer.Option(min=2, help="How many images; by default all.")] = None,
-    track: Annotated[
-        bool, typer.Option("--track", help=f"Keep the picture in MLflow, experiment {EXPERIMENT}.")
-    ] = False,
+    track: Annotated[bool, typer.Option("--track", help=f"Log the plot in MLflow, experiment {EXPERIMENT}.")] = False,
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
     """Count what a set has to learn from, and draw what it looks like."""
-    if picture is not None:
-        check_picture(picture)
+    if plot is not None:
+        check_plot(plot)
     elif track:
-        raise BadInput("--track keeps a picture; name its file with --picture FILE")
+        raise BadInput("--track logs the plot; name its file with --plot FILE")
     from lab.vision.data.image_data import ImageData
     from lab.vision.data.show import counts, page
 
@@ -83,21 +81,21 @@ def show(
         data.prepare_data()
         found = data.everything()
         counted = counts(found, data.set)
-        if picture is not None:
+        if plot is not None:
             drawing = page(found, data.set, f"{name}: {data.set.about}; {len(found):,} images to learn from")
             try:
-                drawing.savefig(picture)
+                drawing.savefig(plot)
             except OSError as error:
-                raise BadInput(f"cannot write {picture}: {error.strerror}") from error
+                raise BadInput(f"cannot write {plot}: {error.strerror}") from error
             if track:
-                _keep(picture, data.tags(), uri)
+                _keep(plot, data.tags(), uri)
     if as_json:
-        emit({"name": name, "origin": data.origin, "images": len(found), "counts": counted, "picture": picture})
+        emit({"name": name, "origin": data.origin, "images": len(found), "counts": counted, "plot": plot})
         return
     print(f"{name}: {data.set.about}; {data.origin}, {data.set.source}")
     table(["CLASS" if "label" in found.targets else "WHAT", "IMAGES"], [[key, str(n)] for key, n in counted.items()])
-    if picture is not None:
-        print(f"wrote {picture}")
+    if plot is not None:
+        print(f"wrote {plot}")
 
 
 def _row(found: ImageSet) -> dict[str, str | int | None]:
@@ -119,8 +117,8 @@ def _row(found: ImageSet) -> dict[str, str | int | None]:
     }
 
 
-def _keep(picture: Path, tags: dict[str, str], uri: str | None) -> None:
-    """A finished run with the picture in it."""
+def _keep(plot: Path, tags: dict[str, str], uri: str | None) -> None:
+    """A finished run with the plot as its artifact."""
     from lab.tracking.server import client, experiment_id, reaching, tracking_uri
 
     address = tracking_uri(uri)
@@ -128,5 +126,5 @@ def _keep(picture: Path, tags: dict[str, str], uri: str | None) -> None:
     with reaching(address):
         experiment = experiment_id(server, EXPERIMENT, address)
         run = server.create_run(experiment, run_name=tags["data.name"], tags=tags).info.run_id
-        server.log_artifact(run, str(picture), "pictures")
+        server.log_artifact(run, str(plot), "plots")
         server.set_terminated(run)

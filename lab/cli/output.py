@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.errors import BadInput, LabError, RecipeError
 
-PICTURES = (".png", ".pdf", ".svg")
+PLOT_FORMATS = (".png", ".pdf", ".svg")
 
 
 def emit(value: Any) -> None:
@@ -62,14 +62,14 @@ def number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
-def check_picture(picture: Path) -> None:
-    """Refuses a name that no picture can be written to, before anything slow starts."""
-    if picture.suffix.lower() not in PICTURES:
-        raise BadInput(f"--picture {picture}: a picture ends in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
-    if not picture.parent.is_dir():
-        raise BadInput(f"--picture {picture}: there is no folder {picture.parent}")
-    if picture.is_dir():
-        raise BadInput(f"--picture {picture} is a folder; name a file")
+def check_plot(plot: Path) -> None:
+    """Refuses a name that no plot can be written to, before anything slow starts."""
+    if plot.suffix.lower() not in PLOT_FORMATS:
+        raise BadInput(f"--plot {plot}: expected a name ending in {', '.join(PLOT_FORMATS[:-1])} or {PLOT_FORMATS[-1]}")
+    if not plot.parent.is_dir():
+        raise BadInput(f"--plot {plot}: there is no folder {plot.parent}")
+    if plot.is_dir():
+        raise BadInput(f"--plot {plot} is a folder; name a file")
 
 
 def working() -> contextlib.AbstractContextManager[Any]:

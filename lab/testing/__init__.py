@@ -133,7 +133,7 @@ def check_facts(file: Path) -> None:
 
 
 def check_tracking(task: Task, run: RunResult) -> None:
-    """MLflow holds the monitored metric, the parameters, the recipe, and at least one picture."""
+    """MLflow holds the monitored metric, the parameters, the recipe, and at least one plot."""
     from lab.tracking.server import client as connect
 
     client = connect(run.uri)
@@ -146,8 +146,8 @@ def check_tracking(task: Task, run: RunResult) -> None:
     top = {entry.path for entry in client.list_artifacts(run.run_id)}
     require("recipe.yaml" in top, f"the run keeps no recipe.yaml, only: {', '.join(sorted(top))}")
     require(
-        client.list_artifacts(run.run_id, "pictures"),
-        "the run has no picture: draw one and pass it to lab.plots.log_figure, in on_test_end for instance",
+        client.list_artifacts(run.run_id, "plots"),
+        "the run has no plot: make one and pass it to lab.plots.log_figure, in on_test_end for instance",
     )
 
 

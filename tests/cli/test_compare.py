@@ -63,10 +63,10 @@ def test_one_group_is_compared_with_nothing(lab: Lab, recorded_runs: str) -> Non
 
 
 def test_a_picture(lab: Lab, recorded_runs: str) -> None:
-    outcome = lab("compare", "rates", "--picture", "rates.png", "--uri", recorded_runs)
+    outcome = lab("compare", "rates", "--plot", "rates.png", "--uri", recorded_runs)
     assert outcome.err.endswith("wrote rates.png\n")
     assert Path("rates.png").read_bytes().startswith(b"\x89PNG")
-    outcome = lab("compare", "last", "--picture", "last.svg", "--uri", recorded_runs)
+    outcome = lab("compare", "last", "--plot", "last.svg", "--uri", recorded_runs)
     said = "no curve of last: its runs have no two steps of val/return in common\nwrote last.svg\n"
     assert outcome.err.endswith(said)
     outcome = lab(
@@ -76,7 +76,7 @@ def test_a_picture(lab: Lab, recorded_runs: str) -> None:
         "val/return",
         "--curve",
         "env_steps",
-        "--picture",
+        "--plot",
         "two.svg",
         "--uri",
         recorded_runs,
@@ -91,10 +91,10 @@ def test_a_picture(lab: Lab, recorded_runs: str) -> None:
         (["slwo"], "no study, recipe, experiment or run 'slwo'; did you mean 'slow'?; lab runs lists them"),
         (["slow", "--metric", "val/retrun"], "no run has a metric 'val/retrun'; did you mean 'val/return'?"),
         (
-            ["slow", "--curve", "loss/q,val/retrun", "--picture", "a.png"],
+            ["slow", "--curve", "loss/q,val/retrun", "--plot", "a.png"],
             "--curve loss/q: no run has such a metric",
         ),
-        (["slow", "--curve", "val/return"], "--curve goes with --picture FILE: that is where curves are drawn"),
+        (["slow", "--curve", "val/return"], "--curve goes with --plot FILE: that is where curves are drawn"),
         (["halted"], "'halted' has no finished runs; lab runs lists all"),
         (
             ["slow", "--metric", "env_steps"],
@@ -108,16 +108,16 @@ def test_bad_input_is_one_line(lab: Lab, recorded_runs: str, arguments: list[str
 
 
 @pytest.mark.parametrize(
-    ("picture", "message"),
+    ("plot", "message"),
     [
-        ("x.jpg", "--picture x.jpg: a picture ends in .png, .pdf or .svg"),
-        ("no/x.png", "--picture no/x.png: there is no folder no"),
-        ("folder.png", "--picture folder.png is a folder; name a file"),
+        ("x.jpg", "--plot x.jpg: expected a name ending in .png, .pdf or .svg"),
+        ("no/x.png", "--plot no/x.png: there is no folder no"),
+        ("folder.png", "--plot folder.png is a folder; name a file"),
     ],
 )
-def test_a_picture_that_cannot_be_written_is_refused_first(lab: Lab, picture: str, message: str) -> None:
+def test_a_picture_that_cannot_be_written_is_refused_first(lab: Lab, plot: str, message: str) -> None:
     Path("folder.png").mkdir()
-    outcome = lab("compare", "anything", "--picture", picture)
+    outcome = lab("compare", "anything", "--plot", plot)
     assert (outcome.code, outcome.err) == (2, f"error: {message}\n")
 
 

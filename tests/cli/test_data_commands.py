@@ -48,8 +48,8 @@ def test_fetch_without_a_network_is_one_line(lab: Lab, monkeypatch: pytest.Monke
     [
         (["fetch", "mnits"], "no set of images 'mnits'; did you mean 'mnist'?"),
         (["show", "leters"], "no set of images 'leters'; did you mean 'letters'?"),
-        (["show", "letters", "--picture", "x.doc"], "a picture ends in .png, .pdf or .svg"),
-        (["show", "letters", "--track"], "--track keeps a picture; name its file with --picture FILE"),
+        (["show", "letters", "--plot", "x.doc"], "expected a name ending in .png, .pdf or .svg"),
+        (["show", "letters", "--track"], "--track logs the plot; name its file with --plot FILE"),
         (["show", "folder"], "name the folder that has `images/` and `masks/`"),
         (["fetch", "keypoints"], "asks for a login: put its training.csv at data/keypoints/training.csv"),
     ],
@@ -67,7 +67,7 @@ def test_fetch_says_what_needs_no_download(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["digits", "scenes", "faces"])
 def test_show_draws_a_page(lab: Lab, tmp_path: Path, name: str) -> None:
-    outcome = lab("data", "show", name, "--images", "104", "--picture", "page.png", "--json")
+    outcome = lab("data", "show", name, "--images", "104", "--plot", "page.png", "--json")
     assert outcome.code == 0
     found = json.loads(outcome.out)
     assert found["images"] == 104
@@ -89,10 +89,10 @@ def test_a_tracked_page_is_in_mlflow(lab: Lab, tracked: Path) -> None:
     from mlflow import MlflowClient
 
     address = f"sqlite:///{tracked}/mlflow.db"
-    arguments = ("--images", "104", "--picture", "page.png", "--track", "--uri", address)
+    arguments = ("--images", "104", "--plot", "page.png", "--track", "--uri", address)
     assert lab("data", "show", "digits", *arguments).code == 0
     server = MlflowClient(address)
     (run,) = server.search_runs([server.get_experiment_by_name("data").experiment_id])
     assert run.data.tags["data.origin"] == "real"
     assert run.info.status == "FINISHED"
-    assert [file.path for file in server.list_artifacts(run.info.run_id, "pictures")] == ["pictures/page.png"]
+    assert [file.path for file in server.list_artifacts(run.info.run_id, "plots")] == ["plots/page.png"]

@@ -67,9 +67,9 @@ def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
     assert {"hardware", "lab.version", "mlflow.runName"} <= run.data.tags.keys()
     wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.capacity": "1000000", "trainer.devices": "1"}
     assert wanted.items() <= run.data.params.items(), "set parameters and defaults alike"
-    found = {artifact.path for folder in ("", "pictures", "videos", "environment", "checkpoints")
+    found = {artifact.path for folder in ("", "plots", "videos", "environment", "checkpoints")
              for artifact in client.list_artifacts(result.run_id, folder)}  # fmt: skip
-    assert {"recipe.yaml", "pictures/policy.png", "videos/agent.mp4", "environment/packages.txt"} <= found
+    assert {"recipe.yaml", "plots/policy.png", "videos/agent.mp4", "environment/packages.txt"} <= found
     assert {"checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= found
 
 

@@ -209,8 +209,8 @@ def test_a_study_from_its_file_to_mlflow(planned):
     study = tune(planned("sampler: tpe", "trials: 4", "seeds: [0, 1]", space), workers=1, work="works:instant")
     client = MlflowClient(study.uri)
     run = client.get_run(study.run_id)
-    names = {file.path for folder in (None, "pictures") for file in client.list_artifacts(study.run_id, folder)}
-    assert {"table.csv", "table.md", "study.json", "pictures/table.png", "pictures/importance.png"} <= names
+    names = {file.path for folder in (None, "plots") for file in client.list_artifacts(study.run_id, folder)}
+    assert {"table.csv", "table.md", "study.json", "plots/table.png", "plots/importance.png"} <= names
     assert run.data.metrics["trials/complete"] == 4
     assert run.data.metrics["best/best/val/return"] == max(trial.values[0] for trial in study.trials)
     assert record.find("study").run_id == study.run_id

@@ -133,7 +133,7 @@ def test_what_goes_to_mlflow(planned, tuned):
     study, _ = tuned(planned("sampler: grid", "space: {model.lr: [0.01, 1.0]}", "seeds: [0, 1]"), works.failing)
     shelf = Shelf()
     publish(study.record, shelf, 12.5)
-    assert {"table.csv", "table.md", "pictures/table.png"} <= set(shelf.kept)
+    assert {"table.csv", "table.md", "plots/table.png"} <= set(shelf.kept)
     assert shelf.values == {
         "trials/complete": 1, "trials/failed": 1, "trials/pruned": 0,
         "best/best/val/return": study.trials[0].values[0], "seconds/fit": 0, "seconds/wall": 12.5,

@@ -118,7 +118,7 @@ def test_what_modules_write_with_the_client_goes_through_the_journal(start, tmp_
     client.log_artifact(run_id, str(tmp_path / "folder"))
     client.log_artifact(run_id, str(tmp_path / "folder/inner/a.txt"))
     client.log_dict(run_id, {"a": 1}, "texts/a.json")
-    client.log_figure(run_id, Figure(), "pictures/empty.png")
+    client.log_figure(run_id, Figure(), "plots/empty.png")
     client.log_image(run_id, numpy.zeros((4, 4, 3), numpy.uint8), key="image", step=3, synchronous=False)
     client.log_metric(run_id, "one", 1, timestamp=123, step=4)
     client.log_param(run_id, "p", 1)
@@ -144,7 +144,7 @@ def test_what_modules_write_with_the_client_goes_through_the_journal(start, tmp_
     assert (data.metrics, data.params) == ({"one": 1.0, "two": 2.0}, {"p": "1", "q": "2"})
     assert {"t": "3", "u": "4", "mlflow.loggedImages": "True"}.items() <= data.tags.items()
     found = {str(path.relative_to(tracker.folder)) for path in tracker.folder.rglob("*") if path.is_file()}
-    assert {"all/inner/a.txt", "folder/inner/a.txt", "a.txt", "texts/a.json", "pictures/empty.png"} <= found
+    assert {"all/inner/a.txt", "folder/inner/a.txt", "a.txt", "texts/a.json", "plots/empty.png"} <= found
     assert len([path for path in found if path.startswith("images/")]) == 2
 
 

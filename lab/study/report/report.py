@@ -65,4 +65,4 @@ def _draw(record: Record, found: Table, parent: Parent, folder: Path) -> None:
     files, left_out = draw(record, found, folder)
     for reason, names in left_out.items():
         print(f"no {', '.join(names)}: {reason}", file=sys.stderr)
-    parent.files(files, "pictures")
+    parent.files(files, "plots")
