@@ -1,4 +1,4 @@
-"""Entry points -> tasks and recipes: listing imports nothing, and one broken plugin never harms another."""
+"""Entry points -> tasks, recipes and data sets: listing imports nothing, and one broken plugin never harms another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any, Literal
 from lab.errors import BadInput, nearest
 from lab.task import Task
 
-_GROUPS: dict[Literal["task", "recipes"], str] = {"task": "lab.tasks", "recipes": "lab.recipes"}
+Kind = Literal["task", "recipes", "datasets"]
+_GROUPS: dict[Kind, str] = {"task": "lab.tasks", "recipes": "lab.recipes", "datasets": "lab.datasets"}
 Shelf = Literal["recipe", "study", "claim"]
 _SHELVES: dict[str, Shelf] = {"studies": "study", "claims": "claim"}  # folders of a package whose files are no recipes
 
@@ -26,16 +27,16 @@ class Plugin:
     """One entry point, and whether it works.
 
     Args:
-        kind: a task, or a folder of recipes.
+        kind: a task, a folder of recipes, or records of data sets.
         name: the entry point's name; a task's is what a recipe says.
-        value: what it names: `package.module:TASK`, or the package that holds the recipes.
+        value: what it names: `package.module:TASK`, the package that holds the recipes, or `package.module:DATASETS`.
         distribution: the installed distribution that brings it.
         version: that distribution's version.
         state: `duplicate` when another distribution brings a task of that name.
         error: what is wrong, on one line.
     """
 
-    kind: Literal["task", "recipes"]
+    kind: Kind
     name: str
     value: str
     distribution: str
@@ -113,13 +114,25 @@ def load_object(path: str) -> Any:
 
 
 def plugins(load: bool = True) -> list[Plugin]:
-    """Every installed task and folder of recipes, with what is wrong with it.
+    """Every installed task, folder of recipes and source of data sets, with what is wrong with it.
 
     Args:
-        load: import the tasks, which is the only way to learn that one is broken.
+        load: import the tasks and data sets, which is the only way to learn that one is broken.
     """
     tasks = _entries("task")
-    return [_tried(entry, tasks, load) for entry in (*tasks, *_entries("recipes"))]
+    return [_tried(entry, tasks, load) for entry in (*tasks, *_entries("recipes"), *_entries("datasets"))]
+
+
+def dataset_records() -> list[tuple[Plugin, list[Any]]]:
+    """What each entry point of group `lab.datasets` gives: a record, several, or what a function of no arguments
+    returns; of a broken one nothing, and why."""
+    found: list[tuple[Plugin, list[Any]]] = []
+    for entry in _entries("datasets"):
+        try:
+            found.append((entry, _records(entry)))
+        except BadInput as error:
+            found.append((replace(entry, state="broken", error=str(error)), []))
+    return found
 
 
 def recipes(shelf: Shelf = "recipe") -> dict[str, RecipeFile]:
@@ -169,7 +182,7 @@ def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
 # ---------------------------------------------------------------------------------------------------------- the inside
 
 
-def _entries(kind: Literal["task", "recipes"]) -> list[Plugin]:
+def _entries(kind: Kind) -> list[Plugin]:
     """The entry points of one kind. A distribution seen twice, in a checkout and installed, counts once."""
     found: dict[tuple[str, str, str], Plugin] = {}
     for distribution in distributions():
@@ -179,7 +192,7 @@ def _entries(kind: Literal["task", "recipes"]) -> list[Plugin]:
     return sorted(found.values(), key=lambda entry: (entry.name, entry.distribution))
 
 
-def _entries_of(distribution: Distribution, kind: Literal["task", "recipes"]) -> Iterator[Plugin]:
+def _entries_of(distribution: Distribution, kind: Kind) -> Iterator[Plugin]:
     try:
         if f"[{_GROUPS[kind]}]" not in (distribution.read_text("entry_points.txt") or ""):
             return
@@ -199,7 +212,7 @@ def _tried(entry: Plugin, tasks: list[Plugin], load: bool) -> Plugin:
         if entry.kind == "recipes":
             _folder(entry)
         elif load:
-            _load(entry)
+            _load(entry) if entry.kind == "task" else _records(entry)
     except BadInput as error:
         return replace(entry, state="broken", error=str(error))
     return entry
@@ -210,6 +223,15 @@ def _load(entry: Plugin) -> Task:
     if not isinstance(task, Task):
         raise BadInput(f"{entry.value!r} is of type {type(task).__name__}, not lab.task.Task")
     return task
+
+
+def _records(entry: Plugin) -> list[Any]:
+    found = load_object(entry.value)
+    try:
+        found = found() if callable(found) else found
+        return list(found) if isinstance(found, Iterable) else [found]
+    except Exception as error:  # whatever a stranger's function raises
+        raise BadInput(f"{entry.value!r} failed: {_one_line(error)}") from error
 
 
 def _folder(entry: Plugin) -> Path:

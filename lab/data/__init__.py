@@ -1,1 +1,43 @@
 """What the data of every field stands on: tables of tensors, loaders, splits, cache, download, the catalogue."""
+
+from lab.data.cache import cached, cached_table, root
+from lab.data.catalogue import Catalogue, DatasetInfo, all_datasets, find_dataset
+from lab.data.download import download_file, fetch_into
+from lab.data.loader import Batch, TableLoader, Transform, seed_from
+from lab.data.module import Split, TableDataModule
+from lab.data.splits import (
+    check_fold,
+    group_train_val_split,
+    stratified_permutation,
+    time_series_split,
+    train_val_split,
+)
+from lab.data.table import Column, Ragged, Rows, Table, concat
+
+__all__ = [
+    "Batch",
+    "Catalogue",
+    "Column",
+    "DatasetInfo",
+    "Ragged",
+    "Rows",
+    "Split",
+    "Table",
+    "TableDataModule",
+    "TableLoader",
+    "Transform",
+    "all_datasets",
+    "cached",
+    "cached_table",
+    "check_fold",
+    "concat",
+    "download_file",
+    "fetch_into",
+    "find_dataset",
+    "group_train_val_split",
+    "root",
+    "seed_from",
+    "stratified_permutation",
+    "time_series_split",
+    "train_val_split",
+]

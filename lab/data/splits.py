@@ -1,4 +1,7 @@
-"""Which rows of a set are for training, and which for validation: a fraction, or one fold of several."""
+"""Which rows are for training, validation and test: by fraction or fold, stratified, by group, or along time.
+
+Every function works on numbers of rows and gives numbers of rows, so that it serves any table: `table[train]`.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,19 @@ def check_fold(fold: int | None, folds: int | None) -> None:
         raise BadSetting("fold", f"expected 0 to {folds - 1}, found {fold}")
 
 
-def halves(order: Tensor, val_fraction: float, fold: int | None, folds: int | None) -> tuple[Tensor, Tensor]:
+def train_val_split(
+    order: Tensor, val_fraction: float, fold: int | None = None, folds: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Rows for training and rows for validation, of those in `order` (N,).
 
+    >>> train_val_split(torch.arange(5), 0.4)
+    (tensor([2, 3, 4]), tensor([0, 1]))
+    >>> train_val_split(torch.arange(5), 0.4, fold=1, folds=5)
+    (tensor([0, 2, 3, 4]), tensor([1]))
+
     Args:
-        order: the rows, shuffled.
-        val_fraction: share that validates, unless there are folds.
+        order: the rows, shuffled: by `torch.randperm`, or by `stratified_permutation`.
+        val_fraction: share that validates, one row at least; without a meaning where there are folds.
         fold: which part validates, from 0.
         folds: how many parts there are.
     """
@@ -34,3 +44,73 @@ def halves(order: Tensor, val_fraction: float, fold: int | None, folds: int | No
         return torch.cat(parts), val
     count = max(1, round(len(order) * val_fraction))
     return order[count:], order[:count]
+
+
+def stratified_permutation(labels: Tensor, seed: int) -> Tensor:
+    """A random order (N,) of all rows in which every stretch has about the share of each class that the whole has.
+
+    >>> order = stratified_permutation(torch.tensor([0, 0, 0, 0, 1, 1]), seed=0)
+    >>> [int((order[i : i + 3] >= 4).sum()) for i in (0, 3)]
+    [1, 1]
+
+    Args:
+        labels: the class of each row, (N,) whole numbers from 0.
+        seed: of the order.
+    """
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    labels = labels[shuffled]
+    counts = labels.bincount()
+    by_class = labels.argsort(stable=True)
+    first = (counts.cumsum(0) - counts)[labels[by_class]]
+    place = torch.empty(len(labels), dtype=torch.float64)  # of a row among those of its class, from 0 to 1
+    place[by_class] = (torch.arange(len(labels)) - first + 0.5).double() / counts[labels[by_class]]
+    return shuffled[place.argsort(stable=True)]
+
+
+def group_train_val_split(
+    groups: Tensor, val_fraction: float, seed: int, fold: int | None = None, folds: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Rows for training and for validation, in order, such that no group has rows in both.
+
+    >>> group_train_val_split(torch.tensor([7, 7, 9, 9, 9]), 0.5, seed=0)
+    (tensor([2, 3, 4]), tensor([0, 1]))
+
+    Args:
+        groups: the group of each row, (N,) whole numbers: a person, a file, a recording.
+        val_fraction: share of the groups that validates, one at least.
+        seed: which groups those are.
+        fold: which part of the groups validates, from 0.
+        folds: how many parts there are.
+    """
+    known = groups.unique()
+    order = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))]
+    _, val = train_val_split(order, val_fraction, fold, folds)
+    validates = torch.isin(groups, val)
+    return (~validates).nonzero().squeeze(1), validates.nonzero().squeeze(1)
+
+
+def time_series_split(
+    count: int, val_fraction: float, test_fraction: float = 0.0, gap: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows for training, validation and test along time: first what is learnt from, last what tests.
+
+    >>> time_series_split(10, val_fraction=0.2, test_fraction=0.3, gap=1)
+    (tensor([0, 1, 2]), tensor([4, 5]), tensor([7, 8, 9]))
+
+    Args:
+        count: how many rows there are, the oldest first.
+        val_fraction: share that validates.
+        test_fraction: share that tests.
+        gap: rows left out before validation and before the test, which would share what a window sees.
+
+    Raises:
+        BadSetting: that leaves none to train with.
+    """
+    test = round(count * test_fraction)
+    val = round(count * val_fraction)
+    begin_test = count - test
+    end_val = begin_test - (gap if test else 0)
+    end_train = end_val - val - (gap if val else 0)
+    if end_train < 1:
+        raise BadSetting("val_fraction", f"{count} rows in order of time leave none for training; take smaller shares")
+    return torch.arange(end_train), torch.arange(end_val - val, end_val), torch.arange(begin_test, count)

@@ -14,7 +14,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from lab.data.splits import check_fold, halves
+from lab.data.splits import check_fold, train_val_split
 from lab.errors import BadSetting
 
 # name -> from x (N,) to y (N,), for x from -1 to 1
@@ -65,7 +65,7 @@ class CurveData(LightningDataModule):
         order = torch.randperm(len(self.pairs), generator=random)
         tested = max(2, round(len(order) * test_fraction))
         left = order[tested:]
-        train, val = halves(left, val_fraction * len(order) / len(left), fold, folds)
+        train, val = train_val_split(left, val_fraction * len(order) / len(left), fold, folds)
         self.rows = {"train": train, "val": val, "test": order[:tested]}
 
     def facts(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 
-from lab.data.splits import halves
+from lab.data.splits import train_val_split
 from lab.errors import BadInput, BadSetting
 from lab.recipe.signature import check, parameters
 from lab.runner import record
@@ -85,7 +85,7 @@ def again(data):
 def test_folds_are_each_validated_once():
     images = numbered(25)
     order = balanced(images, 0)
-    found = [halves(order, 0.1, fold, 4) for fold in range(4)]
+    found = [train_val_split(order, 0.1, fold, 4) for fold in range(4)]
     assert sorted(torch.cat([val for _, val in found]).tolist()) == list(range(25))
     for train, val in found:
         assert sorted([*train.tolist(), *val.tolist()]) == list(range(25))

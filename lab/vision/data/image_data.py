@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from lightning import LightningDataModule
 
-from lab.data.splits import check_fold, halves
+from lab.data.splits import check_fold, train_val_split
 from lab.errors import BadInput, BadSetting
 from lab.vision.data import sets
 from lab.vision.data.augment import Batch, check
@@ -146,7 +146,7 @@ class ImageData(LightningDataModule):
     def _divided(self) -> dict[str, Images]:
         whole = self.everything()
         order = balanced(whole, self.data_seed)
-        train, val = halves(order, self.val_fraction, self.fold, self.folds)
+        train, val = train_val_split(order, self.val_fraction, self.fold, self.folds)
         if not len(train) or not len(val):
             raise BadSetting(
                 "images", f"{len(order)} images leave none for {'validation' if len(train) else 'training'}"
