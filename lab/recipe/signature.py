@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.errors import nearest
+from lab.recipe.inherited import constructors
 from lab.recipe.renamed import renamed
 from lab.recipe.wording import UNIONS, adapter, bounds, choices, code, fits, plain, show, words
 
@@ -129,19 +130,35 @@ class _Keyword(typing.NamedTuple):
     default: Any
 
 
+def takes(target: Callable[..., Any]) -> tuple[list[str], bool]:
+    """The names of its keywords, and whether it takes any others besides."""
+    keywords, extra = _keywords(target)
+    return list(keywords), extra
+
+
 def _keywords(target: Callable[..., Any]) -> tuple[dict[str, _Keyword], bool]:
-    """What `target` can be called with by name, and whether it takes `**kwargs` besides."""
+    """What `target` can be called with by name, and whether it takes `**kwargs` besides.
+
+    Keywords of a parent belong to it where its constructor passes `**kwargs` on; its own ones come first.
+    """
+    functions, extra = constructors(target)
+    found: dict[str, _Keyword] = {}
+    for function in functions:
+        found = {**found, **{name: keyword for name, keyword in _named(function).items() if name not in found}}
+    return found, extra
+
+
+def _named(target: Callable[..., Any]) -> dict[str, _Keyword]:
     function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
     names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
         found = list(inspect.signature(target).parameters.values())
     except ValueError:  # written in C without a signature: it will judge for itself
-        return {}, True
+        return {}
     if function is target and getattr(target, "__name__", "") == "__init__":
         found = found[1:]  # self
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    keywords = {p.name: _Keyword(_hint(p, names), p.default) for p in found if p.kind in named}
-    return keywords, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in found)
+    return {p.name: _Keyword(_hint(p, names), p.default) for p in found if p.kind in named}
 
 
 def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:

@@ -5,7 +5,6 @@ Lightning and the task are imported only when the recipe names a task that exist
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, Problem, RecipeError
 from lab.recipe import InlineTask, Recipe
-from lab.recipe.signature import check
+from lab.recipe.signature import check, takes
 from lab.registry import find_task, load_object
 from lab.task import Task
 
@@ -149,10 +148,8 @@ def _facts(recipe: Recipe, task: Task, data: LightningDataModule, problems: list
     except BadSetting as error:
         problems.append(recipe.problem(f"data.{error.key}", error.message))
         return None
-    wanted = inspect.signature(task.module).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in wanted.values()):
-        return facts
-    return {name: value for name, value in facts.items() if name in wanted}
+    wanted, extra = takes(task.module)
+    return {name: value for name, value in facts.items() if extra or name in wanted}
 
 
 def _build(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import RecipeError
 from lab.recipe import load
-from lab.recipe.signature import parameters
+from lab.recipe.signature import parameters, takes
 from lab.registry import find_recipe, find_task, recipes
 from lab.testing.interruption import KILLED, check_resume
 from lab.testing.runs import SHRUNK, UNTESTED, ContractError, require, same, train, weights
@@ -67,7 +67,9 @@ def check_parameters(task: Task) -> None:
         where = f"{target.__module__}.{target.__qualname__}"
         for argument in inspect.signature(target).parameters.values():
             by_name = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
-            require(by_name, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
+            passed_on = argument.kind is argument.VAR_KEYWORD and not takes(target)[1]
+            named = by_name or passed_on
+            require(named, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
         for keyword in parameters(target):
             require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
             require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
