@@ -1,9 +1,16 @@
-"""A task: a LightningModule, a LightningDataModule, and the metric that says which run is better."""
+"""The contract of a task: a LightningModule, a LightningDataModule, the metric that judges, and hooks that both may have.
+
+A hook is found by its name on the class, and none is required; `DataHooks` and `ModuleHooks` list them all.
+"""
 
 from __future__ import annotations
 
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Le
 
@@ -28,3 +35,85 @@ class Task:
     data: type[LightningDataModule]
     monitor: str
     mode: Literal["min", "max"]
+
+
+class DataHooks(Protocol):
+    """Methods that `lab` calls where a LightningDataModule has them, besides Lightning's own."""
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values that the module needs, such as the number of classes; cheap, asked before `setup`.
+
+        Those that the module's constructor names are passed to it; a recipe may not set them.
+        """
+
+    def connect(self, module: LightningModule) -> None:
+        """Takes from the built module what belongs to the network: a tokenizer, a sequence length, a window of frames.
+
+        Called once, before the Trainer is made and before `setup`.
+        """
+
+    def trainer_defaults(self) -> dict[str, Any]:
+        """Trainer keywords that follow from the data, such as `max_epochs` from a budget of steps; a recipe's win."""
+
+    def tags(self) -> dict[str, str]:
+        """Tags of the run that say something about its data, such as whether it is `real` or `generated`."""
+
+    def progress(self) -> tuple[int, int, str]:
+        """How far training is: how much is done, of how much, and in which unit; batches are counted otherwise."""
+
+    def write_buffers(self, folder: Path) -> list[str]:
+        """Writes what is too big to rewrite in every checkpoint as new files; names all files that are needed now.
+
+        Files are written with `lab.files.save` and never changed afterwards.
+        """
+
+    def read_buffers(self, folder: Path, files: list[str]) -> None:
+        """Reads back what `write_buffers` named; called after `load_state_dict`."""
+
+
+class ModuleHooks(Protocol):
+    """Methods that `lab` calls where a LightningModule has them, besides Lightning's own."""
+
+    def pretrain(self) -> None:
+        """Takes weights that others have trained; called before those of `start_from` are copied, so that these win."""
+
+    def compile(self) -> None:
+        """What `compile: true` calls; without one of its own, `forward` is compiled."""
+
+    def play(self, video: Path, seed: int) -> float:
+        """Writes one episode from a start seed as an MP4 and gives its return, for `lab play`."""
+
+
+def hooks(protocol: type) -> list[str]:
+    """The names of the methods that a protocol lists, in its order."""
+    return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
+
+
+NAMES = frozenset([*hooks(DataHooks), *hooks(ModuleHooks)])
+
+
+def hook(owner: object, name: str) -> Callable[..., Any] | None:
+    """The hook of a module or a data module, or of its class; None where it has none of that name.
+
+    It has to be a method of the class: a list, a submodule or a flag that happens to have the name is no hook.
+    """
+    if name not in NAMES:
+        raise LookupError(f"no hook is called {name!r}")
+    kind = owner if isinstance(owner, type) else type(owner)
+    return getattr(owner, name) if callable(getattr(kind, name, None)) else None
+
+
+def lookalikes(task: Task) -> Iterator[str]:
+    """A sentence for each method of the task's own classes whose name is nearly that of a hook which they lack."""
+    for kind, protocol in ((task.module, ModuleHooks), (task.data, DataHooks)):
+        known = hooks(protocol)
+        for owner in kind.__mro__:
+            if owner.__module__.partition(".")[0] in ("lightning", "torch", "builtins"):
+                continue
+            for name, value in vars(owner).items():
+                if name.startswith("_"):
+                    continue
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+                if close and name not in known and inspect.isfunction(value) and not hasattr(kind, close[0]):
+                    where = f"{owner.__module__}.{owner.__qualname__}.{name}"
+                    yield f"{where} is never called by lab; the hook is called {close[0]!r}"

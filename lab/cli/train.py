@@ -157,15 +157,20 @@ def check(
 
 
 def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
-    """The recipe as a run would keep it, after everything that the run would use was built."""
+    """The recipe as a run would keep it, after everything that the run would use was built; warns of almost-hooks."""
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.assemble import assemble
     from lab.runner.weights import chosen
+    from lab.task import lookalikes
 
     with working():
         found = load(find_recipe(recipe), overrides)
-        return chosen(assemble(found), found.track.uri)[0]
+        assembly = assemble(found)
+        kept = chosen(assembly, found.track.uri)[0]
+    for sentence in lookalikes(assembly.task):
+        print(f"{recipe}: warning: {sentence}", file=sys.stderr)
+    return kept
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
@@ -184,11 +189,11 @@ def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
 
 def _next(result: RunResult, at: str | None) -> list[str]:
     from lab.registry import find_task, task_names
-    from lab.runner.evaluate import can_play
+    from lab.task import hook
     from lab.tracking.server import without_password
 
     where = "" if at is None else f" --uri {without_password(at)}"  # the recipe's own choice is nobody's default
     run = result.run_id[:8]
-    plays = result.task in task_names() and can_play(find_task(result.task).module)
+    plays = result.task in task_names() and hook(find_task(result.task).module, "play") is not None
     commands = [f"lab eval {run}", *([f"lab play {run} --video agent.mp4"] if plays else []), "lab ui"]
     return [f"{command}{where}" for command in commands]

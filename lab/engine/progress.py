@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lab.task import hook
+
 if TYPE_CHECKING:
     from lab.task import Task
 
@@ -87,7 +89,7 @@ class ProgressBar(Callback):
 
 def counted(trainer: Trainer) -> tuple[int, int | None, str]:
     """How far training is: steps done, steps to do (None if nobody knows), and what is counted."""
-    own = getattr(trainer.datamodule, "progress", None)  # type: ignore[attr-defined]
+    own = hook(trainer.datamodule, "progress")  # type: ignore[attr-defined]
     if own is not None:
         found: tuple[int, int, str] = own()
         return found

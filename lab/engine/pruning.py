@@ -8,6 +8,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from lab.engine.progress import counted
+from lab.task import hook
 
 
 class Pruned(Exception):
@@ -41,10 +42,10 @@ def position(trainer: Trainer) -> int:
 
 def length(trainer: Trainer, data: Any) -> int:
     """The position at the end of the run, 0 if nobody knows."""
-    if hasattr(data, "progress"):
-        return int(data.progress()[1])
+    if (progress := hook(data, "progress")) is not None:
+        return int(progress()[1])
     return max(0, trainer.max_epochs or 0)
 
 
 def _counts_itself(trainer: Trainer) -> bool:
-    return hasattr(trainer.datamodule, "progress")  # type: ignore[attr-defined]
+    return hook(trainer.datamodule, "progress") is not None  # type: ignore[attr-defined]

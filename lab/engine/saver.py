@@ -19,6 +19,7 @@ from lab.engine.loop_state import State
 from lab.engine.progress import counted
 from lab.engine.signals import Stop, Stopped
 from lab.errors import LabError
+from lab.task import hook
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe
@@ -157,8 +158,9 @@ class Saver(Checkpoint):
             raise LabError(f"a weight is not a number any more; the last good checkpoint is {self.last}")
         buffers: list[str] = []
         try:
-            if hasattr(data, "write_buffers") and not trained:
-                buffers = data.write_buffers(self._of_process(trainer) / BUFFERS)
+            write = hook(data, "write_buffers")
+            if write is not None and not trained:
+                buffers = write(self._of_process(trainer) / BUFFERS)
             position = self.tracker.position() if self.tracker is not None and trainer.is_global_zero else 0
             self.serial += 1
             self.pending = {"serial": self.serial, "boundary": boundary, "trained": trained} | {
@@ -221,8 +223,8 @@ class Saver(Checkpoint):
             trainer.should_stop = True
             return
         loop.max_steps = -1  # until training starts: Lightning takes every restart with a limit for a mid-epoch one
-        if hasattr(data, "read_buffers"):
-            data.read_buffers(self._of_process(trainer) / BUFFERS, loaded["buffers"])
+        if (read := hook(data, "read_buffers")) is not None:
+            read(self._of_process(trainer) / BUFFERS, loaded["buffers"])
 
     def _of_process(self, trainer: Trainer) -> Path:
         """Where a process keeps what is its own; the first one in the run's folder itself."""

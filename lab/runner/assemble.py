@@ -15,7 +15,7 @@ from lab.errors import BadInput, BadSetting, Problem, RecipeError
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.signature import check, takes
 from lab.registry import find_task, load_object
-from lab.task import Task
+from lab.task import Task, hook
 
 if TYPE_CHECKING:
     from lightning import LightningDataModule, LightningModule, Trainer
@@ -89,7 +89,9 @@ def assemble(recipe: Recipe) -> Assembly:
     data = _build(recipe, "data", task.data, recipe.data, {}, problems)
     facts = _facts(recipe, task, data, problems) if data is not None else None
     module = _build(recipe, "model", task.module, recipe.model, facts, problems)
-    offered: Callable[[], dict[str, Any]] = getattr(data, "trainer_defaults", dict)
+    if data is not None and module is not None:
+        _connect(recipe, data, module, problems)
+    offered = hook(data, "trainer_defaults") or dict
     settings = _checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
     settings = offered() | settings
     callbacks = _callbacks(recipe, problems)
@@ -143,13 +145,24 @@ def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
 
 def _facts(recipe: Recipe, task: Task, data: LightningDataModule, problems: list[Problem]) -> dict[str, Any] | None:
     """What the data says about itself, as far as the module asks for it; None if the data refuses its settings."""
+    ask = hook(data, "facts") or dict
     try:
-        facts: dict[str, Any] = data.facts() if hasattr(data, "facts") else {}
+        facts: dict[str, Any] = ask()
     except BadSetting as error:
         problems.append(recipe.problem(f"data.{error.key}", error.message))
         return None
     wanted, extra = takes(task.module)
     return {name: value for name, value in facts.items() if extra or name in wanted}
+
+
+def _connect(recipe: Recipe, data: LightningDataModule, module: LightningModule, problems: list[Problem]) -> None:
+    """Shows the module to the data, which takes from it what belongs to the network."""
+    if (connect := hook(data, "connect")) is None:
+        return
+    try:
+        connect(module)
+    except BadSetting as error:
+        problems.append(recipe.problem(error.key if "." in error.key else f"data.{error.key}", error.message))
 
 
 def _build(

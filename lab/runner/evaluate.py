@@ -10,6 +10,7 @@ from lab.errors import BadInput
 from lab.runner.assemble import Assembly, assemble
 from lab.runner.recorded import artifact, recipe_of
 from lab.runner.results import final_metrics, find_run
+from lab.task import hook
 from lab.tracking.server import client, tracking_uri
 
 
@@ -52,15 +53,10 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     if not video.parent.is_dir():
         raise BadInput(f"--video {video}: no folder {video.parent}")
     assembly, path = _restore(run, checkpoint, [], uri)
-    if not can_play(assembly.module):
+    if hook(assembly.module, "play") is None:
         raise BadInput(f"task {assembly.name!r} has nothing to play; lab eval {run} tests it")
     module: Any = type(assembly.module).load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
     return video, float(module.play(video, seed))
-
-
-def can_play(module: object) -> bool:
-    """Whether a module (or its class) can show itself: `play(video, seed) -> return of the episode`."""
-    return callable(getattr(module, "play", None))
 
 
 def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | None) -> tuple[Assembly, Path]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.utilities import rank_zero_only
 
 import lab
+from lab.task import hook
 from lab.tracking.server import redact, without_password
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def tags(assembly: Assembly) -> dict[str, str]:
         "mlflow.user": os.environ.get("USER", ""),
     }
     commit = _git("rev-parse", "HEAD")
-    found |= getattr(assembly.data, "tags", dict)()
-    return found | ({"mlflow.source.git.commit": commit.strip()} if commit else {}) | recipe.track.tags
+    of_data = hook(assembly.data, "tags") or dict
+    commits = {"mlflow.source.git.commit": commit.strip()} if commit else {}
+    return found | of_data() | commits | recipe.track.tags
 
 
 @rank_zero_only

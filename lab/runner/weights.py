@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lab import files
 from lab.errors import LabError, Problem, RecipeError, nearest
+from lab.task import hook
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,8 +34,8 @@ def begin(assembly: Assembly, uri: str | None = None) -> Assembly:
     recipe, copied = chosen(assembly, uri)
     if not copied:
         return assembly
-    pretrain: Callable[[], None] = getattr(assembly.module, "pretrain", lambda: None)
-    pretrain()  # first, so that it does not write over them
+    if (pretrain := hook(assembly.module, "pretrain")) is not None:
+        pretrain()  # first, so that it does not write over them
     assembly.module.load_state_dict(copied, strict=False)
     return replace(assembly, recipe=recipe)
 

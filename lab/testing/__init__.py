@@ -22,6 +22,7 @@ from lab.errors import RecipeError
 from lab.recipe import load
 from lab.recipe.signature import parameters, takes
 from lab.registry import find_recipe, find_task, recipes
+from lab.task import hook, lookalikes
 from lab.testing.interruption import KILLED, check_resume
 from lab.testing.runs import SHRUNK, UNTESTED, ContractError, require, same, train, weights
 
@@ -46,6 +47,7 @@ def check_task(
     """
     task = find_task(name)
     check_parameters(task)
+    check_hooks(task)
     files = own_recipes(name)
     for file in files:
         check_header(file)
@@ -73,6 +75,12 @@ def check_parameters(task: Task) -> None:
         for keyword in parameters(target):
             require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
             require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
+
+
+def check_hooks(task: Task) -> None:
+    """No method has nearly the name of a hook, and is never called because of it."""
+    for sentence in lookalikes(task):
+        raise ContractError(sentence)
 
 
 def own_recipes(name: str) -> list[Path]:
@@ -116,7 +124,7 @@ def check_facts(file: Path) -> None:
             return
         raise
     where = f"{type(data).__qualname__}.facts()"
-    facts: Callable[[], dict[str, Any]] = getattr(data, "facts", dict)  # none at all is fine
+    facts: Callable[[], dict[str, Any]] = hook(data, "facts") or dict  # none at all is fine
     first = facts()
     start = time.perf_counter()
     second = facts()

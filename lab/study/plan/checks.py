@@ -13,6 +13,7 @@ from lab.recipe import load as load_recipe
 from lab.study.plan import sampling
 from lab.study.plan.schema import StudyFile
 from lab.study.plan.space import Dimension
+from lab.task import hook
 
 if TYPE_CHECKING:
     from lab.runner.assemble import Assembly
@@ -36,7 +37,7 @@ def refused(
 
     from lab.recipe.signature import check
 
-    facts = assembly.data.facts() if hasattr(assembly.data, "facts") else {}
+    facts = (hook(assembly.data, "facts") or dict)()
     targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
     seen: set[tuple[str, str]] = set()
     for dimension in dimensions:
