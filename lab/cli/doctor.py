@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import sqlite3
@@ -53,7 +54,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, in the order in which problems should be solved."""
-    return [python(), *packages(), *devices(), *folders(), *file_store(), tracking()]
+    return [python(), *packages(), *devices(), *resuming(), *folders(), *file_store(), tracking()]
 
 
 def python() -> Finding:
@@ -100,6 +101,26 @@ def devices() -> Iterator[Finding]:
         yield Finding("cuda", "ok", ", ".join(names))
     if torch.backends.mps.is_available():
         yield Finding("mps", "ok", platform.machine())
+
+
+def resuming() -> Iterator[Finding]:
+    """Whether Lightning has the names, outside of its documentation, that exact resuming rests on."""
+    try:
+        import lightning
+
+        from lab.engine.boundary import missing
+
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it says which devices it found
+        trainer = lightning.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False)
+        gone, version = missing(trainer), lightning.__version__
+    except Exception as error:  # a broken installation raises whatever its libraries raise
+        yield Finding("resuming", "failed", f"import lightning: {error}", "reinstall lightning")
+        return
+    wanted = next(line for line in map(Requirement, metadata.requires("torch-lab") or ()) if line.name == "lightning")
+    for name in gone:
+        yield Finding("resuming", "failed", f"lightning {version} has no {name}", f"pip install '{wanted}'")
+    if not gone:
+        yield Finding("resuming", "ok", f"lightning {version} has every name that it rests on")
 
 
 def folders() -> Iterator[Finding]:

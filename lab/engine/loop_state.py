@@ -1,4 +1,4 @@
-"""The state of a training run that Lightning's checkpoints leave out: generators, half-finished averages, data order.
+"""The state of a training run that Lightning's checkpoints leave out: generators and half-finished averages.
 
 Everything here is plain values and tensors, so that a checkpoint loads with `weights_only=True`.
 """
@@ -6,25 +6,21 @@ Everything here is plain values and tensors, so that a checkpoint loads with `we
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
-from torch.utils.data import DataLoader
 from torchmetrics import Metric
+
+from lab.engine.boundary import continue_averages, results
 
 State = dict[str, Any]
 
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A loader that knows by itself where it stands."""
-
-    def state_dict(self) -> State: ...
-    def load_state_dict(self, state: State) -> None: ...
+NEWEST = ("callback_metrics", "logged_metrics", "progress_bar_metrics")  # of the Trainer
+ARGUMENTS = (  # of `self.log`, as a logged value remembers them
+    "fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx", "metric_attribute",
+)  # fmt: skip
 
 
 def generators() -> State:
@@ -79,111 +75,39 @@ def set_partial_metrics(module: LightningModule, state: State) -> None:
 
 
 def partial_results(trainer: Trainer) -> State:
-    """What `self.log(..., on_epoch=True)` has gathered in this epoch, and the newest values of all metrics."""
+    """What `self.log` has gathered in this epoch, and the newest values of all metrics."""
     gathered = {}
-    for key, result in trainer.fit_loop.epoch_loop._results.items():
-        if not result.is_tensor or result.has_reset:  # a logged torchmetric is part of the module
+    for key, result in results(trainer).items():
+        if result.has_reset:
             continue
         meta = result.meta
         gathered[key] = {
-            "meta": {field: getattr(meta, field) for field in _PLAIN} | {"reduce_fx": meta.reduce_fx.__name__},
-            "sync": meta.sync.should,
+            "arguments": {name: getattr(meta, name) for name in ARGUMENTS} | {"reduce_fx": meta.reduce_fx.__name__},
             "rank_zero_only": meta.sync.rank_zero_only,
-            "states": {name: value.detach() for name, value in result.metric_state.items()},
-            "updates": result._update_count,
+            "sync_dist": meta.sync.should,
+            "states": {name: value.detach() for name, value in result.metric_state.items() if result.is_tensor},
+            "step_name": meta.forked_name(on_step=True),
         }
-    connector = trainer._logger_connector
-    newest = {
-        kind: dict(getattr(connector, kind))
-        for kind in ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
-    }
-    return {"gathered": gathered, "newest": newest}
+    return {"gathered": gathered, "newest": {kind: dict(getattr(trainer, kind)) for kind in NEWEST}}
 
 
 def set_partial_results(trainer: Trainer, state: State) -> None:
     """The counterpart of `partial_results`."""
-    device = trainer.strategy.root_device
-    for key, kept in state["gathered"].items():
-        meta = _Metadata(**kept["meta"])
-        meta.sync = _Sync(fn=trainer.strategy.reduce, _should=kept["sync"], rank_zero_only=kept["rank_zero_only"])
-        result = _ResultMetric(meta, is_tensor=True).to(device)
-        for name, value in kept["states"].items():
-            setattr(result, name, value.to(device))
-        result._update_count = kept["updates"]
-        trainer.fit_loop.epoch_loop._results[key] = result
-    connector: Any = trainer._logger_connector
+    device, collection = trainer.strategy.root_device, results(trainer)
     for kind, values in state["newest"].items():
-        getattr(connector, kind).update(values)
+        getattr(trainer, kind).update(values)
+    metrics: dict[str | None, Any] = dict(trainer.lightning_module.named_modules())
+    for key, kept in state["gathered"].items():
+        attribute = kept["arguments"]["metric_attribute"]
+        if attribute is None:
+            states = {name: value.to(device) for name, value in kept["states"].items()}
+            value = trainer.callback_metrics.get(kept["step_name"], states["value"])
+        else:  # a torchmetric, which is part of the module
+            states, value = {}, metrics[attribute]
+        arguments = kept["arguments"] | {"rank_zero_only": kept["rank_zero_only"], "batch_size": 1}
+        collection.log(value=value, sync_dist_fn=trainer.strategy.reduce, **arguments)
+        for name, part in states.items():
+            setattr(collection[key], name, part)
+        collection[key].meta.sync.should = kept["sync_dist"]  # only now: restoring it asks no other process
     if trainer.fit_loop.epoch_loop.batch_progress.current.ready:
-        connector._first_loop_iter = True  # else the first `self.log` of this process would start the averages anew
-
-
-_PLAIN = (
-    "fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx", "dataloader_idx",
-    "metric_attribute",
-)  # fmt: skip
-
-
-class DataOrder:
-    """Makes the order of training data a function of seed and epoch, so that it can be found again.
-
-    A DataLoader draws its order from torch's global generator unless it has one of its own. Here each gets one of its
-    own, seeded in every epoch; one that its author gave is left as it is, and its state at the start of an epoch
-    remembered.
-
-    Args:
-        seed: the run's seed.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.given: list[torch.Generator] = []
-        self.at_start: list[torch.Tensor] = []
-
-    def begin(self, trainer: Trainer) -> None:
-        """Seeds the training loaders for the present epoch."""
-        for i, holder in enumerate(_holders(trainer)):
-            if holder.generator is None:
-                holder.generator = torch.Generator()
-                self.given.append(holder.generator)
-            if self._is_ours(holder.generator):
-                mixed = np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank, i])
-                holder.generator.manual_seed(int(mixed.generate_state(1)[0]))
-        self.at_start = [holder.generator.get_state() for holder in self._foreign(trainer)]
-
-    def state_dict(self, trainer: Trainer, boundary: bool) -> State:
-        """What the authors' own generators were when the present epoch began; at a `boundary` it begins now."""
-        now = [holder.generator.get_state() for holder in self._foreign(trainer)]
-        return {"generators": now if boundary else self.at_start}
-
-    def rewind(self, trainer: Trainer, state: State) -> None:
-        """Puts the authors' own generators back to what they were when the epoch began."""
-        for holder, kept in zip(self._foreign(trainer), state["generators"], strict=False):
-            holder.generator.set_state(kept)
-        self.at_start = state["generators"]
-
-    def _foreign(self, trainer: Trainer) -> list[Any]:
-        return [h for h in _holders(trainer) if h.generator is not None and not self._is_ours(h.generator)]
-
-    def _is_ours(self, generator: torch.Generator) -> bool:
-        return any(generator is ours for ours in self.given)
-
-
-def skip(trainer: Trainer, batches: int) -> None:
-    """Lets go of the first batches of the present epoch; loaders that know where they stand are not asked."""
-    fetcher: Any = trainer.fit_loop._data_fetcher
-    if batches and not all(isinstance(loader, Stateful) for loader in fetcher.combined_loader.flattened):
-        for _ in range(batches):
-            next(fetcher.iterator)
-
-
-def _holders(trainer: Trainer) -> Iterator[Any]:
-    """Everything in the training loaders that draws from a generator: the loaders, and their samplers."""
-    loaders: Any = trainer.fit_loop._combined_loader
-    for loader in loaders.flattened:
-        if not isinstance(loader, DataLoader):
-            continue
-        yield loader
-        sampler = getattr(loader.batch_sampler, "sampler", None) or loader.sampler
-        if hasattr(sampler, "generator"):
-            yield sampler
+        continue_averages(trainer)

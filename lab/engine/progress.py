@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -13,17 +13,22 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from lab.task import hook
 
-if TYPE_CHECKING:
-    from lab.task import Task
-
 REFRESH_SECONDS = 0.2
 
 
-def best_checkpoint(task: Task) -> ModelCheckpoint:
-    """The writer of `best.ckpt`, by the task's monitor; the run gives it a folder."""
-    writer = ModelCheckpoint(filename="best", monitor=task.monitor, mode=task.mode, enable_version_counter=False)
-    writer.on_train_batch_end = None  # type: ignore[assignment,method-assign]  # it writes after a validation only
-    return writer
+class BestCheckpoint(ModelCheckpoint):
+    """Writes `best.ckpt` after a validation that was better than all before; the run gives it a folder.
+
+    Args:
+        monitor: the metric that decides.
+        mode: `min` or `max`.
+    """
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        super().__init__(filename="best", monitor=monitor, mode=mode, enable_version_counter=False)
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Nothing: Lightning's own would look whether a number of steps is reached."""
 
 
 def progress(settings: Mapping[str, Any]) -> list[Callback]:

@@ -5,47 +5,56 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from lab import files
+from lab.engine import boundary
 from lab.engine import loop_state as state
 from lab.engine.checkpoint import BUFFERS, LAST, NEXT, PREVIOUS
+from lab.engine.data_order import DataOrder
 from lab.engine.loop_state import State
 from lab.engine.progress import counted
 from lab.engine.signals import Stop, Stopped
 from lab.errors import LabError
 from lab.task import hook
 
-if TYPE_CHECKING:
-    from lab.recipe import Recipe
-    from lab.tracking.logger import Tracker
-
 SHARE = 0.02  # of the time that saving may take, whatever the schedule says
+
+
+class Rewindable(Protocol):
+    """A log that a resumed run goes on with from where it was when the checkpoint was written."""
+
+    def position(self) -> int: ...
+    def rewind(self, position: int) -> None: ...
 
 
 class Saver(Checkpoint):
     """Writes `last.ckpt` between two batches, and puts everything back from it.
 
     Between two batches means after all that belongs to the first one, its validation and its logging included, and
-    before the next one is fetched. Lightning has no hook there; the suite's epoch loop has, and its `on_run_start` is
-    extended. Points that Lightning cannot restart from are passed over: the middle of an accumulated gradient and
-    the end of an epoch, whose checkpoint is taken at the start of the next one instead.
+    before the next one is fetched. Lightning has no hook there, see `lab.engine.boundary.extend`. Points that Lightning
+    cannot restart from are passed over: the middle of an accumulated gradient, a validation within an epoch, and the
+    end of an epoch, whose checkpoint is taken at the start of the next one instead.
 
     Args:
-        recipe: gives the seed, and the schedule in `checkpoint:`.
+        seed: the run's; the order of the data follows from it.
+        every_seconds: seconds between two checkpoints; None for no such rule. They may become more, so that writing
+            takes no more than 2 % of the time.
+        every_steps: steps between two checkpoints, counted as the progress display does; None for no such rule.
         stop: what the signals want.
     """
 
-    def __init__(self, recipe: Recipe, stop: Stop) -> None:
-        self.recipe, self.stop = recipe, stop
-        self.order = state.DataOrder(recipe.seed)
+    def __init__(self, seed: int, every_seconds: float | None, every_steps: int | None, stop: Stop) -> None:
+        self.every_seconds, self.every_steps, self.stop = every_seconds, every_steps, stop
+        self.order = DataOrder(seed)
         self.folder = Path()
-        self.tracker: Tracker | None = None
+        self.tracker: Rewindable | None = None
         self.loaded: State | None = None  # of the checkpoint that was loaded, until training goes on
         self.pending: State | None = None  # of the checkpoint that is being written
         self.buffers: list[list[str]] = [[], []]  # the files that last.ckpt and previous.ckpt need
@@ -66,7 +75,7 @@ class Saver(Checkpoint):
 
     def resumed_metrics(self) -> dict[str, float]:
         """The metrics at the end of a training that had ended before this process began."""
-        newest = self.loaded["results"]["newest"]["_callback_metrics"] if self.loaded else {}
+        newest = self.loaded["results"]["newest"]["callback_metrics"] if self.loaded else {}
         return {name: float(value) for name, value in newest.items() if name != "step"}
 
     def retire(self) -> None:
@@ -81,9 +90,7 @@ class Saver(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         if stage != "fit":
             return
-        loop: Any = trainer.fit_loop.epoch_loop
-        loop.between = partial(self._save_if_due, trainer, boundary=False)
-        loop.on_run_start = partial(self._begin, trainer, begun=loop.on_run_start)
+        boundary.extend(trainer, partial(self._begin, trainer), partial(self._between, trainer))
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         self.since = time.monotonic()
 
@@ -91,8 +98,6 @@ class Saver(Checkpoint):
         self.stop.take()
         self.stop.patient = True
         self.saved_at = (time.monotonic(), counted(trainer)[0])
-        if self.loaded is not None:
-            trainer.fit_loop.epoch_loop.max_steps = self.loaded["max_steps"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if self.loaded is not None:  # this very point was saved
@@ -107,32 +112,31 @@ class Saver(Checkpoint):
         if self.stop.wanted is not None:
             raise Stopped(self.stop.wanted)
 
-    def _begin(self, trainer: Trainer, fetcher: Any, begun: Any) -> None:
+    def _begin(self, trainer: Trainer, fetcher: Any, begun: Callable[[Any], None]) -> None:
         """An epoch, or the rest of one, is about to fetch its first batch."""
-        self.order.begin(trainer)
-        before = fetcher.combined_loader._iterator
-        begun(fetcher)
-        loop, loaded = trainer.fit_loop.epoch_loop, self.loaded
-        done = loop.batch_progress.current.ready
-        if fetcher.combined_loader._iterator is before:  # the first epoch here: its iterator is older than its order
-            if loaded is not None:
-                self.order.rewind(trainer, loaded["order"])
-            iter(fetcher)
-            state.skip(trainer, done)
-            fetcher.fetched += done
-        if loaded is not None and done:
+        loaded = self.loaded
+        self.order.begin(trainer, fetcher, begun, loaded["order"] if loaded is not None else None)
+        if loaded is not None:
+            self._restore(trainer, loaded)
+            self.loaded = None
+        self.order.fetch_next(fetcher)
+
+    def _restore(self, trainer: Trainer, loaded: State) -> None:
+        """Puts back what Lightning does not."""
+        if trainer.fit_loop.epoch_loop.batch_progress.current.ready:
             state.set_partial_metrics(trainer.lightning_module, loaded["metrics"])
             state.set_generators(loaded["generators"])
-        if loaded is not None:
-            state.set_partial_results(trainer, loaded["results"])
-            trainer.fit_loop._restarting = False  # it would keep plateau schedules from seeing the end of this epoch
-        self.loaded = None
+        state.set_partial_results(trainer, loaded["results"])
+        trainer.fit_loop.on_iteration_done()  # a restart would keep plateau schedules from seeing the end of this epoch
+
+    def _between(self, trainer: Trainer, fetcher: Any) -> None:
+        self._save_if_due(trainer, boundary=False)
+        self.order.fetch_next(fetcher)
 
     def _save_if_due(self, trainer: Trainer, boundary: bool) -> None:
         now, (clock, count) = time.monotonic(), self.saved_at
-        schedule = self.recipe.checkpoint
-        due = schedule.seconds is not None and now - clock >= max(schedule.seconds, self.cost / SHARE)
-        due |= schedule.steps is not None and counted(trainer)[0] - count >= schedule.steps
+        due = self.every_seconds is not None and now - clock >= max(self.every_seconds, self.cost / SHARE)
+        due |= self.every_steps is not None and counted(trainer)[0] - count >= self.every_steps
         wanted, several = self.stop.wanted is not None, trainer.world_size > 1
         if not (due or wanted or several) or not (boundary or _restartable(trainer)):
             return
@@ -150,12 +154,12 @@ class Saver(Checkpoint):
         """Writes `last.ckpt`; the one before becomes `previous.ckpt`.
 
         Raises:
-            LabError: the disk is full, or a weight is not a number; what was there before is intact.
+            LabError: the disk is full, or a parameter is NaN or infinite; what was there before is intact.
         """
         start = time.monotonic()
         module, data = trainer.lightning_module, _data(trainer)
         if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
-            raise LabError(f"a weight is not a number any more; the last good checkpoint is {self.last}")
+            raise LabError(f"a parameter became NaN or infinite; the last good checkpoint is {self.last}")
         buffers: list[str] = []
         try:
             write = hook(data, "write_buffers")
@@ -217,13 +221,9 @@ class Saver(Checkpoint):
         self.spent, self.buffers = loaded["seconds"], [loaded["buffers"], []]
         if self.tracker is not None and trainer.is_global_zero:
             self.tracker.rewind(loaded["position"])
-        loop = trainer.fit_loop.epoch_loop
-        loaded["max_steps"] = loop.max_steps
         if loaded["trained"]:
             trainer.should_stop = True
-            return
-        loop.max_steps = -1  # until training starts: Lightning takes every restart with a limit for a mid-epoch one
-        if (read := hook(data, "read_buffers")) is not None:
+        elif (read := hook(data, "read_buffers")) is not None:
             read(self._of_process(trainer) / BUFFERS, loaded["buffers"])
 
     def _of_process(self, trainer: Trainer) -> Path:
@@ -243,12 +243,17 @@ class Saver(Checkpoint):
 
 def _restartable(trainer: Trainer) -> bool:
     """Whether Lightning can go on from between the last batch and the next."""
-    loop = trainer.fit_loop.epoch_loop
-    ends = loop._is_training_done or trainer.should_stop
-    every: Any = trainer.val_check_batch
+    progress, steps = trainer.fit_loop.epoch_loop.batch_progress, trainer.max_steps
+    done = progress.current.ready
+    if trainer.should_stop or progress.is_last_batch or done == trainer.num_training_batches:
+        return False
+    if steps != -1 and trainer.global_step >= steps:
+        return False
     # started again right behind a validation, Lightning would take it for one that is still to be done
-    validated = every not in (None, float("inf")) and loop.batch_progress.current.ready % every == 0
-    return not (ends or validated or loop._should_accumulate())
+    every: Any = trainer.val_check_batch
+    seen = progress.total.ready if trainer.check_val_every_n_epoch is None else done
+    validated = every not in (None, float("inf")) and seen % every == 0
+    return not validated and done % trainer.accumulate_grad_batches == 0
 
 
 def _data(trainer: Trainer) -> Any:

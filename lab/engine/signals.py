@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from lab.tracking.logger import rank
+from lightning.pytorch.utilities import rank_zero_only
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # 128 + number, as shells have it
 
@@ -74,8 +74,8 @@ class Stop:
         self.wanted = signum
         if not self.patient:
             raise Stopped(signum)
-        if rank() == 0:
-            print("stopping soon; once more to leave at once", file=sys.stderr, flush=True)
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            print("stopping after this batch; press Ctrl-C again to quit now", file=sys.stderr, flush=True)
 
 
 def _leave(signum: int, at_once: Callable[[], None] | None) -> NoReturn:

@@ -75,10 +75,9 @@ def assemble(recipe: Recipe) -> Assembly:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from lab.engine.checkpoint import Files
-    from lab.engine.loop import shorten
     from lab.engine.nan_guard import FiniteLoss
     from lab.engine.process import prepare, without_driver
-    from lab.engine.progress import best_checkpoint, progress
+    from lab.engine.progress import BestCheckpoint, progress
     from lab.engine.saver import Saver
     from lab.engine.signals import Stop
     from lab.runner.failures import Place
@@ -100,7 +99,8 @@ def assemble(recipe: Recipe) -> Assembly:
     trainer = None
     if not problems:
         try:
-            best, saver = best_checkpoint(task), Saver(recipe, Stop())
+            best = BestCheckpoint(task.monitor, task.mode)
+            saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, Stop())
             callbacks = [*progress(settings), *callbacks, FiniteLoss(saver), Place(), best, saver]
             plugins = [*_plugins(settings), Files()]
             trainer = Trainer(**(QUIET | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
@@ -111,7 +111,6 @@ def assemble(recipe: Recipe) -> Assembly:
     assert module is not None
     assert data is not None
     assert trainer is not None
-    shorten(trainer)
     if trainer.strategy.root_device.type == "cpu":
         without_driver()
     if recipe.compile:

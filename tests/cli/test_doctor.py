@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning import Trainer
 from packaging.specifiers import SpecifierSet
 
 from lab.cli import doctor
@@ -121,3 +122,13 @@ def test_a_server(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gone.state == "failed"
     assert "secret" not in gone.found
     assert "MLFLOW_TRACKING_URI" in gone.next_step
+
+
+def test_a_name_of_lightning_that_is_gone_is_named_with_the_versions_that_have_it(monkeypatch):
+    (fine,) = doctor.resuming()
+    assert fine.state == "ok"
+    monkeypatch.delattr(type(Trainer(logger=False).fit_loop.epoch_loop), "on_advance_end")
+    (finding,) = doctor.resuming()
+    assert finding.state == "failed"
+    assert "on_advance_end" in finding.found
+    assert finding.next_step.startswith("pip install 'lightning")

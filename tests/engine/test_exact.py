@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lightning import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
 from torchmetrics.classification import MulticlassAccuracy
 
 from lab.engine.checkpoint import usable
@@ -36,6 +37,14 @@ class Noisy(Dataset[tuple[Tensor, Tensor]]):
         return row, torch.tensor(i % 3)
 
 
+class Stream(IterableDataset[tuple[Tensor, Tensor]]):
+    """The same rows, of which nobody knows how many there are; Lightning fetches a batch ahead."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rows = Noisy()
+        return (rows[i] for i in range(24))
+
+
 class Data(LightningDataModule):
     """Training data in each of the ways a DataLoader can shuffle it.
 
@@ -54,6 +63,10 @@ class Data(LightningDataModule):
                 return DataLoader(Noisy(), 4, sampler=WeightedRandomSampler(torch.arange(24.0), 24))
             case "own generator":
                 return DataLoader(Noisy(), 4, shuffle=True, generator=torch.Generator().manual_seed(5))
+            case "workers":
+                return DataLoader(Noisy(), 4, shuffle=True, num_workers=1)
+            case "stream":
+                return DataLoader(Stream(), 4)
         return DataLoader(Noisy(), 4, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -71,10 +84,10 @@ class Net(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.BatchNorm1d(8), nn.Linear(8, 3))
-        self.accuracy = MulticlassAccuracy(3)
+        self.accuracy, self.seldom = MulticlassAccuracy(3), MulticlassAccuracy(3)
         self.automatic_optimization = optimizers == 1
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor | None:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:
         rows, labels = batch
         logits = self.net(rows)
         loss = F.cross_entropy(logits, labels)
@@ -82,6 +95,10 @@ class Net(LightningModule):
         self.log("train/loss", loss, on_step=True, on_epoch=True)
         self.log("train/worst", loss, on_step=False, on_epoch=True, reduce_fx="max")
         self.log("train/accuracy", self.accuracy, on_step=False, on_epoch=True)
+        if batch_idx % 3 == 1:  # the same value is logged again until there is a newer one
+            self.log("train/seldom", loss)
+            self.seldom(logits, labels)
+            self.log("train/seldom_accuracy", self.seldom, on_step=False, on_epoch=True)
         if self.automatic_optimization:
             return loss
         first, second = self.optimizers()
@@ -180,6 +197,9 @@ WAYS = {
     "weighted": ["data.how=weights"],
     "generator of its own": ["data.how=own generator"],
     "two optimizers": ["model.optimizers=2"],
+    "read by workers": ["data.how=workers", "trainer.max_epochs=2"],
+    "without a length": ["data.how=stream"],
+    "validated after steps of several epochs": ["trainer.val_check_interval=4", "trainer.check_val_every_n_epoch=null"],
 }
 
 

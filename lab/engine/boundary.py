@@ -1,0 +1,91 @@
+"""The private names of Lightning that exact resuming rests on: all of them, and all that is done with them.
+
+No other file of `lab` may reach into Lightning. A name that an upgrade takes away is found by `missing`, which a test
+and `lab doctor` ask, and not in the middle of a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from lightning import Trainer
+
+
+@dataclass(frozen=True)
+class Name:
+    """A part of Lightning that its documentation does not promise.
+
+    Args:
+        path: attributes from the Trainer to it, dotted.
+        uses: those of its own attributes that are used.
+        why: what would be lost without it.
+    """
+
+    path: str
+    uses: tuple[str, ...]
+    why: str
+
+
+PRIVATE = (
+    Name("fit_loop.epoch_loop._results", ("items", "log"), "half-finished averages of `self.log(on_epoch=True)`"),
+    Name("_logger_connector", ("on_batch_start",), "whether these averages go on or start anew with the next batch"),
+)
+UNDOCUMENTED = (  # public, but described nowhere
+    Name("fit_loop", ("load_state_dict", "on_iteration_done"), "where in which epoch a run goes on"),
+    Name("fit_loop.epoch_loop", ("on_run_start", "on_advance_end", "max_steps"), "the point between two batches"),
+    Name("fit_loop.epoch_loop.batch_progress", ("current", "total", "is_last_batch"), "how many batches are done"),
+)
+
+
+def missing(trainer: object) -> list[str]:
+    """The names that this version of Lightning does not have, each with what it is for."""
+    found = []
+    for name in (*PRIVATE, *UNDOCUMENTED):
+        try:
+            attrgetter(*(f"{name.path}.{use}" for use in name.uses))(trainer)
+        except AttributeError as error:
+            found.append(f"{error.name or name.path} ({name.why})")
+    return found
+
+
+def extend(
+    trainer: Trainer, begin: Callable[[Any, Callable[[Any], None]], None], between: Callable[[Any], None]
+) -> None:
+    """Calls back from two places of the training for which Lightning has no hook.
+
+    Args:
+        trainer: before it trains.
+        begin: called with the fetcher of batches and Lightning's own preparations, in whose place it stands, when an
+            epoch or the rest of one is about to fetch its first batch.
+        between: called with the fetcher after all that belongs to a batch, its validation and its logging included, and
+            before the next batch is fetched.
+    """
+    fit: Any = trainer.fit_loop
+    loop, kind = fit.epoch_loop, type(fit.epoch_loop)
+
+    def on_advance_end(fetcher: Any) -> None:
+        kind.on_advance_end(loop, fetcher)
+        between(fetcher)
+
+    def load_state_dict(*state: Any) -> None:
+        limit, loop.max_steps = loop.max_steps, -1  # Lightning takes every restart with a limit for a mid-epoch one
+        type(fit).load_state_dict(fit, *state)
+        loop.max_steps = limit
+
+    loop.on_run_start = partial(begin, begun=partial(kind.on_run_start, loop))
+    loop.on_advance_end = on_advance_end
+    fit.load_state_dict = load_state_dict
+
+
+def results(trainer: Trainer) -> Any:
+    """What `self.log` has gathered in this epoch of training, by hook and name."""
+    return trainer.fit_loop.epoch_loop._results
+
+
+def continue_averages(trainer: Trainer) -> None:
+    """Lets the first `self.log` of this process add to the averages that were restored, and not start them anew."""
+    trainer._logger_connector.on_batch_start(None)
