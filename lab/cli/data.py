@@ -119,11 +119,11 @@ def _row(found: ImageSet) -> dict[str, str | int | None]:
 
 def _keep(plot: Path, tags: dict[str, str], uri: str | None) -> None:
     """A finished run with the plot as its artifact."""
-    from lab.tracking.server import client, experiment_id, reaching, tracking_uri
+    from lab.tracking.server import client, connecting, experiment_id, tracking_uri
 
     address = tracking_uri(uri)
     server = client(address)
-    with reaching(address):
+    with connecting(address):
         experiment = experiment_id(server, EXPERIMENT, address)
         run = server.create_run(experiment, run_name=tags["data.name"], tags=tags).info.run_id
         server.log_artifact(run, str(plot), "plots")

@@ -148,7 +148,8 @@ def file_store() -> list[Finding]:
 
 def tracking() -> Finding:
     """Whether runs can be recorded where they would go."""
-    from lab.tracking.server import tracking_uri, without_password
+    from lab.tracking.redaction import without_password
+    from lab.tracking.server import tracking_uri
 
     try:
         uri = tracking_uri()

@@ -79,10 +79,10 @@ def working() -> contextlib.AbstractContextManager[Any]:
 
 def explain(error: LabError) -> str:
     """What standard error says about it: one line, or for a recipe one line per problem and a count."""
-    from lab.tracking.server import hide
+    from lab.tracking.redaction import mask_secrets
 
     if not isinstance(error, RecipeError):
-        return hide(f"error: {error}")
+        return mask_secrets(f"error: {error}")
     lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
     places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
     file = places[0].rstrip("0123456789").rstrip(":") if places else "the overrides"
@@ -92,8 +92,8 @@ def explain(error: LabError) -> str:
 
 def surprise(error: Exception, debug: bool) -> str:
     """One line about an error nobody foresaw."""
-    from lab.tracking.server import hide
+    from lab.tracking.redaction import mask_secrets
 
-    first = hide(str(error).strip().partition("\n")[0])
+    first = mask_secrets(str(error).strip().partition("\n")[0])
     hint = "" if debug else " (set LAB_DEBUG=1 to see the traceback)"
     return f"error: {type(error).__name__}{': ' if first else ''}{first}{hint}"

@@ -59,7 +59,8 @@ def run(
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.fit import fit
-    from lab.tracking.server import DEFAULT_URI, without_password
+    from lab.tracking.redaction import without_password
+    from lab.tracking.server import DEFAULT_URI
 
     loaded = load(find_recipe(recipe), settings)
     with working():
@@ -115,7 +116,7 @@ def _repeat(
 def resume(run: words.Run, uri: words.Uri = None, as_json: words.Json = False) -> None:
     """Go on with a run that was interrupted, as if it never had been."""
     from lab.runner.resume import resume as go_on
-    from lab.tracking.server import without_password
+    from lab.tracking.redaction import without_password
 
     with working():
         result = go_on(run, uri)
@@ -190,7 +191,7 @@ def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
 def _next(result: RunResult, at: str | None) -> list[str]:
     from lab.registry import find_task, task_names
     from lab.task import hook
-    from lab.tracking.server import without_password
+    from lab.tracking.redaction import without_password
 
     where = "" if at is None else f" --uri {without_password(at)}"  # the recipe's own choice is nobody's default
     run = result.run_id[:8]

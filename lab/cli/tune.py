@@ -145,7 +145,8 @@ def _row(record: Record) -> dict[str, Any]:
 def _next(record: Record, storage: str | None, server: str) -> list[str]:
     """What one may want to do now; addresses are shown without their secrets."""
     from lab.study.work.storage import journal
-    from lab.tracking.server import tracking_uri, without_password
+    from lab.tracking.redaction import without_password
+    from lab.tracking.server import tracking_uri
 
     there = f" --storage {shlex.quote(without_password(storage))}" if storage else ""
     tracked = f" --uri {shlex.quote(without_password(server))}" if server != tracking_uri() else ""

@@ -20,7 +20,8 @@ def ui(
     uri: words.Uri = None,
 ) -> None:
     """Browse the runs in MLflow."""
-    from lab.tracking.server import tracking_uri, without_password
+    from lab.tracking.redaction import without_password
+    from lab.tracking.server import tracking_uri
 
     store = tracking_uri(uri)
     if store.startswith(("http://", "https://")):

@@ -13,7 +13,8 @@ from lab.compare.differences import ENVIRONMENT, labels, members, settings
 from lab.compare.metric import direction, drawn, judged_by, validated_by
 from lab.compare.selection import runs_of
 from lab.errors import BadInput
-from lab.tracking.server import client, tracking_uri, without_password
+from lab.tracking.redaction import without_password
+from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -1,28 +1,26 @@
-"""Training stops when a loss is no number any more: what follows could only be wrong, and would cost money."""
+"""Training stops when a loss becomes NaN or infinite: what follows could only be wrong, and would cost money."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from lab.engine.progress import counted
+from lab.engine.saver import Saver
 from lab.errors import LabError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from lab.engine.saver import Saver
-
-LOOK_EVERY = 50  # batches
+CHECK_EVERY = 50  # batches
 
 
-class FiniteLoss(Callback):
-    """Looks at the loss that a training step returns, and at logged metrics with `loss` in their name.
+class TerminateOnNaN(Callback):
+    """Checks the loss that a training step returns; where it returns none, logged metrics with `loss` in their name.
 
-    On a graphics card looking means waiting for it, so there the losses are added up and looked at every
-    50 batches; the sum of numbers with something that is none is none.
+    Those are checked after every validation, too. On a graphics card checking means waiting for it, so there the losses
+    of 50 batches are added up first: a sum with a NaN or an infinity in it is not finite.
 
     Args:
         saver: knows the last good checkpoint.
@@ -30,7 +28,7 @@ class FiniteLoss(Callback):
 
     def __init__(self, saver: Saver) -> None:
         self.saver = saver
-        self.waiting: Any = 0.0
+        self.sum: Tensor | float = 0.0  # of losses that were not checked yet
 
     def on_train_batch_end(
         self,
@@ -40,26 +38,36 @@ class FiniteLoss(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        if self.saver.tracker is not None and self.saver.tracker.not_finite:
-            name, value, step = self.saver.tracker.not_finite
-            raise LabError(self._message(trainer, name, value, f"step {step}"))
-        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if loss is None:
-            return
-        if not loss.is_cpu:
-            self.waiting = self.waiting + loss.detach()
-            if (batch_idx + 1) % LOOK_EVERY:
-                return
-            loss, self.waiting = self.waiting, 0.0
-        value = float(loss.sum() if loss.ndim else loss)
-        if not math.isfinite(value):
-            done, _, unit = counted(trainer)
-            raise LabError(self._message(trainer, "the loss", value, f"{unit} {done}"))
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if loss is not None and loss.is_cpu:
+            self._check(trainer, "the loss", loss)
+        elif loss is not None:
+            self.sum = self.sum + loss.detach()
+            if (batch_idx + 1) % CHECK_EVERY == 0:
+                self._check(trainer, "the loss", self.sum)
+                self.sum = 0.0
+        elif trainer.strategy.root_device.type == "cpu" or (batch_idx + 1) % CHECK_EVERY == 0:
+            self._check_logged(trainer)
 
-    def _message(self, trainer: Trainer, name: str, value: float, where: str) -> str:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._check_logged(trainer)
+
+    def _check_logged(self, trainer: Trainer) -> None:
+        if past := getattr(self.saver.tracker, "not_finite", None):  # agents log past Lightning
+            self._check(trainer, past[0], past[1])
+        for name, value in trainer.callback_metrics.items():
+            if "loss" in name:
+                self._check(trainer, name, value)
+
+    def _check(self, trainer: Trainer, name: str, value: Tensor | float) -> None:
+        value = torch.as_tensor(value)
+        if bool(value.isfinite().all()):
+            return
         last = self.saver.last
         kept = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
         settings: Mapping[str, Any] = trainer.lightning_module.hparams
         lower = "lower model.lr" if "lr" in settings else "lower the learning rate"
         clip = " or set trainer.gradient_clip_val" if trainer.lightning_module.automatic_optimization else ""
-        return f"{name} is {value} at {where} (epoch {trainer.current_epoch}); {kept}; {lower}{clip}"
+        (done, _, unit), found = counted(trainer), float(value.sum())
+        raise LabError(f"{name} is {found} after {done} {unit} (epoch {trainer.current_epoch}); {kept}; {lower}{clip}")

@@ -1,4 +1,4 @@
-"""Somebody outside a run who hears how it goes, and may end it early."""
+"""Pruning: ending a run early because others promise more."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Pruned(Exception):
     """The run was ended early because others promise more."""
 
 
-class Watch(Callback):
-    """Tells of a run's beginning and of every validation.
+class PruningCallback(Callback):
+    """Reports the start of a run and every validation, and ends the run if told to.
 
     Args:
         started: called with the run's id once it has one.

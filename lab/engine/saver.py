@@ -20,7 +20,7 @@ from lab.engine.checkpoint import BUFFERS, LAST, NEXT, PREVIOUS
 from lab.engine.data_order import DataOrder
 from lab.engine.loop_state import State
 from lab.engine.progress import counted
-from lab.engine.signals import Stop, Stopped
+from lab.engine.signals import SignalHandler, Stopped
 from lab.errors import LabError
 from lab.task import hook
 
@@ -47,11 +47,11 @@ class Saver(Checkpoint):
         every_seconds: seconds between two checkpoints; None for no such rule. They may become more, so that writing
             takes no more than 2 % of the time.
         every_steps: steps between two checkpoints, counted as the progress display does; None for no such rule.
-        stop: what the signals want.
+        signals: whether one has asked for the end.
     """
 
-    def __init__(self, seed: int, every_seconds: float | None, every_steps: int | None, stop: Stop) -> None:
-        self.every_seconds, self.every_steps, self.stop = every_seconds, every_steps, stop
+    def __init__(self, seed: int, every_seconds: float | None, every_steps: int | None, signals: SignalHandler) -> None:
+        self.every_seconds, self.every_steps, self.signals = every_seconds, every_steps, signals
         self.order = DataOrder(seed)
         self.folder = Path()
         self.tracker: Rewindable | None = None
@@ -95,8 +95,8 @@ class Saver(Checkpoint):
         self.since = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self.stop.take()
-        self.stop.patient = True
+        self.signals.reinstall()
+        self.signals.deferred = True
         self.saved_at = (time.monotonic(), counted(trainer)[0])
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -108,9 +108,9 @@ class Saver(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self.save(trainer, trained=True)
         self.spent, self.since = self.seconds, 0.0
-        self.stop.patient = False
-        if self.stop.wanted is not None:
-            raise Stopped(self.stop.wanted)
+        self.signals.deferred = False
+        if self.signals.received is not None:
+            raise Stopped(self.signals.received)
 
     def _begin(self, trainer: Trainer, fetcher: Any, begun: Callable[[Any], None]) -> None:
         """An epoch, or the rest of one, is about to fetch its first batch."""
@@ -137,7 +137,7 @@ class Saver(Checkpoint):
         now, (clock, count) = time.monotonic(), self.saved_at
         due = self.every_seconds is not None and now - clock >= max(self.every_seconds, self.cost / SHARE)
         due |= self.every_steps is not None and counted(trainer)[0] - count >= self.every_steps
-        wanted, several = self.stop.wanted is not None, trainer.world_size > 1
+        wanted, several = self.signals.received is not None, trainer.world_size > 1
         if not (due or wanted or several) or not (boundary or _restartable(trainer)):
             return
         if several:  # all or none
@@ -146,7 +146,7 @@ class Saver(Checkpoint):
         if due or wanted:
             self.save(trainer, boundary=boundary)
         if wanted:  # perhaps by another process
-            raise Stopped(self.stop.wanted or signal.SIGTERM)
+            raise Stopped(self.signals.received or signal.SIGTERM)
 
     # -- what ---------------------------------------------------------------------------------------------------------
 

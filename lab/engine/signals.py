@@ -29,58 +29,58 @@ class Stopped(BaseException):
         self.signum = signum
 
 
-class Stop:
-    """What the signals of this process asked for.
+class SignalHandler:
+    """Handles Ctrl-C and SIGTERM of this process.
 
-    Args:
-        wanted: the first signal that came; None while there was none.
-        patient: whether somebody looks at `wanted` soon, as the training loop does between two batches; otherwise a
+    Attributes:
+        received: the first signal that came; None while there was none.
+        deferred: whether somebody looks at `received` soon, as the training loop does between two batches; otherwise a
             signal raises `Stopped` where it finds the program.
     """
 
     def __init__(self) -> None:
-        self.wanted: int | None = None
-        self.patient = False
-        self._at_once: Callable[[], None] | None = None
+        self.received: int | None = None
+        self.deferred = False
+        self._on_second: Callable[[], None] | None = None
 
     @contextmanager
-    def listening(self, at_once: Callable[[], None]) -> Iterator[None]:
-        """Takes over both signals while the block lasts; only the main thread of a program can.
+    def installed(self, on_second: Callable[[], None]) -> Iterator[None]:
+        """Handles both signals while the block lasts; only the main thread of a program can.
 
         Args:
-            at_once: what is worth a second before the process ends on the second signal.
+            on_second: what is worth a second before the process ends on the second signal.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._at_once = at_once
+        self._on_second = on_second
         before = {signum: signal.getsignal(signum) for signum in EXIT_CODES}
-        self.take()
+        self.reinstall()
         try:
             yield
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
-    def take(self) -> None:
-        """Takes the signals back: Lightning's own handler of SIGTERM talks to the other processes at any moment."""
-        if self._at_once is not None:
+    def reinstall(self) -> None:
+        """Handles the signals again: Lightning's own handler of SIGTERM talks to the other processes at any moment."""
+        if self._on_second is not None:
             for signum in EXIT_CODES:
                 signal.signal(signum, self._handle)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
-        if self.wanted is not None:
-            _leave(signum, self._at_once)
-        self.wanted = signum
-        if not self.patient:
+        if self.received is not None:
+            _quit_now(signum, self._on_second)
+        self.received = signum
+        if not self.deferred:
             raise Stopped(signum)
         if getattr(rank_zero_only, "rank", 0) == 0:
             print("stopping after this batch; press Ctrl-C again to quit now", file=sys.stderr, flush=True)
 
 
-def _leave(signum: int, at_once: Callable[[], None] | None) -> NoReturn:
+def _quit_now(signum: int, on_second: Callable[[], None] | None) -> NoReturn:
     """Ends this process and its children now."""
-    last_words = threading.Thread(target=at_once, daemon=True)
+    last_words = threading.Thread(target=on_second, daemon=True)
     last_words.start()
     last_words.join(1.0)
     for child in multiprocessing.active_children():

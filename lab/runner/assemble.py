@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,12 @@ from lab.errors import BadInput, BadSetting, Problem, RecipeError
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.signature import check, takes
 from lab.registry import find_task, load_object
+from lab.runner.assembly import Assembly
 from lab.task import Task, hook
 
 if TYPE_CHECKING:
-    from lightning import LightningDataModule, LightningModule, Trainer
-    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning import LightningDataModule, LightningModule
 
-    from lab.engine.saver import Saver
 
 # Trainer keywords that a recipe says elsewhere, and where.
 ELSEWHERE = {
@@ -32,33 +30,6 @@ ELSEWHERE = {
 }
 QUIET = {"enable_progress_bar": False, "enable_model_summary": False}  # `lab` draws its own progress
 STOPS = ("max_epochs", "max_steps", "max_time")
-
-
-@dataclass(frozen=True)
-class Assembly:
-    """Everything a run needs, built and checked.
-
-    Args:
-        recipe: where it came from.
-        name: the task's name, or that of its module.
-        task: the record.
-        module: the built module.
-        data: the built data module.
-        trainer: the built Trainer, with callbacks, without a logger.
-        trainer_settings: the keywords the Trainer was built with.
-        best: writes the checkpoint with the best monitored metric.
-        saver: writes the checkpoint that the run can be resumed from.
-    """
-
-    recipe: Recipe
-    name: str
-    task: Task
-    module: LightningModule
-    data: LightningDataModule
-    trainer: Trainer
-    trainer_settings: dict[str, Any]
-    best: ModelCheckpoint
-    saver: Saver
 
 
 def assemble(recipe: Recipe) -> Assembly:
@@ -75,12 +46,12 @@ def assemble(recipe: Recipe) -> Assembly:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from lab.engine.checkpoint import Files
-    from lab.engine.nan_guard import FiniteLoss
+    from lab.engine.nan_guard import TerminateOnNaN
     from lab.engine.process import prepare, without_driver
     from lab.engine.progress import BestCheckpoint, progress
     from lab.engine.saver import Saver
-    from lab.engine.signals import Stop
-    from lab.runner.failures import Place
+    from lab.engine.signals import SignalHandler
+    from lab.runner.failures import FailureContext
 
     prepare(recipe.threads)
     seed_everything(recipe.seed, workers=True, verbose=False)
@@ -100,8 +71,8 @@ def assemble(recipe: Recipe) -> Assembly:
     if not problems:
         try:
             best = BestCheckpoint(task.monitor, task.mode)
-            saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, Stop())
-            callbacks = [*progress(settings), *callbacks, FiniteLoss(saver), Place(), best, saver]
+            saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
+            callbacks = [*progress(settings), *callbacks, TerminateOnNaN(saver), FailureContext(), best, saver]
             plugins = [*_plugins(settings), Files()]
             trainer = Trainer(**(QUIET | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import BadInput
-from lab.runner.assemble import Assembly, assemble
+from lab.runner.assemble import assemble
+from lab.runner.assembly import Assembly
 from lab.runner.recorded import artifact, recipe_of
 from lab.runner.results import final_metrics, find_run
 from lab.task import hook

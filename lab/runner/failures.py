@@ -15,14 +15,14 @@ from lab.engine.progress import counted
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from lab.runner.assemble import Assembly
+    from lab.runner.assembly import Assembly
 
 LIBRARIES = sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"]
 OURS = str(Path(__file__).parent)
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-class Place(Callback):
+class FailureContext(Callback):
     """Remembers where a Trainer was when something was raised; Lightning itself forgets it at once."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def explained(error: Exception, assembly: Assembly, run_id: str) -> LabError:
     """
     if isinstance(error, LabError):
         return error
-    where = next(callback.words for callback in assembly.trainer.callbacks if isinstance(callback, Place))  # type: ignore[attr-defined]
+    where = next(callback.words for callback in assembly.trainer.callbacks if isinstance(callback, FailureContext))  # type: ignore[attr-defined]
     go_on = f"lab resume {run_id[:8]} goes on from the last checkpoint" if assembly.saver.last.exists() else ""
     if _out_of_memory(error):
         parts = [f"out of memory {where}", _smaller(assembly), go_on]

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from lab.errors import BadSetting, RecipeError
 from lab.recipe import Recipe
-from lab.runner.assemble import Assembly, assemble  # imports Lightning only once the recipe can be used
+from lab.runner.assemble import assemble  # imports Lightning only once the recipe can be used
+from lab.runner.assembly import Assembly
 
 if TYPE_CHECKING:
-    from lab.engine.pruning import Watch
+    from lab.engine.pruning import PruningCallback
     from lab.runner.results import RunResult
     from lab.tracking.logger import Tracker
 
 
-def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> RunResult:
+def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = None) -> RunResult:
     """Trains what the recipe says, tests the best checkpoint, and records everything in MLflow.
 
     Under a strategy with several processes only the first returns; the others end here.
@@ -54,7 +55,9 @@ def fit(recipe: Recipe, offline: bool = False, watch: Watch | None = None) -> Ru
     return execute(assembly, tracker, None, watch)
 
 
-def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch: Watch | None = None) -> RunResult:
+def execute(
+    assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch: PruningCallback | None = None
+) -> RunResult:
     """The run itself, from `checkpoint` on if there is one; what it raises, `fit` says."""
     from lab.engine.pruning import Pruned
     from lab.engine.signals import EXIT_CODES, Stopped
@@ -65,7 +68,7 @@ def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch
     if watch is not None:
         watch.started(tracker.run_id)
         assembly.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
-    with saver.stop.listening(at_once=lambda: tracker.finish("KILLED")):
+    with saver.signals.installed(on_second=lambda: tracker.finish("KILLED")):
         try:
             if checkpoint is None:
                 record.start(tracker, assembly)
@@ -89,7 +92,7 @@ def execute(assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch
         except Exception as error:
             raise failures.explained(error, assembly, tracker.run_id) from error
         finally:
-            saver.stop.patient = True  # what is left takes a moment, and must not be torn
+            saver.signals.deferred = True  # what is left takes a moment, and must not be torn
             tracker.finish(status)
     if not assembly.trainer.is_global_zero:
         raise SystemExit(0)

@@ -17,13 +17,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import lab
 from lab.task import hook
-from lab.tracking.server import redact, without_password
+from lab.tracking.redaction import redact, without_password
 
 if TYPE_CHECKING:
     from lightning import LightningModule
 
     from lab.recipe import Recipe
-    from lab.runner.assemble import Assembly
+    from lab.runner.assembly import Assembly
     from lab.tracking.logger import Tracker
 
 SAMPLE_SECONDS = 5.0

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest
-from lab.tracking.server import client, tracking_uri, without_password
+from lab.tracking.redaction import without_password
+from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
     from lightning import Trainer

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from lab.engine.pruning import Watch
+    from lab.engine.pruning import PruningCallback
     from lab.recipe import Recipe
-    from lab.runner.assemble import Assembly
+    from lab.runner.assembly import Assembly
     from lab.runner.results import RunResult
     from lab.tracking.logger import Tracker
 
 DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
 
 
-def resume(run: str, uri: str | None = None, watch: Watch | None = None) -> RunResult:
+def resume(run: str, uri: str | None = None, watch: PruningCallback | None = None) -> RunResult:
     """Goes on with a run that was killed, stopped or failed, from its newest checkpoint, or from its beginning.
 
     Args:

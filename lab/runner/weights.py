@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lab.recipe import Recipe
-    from lab.runner.assemble import Assembly
+    from lab.runner.assembly import Assembly
 
     Weights = Mapping[str, Tensor]
 

@@ -84,7 +84,7 @@ def tune(
         KeyboardInterrupt: the user interrupted; the same call goes on.
         SystemExit: with 143, the same after SIGTERM.
     """
-    from lab.engine.signals import EXIT_CODES, Stop
+    from lab.engine.signals import EXIT_CODES, SignalHandler
     from lab.study.report.report import publish
     from lab.study.work.ledger import Ledger
     from lab.study.work.loop import Loop
@@ -102,31 +102,31 @@ def tune(
     parent = Parent(plan, study, server, new)
     ledger.reap()
     ledger.fill()
-    stop, status, something = Stop(), "FAILED", ledger.open()
-    stop.patient = True
+    signals, status, something = SignalHandler(), "FAILED", ledger.open()
+    signals.deferred = True
 
     def job(trial: int, settings: Mapping[str, Any], seed: int, run_id: str | None, watched: bool) -> Job:
         return make_job(plan, parent.tags(plan, trial), server, settings, seed, run_id, watched)
 
     try:
-        with stop.listening(at_once=lambda: None):
+        with signals.installed(on_second=lambda: None):
             if something:
                 launched = _launcher(launcher, workers, storage.folder(server) / plan.name, work)
                 try:
                     with Display(plan, ledger) as display:
-                        Loop(plan, ledger, launched, job, display.update).run(lambda: stop.wanted is not None)
+                        Loop(plan, ledger, launched, job, display.update).run(lambda: signals.received is not None)
                 finally:
                     launched.close()
-        status = "FINISHED" if stop.wanted is None else "KILLED"
+        status = "FINISHED" if signals.received is None else "KILLED"
         record = read(study)
         publish(record, parent, time.monotonic() - began if something else None)
     finally:
         parent.end(status)
-    if stop.wanted is not None:
+    if signals.received is not None:
         print(f"stopped: study {plan.name} keeps its trials; the same command goes on", file=sys.stderr)
-        if stop.wanted == signal.SIGINT:
+        if signals.received == signal.SIGINT:
             raise KeyboardInterrupt
-        raise SystemExit(EXIT_CODES[signal.Signals(stop.wanted)])
+        raise SystemExit(EXIT_CODES[signal.Signals(signals.received)])
     return Study(plan, "FINISHED", parent.run_id, server, record, time.monotonic() - began)
 
 

@@ -5,20 +5,43 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 
+from lab.tracking.journal import Point
+
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Param, RunTag
 
-    from lab.tracking.logger import Tracker
+
+class JournaledRun(Protocol):
+    """A run whose record goes through a journal.
+
+    Attributes:
+        uri: its tracking server.
+        run_id: its id there.
+        home: the folder of its journal.
+        folder: its artifacts if they lie on this machine; None if they have to be sent.
+        checkpoints: the folder of its checkpoints.
+    """
+
+    uri: str
+    run_id: str
+    home: Path
+    folder: Path | None
+    checkpoints: Path
+
+    def log_points(self, points: Sequence[Point]) -> None: ...
+    def log_params(self, params: Mapping[str, Any]) -> None: ...
+    def set_tag(self, key: str, value: Any) -> None: ...
+    def write(self, **operation: Any) -> None: ...
 
 
-class Recorder(MlflowClient):
+class JournalingClient(MlflowClient):
     """MlflowClient for one run: figures, texts, images, metrics, parameters and tags do not wait for the server.
 
     MLflow's own `log_text`, `log_dict`, `log_figure`, `log_image`, `log_table` and `log_stream` end in `log_artifact`.
@@ -28,7 +51,7 @@ class Recorder(MlflowClient):
         tracker: the run.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: JournaledRun) -> None:
         super().__init__(tracking_uri=tracker.uri)
         self._tracker = tracker
 

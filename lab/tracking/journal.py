@@ -15,7 +15,7 @@ from typing import IO, Any
 from lab.errors import BadInput
 
 POINTS = 1000  # metrics in one operation, as MLflow takes them in one request
-HERE, LATER = "server", "later"  # the receivers: the run's own server, and the one that an offline run is meant for
+OWN_SERVER, OFFLINE_TARGET = "server", "later"  # cursors: of the run's server, and of the one an offline run is for
 
 Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
 Operation = dict[str, Any]  # `op` says what it is: start, params, metrics, tag, artifact, model, resume or end
@@ -32,7 +32,7 @@ def _leave_to_the_parent() -> None:
 os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
-class Busy(BadInput):
+class RunInUse(BadInput):
     """Another process is working on the run."""
 
 
@@ -47,7 +47,7 @@ class Journal:
         folder: the run's own; made if missing.
 
     Raises:
-        Busy: another process has it open.
+        RunInUse: another process has it open.
         OSError: it cannot be written.
     """
 
@@ -156,7 +156,7 @@ def _locked(path: Path, run: str) -> IO[bytes]:
         file.seek(0)
         process = file.read().decode(errors="replace").strip()
         file.close()
-        raise Busy(f"run {run[:8]} is still running (process {process or 'unknown'})") from None
+        raise RunInUse(f"run {run[:8]} is still running (process {process or 'unknown'})") from None
     _locks.add(file)
     file.truncate(0)
     file.write(str(os.getpid()).encode())

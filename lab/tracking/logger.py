@@ -17,11 +17,12 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.errors import BadInput
-from lab.tracking.client import Recorder
-from lab.tracking.journal import HERE, LATER, POINTS, Journal, Point
-from lab.tracking.receiver import Receiver
+from lab.tracking.client import JournalingClient
+from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Journal, Point
+from lab.tracking.redaction import redact, without_password
+from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import Sender
-from lab.tracking.server import client, experiment_id, local_artifacts, local_folder, reaching, redact, without_password
+from lab.tracking.server import client, connecting, experiment_id, local_artifacts, local_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 2.0
 Identity = tuple[str, int, str]  # of a metric's value: name, step, the value's digits
-PATIENCE = 5.0  # seconds that the end of a run waits for a server that does not answer
+FINISH_TIMEOUT = 5.0  # seconds that the end of a run waits for a server that does not answer
 CHECKPOINTS, OUTBOX = "lab.checkpoints", "lab.outbox"  # tags: where a resumed run finds its own
 
 
@@ -75,12 +76,12 @@ class Tracker(Logger):
         self._newest: dict[str, Identity] = {}  # of each metric
         self._lock = threading.RLock()
         self._ended = threading.Event()
-        if rank() > 0:
+        if getattr(rank_zero_only, "rank", 0) > 0:
             return
         server = client(uri)
         outbox = local_folder(uri) / "outbox"
         outbox.mkdir(parents=True, exist_ok=True)
-        with reaching(uri):
+        with connecting(uri):
             run = _resumed(server, resume) if resume else self._created(server, run_name, tags)
         self.artifacts = run.info.artifact_uri
         self.folder = local_artifacts(self.artifacts)
@@ -95,9 +96,9 @@ class Tracker(Logger):
         if resume:  # it may have ended between the first look and the lock
             run = _resumed(server, resume)
         self._open(run, offline_for, resumed=resume is not None)
-        self._client = Recorder(self)
-        receiver = Receiver(server, self.run_id, self.home, self.folder)
-        self._sender = Sender(self._journal, receiver, HERE, FLUSH_SECONDS)
+        self._client = JournalingClient(self)
+        receiver = RemoteRun(server, self.run_id, self.home, self.folder)
+        self._sender = Sender(self._journal, receiver, OWN_SERVER, FLUSH_SECONDS)
         self._writer = threading.Thread(target=self._write_on, name="tracker-writer", daemon=True)
         self._writer.start()
 
@@ -184,7 +185,7 @@ class Tracker(Logger):
         """Operations that were not delivered yet."""
         if not self.run_id:
             return 0
-        return self._journal.waiting(LATER if self._offline else HERE) + bool(self._memory)
+        return self._journal.waiting(OFFLINE_TARGET if self._offline else OWN_SERVER) + bool(self._memory)
 
     @rank_zero_only
     def finish(self, status: str) -> None:
@@ -209,7 +210,7 @@ class Tracker(Logger):
             if owned:
                 self._lock.release()
         try:
-            self._sender.finish(PATIENCE)
+            self._sender.finish(FINISH_TIMEOUT)
         finally:  # also if somebody interrupts the waiting
             waiting = self.waiting()
             if waiting:
@@ -266,11 +267,6 @@ class Tracker(Logger):
             file = self.checkpoints / name
             if file.exists():
                 self._journal.append({"op": "artifact", "file": str(file), "to": "checkpoints"})
-
-
-def rank() -> int:
-    """Which of several processes this is; 0 is the one that has the run."""
-    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def _resumed(server: MlflowClient, run_id: str) -> Run:

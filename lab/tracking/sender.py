@@ -16,11 +16,11 @@ SHARE = 0.005  # of the time that sending may take the interpreter from the trai
 LONGEST = 5  # times the usual pause
 
 
-class Away(Exception):
+class ServerUnavailable(Exception):
     """The receiver cannot be reached, or is not well: this operation and all behind it wait."""
 
 
-class Receiving(Protocol):
+class Destination(Protocol):
     """Whoever a journal is delivered to; `uploading` while it is busy with files, which may take long."""
 
     uploading: bool
@@ -29,11 +29,11 @@ class Receiving(Protocol):
         """Several `metrics`, or a single operation of another kind; returns whether all of it was accepted.
 
         Raises:
-            Away: it must be offered again.
+            ServerUnavailable: it must be offered again.
         """
 
 
-def deliver(journal: Journal, to: Receiving, cursor: str, go_on: Callable[[int], bool] = lambda _: True) -> int:
+def deliver(journal: Journal, to: Destination, cursor: str, go_on: Callable[[int], bool] = lambda _: True) -> int:
     """Sends what this receiver does not have yet, in order; returns the number of operations.
 
     An operation is sent again if nobody knows whether it arrived. That is harmless: MLflow's databases ignore a metric
@@ -46,7 +46,7 @@ def deliver(journal: Journal, to: Receiving, cursor: str, go_on: Callable[[int],
         go_on: asked before every request, with the number of operations sent so far.
 
     Raises:
-        Away: the receiver cannot be reached; the rest waits in the journal.
+        ServerUnavailable: the receiver cannot be reached; the rest waits in the journal.
     """
     sent = 0
     for operations, end in _bundles(journal.read(journal.cursor(cursor))):
@@ -71,7 +71,7 @@ class Sender:
         seconds: pause between two deliveries, up to five times as long where they cost the training much.
     """
 
-    def __init__(self, journal: Journal, receiver: Receiving, cursor: str, seconds: float) -> None:
+    def __init__(self, journal: Journal, receiver: Destination, cursor: str, seconds: float) -> None:
         self._journal, self._receiver, self._cursor, self._seconds = journal, receiver, cursor, seconds
         self._ending, self._given_up = threading.Event(), threading.Event()
         self._moved = 0.0  # when something last went well, or the end began
@@ -102,7 +102,7 @@ class Sender:
                 self._ending.wait(pause(self._seconds, time.thread_time() - begin))
             except Exception as error:  # of any kind: the thread must live as long as the run
                 if not complained and not self._given_up.is_set():
-                    say(f"not sent: {error}; what the run records waits in {self._journal.folder}")
+                    to_stderr(f"not sent: {error}; what the run records waits in {self._journal.folder}")
                 complained = True
                 (self._given_up.wait(RETRY_SECONDS) if ending else self._ending.wait(self._seconds))
 
@@ -132,6 +132,6 @@ def _bundles(operations: Iterator[tuple[Operation, int]]) -> Iterator[tuple[list
         yield bundle, end
 
 
-def say(line: str) -> None:
+def to_stderr(line: str) -> None:
     """What people should know at once, whoever reads standard output."""
     print(line, file=sys.stderr, flush=True)

@@ -10,18 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, LabError
-from lab.tracking.journal import HERE, LATER, Journal, Operation
-from lab.tracking.receiver import Receiver
-from lab.tracking.sender import Away, deliver
-from lab.tracking.server import (
-    client,
-    experiment_id,
-    local_artifacts,
-    local_folder,
-    reaching,
-    tracking_uri,
-    without_password,
-)
+from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, Journal, Operation
+from lab.tracking.redaction import without_password
+from lab.tracking.remote_run import RemoteRun
+from lab.tracking.sender import ServerUnavailable, deliver
+from lab.tracking.server import client, connecting, experiment_id, local_artifacts, local_folder, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -77,7 +70,7 @@ def _sent(header: Operation, folder: Path, uri: str | None, silent: dict[str, st
     except BadInput as running:
         yield Report(run_id, name, header["uri"], 0, 0, str(running))
         return
-    receivers = {HERE: header["uri"]} | ({LATER: header["offline_for"]} if header["offline_for"] else {})
+    receivers = {OWN_SERVER: header["uri"]} | ({OFFLINE_TARGET: header["offline_for"]} if header["offline_for"] else {})
     for cursor, recorded in receivers.items():
         if not journal.waiting(cursor):
             continue
@@ -88,7 +81,7 @@ def _sent(header: Operation, folder: Path, uri: str | None, silent: dict[str, st
                 deliver(journal, _receiver(journal, header, cursor, address), cursor)
         except LabError as error:
             note = silent[address] = str(error)
-        except Away as error:
+        except ServerUnavailable as error:
             note = str(error)
         waiting = journal.waiting(cursor)
         yield Report(run_id, name, without_password(address), before - waiting, waiting, note, note is not None)
@@ -98,12 +91,12 @@ def _sent(header: Operation, folder: Path, uri: str | None, silent: dict[str, st
         journal.close()
 
 
-def _receiver(journal: Journal, header: Operation, cursor: str, address: str) -> Receiver:
+def _receiver(journal: Journal, header: Operation, cursor: str, address: str) -> RemoteRun:
     server = client(address)
-    with reaching(address):
-        run_id = header["run_id"] if cursor == HERE else _copy_of(header, server, address)
+    with connecting(address):
+        run_id = header["run_id"] if cursor == OWN_SERVER else _copy_of(header, server, address)
         artifacts = local_artifacts(server.get_run(run_id).info.artifact_uri)
-    return Receiver(server, run_id, journal.folder, artifacts)
+    return RemoteRun(server, run_id, journal.folder, artifacts)
 
 
 def _copy_of(header: Operation, server: MlflowClient, address: str) -> str:

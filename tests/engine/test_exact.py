@@ -21,7 +21,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from lab.engine.checkpoint import usable
 from lab.engine.signals import Stopped
 from lab.recipe import load
-from lab.runner.assemble import Assembly, assemble
+from lab.runner.assemble import assemble
+from lab.runner.assembly import Assembly
 
 
 class Noisy(Dataset[tuple[Tensor, Tensor]]):
@@ -153,7 +154,7 @@ class Interrupt(Callback):
     def on_train_batch_start(self, *_: Any) -> None:
         self.left -= 1
         if not self.left:
-            self.assembly.saver.stop.wanted = signal.SIGINT
+            self.assembly.saver.signals.received = signal.SIGINT
 
 
 def train(

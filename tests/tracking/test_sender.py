@@ -12,8 +12,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DEN
 
 from lab.tracking import sender as delivery
 from lab.tracking.journal import Journal
-from lab.tracking.receiver import Receiver
-from lab.tracking.sender import Away, Sender, deliver
+from lab.tracking.remote_run import RemoteRun
+from lab.tracking.sender import Sender, ServerUnavailable, deliver
 
 
 def points(*steps, key="loss"):
@@ -57,7 +57,7 @@ class Server:
 
 
 def receiver(journal, server):
-    return Receiver(server, "run", journal.folder, artifacts=None)
+    return RemoteRun(server, "run", journal.folder, artifacts=None)
 
 
 def refuse(*names, code=INVALID_PARAMETER_VALUE):
@@ -115,7 +115,7 @@ def test_a_server_that_is_away_gets_the_rest_later(journal, error):
 
     server = Server(trouble)
     journal.append(points(1), {"op": "tag", "key": "second", "value": ""}, points(3))
-    with pytest.raises(Away):
+    with pytest.raises(ServerUnavailable):
         deliver(journal, receiver(journal, server), "server")
     assert (server.got, journal.waiting("server")) == ([("loss", 1)], 2)
     away = False
@@ -166,7 +166,7 @@ def test_nothing_is_thrown_away_because_the_run_was_deleted(journal, code):
     server = Server(refuse("loss", code=code))
     server.stage = "deleted"
     journal.append(points(1))
-    with pytest.raises(Away):
+    with pytest.raises(ServerUnavailable):
         deliver(journal, receiver(journal, server), "server")
     assert journal.waiting("server") == 1
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from lab.cli.ui import ui
 from lab.errors import BadInput, LabError
-from lab.tracking import server
-from lab.tracking.server import client, hide, local_artifacts, local_folder, redact, tracking_uri, without_password
+from lab.tracking import redaction
+from lab.tracking.redaction import mask_secrets, redact, without_password
+from lab.tracking.server import client, local_artifacts, local_folder, tracking_uri
 
 
 @pytest.fixture
@@ -106,13 +107,13 @@ def test_artifacts_on_this_machine_are_told_from_those_elsewhere(folder):
 )
 def test_secrets_are_left_out_of_an_address(uri, shown):
     assert without_password(uri) == shown
-    assert hide(f"cannot reach {uri}!", uri) == f"cannot reach {shown}!"
+    assert mask_secrets(f"cannot reach {uri}!", uri) == f"cannot reach {shown}!"
 
 
 @given(st.text())
 def test_any_address_can_be_shown(uri):
     assert isinstance(without_password(uri), str)
-    assert isinstance(hide("text", uri), str)
+    assert isinstance(mask_secrets("text", uri), str)
     assert redact("a text", "http://host") == "a text"
 
 
@@ -138,18 +139,18 @@ def test_no_message_says_the_password(spelling, user, password, host):
         password = f"x{password}"  # of digits and a slash, it would be a port and a path
     uri = SPELLINGS[spelling](user, password, host)
     said = f"{uri}|{uri.rstrip('/')}/api|{uri!r}|{password}|{password!r}|{quote(password)}|{unquote(uri)}|{quote(uri)}"
-    for found in (without_password(uri), hide(said, uri), redact(f"uri: {uri}", uri)):
+    for found in (without_password(uri), mask_secrets(said, uri), redact(f"uri: {uri}", uri)):
         assume(password not in host + user)
         assert password not in found
         assert quote(password, safe="") not in found
 
 
 def test_every_address_that_was_used_is_hidden_where_nobody_knows_which_it_was(monkeypatch):
-    monkeypatch.setattr(server, "_known", set())
+    monkeypatch.setattr(redaction, "_known", set())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:first@host")
     with pytest.raises(LabError):
         client("weird://me:second@host")
-    said = hide("http://me:first@host/api and weird://me:second@host: first second third")
+    said = mask_secrets("http://me:first@host/api and weird://me:second@host: first second third")
     assert said == "http://host/api and weird://host: *** *** third"
 
 

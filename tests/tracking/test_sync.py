@@ -120,7 +120,7 @@ def save_model(tracker):
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_server_that_is_killed_in_the_middle_gets_everything_once_and_in_order(machine, monkeypatch, capsys):
-    monkeypatch.setattr(tracking, "PATIENCE", 60.0)  # a server that has just started is slow
+    monkeypatch.setattr(tracking, "FINISH_TIMEOUT", 60.0)  # a server that has just started is slow
     tracker = Tracker(machine.uri, "killed", "run", {"why": "test"})
     for step in range(100):
         tracker.log_metrics({"loss": step / 3}, step)
@@ -146,7 +146,7 @@ def test_a_server_that_is_killed_in_the_middle_gets_everything_once_and_in_order
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_run_that_ends_while_the_server_is_away_is_sent_later(machine, monkeypatch, capsys):
-    monkeypatch.setattr(tracking, "PATIENCE", 0.5)
+    monkeypatch.setattr(tracking, "FINISH_TIMEOUT", 0.5)
     tracker = Tracker(machine.uri.replace("//", "//me:hush@"), "ended", "run", {})
     machine.kill()
     tracker.log_metrics({"loss": float("nan"), "val": float("inf")}, 1)

@@ -16,7 +16,7 @@ from lab.study.plan.space import Dimension
 from lab.task import hook
 
 if TYPE_CHECKING:
-    from lab.runner.assemble import Assembly
+    from lab.runner.assembly import Assembly
 
 FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # keys that may vary besides the arguments of classes
 

@@ -18,7 +18,7 @@ from lab.study.plan.schema import StudyFile
 from lab.study.plan.space import Choice, Dimension, combinations, identity, label, parse, ranges
 
 if TYPE_CHECKING:
-    from lab.runner.assemble import Assembly
+    from lab.runner.assembly import Assembly
 
 MOST = 10_000  # trials of a grid
 SETTLED = ("recipe", "set", "space", "sampler", "sampler_args", "metric", "mode", "statistic", "pruner", "pruner_args")

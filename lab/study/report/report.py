@@ -13,7 +13,7 @@ from lab.study.report import render
 from lab.study.report.summary import best
 from lab.study.report.table import Table, table
 from lab.study.work.record import Record
-from lab.tracking.server import hide
+from lab.tracking.redaction import mask_secrets
 
 if TYPE_CHECKING:
     from lab.study.work.parent import Parent
@@ -34,7 +34,7 @@ def publish(record: Record, parent: Parent, seconds: float | None) -> None:
             parent.files(write(found, Path(folder)))
             _draw(record, found, parent, Path(folder))
     except Exception as error:  # MLflow's, matplotlib's
-        reason = hide(str(error).strip().partition("\n")[0])
+        reason = mask_secrets(str(error).strip().partition("\n")[0])
         print(f"the table of {record.name} is not in MLflow: {type(error).__name__}: {reason}", file=sys.stderr)
 
 

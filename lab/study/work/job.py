@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from lab.errors import LabError
-from lab.tracking.journal import Busy
+from lab.tracking.journal import RunInUse
 
 PATIENCE = 90.0  # seconds to wait for another process to leave a run
 
@@ -77,7 +77,7 @@ Work = Callable[[Job, Line], Outcome]
 
 def train(job: Job, line: Line) -> Outcome:
     """Trains a job, from its beginning or on from where it was interrupted; never raises an Exception."""
-    from lab.engine.pruning import Pruned, Watch
+    from lab.engine.pruning import Pruned, PruningCallback
     from lab.recipe import load
     from lab.runner.fit import fit
     from lab.runner.resume import resume
@@ -89,7 +89,7 @@ def train(job: Job, line: Line) -> Outcome:
         run_id = found
         line.started(found)
 
-    watch = Watch(started, line.validated if job.watched else lambda *_: False)
+    watch = PruningCallback(started, line.validated if job.watched else lambda *_: False)
     try:
         if job.run_id is not None:
             done = _finished(job.run_id, job.uri)
@@ -117,7 +117,7 @@ def _patiently(go_on: Callable[[], Any]) -> Any:
     while True:
         try:
             return go_on()
-        except Busy:
+        except RunInUse:
             if time.monotonic() > until:
                 raise
             time.sleep(0.5)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.recipe import Recipe
 from lab.study.plan.checks import overrides
 from lab.study.plan.plan import Plan
-from lab.tracking.server import client, experiment_id, reaching
+from lab.tracking.server import client, connecting, experiment_id
 
 if TYPE_CHECKING:
     import optuna
@@ -40,7 +40,7 @@ class Parent:
         if not new:
             wait_for(study, RUN_ID)
         known = study.user_attrs.get(RUN_ID)
-        with reaching(uri):
+        with connecting(uri):
             if known is None:
                 known = self._create(plan)
                 study.set_user_attr(RUN_ID, known)

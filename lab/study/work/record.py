@@ -18,7 +18,8 @@ from lab.study.report.summary import TrialSummary, summary
 from lab.study.work import storage
 from lab.study.work.ledger import OWNER
 from lab.study.work.parent import RUN_ID
-from lab.tracking.server import hide, tracking_uri, without_password
+from lab.tracking.redaction import mask_secrets, without_password
+from lab.tracking.server import tracking_uri
 
 if TYPE_CHECKING:
     import optuna
@@ -164,7 +165,7 @@ def every(address: str | None = None, uri: str | None = None) -> Iterator[Record
         except BadInput as error:
             yield str(error)
         except Exception as error:  # a journal that is none, whatever Optuna makes of it
-            reason = hide(str(error).strip().partition("\n")[0], address or "")
+            reason = mask_secrets(str(error).strip().partition("\n")[0], address or "")
             yield f"study {name} cannot be read: {type(error).__name__}: {reason}"
 
 
@@ -177,5 +178,5 @@ def _names(address: str | None, server: str) -> list[str]:
     try:
         return sorted(optuna.get_all_study_names(store))
     except Exception as error:
-        reason = hide(str(error).strip().partition("\n")[0], address)
+        reason = mask_secrets(str(error).strip().partition("\n")[0], address)
         raise LabError(f"storage {without_password(address)} cannot be read: {reason}") from None

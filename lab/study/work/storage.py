@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from lab.errors import BadInput
-from lab.tracking.server import hide, keep_secret, local_folder, without_password
+from lab.tracking.redaction import keep_secret, mask_secrets, without_password
+from lab.tracking.server import local_folder
 
 if TYPE_CHECKING:
     import optuna
@@ -67,9 +68,9 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
         return _database(driven)
     except ImportError as error:
         step = "pip install 'torch-lab[postgres]'"
-        raise BadInput(f"--storage needs a driver: {hide(str(error), address)}; {step}") from None
+        raise BadInput(f"--storage needs a driver: {mask_secrets(str(error), address)}; {step}") from None
     except Exception as error:  # of SQLAlchemy, of the driver
-        reason = hide(str(error).strip().splitlines()[0], address)
+        reason = mask_secrets(str(error).strip().splitlines()[0], address)
         raise BadInput(f"storage {without_password(address)} cannot be reached: {reason}") from None
 
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.tracking.journal import Operation
-from lab.tracking.sender import Away, say
-from lab.tracking.server import hide, without_password
+from lab.tracking.redaction import mask_secrets, without_password
+from lab.tracking.sender import ServerUnavailable, to_stderr
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PARAMS = 100  # in one request, MLflow's own limit
-LATER = {401, 403, 408, 409, 425, 429, 499}  # refusals that do not mean the operation itself
+RETRYABLE = {401, 403, 408, 409, 425, 429, 499}  # refusals that do not mean the operation itself
 
 
 class Refused(Exception):
     """The server is well and does not want this operation: it is left out."""
 
 
-class Receiver:
+class RemoteRun:
     """A run on an MLflow server.
 
     Args:
@@ -44,7 +44,7 @@ class Receiver:
                 self._take(operation["op"], operations)
         except Refused as error:
             what = operation.get("file") or operation.get("key") or operation["op"]
-            say(f"{self._address} refuses {what} of run {self._run_id[:8]}, it is left out: {error}")
+            to_stderr(f"{self._address} refuses {what} of run {self._run_id[:8]}, it is left out: {error}")
             return False
         return True
 
@@ -89,7 +89,7 @@ class Receiver:
                 return
             name = entries[0].key
             self._refused.add((kind, name))  # its later values would be refused as well
-            say(f"{self._address} refuses {kind.rstrip('s')} {name!r}, it is left out: {error}")
+            to_stderr(f"{self._address} refuses {kind.rstrip('s')} {name!r}, it is left out: {error}")
 
     def _artifact(self, operation: Operation) -> None:
         file = self._folder / operation["file"]
@@ -135,15 +135,15 @@ class Receiver:
         """Tells a refusal, which would come again every time, from everything that may pass."""
         try:
             yield
-        except (Away, Refused):
+        except (ServerUnavailable, Refused):
             raise
         except Exception as error:  # MLflow's, those of requests, of the database's driver, of the artifact store
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
-            reason = hide(said, self._server.tracking_uri)
+            reason = mask_secrets(said, self._server.tracking_uri)
             status = _status(error)
-            if status not in LATER and 400 <= status < 500 and self._well():
+            if status not in RETRYABLE and 400 <= status < 500 and self._well():
                 raise Refused(reason) from None
-            raise Away(reason) from None
+            raise ServerUnavailable(reason) from None
 
     def _well(self) -> bool:
         """Whether the server answers for the run at all: it may have been deleted, or the database changed."""

@@ -1,0 +1,42 @@
+"""The objects of one run, built and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab.recipe import Recipe
+from lab.task import Task
+
+if TYPE_CHECKING:
+    from lightning import LightningDataModule, LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from lab.engine.saver import Saver
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything a run needs, built and checked.
+
+    Args:
+        recipe: where it came from.
+        name: the task's name, or that of its module.
+        task: the record.
+        module: the built module.
+        data: the built data module.
+        trainer: the built Trainer, with callbacks, without a logger.
+        trainer_settings: the keywords the Trainer was built with.
+        best: writes the checkpoint with the best monitored metric.
+        saver: writes the checkpoint that the run can be resumed from.
+    """
+
+    recipe: Recipe
+    name: str
+    task: Task
+    module: LightningModule
+    data: LightningDataModule
+    trainer: Trainer
+    trainer_settings: dict[str, Any]
+    best: ModelCheckpoint
+    saver: Saver
