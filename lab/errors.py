@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -60,3 +60,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'gamma'?` for a word close to a known one, else an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> BadSetting:
+    """`activation: there is no 'reluu'; did you mean 'relu'?`, or else with all that are known.
+
+    Args:
+        key: the constructor's keyword.
+        name: its value.
+        known: the values that it may have.
+        synonyms: other common names of some of them.
+    """
+    known = list(known)
+    hint = nearest((synonyms or {}).get(name, name), known) or f"; known are {', '.join(known)}"
+    return BadSetting(key, f"there is no {name!r}{hint}")

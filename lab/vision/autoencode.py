@@ -22,7 +22,7 @@ from lab.task import Task, Unit
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import mixed
-from lab.vision.networks.autoencoder import CODE, DROPOUT, LEAST, Autoencoder
+from lab.vision.networks.autoencoder import CODE_SIZE, DROPOUT, MIN_SIZE, Autoencoder
 from lab.vision.networks.normalise import Normalise
 from lab.vision.plots import autoencode as pictures
 
@@ -56,7 +56,7 @@ class Autoencode(Descent):
         class_names: list[str],
         mean: list[float],
         std: list[float],
-        code: Annotated[int, Gt(0)] = CODE,
+        code: Annotated[int, Gt(0)] = CODE_SIZE,
         dropout: Annotated[float, Ge(0), Lt(1)] = DROPOUT,
         loss: Literal["mse", "bce"] = "mse",
         beta: Annotated[float, Gt(0)] | None = None,
@@ -68,8 +68,8 @@ class Autoencode(Descent):
     ) -> None:
         super().__init__(lr, final_lr, schedule, weight_decay)
         self.save_hyperparameters()
-        if size < LEAST:
-            raise BadSetting("size", f"the encoder needs images of {LEAST} x {LEAST}, found {size} x {size}")
+        if size < MIN_SIZE:
+            raise BadSetting("size", f"the encoder needs images of {MIN_SIZE} x {MIN_SIZE}, found {size} x {size}")
         self.disturb = disturb or {}
         check(self.disturb, "disturb", moved=False)  # the target stays where it is
         network = Autoencoder(channels, size, code, dropout, variational=beta is not None)

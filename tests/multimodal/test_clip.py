@@ -14,9 +14,10 @@ from torchmetrics.retrieval import RetrievalHitRate
 from lab.errors import BadInput, LabError, RecipeError
 from lab.multimodal.clip import plots as pictures
 from lab.multimodal.clip.clip import Clip, accuracy, prompts
-from lab.multimodal.clip.contrastive import Retrieval, alike, contrastive
-from lab.multimodal.clip.network import CLIP, LONGEST, TextEncoder
+from lab.multimodal.clip.contrastive import Retrieval, contrastive, same_captions
+from lab.multimodal.clip.network import CLIP, MAX_LENGTH
 from lab.multimodal.clip.open_clip import OpenCLIP
+from lab.networks import TextEncoder
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
@@ -56,13 +57,13 @@ def test_the_loss_is_that_of_the_paper_where_no_caption_comes_twice():
     images, texts, scale = unit(6, 4), unit(6, 4), torch.tensor(7.0)
     logits, own = scale * images @ texts.T, torch.arange(6)
     expected = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
-    torch.testing.assert_close(contrastive(images, texts, alike(own.unsqueeze(1)), scale), expected)
+    torch.testing.assert_close(contrastive(images, texts, same_captions(own.unsqueeze(1)), scale), expected)
 
 
 def test_equal_captions_share_their_images():
     torch.manual_seed(0)
     texts = unit(4, 8)[[0, 0, 1, 2]]
-    same, scale = alike(torch.tensor([[5], [5], [6], [7]])), torch.tensor(20.0)
+    same, scale = same_captions(torch.tensor([[5], [5], [6], [7]])), torch.tensor(20.0)
     own = contrastive(texts, texts, same, scale)
     torch.testing.assert_close(contrastive(texts[[1, 0, 2, 3]], texts, same, scale), own)
     least = (2 * math.log(2) + 0) / 4  # the one who is asked cannot know which of the two was meant
@@ -128,11 +129,11 @@ def test_it_learns_what_captions_say(tmp_path, monkeypatch):
 
 def test_a_gradient_reaches_every_weight(batch):
     network = CLIP(3, len(WORDS), 16)
-    images, texts = network.images(batch["image"]), network.texts(batch["caption"])
+    images, texts = network.encode_image(batch["image"]), network.encode_text(batch["caption"])
     assert images.shape == texts.shape == (12, 16)
     torch.testing.assert_close(images.norm(dim=1), torch.ones(12))
     torch.testing.assert_close(texts.norm(dim=1), torch.ones(12))
-    contrastive(images, texts, alike(batch["caption"]), network.log_scale.exp()).backward()
+    contrastive(images, texts, same_captions(batch["caption"]), network.log_scale.exp()).backward()
     assert [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
@@ -148,7 +149,7 @@ def test_a_caption_is_its_words_in_their_order():
     one, other = places("a red ring above a blue star", "a blue star above a red ring")
     assert not torch.allclose(reader(one[None]), reader(other[None]), atol=1e-3)
     torch.testing.assert_close(reader(one[None, :7]), reader(one[None]))
-    with pytest.raises(BadInput, match=f"^captions have at most {LONGEST} words, found 40$"):
+    with pytest.raises(BadInput, match=f"^this network takes sequences of at most {MAX_LENGTH} steps, found 40$"):
         reader(torch.ones(1, 40, dtype=torch.long))
 
 
@@ -170,7 +171,8 @@ def alone(learner):
 @pytest.mark.parametrize(("prompted", "said"), [(0.0, "caption"), (1.0, "prompt")])
 def test_prompts_stand_in_for_captions(prompted, said, batch, monkeypatch):
     learner, heard = alone(module(prompted=prompted)), []
-    monkeypatch.setattr(learner.network, "texts", lambda captions: heard.append(captions) or unit(len(captions), 64))
+    encode = lambda captions: heard.append(captions) or unit(len(captions), 64)  # noqa: E731
+    monkeypatch.setattr(learner.network, "encode_text", encode)
     learner.learn(batch, 0.0)
     expected = batch["caption"] if said == "caption" else places(*(f"a {PAIRS[i]}" for i in batch["pair"]))
     expected[:, 0] = batch["caption"][:, 0]  # a or an
@@ -201,7 +203,7 @@ def test_recall_is_that_of_torchmetrics():
     measured = Retrieval()
     for part in (slice(0, 20), slice(20, 60)):
         measured.update(images[part], texts[part], captions[part])
-    found, same = measured.compute(), alike(captions)
+    found, same = measured.compute(), same_captions(captions)
     for k in (1, 5, 10):
         for name, near in (("image_to_text", images @ texts.T), ("text_to_image", texts @ images.T)):
             query = torch.arange(60).repeat_interleave(60)
@@ -229,7 +231,10 @@ def test_an_image_goes_to_the_prompt_that_suits_it_best(batch):
     learner = module().eval()
     with torch.inference_mode():
         logits, found = learner(batch["image"]), learner._measure(batch)
-        seen, asked = learner.network.images(learner.normalise(batch["image"])), learner.network.texts(learner.prompts)
+        seen, asked = (
+            learner.network.encode_image(learner.normalise(batch["image"])),
+            learner.network.encode_text(learner.prompts),
+        )
     torch.testing.assert_close(logits, seen @ asked.T / 0.07)
     torch.testing.assert_close(found["probabilities"], logits.softmax(1))
     assert logits.shape == (12, 100)
@@ -284,9 +289,9 @@ def test_a_network_of_open_clip_begins_with_the_weights_of_a_file(tiny, batch):
 
 def test_captions_are_read_as_text(tiny, monkeypatch):
     network, heard = OpenCLIP("tiny", WORDS, None), []
-    tokens = network.tokens
-    monkeypatch.setattr(network, "tokens", lambda said: heard.extend(said) or tokens(said))
-    vectors = network.texts(places("a red ring", "an orange star above a blue heart"))
+    tokenizer = network.tokenizer
+    monkeypatch.setattr(network, "tokenizer", lambda texts: heard.extend(texts) or tokenizer(texts))
+    vectors = network.encode_text(places("a red ring", "an orange star above a blue heart"))
     assert heard == ["a red ring", "an orange star above a blue heart"]
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
 
@@ -294,7 +299,9 @@ def test_captions_are_read_as_text(tiny, monkeypatch):
 def test_weights_that_are_nowhere_are_one_line(tiny, monkeypatch):
     network = OpenCLIP("tiny", WORDS, str(tiny))
     tiny.unlink()
-    with pytest.raises(LabError, match=r"^no weights .* for open_clip:tiny .*; where there is a network, ") as error:
+    with pytest.raises(
+        LabError, match=r"^there are no pretrained weights for open_clip:tiny, .*online, or name a file"
+    ) as error:
         network.load_pretrained()
     assert "\n" not in str(error.value)
 
@@ -314,7 +321,10 @@ def refused(*overrides):
     ("overrides", "message"),
     [
         (["model.network=cn"], "model.network: no network 'cn'; known are cnn, open_clip:NAME and transformers:NAME"),
-        (["model.pretrained=openai"], "model.pretrained: nobody has trained cnn; networks of open_clip"),
+        (
+            ["model.pretrained=openai"],
+            "model.pretrained: there are no pretrained weights for cnn; networks of open_clip",
+        ),
         (["data.name=letters"], "data: this set has no captions to learn from; scenes and scenes100 have"),
     ],
 )

@@ -93,7 +93,7 @@ def test_its_logits_are_those_of_transformers(clip, batch):
     expected = transformers.CLIPModel.from_pretrained(clip).eval()
     read = tokeniser()(["a red ring", "an orange star above a blue heart"], padding=True, return_tensors="pt")
     with torch.inference_mode():
-        logits = network.log_scale.exp() * network.images(images) @ network.texts(captions).T
+        logits = network.log_scale.exp() * network.encode_image(images) @ network.encode_text(captions).T
         torch.testing.assert_close(logits, expected(**read, pixel_values=images).logits_per_image)
 
 
@@ -103,9 +103,9 @@ def test_a_siglip_is_read_as_it_was_trained(tmp_path, batch):
     folder = saved(tmp_path / "siglip", transformers.SiglipConfig(**SIGLIP), tokeniser(), pixels)
     network = TransformersCLIP(str(folder), WORDS)
     network.load_pretrained()
-    texts = network.texts(places("a red ring", "a red ring above a blue heart"))
-    torch.testing.assert_close(network.texts(places("a red ring")), texts[:1])
-    (texts.sum() + (network.log_scale * network.images(batch["image"])).sum()).backward()
+    texts = network.encode_text(places("a red ring", "a red ring above a blue heart"))
+    torch.testing.assert_close(network.encode_text(places("a red ring")), texts[:1])
+    (texts.sum() + (network.log_scale * network.encode_image(batch["image"])).sum()).backward()
     assert [key for key, weight in network.named_parameters() if weight.requires_grad and weight.grad is None] == []
 
 
@@ -156,7 +156,7 @@ def test_what_is_no_clip_is_one_line(clip, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "cannot be built here: Unrecognized model in" in refused(tmp_path / "empty")
     saved(tmp_path / "bert", transformers.BertConfig(**LAYER, vocab_size=20))
-    assert "images and texts do not meet in a model of type bert" in refused(tmp_path / "bert")
+    assert "a model of type bert has no common space of images and texts" in refused(tmp_path / "bert")
     mute = without(clip, tmp_path / "mute", "tokenizer")
     assert "its tokeniser does not tell the words of the captions apart; is its file missing?" in refused(mute)
     blind = without(clip, tmp_path / "blind", "preprocessor")
@@ -167,7 +167,9 @@ def test_what_is_no_clip_is_one_line(clip, tmp_path):
 def test_weights_that_are_not_there_or_others_are_one_line(clip, tmp_path):
     bare = without(clip, tmp_path / "bare", "model")
     network = TransformersCLIP(str(bare), WORDS)
-    with pytest.raises(LabError, match=r"^no weights for transformers:.*/bare in .*: .* no file named model") as error:
+    with pytest.raises(
+        LabError, match=r"^there are no pretrained weights for transformers:.*/bare in .*: .* no file named model"
+    ) as error:
         network.load_pretrained()
     assert "\n" not in str(error.value)
     short = transformers.CLIPTextModel(transformers.CLIPConfig(**CLIP).text_config)

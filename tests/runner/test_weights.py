@@ -166,7 +166,7 @@ def test_weights_of_a_run_come_on_top_of_pretrained_ones(server, monkeypatch):
         for weight in self.parameters():
             torch.nn.init.constant_(weight, 5.0)
 
-    monkeypatch.setattr("lab.vision.networks.trunk.Trunk.load_pretrained", fives)
+    monkeypatch.setattr("lab.vision.networks.timm_classifier.TimmClassifier.load_pretrained", fives)
     settings = ["model.network=timm:test_resnet", "model.pretrained=true"]
     found = begun("classify_digits", "trunk", ["network.network.fc"], server, *settings).module
     found._trainer = SimpleNamespace(ckpt_path=None)
@@ -181,7 +181,7 @@ def test_weights_of_a_run_come_on_top_of_pretrained_ones(server, monkeypatch):
 @pytest.mark.parametrize("command", [("run", "--dry-run"), ("check",)])
 def test_checking_a_recipe_takes_no_pretrained_weights(command, server, tmp_path, monkeypatch, capsys):
     """They are downloaded; that the other run has fitting ones is still seen."""
-    monkeypatch.setattr("lab.vision.networks.trunk.Trunk.load_pretrained", lambda _: 1 / 0)
+    monkeypatch.setattr("lab.vision.networks.timm_classifier.TimmClassifier.load_pretrained", lambda _: 1 / 0)
     recipe = tmp_path / "both.yaml"
     origin = f"track: {{uri: '{server}'}}\nstart_from: {{run: trunk, parts: [network.network.fc]}}\n"
     fast = "model: {network: timm:test_resnet, pretrained: true}\ntrainer: {max_epochs: 1}\n"

@@ -13,7 +13,7 @@ from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.autoencode import NEIGHBOURS, Autoencode, divergence, neighbour_accuracy
 from lab.vision.data.image_data import ImageData
-from lab.vision.networks.autoencoder import LEAST, Autoencoder, EncoderClassifier
+from lab.vision.networks.autoencoder import MIN_SIZE, Autoencoder, EncoderClassifier
 from lab.vision.networks.registry import make
 from lab.vision.plots import autoencode as pictures
 
@@ -66,7 +66,7 @@ def test_the_layers_are_those_of_the_source():
     torch.testing.assert_close(module(images), module.network(module.normalise(images))[0].sigmoid())
 
 
-@pytest.mark.parametrize("size", [*range(LEAST, 20), 28, 32, 33])
+@pytest.mark.parametrize("size", [*range(MIN_SIZE, 20), 28, 32, 33])
 def test_images_come_out_as_large_as_they_went_in(size):
     network = Autoencoder(3, size, 5, 0.0, variational=False)
     images, maps = torch.rand(2, 3, size, size), []
@@ -82,7 +82,7 @@ def test_images_come_out_as_large_as_they_went_in(size):
 
 def test_the_variational_encoder_has_the_same_names():
     plain, drawn = (Autoencoder(1, 28, 32, 0.1, variational).state_dict() for variational in (False, True))
-    assert drawn.keys() - plain.keys() == {"spread.weight", "spread.bias"}
+    assert drawn.keys() - plain.keys() == {"log_variance.weight", "log_variance.bias"}
     classifier = make("encoder", 1, 28, 26)
     assert isinstance(classifier, EncoderClassifier)
     kept = {name: value.shape for name, value in plain.items() if name.startswith("encoder.")}

@@ -1,6 +1,5 @@
 """Networks by name: what they map to what, how large they are, and what they refuse."""
 
-import huggingface_hub
 import pytest
 import timm
 import torch
@@ -8,10 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from lab.errors import BadSetting, LabError
-from lab.vision.networks.attention import CBAM, SE
-from lab.vision.networks.hub import within_reach
+from lab.vision.networks.conv_attention import CBAM, SE
 from lab.vision.networks.registry import NETWORKS, make
-from lab.vision.networks.trunk import Trunk
+from lab.vision.networks.timm_classifier import TimmClassifier
 
 SMALLEST = [(name, least) for name, (_, least) in NETWORKS.items()]
 
@@ -77,7 +75,7 @@ def test_cbam_is_what_the_paper_says():
     torch.manual_seed(0)
     block, maps = CBAM(16, kernel=3), torch.randn(2, 16, 5, 4)
     expected = torch.empty_like(maps)
-    weight, bias = block.place.weight[0], block.place.bias
+    weight, bias = block.spatial.weight[0], block.spatial.bias
     for b in range(2):
         means, peaks = (torch.stack([of(maps[b, c]) for c in range(16)]) for of in (torch.mean, torch.max))
         weighed = maps[b] * torch.sigmoid(block.shared(means) + block.shared(peaks)).view(16, 1, 1)
@@ -91,7 +89,7 @@ def test_cbam_is_what_the_paper_says():
 
 @pytest.mark.parametrize(("size", "patches"), [(8, 16), (28, 49), (32, 64), (96, 64)])
 def test_a_vision_transformer_cuts_an_image_into_about_64_patches_of_two_pixels_and_more(size, patches):
-    assert make("vit", 1, size, 5).places.shape == (1, patches + 1, 128)
+    assert make("vit", 1, size, 5).positions.weight.shape == (patches + 1, 128)
 
 
 def test_a_transformer_sees_where_a_patch_lies():
@@ -102,16 +100,16 @@ def test_a_transformer_sees_where_a_patch_lies():
         assert not torch.allclose(network(images), network(images.roll(8, -1)), atol=1e-5)
 
 
-def test_a_frozen_trunk_moves_nothing_but_its_classifier():
+def test_a_frozen_backbone_moves_nothing_but_its_classifier():
     torch.manual_seed(0)
-    trunk = make("timm:resnet10t", 1, 32, 5, frozen=True)
-    assert count(trunk, only_trained=True) == count(trunk.network.get_classifier()) == 513 * 5
-    before = {key: value.clone() for key, value in trunk.state_dict().items()}
-    trunk.train()
-    optimizer = torch.optim.SGD([p for p in trunk.parameters() if p.requires_grad], 0.1)
-    F.cross_entropy(trunk(torch.randn(8, 1, 32, 32)), torch.arange(8) % 5).backward()
+    network = make("timm:resnet10t", 1, 32, 5, frozen=True)
+    assert count(network, only_trained=True) == count(network.network.get_classifier()) == 513 * 5
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network.train()
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], 0.1)
+    F.cross_entropy(network(torch.randn(8, 1, 32, 32)), torch.arange(8) % 5).backward()
     optimizer.step()
-    moved = {key.split(".")[1] for key, value in trunk.state_dict().items() if not torch.equal(value, before[key])}
+    moved = {key.split(".")[1] for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
     assert moved == {"fc"}
 
 
@@ -124,23 +122,25 @@ def test_trained_weights_are_taken_where_timm_finds_them(tmp_path, monkeypatch):
     def found(name, **settings):
         return create(name, **settings, pretrained_cfg_overlay={"file": str(tmp_path / "weights.pth")})
 
-    trunk = Trunk("resnet10t", 3, 32, 5)
-    first = trunk.network.conv1[0].weight.clone()
+    network = TimmClassifier("resnet10t", 3, 32, 5)
+    first = network.network.conv1[0].weight.clone()
     monkeypatch.setattr(timm, "create_model", found)
-    trunk.load_pretrained()
-    assert torch.equal(trunk.network.conv1[0].weight, theirs.conv1[0].weight)
-    assert not torch.equal(trunk.network.conv1[0].weight, first)
-    assert trunk.network.fc.out_features == 5
+    network.load_pretrained()
+    assert torch.equal(network.network.conv1[0].weight, theirs.conv1[0].weight)
+    assert not torch.equal(network.network.conv1[0].weight, first)
+    assert network.network.fc.out_features == 5
 
 
 def test_weights_that_are_nowhere_are_one_line(monkeypatch):
     def offline(*_, **__):
         raise OSError("We couldn't connect to 'https://huggingface.co'\nto load the files")
 
-    trunk = Trunk("resnet10t", 3, 32, 5)
+    network = TimmClassifier("resnet10t", 3, 32, 5)
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(LabError, match=r"no weights for timm:resnet10t .*where there is a network") as error:
-        trunk.load_pretrained()
+    with pytest.raises(
+        LabError, match=r"there are no pretrained weights for timm:resnet10t .*leave out pretrained"
+    ) as error:
+        network.load_pretrained()
     assert "\n" not in str(error.value)
 
 
@@ -150,7 +150,7 @@ def test_weights_that_are_nowhere_are_one_line(monkeypatch):
         (("cn", 1, 28, 10), "network: no network 'cn'; did you mean 'cnn'?"),
         (("xyz", 1, 28, 10), "network: no network 'xyz'; known are mlp, cnn, lenet, se_cnn, "),
         (("lenet", 1, 8, 10), "network: lenet needs images of 12 x 12, found 8 x 8; use mlp, cnn, se_cnn"),
-        (("cnn", 1, 28, 10, True), "frozen: cnn has no trained trunk to keep"),
+        (("cnn", 1, 28, 10, True), "frozen: cnn has no pretrained backbone to freeze"),
         (("timm:resnet81", 3, 32, 10), "network: timm has no network 'resnet81'; did you mean 'timm:resnet18'?"),
         (("timm:vit_tiny_patch16_224", 3, 8, 10), "network: timm:vit_tiny_patch16_224 cannot take images of 8 x 8: "),
     ],
@@ -160,29 +160,3 @@ def test_a_bad_choice_is_one_line(arguments, message):
         make(*arguments)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
-
-
-# ---- weights of others -----------------------------------------------------------------------------------------------
-
-
-class Hub:
-    """Stands for the session of huggingface_hub."""
-
-    def __init__(self, there):
-        self.there, self.asked = there, 0
-
-    def head(self, *_, **__):
-        self.asked += 1
-        if not self.there:
-            raise RuntimeError("no network")
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_the_hub_is_asked_once_whether_it_can_be_reached(there, monkeypatch):
-    hub = Hub(there)
-    monkeypatch.setattr("huggingface_hub.get_session", lambda: hub)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with within_reach():
-        assert huggingface_hub.is_offline_mode() is not there
-    assert hub.asked == 1
-    assert not huggingface_hub.is_offline_mode()

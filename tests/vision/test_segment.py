@@ -15,7 +15,7 @@ from lab.runner.assemble import assemble
 from lab.vision.data.generated import scenes
 from lab.vision.data.images import Images
 from lab.vision.data.loader import Batches
-from lab.vision.networks.decoder import Decoder
+from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.segmentation import BUILDERS, Segmenter, builder
 from lab.vision.plots import segment as pictures
 from lab.vision.segment import Segment, classes, criterion, overlaps, tidy, wrong
@@ -202,14 +202,14 @@ def test_stages_that_a_smaller_depth_leaves_out_are_not_trained():
 def test_a_decoder_goes_back_to_the_size_of_the_image():
     maps = torch.randn(2, 24, 4, 4)
     for stride, side in ((8, 32), (7, 32), (14, 64), (1, 4)):
-        decoder = Decoder(24, stride)
+        decoder = UpsamplingDecoder(24, stride)
         assert decoder(maps).shape == (2, decoder.width, side, side)
-    assert [step[1].out_channels for step in Decoder(24, 8)] == [64, 32, 16]
+    assert [step[1].out_channels for step in UpsamplingDecoder(24, 8)] == [64, 32, 16]
 
 
 def test_a_stride_that_is_no_power_of_two_is_scaled(monkeypatch):
     head = torch.nn.Conv2d(16, 5, 1)
-    monkeypatch.setitem(BUILDERS, "coarse", lambda _: (torch.nn.AvgPool2d(7), Decoder(3, 7), head, 7))
+    monkeypatch.setitem(BUILDERS, "coarse", lambda _: (torch.nn.AvgPool2d(7), UpsamplingDecoder(3, 7), head, 7))
     network = Segmenter("coarse", "", 3, 40, 5).eval()
     images = torch.rand(2, 3, 40, 40)
     whole = F.pad(images, (0, 2, 0, 2), mode="replicate")
@@ -230,9 +230,9 @@ def test_trained_weights_are_taken_but_for_the_last_layer(name, monkeypatch):
     network = Segmenter(name, "timm:lcnet_050", 3, 32, 4)
     asked = {}
 
-    def build(wanted):
-        asked["pretrained"] = wanted.pretrained
-        parts = builder(name)(type(wanted)(wanted.encoder, 3, 32, 4))
+    def build(spec):
+        asked["pretrained"] = spec.pretrained
+        parts = builder(name)(type(spec)(spec.encoder, 3, 32, 4))
         for parameter in (parameter for part in parts[:3] for parameter in part.parameters()):
             torch.nn.init.constant_(parameter, 0.25)
         return parts
@@ -259,7 +259,9 @@ def test_weights_that_cannot_be_had_are_one_line(name, encoder, monkeypatch):
     monkeypatch.setattr(smp.encoders, "hf_hub_download", offline)
     monkeypatch.setattr("timm.models._builder.load_pretrained", offline)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    with pytest.raises(LabError, match=f"^no weights for {name}.*; where there is a network, run this once") as error:
+    with pytest.raises(
+        LabError, match=f"^there are no pretrained weights for {name}.*once online, or leave out pretrained"
+    ) as error:
         network.load_pretrained()
     assert "\n" not in str(error.value)
 
@@ -304,8 +306,8 @@ def test_a_network_learns_where_the_shapes_are():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.network=unnet"], "no network 'unnet' that says something about every pixel; did you mean 'unet'?"),
-        (["model.network=fcn"], "model.network: no network 'fcn' that says something"),
+        (["model.network=unnet"], "no segmentation network 'unnet'; did you mean 'unet'?"),
+        (["model.network=fcn"], "model.network: no segmentation network 'fcn'; did you mean 'fpn'?"),
         (["model.encoder=resnet81"], "model.encoder: no encoder 'resnet81'; did you mean 'resnet18'?"),
         (["model.encoder=timm:resnet81"], "model.encoder: timm has no network 'resnet81'; did you mean 'timm:resnet"),
         (["model.encoder=timm:vit_tiny_patch16_224"], "model.network: unet on timm:vit_tiny_patch16_224 cannot take"),
@@ -325,6 +327,6 @@ def test_a_bad_recipe_is_one_line(overrides, message):
 
 def test_a_network_for_colour_refuses_grey():
     with pytest.raises(
-        LabError, match="torchvision:fcn_resnet50 cannot take images of 1 x 32 x 32: it was made for col"
+        LabError, match="torchvision:fcn_resnet50 cannot take images of 1 x 32 x 32: it takes 3 channels"
     ):
         Segmenter("torchvision:fcn_resnet50", "", 1, 32, 4)

@@ -21,8 +21,8 @@ from lab import plots
 from lab.errors import BadSetting
 from lab.learning.supervised import Descent, Figures, Schedule
 from lab.multimodal.clip import plots as pictures
-from lab.multimodal.clip.contrastive import Retrieval, alike, contrastive
-from lab.multimodal.clip.network import CLIP, spoken
+from lab.multimodal.clip.contrastive import Retrieval, contrastive, same_captions
+from lab.multimodal.clip.network import CLIP, captions_to_text
 from lab.multimodal.clip.open_clip import OPEN_CLIP, OpenCLIP
 from lab.multimodal.clip.transformers_clip import TRANSFORMERS, TransformersCLIP
 from lab.task import Task, Unit
@@ -82,7 +82,7 @@ class Clip(Descent):
         if pretrained is not None and named:
             raise BadSetting("pretrained", f"{network} comes with its own weights; leave it out")
         if pretrained is not None and network == "cnn":
-            raise BadSetting("pretrained", "nobody has trained cnn; networks of open_clip have weights")
+            raise BadSetting("pretrained", "there are no pretrained weights for cnn; networks of open_clip have some")
         self.prompted, self.words, self.pairs, self.unseen = prompted, words, pairs, unseen
         made: CLIP | OpenCLIP | TransformersCLIP
         if network == "cnn":
@@ -110,8 +110,8 @@ class Clip(Descent):
             part.compile(*words, **settings)
 
     def forward(self, images: Tensor) -> Tensor:
-        seen = self.network.images(self.normalise(images))  # (B, dim)
-        logits: Tensor = self.scale * seen @ self.network.texts(self.prompts).T
+        seen = self.network.encode_image(self.normalise(images))  # (B, dim)
+        logits: Tensor = self.scale * seen @ self.network.encode_text(self.prompts).T
         return logits
 
     @property
@@ -139,11 +139,11 @@ class Clip(Descent):
                 torch.as_tensor(self.all_gather(each, sync_grads=each.requires_grad)).flatten(0, 1)
                 for each in (seen, read, captions)
             )
-        return seen, read, alike(captions)
+        return seen, read, same_captions(captions)
 
     def _encoded(self, images: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of images and texts, each (B, dim), of length 1."""
-        return self.network.images(self.normalise(images)).float(), self.network.texts(captions).float()
+        return self.network.encode_image(self.normalise(images)).float(), self.network.encode_text(captions).float()
 
     def validation_step(self, batch: dict[str, Tensor]) -> None:
         self._measure(batch)
@@ -162,7 +162,7 @@ class Clip(Descent):
     def on_test_epoch_end(self) -> None:
         counts = self._log("test").cpu()  # on every process, since it waits for all of them
         shown = {name: torch.cat([each[name] for each in self.shown]) for name in self.shown[0]}
-        said = spoken(shown["caption"], self.words)
+        said = captions_to_text(shown["caption"], self.words)
         plots.log_figure(self, "pairs.png", pictures.pairs(counts, self.pairs, self.unseen))
         plots.log_figure(self, "zero_shot.png", pictures.zero_shot(shown, self.pairs, self.unseen))
         plots.log_figure(self, "similarity.png", pictures.similarity(shown, said))
@@ -171,10 +171,10 @@ class Clip(Descent):
 
     def _measure(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Takes a batch into the metrics; vectors of images and texts, each (B, dim), and probabilities (B, pairs)."""
-        captions, asked = batch["caption"], self.network.texts(self.prompts).float()
+        captions, asked = batch["caption"], self.network.encode_text(self.prompts).float()
         seen, read = self._encoded(batch["image"], captions)
         logits = self.scale * seen @ asked.T
-        self.mean_loss.update(contrastive(seen, read, alike(captions), self.scale), len(captions))
+        self.mean_loss.update(contrastive(seen, read, same_captions(captions), self.scale), len(captions))
         self.retrieval.update(seen, read, captions)
         self.top5.update(logits, batch["pair"])
         self.confusion.update(logits, batch["pair"])

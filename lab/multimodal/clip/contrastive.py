@@ -25,8 +25,8 @@ def contrastive(images: Tensor, texts: Tensor, same: Tensor, scale: Tensor) -> T
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def alike(captions: Tensor) -> Tensor:
-    """Captions (B, T) -> (B, B), whether two are one."""
+def same_captions(captions: Tensor) -> Tensor:
+    """Token ids (B, T) -> (B, B), whether two captions are the same."""
     _, kind = captions.unique(dim=0, return_inverse=True)
     same: Tensor = kind.unsqueeze(1) == kind
     return same

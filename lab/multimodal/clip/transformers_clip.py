@@ -1,4 +1,4 @@
-"""Any network of transformers whose images and texts meet in one space, with its weights: CLIP, SigLIP and more."""
+"""Any network of transformers that encodes images and texts into one space, with its weights: CLIP, SigLIP and more."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import BadSetting, LabError
-from lab.multimodal.clip.network import spoken
+from lab.multimodal.clip.network import captions_to_text
 
 TRANSFORMERS = "transformers:"
-REFUSALS = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)  # of their classes
+# whatever transformers raises for a model that it cannot build or load
+REFUSALS = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 
 
 class TransformersCLIP(nn.Module):
-    """Images and captions -> vectors (B, dim) of length 1; images are made as large as the network wants them.
+    """Images and captions -> vectors (B, dim) of length 1; images are resized to what the network expects.
 
     Args:
         name: of a model in the cache of huggingface_hub, such as `openai/clip-vit-base-patch32`, or a folder with what
             transformers saves of one: its settings, its weights, its tokeniser, and what it does to pixels.
-        words: what captions are made of; word 0 fills up a caption.
+        vocabulary: the words of captions; word 0 is padding.
 
     Raises:
-        BadSetting: transformers is not installed, the model is not here, or images and texts do not meet in it.
+        BadSetting: transformers is not installed, the model is not here, or has no common space of images and texts.
     """
 
-    def __init__(self, name: str, words: list[str]) -> None:
+    def __init__(self, name: str, vocabulary: list[str]) -> None:
         super().__init__()
         try:
             import transformers
@@ -36,42 +37,44 @@ class TransformersCLIP(nn.Module):
             needs = "needs a package that is not installed: pip install 'torch-lab[clip]'"
             raise BadSetting("network", f"{TRANSFORMERS}{name} {needs}") from None
         transformers.utils.logging.disable_progress_bar()
-        self.name, self.words, self.folder = name, words, folder(name)
+        self.name, self.vocabulary, self.folder = name, vocabulary, folder(name)
         try:
             config: Any = transformers.AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
             if type(config) not in transformers.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING:
-                raise ValueError(f"images and texts do not meet in a model of type {config.model_type}")
+                raise ValueError(f"a model of type {config.model_type} has no common space of images and texts")
             pixels: Any = transformers.ImageProcessingMixin.from_pretrained(self.folder)
-            self.tokens: Any = transformers.AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
+            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
             self.model: Any = transformers.AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
             self.mean, self.std = list(pixels.image_mean), list(pixels.image_std)
-            self.size, self.longest = config.vision_config.image_size, config.text_config.max_position_embeddings
+            self.size, self.max_length = config.vision_config.image_size, config.text_config.max_position_embeddings
             self.padding = "max_length" if config.model_type == "siglip" else "longest"  # as it was trained
-            self._try()
-            if hasattr(self.model, "logit_bias"):  # of a loss that judges each pair by itself
+            self._check()
+            if hasattr(self.model, "logit_bias"):  # part of SigLIP's loss, which is not ours
                 self.model.logit_bias.requires_grad_(False)
         except REFUSALS as error:
-            raise BadSetting("network", f"{TRANSFORMERS}{name} cannot be built here: {_short(error)}") from None
+            raise BadSetting("network", f"{TRANSFORMERS}{name} cannot be built here: {_one_line(error)}") from None
 
     @property
     def log_scale(self) -> nn.Parameter:
         """Logarithm of what inner products are multiplied by."""
-        found: nn.Parameter = self.model.logit_scale
-        return found
+        scale: nn.Parameter = self.model.logit_scale
+        return scale
 
-    def images(self, images: Tensor) -> Tensor:
+    def encode_image(self, images: Tensor) -> Tensor:
         """Normalised images (B, 3, H, W) -> (B, dim)."""
-        whole = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
-        return F.normalize(self.model.get_image_features(pixel_values=whole).pooler_output, dim=1)
+        resized = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
+        return F.normalize(self.model.get_image_features(pixel_values=resized).pooler_output, dim=1)
 
-    def texts(self, captions: Tensor) -> Tensor:
-        """Places in the list of words (B, T) -> (B, dim)."""
-        said = spoken(captions, self.words)
-        read = self.tokens(said, padding=self.padding, truncation=True, max_length=self.longest, return_tensors="pt")
-        return F.normalize(self.model.get_text_features(**read.to(captions.device)).pooler_output, dim=1)
+    def encode_text(self, captions: Tensor) -> Tensor:
+        """Token ids of our vocabulary (B, T) -> (B, dim)."""
+        texts = captions_to_text(captions, self.vocabulary)
+        tokens = self.tokenizer(
+            texts, padding=self.padding, truncation=True, max_length=self.max_length, return_tensors="pt"
+        )
+        return F.normalize(self.model.get_text_features(**tokens.to(captions.device)).pooler_output, dim=1)
 
     def load_pretrained(self) -> None:
-        """Takes the weights, which lie beside the settings.
+        """Loads the weights, which lie beside the settings.
 
         Raises:
             LabError: they do not, or are those of another network.
@@ -86,22 +89,24 @@ class TransformersCLIP(nn.Module):
                 raise ValueError(f"they lack {min(found['missing_keys'])}")
             self.model.load_state_dict(trained.state_dict())
         except REFUSALS as error:
-            raise LabError(f"no weights for {TRANSFORMERS}{self.name} in {self.folder}: {_short(error)}") from None
+            raise LabError(
+                f"there are no pretrained weights for {TRANSFORMERS}{self.name} in {self.folder}: {_one_line(error)}"
+            ) from None
 
-    def _try(self) -> None:
-        """Shows it an image and all words, so that what it lacks comes to light before training.
+    def _check(self) -> None:
+        """Encodes an image and all words, so that what is missing is reported before training.
 
         Raises:
-            ValueError: it is of another make, or its tokeniser came without its words.
+            ValueError: it is no CLIP, or its tokeniser came without its vocabulary.
         """
         if not hasattr(self.model, "logit_scale"):
             raise ValueError("it has no learned scale of inner products")
-        read = self.tokens(self.words[1:])["input_ids"]
-        if len(set(map(tuple, read))) < len(read):
+        tokens = self.tokenizer(self.vocabulary[1:])["input_ids"]
+        if len(set(map(tuple, tokens))) < len(tokens):
             raise ValueError("its tokeniser does not tell the words of the captions apart; is its file missing?")
         with torch.inference_mode():
-            self.eval().images(torch.zeros(1, 3, self.size, self.size))
-            self.train().texts(torch.ones(1, 1, dtype=torch.long))
+            self.eval().encode_image(torch.zeros(1, 3, self.size, self.size))
+            self.train().encode_text(torch.ones(1, 1, dtype=torch.long))
 
 
 def folder(name: str) -> str:
@@ -124,5 +129,5 @@ def folder(name: str) -> str:
         raise BadSetting("network", f"{name} {where}; where there is a network: hf download {name}") from None
 
 
-def _short(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

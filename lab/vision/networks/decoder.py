@@ -1,4 +1,4 @@
-"""From a map of features back to the size of the image, with nothing to go by but the map."""
+"""A decoder without skip connections: from feature maps back to the size of the image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 from torch import nn
 
 
-class Decoder(nn.Sequential):
+class UpsamplingDecoder(nn.Sequential):
     """Features (B, features, h, w) -> (B, width, h * d, w * d), with d the next power of two from the stride on.
 
     Every step doubles the sides and halves the channels: nearest neighbours, a 3x3 convolution, batch normalisation,
@@ -15,7 +15,7 @@ class Decoder(nn.Sequential):
 
     Args:
         features: channels of the map.
-        stride: pixels of the image along a side of one place of the map.
+        stride: pixels of the image along a side of one position of the map.
         width: channels that the last step leaves.
     """
 

@@ -1,4 +1,4 @@
-"""The image encoder that CLIP trains and that segmentation may begin with."""
+"""The convolutional encoder of images that the task `clip` trains, and that `segment` can take from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 class ImageEncoder(nn.Sequential):
-    """Images (B, C, H, W) -> what is where: maps (B, 128, H/8, W/8), from four normalised convolutions.
+    """Images (B, C, H, W) -> feature maps (B, 128, H/8, W/8), by four convolutions with batch normalisation.
 
     Args:
         channels: of an image.

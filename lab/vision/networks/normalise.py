@@ -1,4 +1,4 @@
-"""What stands before a network: pixels of mean 0 and spread 1, of images that have the shape it was built for."""
+"""The first layer of a network: checks the shape of the images, and normalises their pixels."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Normalise(nn.Module):
     def __init__(self, channels: int, size: int, mean: list[float], std: list[float]) -> None:
         super().__init__()
         self.shape = torch.Size((channels, size, size))
-        spread = torch.tensor(std).view(-1, 1, 1)
-        self.register_buffer("scale", 1 / spread, persistent=False)  # facts of the data, which are hyperparameters
-        self.register_buffer("shift", -torch.tensor(mean).view(-1, 1, 1) / spread, persistent=False)
+        deviation = torch.tensor(std).view(-1, 1, 1)
+        self.register_buffer("scale", 1 / deviation, persistent=False)  # facts of the data, which are hyperparameters
+        self.register_buffer("shift", -torch.tensor(mean).view(-1, 1, 1) / deviation, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[1:] != self.shape:

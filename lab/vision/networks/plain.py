@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
+from lab.networks import MLP
+
 
 def mlp(channels: int, size: int, classes: int) -> nn.Module:
     """All pixels into two hidden layers of 256 and 128."""
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(channels * size**2, 256), nn.ReLU(),
-        nn.Linear(256, 128), nn.ReLU(),
-        nn.Linear(128, classes),
-    )  # fmt: skip
+    return nn.Sequential(nn.Flatten(), *MLP(channels * size**2, [256, 128], classes))
 
 
 def cnn(channels: int, size: int, classes: int) -> nn.Module:
@@ -22,11 +19,11 @@ def cnn(channels: int, size: int, classes: int) -> nn.Module:
     filters, and both keep the size of the image (padding 1), so that images of 8x8 go through as well.
     """
     return nn.Sequential(
-        *_convolution(channels, 32, 3), *_convolution(32, 64, 3),
+        *_convolution(channels, 32, 3),
+        *_convolution(32, 64, 3),
         nn.Flatten(),
-        nn.Linear(64 * (size // 4) ** 2, 128), nn.ReLU(),
-        nn.Linear(128, classes),
-    )  # fmt: skip
+        *MLP(64 * (size // 4) ** 2, [128], classes),
+    )
 
 
 def lenet(channels: int, size: int, classes: int) -> nn.Module:
@@ -37,12 +34,11 @@ def lenet(channels: int, size: int, classes: int) -> nn.Module:
     """
     side = (size // 2 - 4) // 2
     return nn.Sequential(
-        *_convolution(channels, 6, 5), *_convolution(6, 16, 5, padding=0),
+        *_convolution(channels, 6, 5),
+        *_convolution(6, 16, 5, padding=0),
         nn.Flatten(),
-        nn.Linear(16 * side**2, 120), nn.ReLU(),
-        nn.Linear(120, 84), nn.ReLU(),
-        nn.Linear(84, classes),
-    )  # fmt: skip
+        *MLP(16 * side**2, [120, 84], classes),
+    )
 
 
 def _convolution(n_in: int, n_out: int, kernel: int, padding: int | None = None) -> tuple[nn.Module, ...]:

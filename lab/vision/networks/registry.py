@@ -1,4 +1,4 @@
-"""What a recipe may call a network, and how it is built."""
+"""Image classifiers by the names that a recipe gives them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from torch import nn
 
 from lab.errors import BadSetting, nearest
-from lab.vision.networks.attention import cbam_cnn, se_cnn
-from lab.vision.networks.autoencoder import LEAST, EncoderClassifier
+from lab.vision.networks.autoencoder import MIN_SIZE, EncoderClassifier
+from lab.vision.networks.conv_attention import cbam_cnn, se_cnn
 from lab.vision.networks.plain import cnn, lenet, mlp
-from lab.vision.networks.transformer import CNNTransformer, ViT
-from lab.vision.networks.trunk import Trunk
+from lab.vision.networks.timm_classifier import TimmClassifier
+from lab.vision.networks.vit import CNNTransformer, ViT
 
-# name -> from channels, size and classes to a network; the smallest image that leaves something after all pools
+# name -> a function of channels, size and classes; the smallest image of which something is left after all pools
 NETWORKS: dict[str, tuple[Callable[[int, int, int], nn.Module], int]] = {
     "mlp": (mlp, 1),
     "cnn": (cnn, 4),
@@ -22,7 +22,7 @@ NETWORKS: dict[str, tuple[Callable[[int, int, int], nn.Module], int]] = {
     "cbam_cnn": (cbam_cnn, 8),
     "cnn_transformer": (CNNTransformer, 4),
     "vit": (ViT, 4),
-    "encoder": (EncoderClassifier, LEAST),
+    "encoder": (EncoderClassifier, MIN_SIZE),
 }
 TIMM = "timm:"
 
@@ -41,14 +41,16 @@ def make(name: str, channels: int, size: int, classes: int, frozen: bool = False
         BadSetting: there is no such network, or images are too small for it.
     """
     if name.startswith(TIMM):
-        return Trunk(name.removeprefix(TIMM), channels, size, classes, frozen)
+        return TimmClassifier(name.removeprefix(TIMM), channels, size, classes, frozen)
     if name not in NETWORKS:
         listed = nearest(name, NETWORKS) or f"; known are {', '.join(NETWORKS)}, and timm:NAME"
         raise BadSetting("network", f"no network {name!r}{listed}")
     if frozen:
-        raise BadSetting("frozen", f"{name} has no trained trunk to keep; only networks of timm have")
-    build, least = NETWORKS[name]
-    if size < least:
+        raise BadSetting("frozen", f"{name} has no pretrained backbone to freeze; only networks of timm have one")
+    build, min_size = NETWORKS[name]
+    if size < min_size:
         fitting = ", ".join(other for other, (_, enough) in NETWORKS.items() if enough <= size)
-        raise BadSetting("network", f"{name} needs images of {least} x {least}, found {size} x {size}; use {fitting}")
+        raise BadSetting(
+            "network", f"{name} needs images of {min_size} x {min_size}, found {size} x {size}; use {fitting}"
+        )
     return build(channels, size, classes)

@@ -1,6 +1,6 @@
-"""Networks by name that say something about every pixel: segmentation-models-pytorch's, torchvision's, and our own.
+"""Segmentation networks by name: segmentation-models-pytorch's, torchvision's, and our own.
 
-Whatever it is, a network falls into an encoder, a decoder and a head: parts can be fixed, or come from another run.
+Each consists of an encoder, a decoder and a head: parts can be frozen, or come from another run.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import BadSetting, LabError, nearest
-from lab.vision.networks.decoder import Decoder
-from lab.vision.networks.hub import within_reach
+from lab.errors import BadSetting, nearest
+from lab.networks import pretrained_weights
+from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.image_encoder import ImageEncoder
 
 Tune = Literal["all", "decoder", "head"]
@@ -26,8 +26,8 @@ CLIP = "clip"  # the image encoder of the task of that name
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a network is built for.
+class NetworkSpec:
+    """The arguments of every builder.
 
     Args:
         encoder: its name.
@@ -35,7 +35,7 @@ class Wanted:
         size: height and width of an image.
         classes: logits of a pixel.
         depth: halvings of the image in the encoder; None for as many as the library has.
-        pretrained: with the weights that are to be had for it, and not with random ones.
+        pretrained: with pretrained weights rather than random ones.
     """
 
     encoder: str
@@ -48,7 +48,7 @@ class Wanted:
 
 # images -> encoder -> decoder -> head -> logits, and what the sides of the images are multiples of
 Parts = tuple[nn.Module, nn.Module, nn.Module, int]
-Build = Callable[[Wanted], Parts]
+Build = Callable[[NetworkSpec], Parts]
 
 
 class Segmenter(nn.Module):
@@ -65,8 +65,8 @@ class Segmenter(nn.Module):
         size: height and width of an image.
         classes: logits of a pixel.
         depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
-        tune: what is trained: all; the decoder and the head behind a fixed encoder; or the head, the last layer, alone.
-            What is fixed keeps the statistics of its normalisation as well.
+        tune: the part that is trained: all; the decoder and the head behind a frozen encoder; or the head, the last
+            layer, alone. A frozen part keeps the statistics of its normalisation as well.
 
     Raises:
         BadSetting: there is no such network or encoder, or they cannot take such images.
@@ -84,18 +84,19 @@ class Segmenter(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.tune = name if name.startswith(TORCHVISION) else f"{name} on {encoder}", tune
-        self.build, self.wanted = builder(name), Wanted(encoder, channels, size, classes, depth)
+        self.build, self.spec = builder(name), NetworkSpec(encoder, channels, size, classes, depth)
         try:
-            self.encoder, self.decoder, self.head, self.stride = self.build(self.wanted)
+            self.encoder, self.decoder, self.head, self.stride = self.build(self.spec)
             logits = self.eval()(torch.zeros(1, channels, size, size))
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as error:
-            words = f"{self.name} cannot take images of {channels} x {size} x {size}"
-            raise BadSetting("network", f"{words}: {' '.join(str(error).split())[:200]}") from None
-        every = list(self.parameters())
-        # several processes wait for every gradient, and none comes of the stages that a smaller depth leaves out
-        for parameter, found in zip(every, torch.autograd.grad(logits.sum(), every, allow_unused=True), strict=True):
-            parameter.requires_grad_(found is not None)
-        for part in self._fixed():
+            refusal = f"{self.name} cannot take images of {channels} x {size} x {size}"
+            raise BadSetting("network", f"{refusal}: {' '.join(str(error).split())[:200]}") from None
+        parameters = list(self.parameters())
+        # DDP waits for the gradient of every parameter, and the stages that a smaller depth leaves out have none
+        gradients = torch.autograd.grad(logits.sum(), parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.requires_grad_(gradient is not None)
+        for part in self._frozen():
             part.requires_grad_(False)
         self.train()
 
@@ -109,34 +110,27 @@ class Segmenter(nn.Module):
 
     def train(self, mode: bool = True) -> Segmenter:
         super().train(mode)
-        for part in self._fixed():
+        for part in self._frozen():
             part.eval()
         return self
 
     def load_pretrained(self) -> None:
-        """Takes the weights that are to be had for it; they are downloaded or in a cache. The head stays random.
+        """Loads the library's weights, which are downloaded or in a cache. The head stays random.
 
         Raises:
-            LabError: neither is so.
+            LabError: there are none, or they are in neither place.
         """
-        try:
-            with within_reach():
-                encoder, decoder, _, _ = self.build(replace(self.wanted, pretrained=True))
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise LabError(
-                f"no weights for {self.name} ({reason}); where there is a network, run this once, "
-                "or leave out pretrained"
-            ) from None
+        with pretrained_weights(self.name, otherwise="leave out pretrained"):
+            encoder, decoder, _, _ = self.build(replace(self.spec, pretrained=True))
         self.encoder.load_state_dict(encoder.state_dict())
         self.decoder.load_state_dict(decoder.state_dict())
 
-    def _fixed(self) -> tuple[nn.Module, ...]:
+    def _frozen(self) -> tuple[nn.Module, ...]:
         return {"all": (), "decoder": (self.encoder,), "head": (self.encoder, self.decoder)}[self.tune]
 
 
 def builder(name: str) -> Build:
-    """What builds the network of that name.
+    """The function that builds the network of that name.
 
     Raises:
         BadSetting: there is none.
@@ -145,63 +139,63 @@ def builder(name: str) -> Build:
     from torchvision.models import list_models, segmentation
 
     existing = [kind for kind in list_models(segmentation) if kind.startswith(("fcn", "deeplab"))]
-    found: dict[str, Build] = {
+    builders: dict[str, Build] = {
         **{kind: partial(_smp, kind) for kind in smp.MODEL_ARCHITECTURES_MAPPING},
         **BUILDERS,
         **{f"{TORCHVISION}{kind}": partial(_torchvision, kind) for kind in existing},
     }
-    if name.lower() not in found:
-        listed = nearest(name.lower(), found) or f"; known are {', '.join(found)}"
-        raise BadSetting("network", f"no network {name!r} that says something about every pixel{listed}")
-    return found[name.lower()]
+    if name.lower() not in builders:
+        listed = nearest(name.lower(), builders) or f"; known are {', '.join(builders)}"
+        raise BadSetting("network", f"no segmentation network {name!r}{listed}")
+    return builders[name.lower()]
 
 
-def _smp(kind: str, wanted: Wanted) -> Parts:
+def _smp(kind: str, spec: NetworkSpec) -> Parts:
     """An architecture of segmentation-models-pytorch."""
     import segmentation_models_pytorch as smp
 
-    name, weights = _encoder(wanted)
+    name, weights = _encoder(spec)
     build = smp.MODEL_ARCHITECTURES_MAPPING[kind]
     settings: dict[str, Any] = {"dynamic_img_size": True} if kind == "dpt" else {}  # only a ViT goes with it
-    if wanted.depth is not None:
-        settings["encoder_depth"] = wanted.depth
+    if spec.depth is not None:
+        settings["encoder_depth"] = spec.depth
         channels = signature(build).parameters.get("decoder_channels")
         if channels is not None and isinstance(channels.default, tuple):  # of a U-Net, one number for each step
-            settings["decoder_channels"] = channels.default[-wanted.depth :]
-    network: Any = build(name, encoder_weights=weights, in_channels=wanted.channels, classes=wanted.classes, **settings)
+            settings["decoder_channels"] = channels.default[-spec.depth :]
+    network: Any = build(name, encoder_weights=weights, in_channels=spec.channels, classes=spec.classes, **settings)
     parts, stride = (network.encoder, network.decoder, network.segmentation_head), network.encoder.output_stride
     if kind == "dpt":  # its encoder gives maps and tokens, and the smallest map is halved once more
-        return parts[0], _Of(parts[1], 0, 1), parts[2], 2 * stride
+        return parts[0], _SelectInputs(parts[1], 0, 1), parts[2], 2 * stride
     return *parts, stride
 
 
-def _generic(wanted: Wanted) -> Parts:
+def _generic(spec: NetworkSpec) -> Parts:
     """An encoder's last map, and a decoder that sees nothing else."""
     import segmentation_models_pytorch as smp
 
-    if wanted.encoder == CLIP:
-        own = ImageEncoder(wanted.channels)
-        decoder = Decoder(own.channels, own.stride)
-        return own, decoder, nn.Conv2d(decoder.width, wanted.classes, 1), own.stride
-    name, weights = _encoder(wanted)
-    encoder: Any = smp.encoders.get_encoder(name, wanted.channels, wanted.depth or 5, weights)
-    decoder = Decoder(encoder.out_channels[-1], encoder.output_stride)
-    return encoder, _Of(decoder, -1), nn.Conv2d(decoder.width, wanted.classes, 1), encoder.output_stride
+    if spec.encoder == CLIP:
+        own = ImageEncoder(spec.channels)
+        decoder = UpsamplingDecoder(own.channels, own.stride)
+        return own, decoder, nn.Conv2d(decoder.width, spec.classes, 1), own.stride
+    name, weights = _encoder(spec)
+    encoder: Any = smp.encoders.get_encoder(name, spec.channels, spec.depth or 5, weights)
+    decoder = UpsamplingDecoder(encoder.out_channels[-1], encoder.output_stride)
+    return encoder, _SelectInputs(decoder, -1), nn.Conv2d(decoder.width, spec.classes, 1), encoder.output_stride
 
 
-def _torchvision(kind: str, wanted: Wanted) -> Parts:
+def _torchvision(kind: str, spec: NetworkSpec) -> Parts:
     """An existing model with its last layer replaced; its encoder is part of its name."""
     from torchvision.models import get_model
 
-    if wanted.channels != 3:
-        raise ValueError("it was made for colour")
-    whole: Any = get_model(kind, weights="DEFAULT" if wanted.pretrained else None, weights_backbone=None)
+    if spec.channels != 3:
+        raise ValueError("it takes 3 channels")
+    whole: Any = get_model(kind, weights="DEFAULT" if spec.pretrained else None, weights_backbone=None)
     *before, last = whole.classifier
-    return whole.backbone, _Of(nn.Sequential(*before), "out"), nn.Conv2d(last.in_channels, wanted.classes, 1), 1
+    return whole.backbone, _SelectInputs(nn.Sequential(*before), "out"), nn.Conv2d(last.in_channels, spec.classes, 1), 1
 
 
-def _encoder(wanted: Wanted) -> tuple[str, Any]:
-    """What segmentation-models-pytorch calls an encoder, and the weights that it has for it.
+def _encoder(spec: NetworkSpec) -> tuple[str, Any]:
+    """The name that segmentation-models-pytorch has for an encoder, and for its pretrained weights.
 
     Raises:
         BadSetting: there is no such encoder.
@@ -210,25 +204,25 @@ def _encoder(wanted: Wanted) -> tuple[str, Any]:
     import timm
     from segmentation_models_pytorch.encoders import encoders
 
-    name = wanted.encoder
+    name = spec.encoder
     if name.startswith(TIMM):
         inner = name.removeprefix(TIMM)
         if not timm.is_model(inner):
             close = nearest(inner, timm.list_models()).replace("mean '", f"mean '{TIMM}")
             raise BadSetting("encoder", f"timm has no network {inner!r}{close}")
-        return f"tu-{inner}", True if wanted.pretrained else None
+        return f"tu-{inner}", True if spec.pretrained else None
     if name not in encoders:
         close = nearest(name, encoders) or f"; known are {', '.join(encoders)}"
         raise BadSetting("encoder", f"no encoder {name!r}{close}; or {TIMM}NAME")
-    if not wanted.pretrained:
+    if not spec.pretrained:
         return name, None
     weights = encoders[name]["pretrained_settings"]
     if not weights:
-        raise ValueError("nobody has trained this encoder")
+        raise ValueError("its library has none for this encoder")
     return name, "imagenet" if "imagenet" in weights else next(iter(weights))
 
 
-class _Of(nn.Module):
+class _SelectInputs(nn.Module):
     """A decoder that takes some of what its encoder gives.
 
     Args:

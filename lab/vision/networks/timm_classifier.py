@@ -1,4 +1,4 @@
-"""Any network of timm as a classifier: from scratch, or on from weights that somebody has trained."""
+"""Any network of timm as a classifier, with random or pretrained weights."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lab.errors import BadSetting, LabError, nearest
-from lab.vision.networks.hub import within_reach
+from lab.errors import BadSetting, nearest
+from lab.networks import pretrained_weights
 
 
-class Trunk(nn.Module):
+class TimmClassifier(nn.Module):
     """A timm network with a classifier of our size in the place of its own.
 
     Args:
@@ -19,7 +19,7 @@ class Trunk(nn.Module):
         channels: of an image; timm adapts the first layer, weights included.
         size: height and width of an image.
         classes: logits.
-        frozen: train the classifier alone; normalisation then keeps the statistics it came with.
+        frozen: train the classifier alone; normalisation then keeps the statistics of the pretrained weights.
 
     Raises:
         BadSetting: timm has no such network, or it cannot take such images.
@@ -36,10 +36,10 @@ class Trunk(nn.Module):
         self.settings: dict[str, Any] = {"in_chans": channels, "num_classes": classes, "img_size": size}
         try:
             try:
-                self.network = self._made()
-            except TypeError:  # most take images of any size and no word about it
+                self.network = self._create()
+            except TypeError:  # most take images of any size, and no such argument
                 del self.settings["img_size"]
-                self.network = self._made()
+                self.network = self._create()
             self.network.eval()(torch.zeros(1, channels, size, size))
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             reason = " ".join(str(error).split())
@@ -53,7 +53,7 @@ class Trunk(nn.Module):
         logits: Tensor = self.network(images)
         return logits
 
-    def train(self, mode: bool = True) -> Trunk:
+    def train(self, mode: bool = True) -> TimmClassifier:
         super().train(mode)
         if self.frozen:
             self.network.eval()
@@ -61,23 +61,16 @@ class Trunk(nn.Module):
         return self
 
     def load_pretrained(self) -> None:
-        """Takes timm's weights, which are downloaded or in its cache; the classifier stays random.
+        """Loads timm's weights, which are downloaded or in its cache; the classifier stays random.
 
         Raises:
-            LabError: neither is so.
+            LabError: they are in neither place.
         """
-        try:
-            with within_reach():
-                trained = self._made(pretrained=True)
+        with pretrained_weights(f"timm:{self.name}", otherwise="leave out pretrained"):
+            trained = self._create(pretrained=True)
             self.network.load_state_dict(trained.state_dict())
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise LabError(
-                f"no weights for timm:{self.name} ({reason[:200]}); where there is a network, run this once, "
-                "or leave out pretrained"
-            ) from None
 
-    def _made(self, **settings: Any) -> Any:
+    def _create(self, **settings: Any) -> Any:
         import timm
 
         return timm.create_model(self.name, **self.settings, **settings)

@@ -1,4 +1,5 @@
-"""Blocks that weigh what a convolution found, by channel and by place, and a CNN with one after each convolution."""
+"""Attention for convolutions: blocks that scale feature maps by channel and by position, and a CNN with one after each
+convolution."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.networks import MLP
+
 REDUCTION = 8  # channels per unit of the bottleneck; both papers use 16, for networks many times wider
 
 
 class SE(nn.Module):
-    """Squeeze and excitation: maps (B, C, H, W) -> the same, each channel scaled by what all of them hold on average.
+    """Squeeze and excitation: maps (B, C, H, W) -> the same, each channel scaled by a function of all channels' means.
 
     Source: Hu, Shen and Sun, Squeeze-and-Excitation Networks, CVPR 2018.
 
@@ -31,41 +34,39 @@ class SE(nn.Module):
 
 
 class CBAM(nn.Module):
-    """Convolutional block attention: first the channels are weighed, by mean and by maximum, then the places.
+    """Convolutional block attention: first the channels are weighed, by mean and by maximum, then the positions.
 
     Source: Woo, Park, Lee and Kweon, CBAM: Convolutional Block Attention Module, ECCV 2018.
 
     Args:
         channels: maps.
-        kernel: side of the neighbourhood that decides about a place.
+        kernel: side of the neighbourhood that decides about a position.
     """
 
     def __init__(self, channels: int, kernel: int = 7) -> None:
         super().__init__()
-        self.shared = nn.Sequential(
-            nn.Linear(channels, channels // REDUCTION), nn.ReLU(), nn.Linear(channels // REDUCTION, channels)
-        )
-        self.place = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
+        self.shared = MLP(channels, [channels // REDUCTION], channels)
+        self.spatial = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
 
     def forward(self, maps: Tensor) -> Tensor:
         channel = (self.shared(maps.mean((2, 3))) + self.shared(maps.amax((2, 3)))).sigmoid()  # (B, C)
         maps = maps * channel[:, :, None, None]
-        across = torch.stack([maps.mean(1), maps.amax(1)], 1)  # (B, 2, H, W)
-        weighed: Tensor = maps * self.place(across).sigmoid()
-        return weighed
+        pooled = torch.stack([maps.mean(1), maps.amax(1)], 1)  # (B, 2, H, W)
+        scaled: Tensor = maps * self.spatial(pooled).sigmoid()
+        return scaled
 
 
 def se_cnn(channels: int, size: int, classes: int) -> nn.Module:  # noqa: ARG001 - it averages over any size
     """Three convolutions with SE blocks."""
-    return _attended(channels, classes, SE)
+    return _attention_cnn(channels, classes, SE)
 
 
 def cbam_cnn(channels: int, size: int, classes: int) -> nn.Module:  # noqa: ARG001
     """Three convolutions with CBAM blocks."""
-    return _attended(channels, classes, CBAM)
+    return _attention_cnn(channels, classes, CBAM)
 
 
-def _attended(channels: int, classes: int, block: type[SE] | type[CBAM]) -> nn.Module:
+def _attention_cnn(channels: int, classes: int, block: type[SE] | type[CBAM]) -> nn.Module:
     """Convolutions of 32, 64 and 128 filters, each normalised, attended to and pooled; the mean of the last; logits."""
     layers: list[nn.Module] = []
     for n_in, n_out in ((channels, 32), (32, 64), (64, 128)):

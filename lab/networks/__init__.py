@@ -1,0 +1,37 @@
+"""Networks that several fields build with: layers by name, MLP, recurrent networks, Transformers."""
+
+from lab.networks.activations import ACTIVATIONS, Activation, make_activation
+from lab.networks.attention import causal_mask, padding_mask, record_attention
+from lab.networks.hub import pretrained_weights
+from lab.networks.initialization import INITS, Init, initialize
+from lab.networks.mlp import MLP
+from lab.networks.normalization import NORMS, Norm, make_norm
+from lab.networks.positions import LearnedPositions, SinusoidalPositions
+from lab.networks.recurrent import Cell, Recurrent, RecurrentOutput
+from lab.networks.text_encoder import TextEncoder
+from lab.networks.transformer import TransformerDecoder, TransformerEncoder
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITS",
+    "MLP",
+    "NORMS",
+    "Activation",
+    "Cell",
+    "Init",
+    "LearnedPositions",
+    "Norm",
+    "Recurrent",
+    "RecurrentOutput",
+    "SinusoidalPositions",
+    "TextEncoder",
+    "TransformerDecoder",
+    "TransformerEncoder",
+    "causal_mask",
+    "initialize",
+    "make_activation",
+    "make_norm",
+    "padding_mask",
+    "pretrained_weights",
+    "record_attention",
+]

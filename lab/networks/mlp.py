@@ -1,0 +1,70 @@
+"""The multilayer perceptron."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from lab.networks.activations import Activation, make_activation
+from lab.networks.initialization import Init, initialize
+from lab.networks.normalization import Norm, make_norm
+
+
+class MLP(nn.Sequential):
+    """Features (..., in_features) -> (..., out_features): linear layers with an activation between them.
+
+    Each hidden layer is linear, normalisation, activation, dropout, of which the unused ones are left out; the output
+    is linear alone. A slice of it is a plain `nn.Sequential`.
+
+    >>> MLP(4, [64, 64], 2, activation="tanh")(torch.zeros(8, 4)).shape
+    torch.Size([8, 2])
+    >>> MLP(4, [64, 32], None)(torch.zeros(8, 4)).shape  # the hidden layers alone
+    torch.Size([8, 32])
+
+    Args:
+        in_features: size of the input.
+        hidden: widths of the hidden layers; without any the network is linear.
+        out_features: size of the output; None ends it with the last hidden layer's activation.
+        activation: of the hidden layers.
+        norm: of the hidden layers; `batch` takes inputs (B, in_features) alone.
+        dropout: share of the hidden layers' outputs that are dropped in training.
+        init: how weights begin.
+        gain: what the first weights are multiplied by.
+
+    Raises:
+        BadSetting: there is no such activation, normalisation or initialisation.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int | None,
+        activation: Activation = "relu",
+        norm: Norm = "none",
+        dropout: float = 0.0,
+        init: Init = "default",
+        gain: float = 1.0,
+    ) -> None:
+        layers: list[nn.Module] = []
+        for n_in, n_out in itertools.pairwise([in_features, *hidden]):
+            layers.append(nn.Linear(n_in, n_out))
+            if norm != "none":
+                layers.append(make_norm(norm, n_out))
+            layers.append(make_activation(activation))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        width = [in_features, *hidden][-1]
+        if out_features is not None:
+            layers.append(nn.Linear(width, out_features))
+        super().__init__(*layers)
+        initialize(self, init, gain)
+        self.in_features, self.out_features = in_features, width if out_features is None else out_features
+
+    def __getitem__(self, index: slice | int) -> Any:
+        if isinstance(index, slice):  # nn.Sequential would call this class with the layers
+            return nn.Sequential(*list(self)[index])
+        return super().__getitem__(index)

@@ -1,0 +1,138 @@
+"""Transformers over sequences of vectors: an encoder, and a decoder that looks at what an encoder gives.
+
+Source: Vaswani et al., Attention is all you need, NeurIPS 2017, with the normalisation before each block (Xiong et al.,
+On layer normalization in the Transformer architecture, ICML 2020) unless asked for behind it. The layers are torch's
+own, and `record_attention` shows where each of them looks.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lab.networks.activations import Activation, make_activation
+from lab.networks.attention import causal_mask
+
+
+class TransformerEncoder(nn.Module):
+    """Sequences (B, T, width) -> (B, T, width), each position having seen the others.
+
+    >>> encoder = TransformerEncoder(16, depth=2, heads=4)
+    >>> encoder(torch.randn(2, 5, 16), causal=True).shape
+    torch.Size([2, 5, 16])
+
+    Args:
+        width: size of the vectors.
+        depth: layers.
+        heads: of the attention, which divide the width.
+        feedforward: hidden width of each layer's perceptron; twice the width by default.
+        dropout: share of each block's outputs, and of attention, that are dropped in training.
+        activation: of the perceptron.
+        norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int = 4,
+        feedforward: int | None = None,
+        dropout: float = 0.1,
+        activation: Activation = "gelu",
+        norm_first: bool = True,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width,
+                heads,
+                feedforward or 2 * width,
+                dropout,
+                make_activation(activation),
+                batch_first=True,
+                norm_first=norm_first,
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width) if norm_first else nn.Identity()
+
+    def forward(self, x: Tensor, padding: Tensor | None = None, causal: bool = False) -> Tensor:
+        """Looks at whole sequences, or at what came before.
+
+        Args:
+            x: (B, T, width).
+            padding: (B, T), True where a sequence is filled up: nothing looks there, and what is returned there means
+                nothing. One that is filled up altogether becomes NaN.
+            causal: a position sees itself and those before it.
+        """
+        mask = causal_mask(x.shape[1], x.device) if causal else None
+        for layer in self.layers:
+            x = layer(x, src_mask=mask, src_key_padding_mask=padding, is_causal=causal)
+        normalised: Tensor = self.norm(x)
+        return normalised
+
+
+class TransformerDecoder(nn.Module):
+    """Sequences (B, T, width) beside a memory (B, S, width) -> (B, T, width); no position sees what comes after it.
+
+    >>> decoder = TransformerDecoder(16, depth=2, heads=4)
+    >>> decoder(torch.randn(2, 5, 16), torch.randn(2, 9, 16)).shape
+    torch.Size([2, 5, 16])
+
+    Args:
+        width: size of the vectors, also of the memory's.
+        depth: layers: causal attention, attention to the memory, perceptron.
+        heads: of the attention, which divide the width.
+        feedforward: hidden width of each layer's perceptron; twice the width by default.
+        dropout: share of each block's outputs, and of attention, that are dropped in training.
+        activation: of the perceptron.
+        norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int = 4,
+        feedforward: int | None = None,
+        dropout: float = 0.1,
+        activation: Activation = "gelu",
+        norm_first: bool = True,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.TransformerDecoderLayer(
+                width,
+                heads,
+                feedforward or 2 * width,
+                dropout,
+                make_activation(activation),
+                batch_first=True,
+                norm_first=norm_first,
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width) if norm_first else nn.Identity()
+
+    def forward(
+        self, x: Tensor, memory: Tensor, padding: Tensor | None = None, memory_padding: Tensor | None = None
+    ) -> Tensor:
+        """Looks at what came before, and at the memory.
+
+        Args:
+            x: (B, T, width).
+            memory: (B, S, width), such as the output of an encoder.
+            padding: (B, T), True where a sequence is filled up.
+            memory_padding: (B, S), True where a memory is.
+        """
+        mask = causal_mask(x.shape[1], x.device)
+        for layer in self.layers:
+            x = layer(
+                x,
+                memory,
+                tgt_mask=mask,
+                tgt_is_causal=True,
+                tgt_key_padding_mask=padding,
+                memory_key_padding_mask=memory_padding,
+            )
+        normalised: Tensor = self.norm(x)
+        return normalised
