@@ -1,4 +1,4 @@
-"""The contract of a task: a LightningModule, a LightningDataModule, the metric that judges, and hooks that both may have.
+"""The contract of a task: a module, a data module, the metric that judges them, and the hooks that both may have.
 
 A hook is found by its name on the class, and none is required; `DataHooks` and `ModuleHooks` list them all.
 """
@@ -79,6 +79,13 @@ class ModuleHooks(Protocol):
 
     def compile(self) -> None:
         """What `compile: true` calls; without one of its own, `forward` is compiled."""
+
+    def assets(self) -> dict[str, bytes]:
+        """Files that belong to the network and are neither weights nor hyperparameters, such as a vocabulary, by name.
+
+        They lie beside the logged model. What the module itself needs of them travels in the checkpoint as the
+        `get_extra_state` of a submodule.
+        """
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one episode from a start seed as an MP4 and gives its return, for `lab play`."""

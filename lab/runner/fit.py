@@ -100,7 +100,7 @@ def execute(
 
 
 def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> RunResult:
-    from lab.runner import record
+    from lab.runner.export import log_model
     from lab.runner.results import BEST, MODE, SCORE, RunResult, final_metrics
 
     trainer, best, saver, task = assembly.trainer, assembly.best, assembly.saver, assembly.task
@@ -128,7 +128,7 @@ def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Run
         tracker.experiment.set_tag(tracker.run_id, SCORE, monitor)
         tracker.experiment.set_tag(tracker.run_id, MODE, task.mode)
         tracker.log_metrics(at_best | {"seconds/fit": saver.seconds}, step=0)
-        record.model(tracker, assembly.module)
+        log_model(tracker, assembly.module)
         saver.retire()
         _upload(tracker, saver.folder)
     return RunResult(

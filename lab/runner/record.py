@@ -1,10 +1,9 @@
-"""What a run writes down about itself: parameters, recipe, code, packages, hardware, and the trained model."""
+"""What a run writes down about itself: parameters, recipe, code, packages and hardware."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,6 @@ from lab.task import hook
 from lab.tracking.redaction import redact, without_password
 
 if TYPE_CHECKING:
-    from lightning import LightningModule
-
     from lab.recipe import Recipe
     from lab.runner.assembly import Assembly
     from lab.tracking.logger import Tracker
@@ -117,55 +114,6 @@ def system_metrics(tracker: Tracker) -> Iterator[None]:
         yield
     finally:
         monitor.finish()
-
-
-@rank_zero_only
-def model(tracker: Tracker, module: LightningModule) -> None:
-    """Logs the module's `forward` as a loadable MLflow model, where it says what its input looks like.
-
-    The model is an exported graph, not a pickle: it loads without `lab`, and loading it runs nobody's code.
-    """
-    if not hasattr(module.example_input_array, "shape"):
-        return
-    import logging
-
-    import mlflow
-    import torch
-    from mlflow.models import infer_signature
-
-    class Forward(torch.nn.Module):
-        """The module without its Trainer, which cannot be exported."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.module = module
-
-        def forward(self, example: torch.Tensor) -> Any:
-            return self.module(example)
-
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of what is chosen here on purpose
-    example: Any = module.example_input_array
-    batch = (
-        example.to(module.device, module.dtype).expand(2, *example.shape[1:]).clone()
-    )  # of one, the batch size would be fixed
-    with torch.inference_mode():
-        output = module.eval()(batch)
-    trainer, module.trainer = module.trainer, None
-    module.to(memory_format=torch.contiguous_format)  # what an archive holds; of any other it warns
-    folder = tracker.home / "model"
-    shutil.rmtree(folder, ignore_errors=True)  # of the run's first half, if it was resumed
-    try:
-        mlflow.pytorch.save_model(
-            Forward(),
-            path=str(folder),
-            input_example=batch.cpu().numpy(),
-            signature=infer_signature(batch.cpu().numpy(), output.cpu().numpy()),
-            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-            serialization_format="pt2",
-        )
-        tracker.log_model(folder)
-    finally:
-        module.trainer = trainer
 
 
 def _git(*words: str) -> str:

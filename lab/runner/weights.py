@@ -85,7 +85,7 @@ def _difference(part: str, ours: Weights, theirs: Weights, run: str, module: str
     if alone := sorted(here.keys() ^ there.keys()):
         return f"{alone[0]} is in {module if alone[0] in here else run} alone{_named(ours, theirs)}"
     for name, tensor in here.items():
-        if tensor.shape != there[name].shape:
+        if tensor.shape != there[name].shape and not _is_asset(name):
             shapes = [" x ".join(map(str, each.shape)) or "a number" for each in (tensor, there[name])]
             return f"{name} is {shapes[0]} here and {shapes[1]} in {run}{_named(ours, theirs)}"
     return ""
@@ -121,4 +121,9 @@ def _below(part: str, weights: Weights) -> Weights:
 
 
 def _shapes(part: str, weights: Weights) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(kept.shape) for name, kept in _below(part, weights).items()}
+    return {name: () if _is_asset(name) else tuple(kept.shape) for name, kept in _below(part, weights).items()}
+
+
+def _is_asset(name: str) -> bool:
+    """Whether it is what a submodule's `get_extra_state` gave, such as a vocabulary, which may have any length."""
+    return name.rpartition(".")[2] == "_extra_state"

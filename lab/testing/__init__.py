@@ -182,22 +182,34 @@ def check_logged_model(task: Task, run: RunResult) -> None:
     import mlflow
     import torch
 
+    from lab.runner.export import call, example_inputs
     from lab.tracking.server import current
 
     assert run.best is not None  # check_checkpoints has seen it
     module = task.module.load_from_checkpoint(run.best, map_location="cpu", weights_only=True).eval()
-    example = module.example_input_array
-    if not isinstance(example, torch.Tensor):
+    batch = example_inputs(module, size=3)
+    if batch is None:
         return
-    batch = example.expand(3, *example.shape[1:]).clone()
     try:
         with current(run.uri):
             logged = mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")
+            folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{run.run_id}/model"))
         with torch.inference_mode():
-            same = torch.allclose(logged(batch), module(batch), rtol=1e-3, atol=1e-5)
+            found, expected = logged(*batch.values()), call(module, batch)
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+        assets: dict[str, bytes] = (hook(module, "assets") or dict)()
+        files = {name: (folder / "extra_files" / name).read_bytes() for name in assets}
+    except AssertionError as error:
+        raise ContractError(
+            f"the model in MLflow gives another output than the module of the best checkpoint: {error}"
+        ) from error
     except Exception as error:
         raise ContractError(f"the model in MLflow cannot be used: {type(error).__name__}: {error}") from error
-    require(same, "the model in MLflow gives another output than the module of the best checkpoint")
+    require(
+        files == assets,
+        "the module of the best checkpoint has other assets than the logged model: keep them in the `get_extra_state` "
+        "of a submodule",
+    )
 
 
 def check_seeds(run: RunResult, other: RunResult) -> None:

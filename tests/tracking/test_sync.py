@@ -103,7 +103,7 @@ def wait_until(true):
 
 
 def save_model(tracker):
-    """A small model as `record.model` keeps one."""
+    """A small model as `export.log_model` keeps one."""
     folder = tracker.home / "model"
     layer = torch.nn.Linear(2, 1)
     mlflow.pytorch.save_model(

@@ -1,0 +1,133 @@
+"""The trained `forward` as a model in MLflow that loads without `lab`: an exported graph, not a pickle.
+
+A module says what goes into it by Lightning's `example_input_array`: a tensor, a tuple of tensors for several
+positional inputs, or a dictionary for inputs by name. The exported graph takes them by position, in that order.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from lab.task import hook
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
+    from mlflow.types import Schema
+
+    from lab.tracking.logger import Tracker
+
+
+def example_inputs(module: LightningModule, size: int) -> dict[str, Tensor] | None:
+    """A batch of the module's example, by the names of its inputs; None if it has none.
+
+    Args:
+        module: what the batch is for; its inputs are on the module's device.
+        size: how many rows, each the first one of the example.
+
+    Returns:
+        Tensors of shape (size, ...), in the order in which the exported model takes them. Token ids and masks keep
+        their dtype, numbers take that of the module.
+    """
+    example: Any = module.example_input_array
+    if isinstance(example, Tensor):
+        example = (example,)
+    if example is None:
+        return None
+    if not isinstance(example, dict):
+        names = inspect.signature(module.forward).parameters
+        example = dict(zip(names, example, strict=False))
+    return {name: _batch(tensor, module, size) for name, tensor in example.items()}
+
+
+def call(module: LightningModule, inputs: dict[str, Tensor]) -> Any:
+    """The module's output for a batch that `example_inputs` made."""
+    return module(**inputs) if isinstance(module.example_input_array, dict) else module(*inputs.values())
+
+
+@rank_zero_only
+def log_model(tracker: Tracker, module: LightningModule) -> None:
+    """Logs the module's `forward` and its assets as the run's model, where the module has an example of its input."""
+    inputs = example_inputs(module.eval(), size=2)  # of one row, the size of a batch would be fixed
+    if inputs is None:
+        return
+    order = list(inputs)
+    import mlflow
+    from mlflow.models import ModelSignature
+
+    class Forward(torch.nn.Module):
+        """The module without its Trainer, which cannot be exported, called by position."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *tensors: Tensor) -> Any:
+            return call(module, dict(zip(order, tensors, strict=True)))
+
+    names = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *order)]
+    Forward.forward.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]  # the exporter asks for it
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of what is chosen here on purpose
+    with torch.inference_mode():
+        output = call(module, inputs)
+    trainer, module.trainer = module.trainer, None
+    module.to(memory_format=torch.contiguous_format)  # what an archive holds; of any other it warns
+    folder = tracker.home / "model"
+    shutil.rmtree(folder, ignore_errors=True)  # of the run's first half, if it was resumed
+    arrays = tuple(tensor.cpu().numpy() for tensor in inputs.values())
+    try:
+        with tempfile.TemporaryDirectory() as assets:
+            mlflow.pytorch.save_model(
+                Forward(),
+                path=str(folder),
+                input_example=arrays[0] if len(arrays) == 1 else arrays,
+                signature=ModelSignature(inputs=_schema(inputs), outputs=_schema(_named(output))),
+                extra_files=_assets(module, Path(assets)),
+                pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                serialization_format="pt2",
+            )
+        tracker.log_model(folder)
+    finally:
+        module.trainer = trainer
+
+
+def _batch(example: Tensor, module: LightningModule, size: int) -> Tensor:
+    dtype: Any = module.dtype if example.is_floating_point() else example.dtype
+    return example[:1].to(module.device, dtype).expand(size, *example.shape[1:]).clone()
+
+
+def _named(output: Any) -> dict[str, Tensor]:
+    """The tensors of an output by name."""
+    if isinstance(output, Tensor):
+        return {"output": output}
+    parts = output if isinstance(output, dict) else {f"output{i}": part for i, part in enumerate(output)}
+    return {str(name): part for name, part in parts.items() if isinstance(part, Tensor)}
+
+
+def _schema(tensors: dict[str, Tensor]) -> Schema:
+    """Their shapes, of any batch size; a single one needs no name."""
+    from mlflow.types import Schema, TensorSpec
+
+    names = list(tensors) if len(tensors) > 1 else [None]
+    return Schema(
+        [
+            TensorSpec(tensor.cpu().numpy().dtype, (-1, *tensor.shape[1:]), name)
+            for name, tensor in zip(names, tensors.values(), strict=True)
+        ]
+    )
+
+
+def _assets(module: LightningModule, folder: Path) -> list[str]:
+    """The module's own files, written into the folder."""
+    files: dict[str, bytes] = (hook(module, "assets") or dict)()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return [str(folder / name) for name in files]
