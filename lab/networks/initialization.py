@@ -86,10 +86,9 @@ def _matrices(layer: nn.Module) -> Iterator[Tensor]:
             if key.startswith("weight"):  # (gates * hidden, inputs), (gates * hidden, hidden)
                 yield from weight.split(layer.hidden_size)
     elif isinstance(layer, nn.MultiheadAttention):
-        if layer.in_proj_weight is None:  # keys and values of other sizes than the queries
-            yield from (layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
-        else:
-            yield from layer.in_proj_weight.split(layer.embed_dim)
+        for key, weight in layer.named_parameters(recurse=False):
+            if key.endswith("proj_weight"):  # of query, key and value, (width, inputs) each or (3 * width, width)
+                yield from weight.split(layer.embed_dim)
 
 
 def _biases(layer: nn.Module) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt
@@ -12,11 +12,10 @@ from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, MetricC
 
 from lab import plots
 from lab.learning.supervised import Descent, Figures, Schedule
+from lab.networks import MLP, Activation
 from lab.tabular import plots as pictures
 from lab.tabular.curve_data import FUNCTIONS, CurveData
 from lab.task import Task, Unit
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "silu": nn.SiLU}
 
 
 class Regress(Descent):
@@ -27,7 +26,7 @@ class Regress(Descent):
         spread: their standard deviations; a fact of the data.
         function: the one behind the data, where it is known; a fact of the data.
         hidden: widths of the hidden layers.
-        activation: behind each of them: tanh, relu, sigmoid or silu.
+        activation: of the hidden layers.
         lr: learning rate of AdamW.
         final_lr: learning rate at the end of the run, as a fraction of `lr`.
         schedule: how it gets there, along half a cosine or a line.
@@ -43,7 +42,7 @@ class Regress(Descent):
         spread: list[float],
         function: str | None,
         hidden: list[Annotated[int, Gt(0)]] = [64, 64],  # noqa: B006 - never changed
-        activation: Literal["tanh", "relu", "sigmoid", "silu"] = "tanh",
+        activation: Activation = "tanh",
         lr: Annotated[float, Gt(0)] = 1e-2,
         final_lr: Unit = 0.0,
         schedule: Schedule = "cosine",
@@ -51,10 +50,7 @@ class Regress(Descent):
     ) -> None:
         super().__init__(lr, final_lr, schedule, weight_decay)
         self.save_hyperparameters()
-        layers: list[nn.Module] = []
-        for n_in, n_out in zip([1, *hidden], hidden, strict=False):
-            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
-        self.network = nn.Sequential(*layers, nn.Linear([1, *hidden][-1], 1))
+        self.network = MLP(1, hidden, 1, activation)
         self.register_buffer("center", torch.tensor(center), persistent=False)  # facts, which are hyperparameters
         self.register_buffer("spread", torch.tensor(spread), persistent=False)
         self.function = function
