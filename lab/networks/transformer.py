@@ -7,18 +7,16 @@ own, and `record_attention` shows where each of them looks.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from lab.networks.activations import Activation, make_activation
 from lab.networks.attention import causal_mask
 
 
-class TransformerEncoder(nn.Module):
-    """Sequences (B, T, width) -> (B, T, width), each position having seen the others.
-
-    >>> encoder = TransformerEncoder(16, depth=2, heads=4)
-    >>> encoder(torch.randn(2, 5, 16), causal=True).shape
-    torch.Size([2, 5, 16])
+class _LayerStack(nn.Module):
+    """Layers of one kind, each with first weights of its own, and the normalisation at the end.
 
     Args:
         width: size of the vectors.
@@ -29,6 +27,8 @@ class TransformerEncoder(nn.Module):
         activation: of the perceptron.
         norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
     """
+
+    layer_class: ClassVar[type[nn.TransformerEncoderLayer] | type[nn.TransformerDecoderLayer]]
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class TransformerEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
+            self.layer_class(
                 width,
                 heads,
                 feedforward or 2 * width,
@@ -54,6 +54,17 @@ class TransformerEncoder(nn.Module):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width) if norm_first else nn.Identity()
+
+
+class TransformerEncoder(_LayerStack):
+    """Sequences (B, T, width) -> (B, T, width), each position having seen the others.
+
+    >>> encoder = TransformerEncoder(16, depth=2, heads=4)
+    >>> encoder(torch.randn(2, 5, 16), causal=True).shape
+    torch.Size([2, 5, 16])
+    """
+
+    layer_class = nn.TransformerEncoderLayer
 
     def forward(self, x: Tensor, padding: Tensor | None = None, causal: bool = False) -> Tensor:
         """Looks at whole sequences, or at what came before.
@@ -71,47 +82,17 @@ class TransformerEncoder(nn.Module):
         return normalised
 
 
-class TransformerDecoder(nn.Module):
+class TransformerDecoder(_LayerStack):
     """Sequences (B, T, width) beside a memory (B, S, width) -> (B, T, width); no position sees what comes after it.
+
+    Each layer has causal attention, attention to the memory, and a perceptron.
 
     >>> decoder = TransformerDecoder(16, depth=2, heads=4)
     >>> decoder(torch.randn(2, 5, 16), torch.randn(2, 9, 16)).shape
     torch.Size([2, 5, 16])
-
-    Args:
-        width: size of the vectors, also of the memory's.
-        depth: layers: causal attention, attention to the memory, perceptron.
-        heads: of the attention, which divide the width.
-        feedforward: hidden width of each layer's perceptron; twice the width by default.
-        dropout: share of each block's outputs, and of attention, that are dropped in training.
-        activation: of the perceptron.
-        norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
     """
 
-    def __init__(
-        self,
-        width: int,
-        depth: int,
-        heads: int = 4,
-        feedforward: int | None = None,
-        dropout: float = 0.1,
-        activation: Activation = "gelu",
-        norm_first: bool = True,
-    ) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            nn.TransformerDecoderLayer(
-                width,
-                heads,
-                feedforward or 2 * width,
-                dropout,
-                make_activation(activation),
-                batch_first=True,
-                norm_first=norm_first,
-            )
-            for _ in range(depth)
-        )
-        self.norm = nn.LayerNorm(width) if norm_first else nn.Identity()
+    layer_class = nn.TransformerDecoderLayer
 
     def forward(
         self, x: Tensor, memory: Tensor, padding: Tensor | None = None, memory_padding: Tensor | None = None
