@@ -76,8 +76,10 @@ def extend(
         type(fit).load_state_dict(fit, *state)
         loop.max_steps = limit
 
-    loop.on_run_start = partial(begin, begun=partial(kind.on_run_start, loop))
-    loop.on_advance_end = on_advance_end
+    def on_run_start(fetcher: Any) -> None:
+        begin(fetcher, partial(kind.on_run_start, loop))
+
+    loop.on_run_start, loop.on_advance_end = on_run_start, on_advance_end
     fit.load_state_dict = load_state_dict
 
 

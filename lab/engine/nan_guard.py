@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -61,13 +61,13 @@ class TerminateOnNaN(Callback):
                 self._check(trainer, name, value)
 
     def _check(self, trainer: Trainer, name: str, value: Tensor | float) -> None:
-        value = torch.as_tensor(value)
-        if bool(value.isfinite().all()):
+        found = float(value.sum() if isinstance(value, Tensor) and value.ndim else value)
+        if math.isfinite(found):
             return
         last = self.saver.last
         kept = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
         settings: Mapping[str, Any] = trainer.lightning_module.hparams
         lower = "lower model.lr" if "lr" in settings else "lower the learning rate"
         clip = " or set trainer.gradient_clip_val" if trainer.lightning_module.automatic_optimization else ""
-        (done, _, unit), found = counted(trainer), float(value.sum())
+        done, _, unit = counted(trainer)
         raise LabError(f"{name} is {found} after {done} {unit} (epoch {trainer.current_epoch}); {kept}; {lower}{clip}")

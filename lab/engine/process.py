@@ -27,7 +27,7 @@ REMARKS = (
 )
 
 
-def without_driver() -> None:
+def skip_driver_check() -> None:
     """Lets torch ask CUDA's runtime whether there is a graphics card, and not the driver's library.
 
     Every step of an optimiser asks. Lightning chooses the library, which is opened anew each time: up to 0.2 ms on a

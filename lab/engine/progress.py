@@ -27,6 +27,11 @@ class BestCheckpoint(ModelCheckpoint):
     def __init__(self, monitor: str, mode: str) -> None:
         super().__init__(filename="best", monitor=monitor, mode=mode, enable_version_counter=False)
 
+    @property
+    def state_key(self) -> str:
+        """Its name in a checkpoint; Lightning asks for it before every hook of every callback."""
+        return "BestCheckpoint"
+
     def on_train_batch_end(self, *_: object) -> None:
         """Nothing: Lightning's own would look whether a number of steps is reached."""
 

@@ -47,7 +47,8 @@ def assemble(recipe: Recipe) -> Assembly:
 
     from lab.engine.checkpoint import Files
     from lab.engine.nan_guard import TerminateOnNaN
-    from lab.engine.process import prepare, without_driver
+    from lab.engine.process import prepare, skip_driver_check
+    from lab.engine.profiler import NoProfiler
     from lab.engine.progress import BestCheckpoint, progress
     from lab.engine.saver import Saver
     from lab.engine.signals import SignalHandler
@@ -73,8 +74,8 @@ def assemble(recipe: Recipe) -> Assembly:
             best = BestCheckpoint(task.monitor, task.mode)
             saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
             callbacks = [*progress(settings), *callbacks, TerminateOnNaN(saver), FailureContext(), best, saver]
-            plugins = [*_plugins(settings), Files()]
-            trainer = Trainer(**(QUIET | settings | {"plugins": plugins}), callbacks=callbacks, logger=False)
+            chosen = QUIET | {"profiler": NoProfiler()} | settings | {"plugins": [*_plugins(settings), Files()]}
+            trainer = Trainer(**chosen, callbacks=callbacks, logger=False)
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
     if problems:
@@ -83,7 +84,7 @@ def assemble(recipe: Recipe) -> Assembly:
     assert data is not None
     assert trainer is not None
     if trainer.strategy.root_device.type == "cpu":
-        without_driver()
+        skip_driver_check()
     if recipe.compile:
         module.compile()
     name = recipe.task if isinstance(recipe.task, str) else task.module.__name__
