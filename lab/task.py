@@ -27,13 +27,14 @@ class Task:
     Args:
         module: the LightningModule class; its constructor's signature is the schema of `model:`.
         data: the LightningDataModule class; its constructor's signature is the schema of `data:`.
-        monitor: the validation metric that chooses the best checkpoint, such as `val/return`.
+        monitor: the validation metric that chooses the best checkpoint, such as `val/return`; without
+            one the last checkpoint is the best.
         mode: whether a larger (`max`) or a smaller (`min`) value of `monitor` is better.
     """
 
     module: type[LightningModule]
     data: type[LightningDataModule]
-    monitor: str
+    monitor: str | None
     mode: Literal["min", "max"]
 
 

@@ -112,7 +112,8 @@ def _show_task(name: str, as_json: bool) -> None:
         emit(page.json())
         return
     print(f"{name}: {page.about}")
-    print(f"best: the {'largest' if page.mode == 'max' else 'smallest'} {page.monitor}")
+    best = f"{'largest' if page.mode == 'max' else 'smallest'} {page.monitor}" if page.monitor else "last checkpoint"
+    print(f"best: the {best}")
     for section, parameters in {"model": page.model, "data": page.data}.items():
         print(f"\n{section}:")
         table(TITLES, rows(parameters))

@@ -24,7 +24,7 @@ class Card:
     Args:
         name: the task.
         about: the first paragraph of the module's docstring.
-        monitor: the metric that chooses the best checkpoint.
+        monitor: the metric that chooses the best checkpoint; without one the last is the best.
         mode: whether the best value of `monitor` is its `max` or its `min`.
         model: parameters of the module, a recipe's `model:`.
         data: parameters of the data, a recipe's `data:`.
@@ -32,7 +32,7 @@ class Card:
 
     name: str
     about: str
-    monitor: str
+    monitor: str | None
     mode: str
     model: list[Parameter]
     data: list[Parameter]

@@ -178,7 +178,8 @@ def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
     beside = {name: number(value) for name, value in result.metrics.items() if name.startswith("test")}
     kept = {"run": result.run_id, "best": result.best, "last": result.last}
-    facts = {result.monitor: number(result.score), **beside, **kept}
+    score = {} if result.monitor is None else {result.monitor: number(result.score)}
+    facts = {**score, **beside, **kept}
     width = max(map(len, facts))
     for title, fact in facts.items():
         if fact is not None:

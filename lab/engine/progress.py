@@ -20,12 +20,19 @@ class BestCheckpoint(ModelCheckpoint):
     """Writes `best.ckpt` after a validation that was better than all before; the run gives it a folder.
 
     Args:
-        monitor: the metric that decides.
+        monitor: the metric that decides; without one the checkpoint at the end of each epoch replaces the one before.
         mode: `min` or `max`.
     """
 
-    def __init__(self, monitor: str, mode: str) -> None:
-        super().__init__(filename="best", monitor=monitor, mode=mode, enable_version_counter=False)
+    def __init__(self, monitor: str | None, mode: str) -> None:
+        every_epoch = True if monitor is None else None
+        super().__init__(
+            filename="best",
+            monitor=monitor,
+            mode=mode,
+            enable_version_counter=False,
+            save_on_train_epoch_end=every_epoch,
+        )
 
     @property
     def state_key(self) -> str:

@@ -31,13 +31,13 @@ class InlineTask:
     Args:
         module: the LightningModule, as `package.module:Name`.
         data: the LightningDataModule, as `package.module:Name`.
-        monitor: the validation metric that chooses the best checkpoint.
+        monitor: the validation metric that chooses the best checkpoint; without one the last is the best.
         mode: whether a smaller or a larger value of it is better.
     """
 
     module: str
     data: str
-    monitor: str
+    monitor: str | None = None
     mode: Literal["min", "max"] = "min"
 
 

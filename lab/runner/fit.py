@@ -119,14 +119,14 @@ def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Run
     at_best = {} if score is None else {f"{BEST}{task.monitor}": score}
     tested = _test(assembly, chosen)
     metrics |= at_best | tested
-    monitor = counterpart(task.monitor)
-    if monitor in tested:
+    monitor = task.monitor
+    if monitor is not None and counterpart(monitor) in tested:
+        monitor = counterpart(monitor)
         score = tested[monitor]
-    else:
-        monitor = task.monitor
     if trainer.is_global_zero:
-        tracker.experiment.set_tag(tracker.run_id, SCORE, monitor)
-        tracker.experiment.set_tag(tracker.run_id, MODE, task.mode)
+        if monitor is not None:
+            tracker.experiment.set_tag(tracker.run_id, SCORE, monitor)
+            tracker.experiment.set_tag(tracker.run_id, MODE, task.mode)
         tracker.log_metrics(at_best | {"seconds/fit": saver.seconds}, step=0)
         log_model(tracker, assembly.module)
         saver.retire()

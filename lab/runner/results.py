@@ -29,7 +29,8 @@ class RunResult:
         name: the run's name.
         task: the task's name.
         status: `FINISHED`, `FAILED` or `KILLED`.
-        monitor: the metric that is the score: the test's counterpart of the task's monitor where there is one.
+        monitor: the metric that is the score: the test's counterpart of the task's monitor where there is one; None
+            for a task without a monitor.
         score: its value for the best checkpoint.
         metrics: all final metrics.
         best: the checkpoint with the best monitored metric.
@@ -42,7 +43,7 @@ class RunResult:
     name: str
     task: str
     status: str
-    monitor: str
+    monitor: str | None
     score: float | None
     metrics: dict[str, float]
     best: Path | None

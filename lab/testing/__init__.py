@@ -146,6 +146,7 @@ def check_tracking(task: Task, run: RunResult) -> None:
     """MLflow holds the monitored metric, the parameters, the recipe, and at least one plot."""
     from lab.tracking.server import client as connect
 
+    require(task.monitor, "the task names no `monitor`, so nothing says which of its runs is better")
     client = connect(run.uri)
     logged = client.get_run(run.run_id).data
     require(

@@ -37,7 +37,7 @@ def refused(
 
     from lab.recipe.signature import check
 
-    facts = (hook(assembly.data, "facts") or dict)()
+    facts: dict[str, Any] = (hook(assembly.data, "facts") or dict)()
     targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
     seen: set[tuple[str, str]] = set()
     for dimension in dimensions:
@@ -95,6 +95,9 @@ def names(file: StudyFile) -> Iterator[Problem]:
 def curveless(file: StudyFile, assembly: Assembly) -> Iterator[Problem]:
     """A pruner that looks at the course of a training, where there is no course."""
     trainer: Any = assembly.trainer
+    if file.pruner in sampling.CURVES and assembly.task.monitor is None:
+        yield file.problem("pruner", f"{file.pruner} follows the task's monitor, and {assembly.name} has none")
+        return
     once = trainer.max_epochs == 1 and trainer.val_check_interval in (None, 1.0)
     if file.pruner in sampling.CURVES and (once or trainer.limit_val_batches == 0):
         count = "none" if trainer.limit_val_batches == 0 else "one, at its end"

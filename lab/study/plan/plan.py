@@ -56,7 +56,7 @@ class Plan:
         seeds: every trial is trained with each.
         entries: for each trial the parameters Optuna is told to take; an empty one leaves it the choice.
         rows: the table's lines, if the sampler is `one_at_a_time`.
-        monitor: the metric that a training reports at every validation.
+        monitor: the metric that a training reports at every validation; None for a task without a monitor.
         length: how far a training goes, in the steps of these reports.
     """
 
@@ -70,7 +70,7 @@ class Plan:
     seeds: tuple[int, ...]
     entries: tuple[dict[str, Any], ...]
     rows: tuple[Row, ...]
-    monitor: str
+    monitor: str | None
     length: int
 
     @property
@@ -199,8 +199,11 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
     from lab.runner.results import BEST
 
     task = assembly.task
-    metrics = (file.metric,) if isinstance(file.metric, str) else file.metric or (f"{BEST}{task.monitor}",)
-    known = dict.fromkeys([task.monitor, f"{BEST}{task.monitor}", counterpart(task.monitor)], task.mode)
+    own = [] if task.monitor is None else [f"{BEST}{task.monitor}", task.monitor, counterpart(task.monitor)]
+    metrics = (file.metric,) if isinstance(file.metric, str) else file.metric or tuple(own[:1])
+    if not metrics:
+        problems.append(file.problem("metric", f"missing; task {assembly.name!r} has no monitor that could judge"))
+    known = dict.fromkeys(own, task.mode)
     if file.mode is None:
         unknown = [metric for metric in metrics if metric not in known]
         if unknown:

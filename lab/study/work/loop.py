@@ -134,8 +134,9 @@ class Loop:
             self.news()
 
     def _prune(self, active: Active, report: Validated) -> bool:
-        if self.plan.monitor in report.metrics and report.position not in self._reported(active):
-            active.trial.report(report.metrics[self.plan.monitor], report.position)
+        value = None if self.plan.monitor is None else report.metrics.get(self.plan.monitor)
+        if value is not None and report.position not in self._reported(active):
+            active.trial.report(value, report.position)
         return bool(active.trial.should_prune())
 
     def _reported(self, active: Active) -> Mapping[int, float]:
