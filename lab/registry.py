@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from importlib import import_module
 from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lab.errors import BadInput, nearest
+from lab.imports import load_object
 from lab.task import Task
 
 Kind = Literal["task", "recipes", "datasets"]
@@ -87,30 +87,6 @@ def find_task(name: str) -> Task:
         return _load(found[0])
     except BadInput as error:
         raise BadInput(f"task {name!r} of {found[0].source} is broken: {error}") from error
-
-
-def load_object(path: str) -> Any:
-    """The object called `package.module:Name`, or `package.module.Name` in Lightning's spelling.
-
-    Raises:
-        BadInput: saying which half failed.
-    """
-    module_name, name = path.split(":", 1) if ":" in path else path.rpartition(".")[::2]
-    if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not re.fullmatch(r"\w+(\.\w+)*", name):
-        raise BadInput(f"expected `package.module:Name`, found {path!r}")
-    try:
-        found: Any = import_module(module_name)
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
-        raise BadInput(f"importing {module_name!r} failed: {_one_line(error)}") from error
-    for part in name.split("."):
-        try:
-            found = getattr(found, part)
-        except Exception as error:  # a module's own `__getattr__` may raise anything
-            reason = "" if isinstance(error, AttributeError) else f": {_one_line(error)}"
-            raise BadInput(f"module {module_name!r} has no {name!r}{reason}{nearest(part, dir(found))}") from error
-    return found
 
 
 def plugins(load: bool = True) -> list[Plugin]:
@@ -264,7 +240,3 @@ def _suggest(word: str, known: Iterable[str]) -> str:
 def _duplicate(entries: list[Plugin]) -> str:
     both = " and ".join(f"{entry.source} ({entry.value})" for entry in entries)
     return f"task {entries[0].name!r} is in {both}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

@@ -11,7 +11,7 @@ import pytest
 
 from lab import registry
 from lab.errors import BadInput
-from lab.registry import find_recipe, find_task, load_object, plugins, recipes, task_names
+from lab.registry import find_recipe, find_task, plugins, recipes, task_names
 from lab.task import Task
 
 GOOD = """\
@@ -155,34 +155,6 @@ def test_one_distribution_seen_twice_is_no_duplicate(install: Install) -> None:
     install("My_Moons", folder="checkout", tasks={"moons_": "my_moons:TASK"})
     assert find_task("moons_")
     assert [plugin.state for plugin in plugins() if plugin.name == "moons_"] == ["ok"]
-
-
-# ------------------------------------------------------------------------------------------------------------- objects
-
-
-def test_load_object_takes_both_spellings() -> None:
-    assert load_object("lab.registry:find_task") is find_task
-    assert load_object("lab.registry.find_task") is find_task
-    assert load_object("lab.task:Task.__name__") == "Task"
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("lab.registry:find_tsk", "module 'lab.registry' has no 'find_tsk'; did you mean 'find_task'?"),
-        ("lab.regstry:x", "no module 'lab.regstry' (for 'lab.regstry:x'); is it installed, or on PYTHONPATH?"),
-        ("nowhere_.x:Y", "no module 'nowhere_' (for 'nowhere_.x:Y'); is it installed, or on PYTHONPATH?"),
-        ("lab", "expected `package.module:Name`, found 'lab'"),
-        ("lab:", "expected `package.module:Name`, found 'lab:'"),
-        ("", "expected `package.module:Name`, found ''"),
-        (".lab:x", "expected `package.module:Name`, found '.lab:x'"),
-        ("os.system('ls'):x", "expected `package.module:Name`, found \"os.system('ls'):x\""),
-    ],
-)
-def test_load_object_says_which_half_failed(path: str, message: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        load_object(path)
-    assert str(caught.value) == message
 
 
 # ------------------------------------------------------------------------------------------------------------- recipes

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, Problem, RecipeError
+from lab.imports import load_class
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.signature import check, takes
-from lab.registry import find_task, load_object
+from lab.registry import find_task
 from lab.runner.assembly import Assembly
 from lab.task import Task, hook
 
@@ -96,10 +97,12 @@ def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
     if isinstance(recipe.task, InlineTask):
         if str(Path.cwd()) not in sys.path:  # a project that is not installed; last, so that it hides no package
             sys.path.append(str(Path.cwd()))
-        classes = {}
-        for part in ("module", "data"):
+        from lightning import LightningDataModule, LightningModule
+
+        classes: dict[str, Any] = {}
+        for part, base in {"module": LightningModule, "data": LightningDataModule}.items():
             try:
-                classes[part] = load_object(getattr(recipe.task, part))
+                classes[part] = load_class(getattr(recipe.task, part), base)
             except BadInput as error:
                 problems.append(recipe.problem(f"task.{part}", str(error)))
         if len(classes) < 2:
@@ -179,10 +182,12 @@ def _checked(
 
 def _callbacks(recipe: Recipe, problems: list[Problem]) -> list[Any]:
     """The recipe's callbacks, in order."""
+    from lightning import Callback
+
     made = []
     for i, spec in enumerate(recipe.callbacks):
         try:
-            target = load_object(spec.class_path)
+            target = load_class(spec.class_path, Callback)
         except BadInput as error:
             problems.append(recipe.problem(f"callbacks.{i}.class_path", str(error)))
             continue

@@ -21,7 +21,7 @@ from typing import Any, cast
 import yaml
 
 from lab.errors import BadInput, LabError
-from lab.registry import load_object
+from lab.imports import load_object
 from lab.study.work.job import Job, Outcome, Work
 from lab.study.work.workers import STOP_SECONDS, TRAIN, Died, Ended, Event, Started, Validated
 

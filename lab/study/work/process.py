@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 
-from lab.registry import load_object
+from lab.imports import load_object
 from lab.study.work.job import Job, Work
 from lab.study.work.workers import TRAIN
 

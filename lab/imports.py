@@ -1,0 +1,99 @@
+"""Classes and objects that data names, checked before anybody calls them.
+
+A recipe, a study or a checkpoint is data: naming `subprocess.Popen` in one must not start a process. Importing the named
+module is the most that happens here, and a class is handed out only if it is of the kind that its place expects.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any, TypeVar
+
+from lab.errors import BadInput, nearest
+
+T = TypeVar("T")
+
+
+def load_class(path: str, base: type[T]) -> type[T]:
+    """The class called `package.module:Name`, which has to be `base` or a subclass of it; it is not called.
+
+    Args:
+        path: the name, in either spelling of `load_object`.
+        base: the class that its place expects.
+
+    Raises:
+        BadInput: there is no such thing, or it is something else.
+    """
+    found = load_object(path)
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    kind = f"the class {found.__qualname__}" if isinstance(found, type) else f"of type {type(found).__name__}"
+    raise BadInput(f"{path!r} is {kind}; expected a subclass of {_name(base)}{_twin(found, base)}")
+
+
+def load_object(path: str) -> Any:
+    """The object called `package.module:Name`, or `package.module.Name` in Lightning's spelling; it is not called.
+
+    Raises:
+        BadInput: saying which half failed, or that the module is one of Python's own.
+    """
+    module_name, name = path.split(":", 1) if ":" in path else path.rpartition(".")[::2]
+    if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not re.fullmatch(r"\w+(\.\w+)*", name):
+        raise BadInput(f"expected `package.module:Name`, found {path!r}")
+    parts = module_name.split(".")
+    if parts[0] in sys.stdlib_module_names:  # some of them act when they are imported
+        raise BadInput(f"{path!r} is in Python's standard library; name a class of an installed package or of your own")
+    if parts[-1] == "__main__":
+        raise BadInput(f"{path!r} is in a script, which would run; name a class of a module")
+    try:
+        found: Any = import_module(module_name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
+        raise BadInput(f"importing {module_name!r} failed: {_one_line(error)}") from error
+    for part in name.split("."):
+        try:
+            found = _attribute(found, part)
+        except Exception as error:  # a module's own `__getattr__` may raise anything
+            reason = "" if isinstance(error, AttributeError) else f": {_one_line(error)}"
+            raise BadInput(f"module {module_name!r} has no {name!r}{reason}{nearest(part, _names(found))}") from error
+    return found
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    """A part of a module or of a class; of a class without running its descriptors, of anything else nothing.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    if isinstance(owner, ModuleType):
+        return getattr(owner, name)
+    if isinstance(owner, type):
+        return inspect.getattr_static(owner, name)
+    raise AttributeError(name)
+
+
+def _names(owner: Any) -> list[str]:
+    return dir(owner) if isinstance(owner, ModuleType | type) else []
+
+
+def _name(base: type) -> str:
+    return f"{base.__module__.partition('.')[0]}.{base.__qualname__}"
+
+
+def _twin(found: Any, base: type) -> str:
+    """What to do about a class that descends from one of the same name in another package."""
+    twins = [cls for cls in getattr(found, "__mro__", ()) if cls.__qualname__ == base.__qualname__]
+    return f"; it descends from {_name(twins[0])}, so import {base.__qualname__} from {_package(base)}" if twins else ""
+
+
+def _package(base: type) -> str:
+    return base.__module__.partition(".")[0]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
