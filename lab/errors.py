@@ -74,3 +74,8 @@ def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[st
     known = list(known)
     hint = nearest((synonyms or {}).get(name, name), known) or f"; known are {', '.join(known)}"
     return BadSetting(key, f"there is no {name!r}{hint}")
+
+
+def one_line(error: BaseException) -> str:
+    """Type and text of an error on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

@@ -1,7 +1,7 @@
 """Classes and objects that data names, checked before anybody calls them.
 
-A recipe, a study or a checkpoint is data: naming `subprocess.Popen` in one must not start a process. Importing the named
-module is the most that happens here, and a class is handed out only if it is of the kind that its place expects.
+A recipe, a study or a checkpoint is data: naming `subprocess.Popen` in one must not start a process. Importing the
+named module is the most that happens here, and a class is handed out only if it is of the kind that its place expects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeVar
 
-from lab.errors import BadInput, nearest
+from lab.errors import BadInput, nearest, one_line
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def load_object(path: str) -> Any:
         raise BadInput(f"expected `package.module:Name`, found {path!r}")
     parts = module_name.split(".")
     if parts[0] in sys.stdlib_module_names:  # some of them act when they are imported
-        raise BadInput(f"{path!r} is in Python's standard library; name a class of an installed package or of your own")
+        raise BadInput(f"{path!r} is in Python's standard library; name a class of a package or of your own")
     if parts[-1] == "__main__":
         raise BadInput(f"{path!r} is in a script, which would run; name a class of a module")
     try:
@@ -54,12 +54,12 @@ def load_object(path: str) -> Any:
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
             raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
-        raise BadInput(f"importing {module_name!r} failed: {_one_line(error)}") from error
+        raise BadInput(f"importing {module_name!r} failed: {one_line(error)}") from error
     for part in name.split("."):
         try:
             found = _attribute(found, part)
         except Exception as error:  # a module's own `__getattr__` may raise anything
-            reason = "" if isinstance(error, AttributeError) else f": {_one_line(error)}"
+            reason = "" if isinstance(error, AttributeError) else f": {one_line(error)}"
             raise BadInput(f"module {module_name!r} has no {name!r}{reason}{nearest(part, _names(found))}") from error
     return found
 
@@ -93,7 +93,3 @@ def _twin(found: Any, base: type) -> str:
 
 def _package(base: type) -> str:
     return base.__module__.partition(".")[0]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

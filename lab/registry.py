@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from lab.errors import BadInput, nearest
+from lab.errors import BadInput, nearest, one_line
 from lab.imports import load_object
 from lab.task import Task
 
@@ -207,7 +207,7 @@ def _records(entry: Plugin) -> list[Any]:
         found = found() if callable(found) else found
         return list(found) if isinstance(found, Iterable) else [found]
     except Exception as error:  # whatever a stranger's function raises
-        raise BadInput(f"{entry.value!r} failed: {_one_line(error)}") from error
+        raise BadInput(f"{entry.value!r} failed: {one_line(error)}") from error
 
 
 def _folder(entry: Plugin) -> Path:
