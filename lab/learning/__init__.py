@@ -1,1 +1,21 @@
 """What supervised tasks share: one LightningModule, optimizers, learning-rate schedules, regularisation."""
+
+from lab.learning.evaluation import EvaluatedModule, Stage
+from lab.learning.examples import Examples
+from lab.learning.optimizers import OPTIMIZERS, OptimizerName, make_optimizer
+from lab.learning.schedules import SCHEDULES, ScheduleName, make_schedule
+from lab.learning.supervised import LazyMetrics, SupervisedModule
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "EvaluatedModule",
+    "Examples",
+    "LazyMetrics",
+    "OptimizerName",
+    "ScheduleName",
+    "Stage",
+    "SupervisedModule",
+    "make_optimizer",
+    "make_schedule",
+]

@@ -1,78 +1,122 @@
-"""What every task with one loss shares: AdamW, a rate that falls over the whole run, and a log of some of the steps."""
+"""A LightningModule with one loss: optimizer, learning-rate schedule and regularisation by name, and an evaluation."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import torch
-from lightning import LightningModule
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from lab.errors import BadSetting
+from lab.learning.evaluation import EvaluatedModule
+from lab.learning.optimizers import OptimizerName, check_optimizer, decayed_parameters, make_optimizer
+from lab.learning.schedules import ScheduleName, make_schedule, needs_length
+from lab.task import Unit
 
-Schedule = Literal["cosine", "linear"]
-Figures = Callable[[], dict[str, Any]]  # what is said about a step, worked out only if it is
+LazyMetrics = Callable[[], Mapping[str, Any]]  # called only in a step that is logged
 
 
-class Descent(LightningModule):
-    """A module that makes one loss smaller; what the loss is, `learn` says.
+class SupervisedModule(EvaluatedModule):
+    """Makes one loss smaller. A subclass has a `network`, its `training_loss` and its `evaluate_batch`.
+
+    Its constructor takes these keywords as `**kwargs` and passes them on to `super().__init__`, which also saves the
+    hyperparameters of both.
 
     Args:
-        lr: learning rate of AdamW at the beginning.
+        lr: learning rate of the optimizer; its largest one, if a schedule changes it.
         final_lr: learning rate at the end of the run, as a fraction of `lr`.
-        schedule: how it gets there, along half a cosine or a line.
-        weight_decay: decoupled weight decay of AdamW.
-        pretrained: begin with the weights that `self.network.load_pretrained` takes.
+        schedule: how the learning rate gets there: constant (which stays at lr), linear, cosine, step, exponential or
+            one_cycle.
+        schedule_args: further arguments of step (step_size, gamma) and one_cycle (pct_start, div_factor).
+        warmup: share of the run, or number of steps if it is 1 or more, in which the learning rate rises to `lr` first.
+        optimizer: sgd, adagrad, adadelta, rmsprop, adam, adamw, adamax, nadam or lbfgs.
+        optimizer_args: further arguments of torch's class, such as {momentum: 0.9, nesterov: true}.
+        weight_decay: decoupled under adamw; under the others an L2 penalty, the gradient of which is added.
+        decay_norm_and_bias: whether weight decay and l1 take biases and the gains of norms, too.
+        l1: weight of the sum of absolute weights in the loss; together with an L2 penalty an elastic net.
     """
 
     def __init__(
-        self, lr: float, final_lr: float, schedule: Schedule, weight_decay: float, pretrained: bool = False
+        self,
+        lr: Annotated[float, Gt(0)] = 1e-3,
+        final_lr: Unit = 0.0,
+        schedule: ScheduleName = "cosine",
+        schedule_args: dict[str, float] | None = None,
+        warmup: Annotated[float, Ge(0)] = 0.0,
+        optimizer: OptimizerName = "adamw",
+        optimizer_args: dict[str, Any] | None = None,
+        weight_decay: Annotated[float, Ge(0)] = 0.01,
+        decay_norm_and_bias: bool = True,
+        l1: Annotated[float, Ge(0)] = 0.0,
     ) -> None:
         super().__init__()
-        self.pretrained = pretrained
-        self.lr, self.final_lr, self.schedule, self.weight_decay = lr, final_lr, schedule, weight_decay
+        self.save_hyperparameters()
+        self.lr, self.l1, self.pretrained_wanted = lr, l1, False
+        self.optimizer, self.weight_decay, self.decay_norm_and_bias = optimizer, weight_decay, decay_norm_and_bias
+        self.optimizer_args = check_optimizer(optimizer, lr, weight_decay, optimizer_args or {})
+        self.schedule, self.warmup = schedule, warmup
+        self.lr_factor = make_schedule(schedule, final_lr, warmup, schedule_args)
 
     @abstractmethod
-    def learn(self, batch: Any, done: float) -> tuple[Tensor, Figures]:
-        """The loss of a batch, and what to log beside it by full name; `done` is the share of the run, from 0 to 1."""
+    def training_loss(self, batch: Any, progress: float) -> Tensor | tuple[Tensor, LazyMetrics]:
+        """The mean loss of a batch, (), and further values to log by their full names.
+
+        Args:
+            batch: of the training data.
+            progress: share of the run that is done, from 0 to 1; 0 in a run whose length is not known.
+        """
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.trainer.ckpt_path is None:
+        if stage != "fit":
+            return
+        trainer: Any = self.trainer
+        if self.optimizer == "lbfgs" and trainer.precision == "16-mixed":
+            raise BadSetting("optimizer", "lbfgs cannot scale its loss; set trainer.precision to 32-true or bf16-mixed")
+        if self.optimizer == "lbfgs" and trainer.accumulate_grad_batches > 1:
+            raise BadSetting("optimizer", "lbfgs evaluates a batch several times; leave accumulate_grad_batches at 1")
+        if trainer.ckpt_path is None:
             self.pretrain()
 
     def pretrain(self) -> None:
-        """Takes weights that others have trained, once, if they are wanted; what `start_from` copies comes after."""
-        if self.pretrained:
+        """Takes pretrained weights by `network.load_pretrained()`, once, where a subclass set `pretrained_wanted`.
+
+        What `start_from` copies comes later.
+        """
+        if self.pretrained_wanted:
             network: Any = self.network
             network.load_pretrained()
-            self.pretrained = False
+            self.pretrained_wanted = False
 
-    def compile(self, *words: object, **settings: object) -> None:
+    def compile(self, *args: object, **kwargs: object) -> None:
         network: Any = self.network
-        network.compile(*words, **settings)  # and not `forward`: training may need more than that gives
+        network.compile(*args, **kwargs)  # and not `forward`: training may need more than that gives
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(trained, self.lr, weight_decay=self.weight_decay, fused=True)
+        self.penalized = decayed_parameters(self, self.decay_norm_and_bias) if self.l1 else []
+        return make_optimizer(
+            self.optimizer, self, self.lr, self.weight_decay, self.decay_norm_and_bias, self.optimizer_args
+        )
 
     def on_train_start(self) -> None:
-        self.steps = self.trainer.estimated_stepping_batches
-        if math.isinf(self.steps):
-            raise BadSetting("trainer", "rates fall over the whole run: say how long it is, by max_epochs or max_steps")
+        self.total_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(self.total_steps) and needs_length(self.schedule, self.warmup):
+            raise BadSetting("trainer", "the learning-rate schedule needs max_epochs or max_steps")
 
     def training_step(self, batch: Any) -> Tensor:
         trainer: Any = self.trainer
         step = trainer.global_step
-        done = step / self.steps
-        left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
-        rate = self.lr * (self.final_lr + (1 - self.final_lr) * left)
+        rate = self.lr * self.lr_factor(step, self.total_steps)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
-        loss, figures = self.learn(batch, done)
+        found = self.training_loss(batch, min(step / self.total_steps, 1.0))
+        loss, lazy = found if isinstance(found, tuple) else (found, dict)
+        penalty = self.l1 * torch.stack([weights.abs().sum() for weights in self.penalized]).sum() if self.l1 else None
         every = trainer.log_every_n_steps
         if every and (step + 1) % every == 0:  # `log` itself takes as long as a small network
-            self.log_dict({"train/loss": loss, "lr": rate, **figures()})
-        return loss
+            values = {"train/loss": loss, "lr": rate, **lazy()}
+            self.log_dict(values if penalty is None else {**values, "train/l1": penalty})
+        return loss if penalty is None else loss + penalty

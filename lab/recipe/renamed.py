@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Container
 
 # old dotted key -> new dotted key, both in one section
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "model.way": "model.method",
+    "model.shape": "model.heatmap_weight",
+    "model.width": "model.normalize_by",
+    "model.code": "model.latent_dim",
+    "model.disturb": "model.corruption",
+    "model.prompted": "model.prompt_prob",
+    "model.dim": "model.embed_dim",
+    "model.latent": "model.latent_dim",
+    "model.ema": "model.ema_decay",
+    "model.smoothing": "model.label_smoothing",
+    "model.spectral": "model.spectral_norm",
+}
 
 
 def renamed(key: str, known: Container[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
@@ -11,14 +11,14 @@ from torch.nn import functional as F
 from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
 from lab import plots
-from lab.learning.supervised import Descent, Figures, Schedule
+from lab.learning import SupervisedModule
 from lab.networks import MLP, Activation
-from lab.tabular import plots as pictures
+from lab.tabular import plots as draw
 from lab.tabular.curve_data import FUNCTIONS, CurveData
-from lab.task import Task, Unit
+from lab.task import Task
 
 
-class Regress(Descent):
+class Regress(SupervisedModule):
     """x (B, 1) -> y (B, 1), both in the units of the data.
 
     Args:
@@ -27,10 +27,8 @@ class Regress(Descent):
         function: the one behind the data, where it is known; a fact of the data.
         hidden: widths of the hidden layers.
         activation: of the hidden layers.
-        lr: learning rate of AdamW.
-        final_lr: learning rate at the end of the run, as a fraction of `lr`.
-        schedule: how it gets there, along half a cosine or a line.
-        weight_decay: decoupled weight decay of AdamW.
+        lr: learning rate of the optimizer.
+        weight_decay: decoupled under adamw; under the others an L2 penalty.
     """
 
     center: Tensor
@@ -44,17 +42,15 @@ class Regress(Descent):
         hidden: list[Annotated[int, Gt(0)]] = [64, 64],  # noqa: B006 - never changed
         activation: Activation = "tanh",
         lr: Annotated[float, Gt(0)] = 1e-2,
-        final_lr: Unit = 0.0,
-        schedule: Schedule = "cosine",
         weight_decay: Annotated[float, Ge(0)] = 0.0,
+        **training: Any,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay)
-        self.save_hyperparameters()
+        super().__init__(lr, weight_decay=weight_decay, **training)
         self.network = MLP(1, hidden, 1, activation)
         self.register_buffer("center", torch.tensor(center), persistent=False)  # facts, which are hyperparameters
         self.register_buffer("spread", torch.tensor(spread), persistent=False)
         self.function = function
-        self.scores = MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "r2": R2Score()})
+        self.metrics = MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "r2": R2Score()})
         self.pairs = CatMetric()
         self.example_input_array = torch.zeros(1, 1)
 
@@ -62,32 +58,23 @@ class Regress(Descent):
         y: Tensor = self.network((x - self.center[0]) / self.spread[0])
         return y * self.spread[1] + self.center[1]
 
-    def learn(self, batch: list[Tensor], done: float) -> tuple[Tensor, Figures]:  # noqa: ARG002
+    def training_loss(self, batch: list[Tensor], progress: float) -> Tensor:  # noqa: ARG002
         x, y = batch[0].split(1, 1)
-        # in units of their spread, so that one learning rate does for all data
-        return F.mse_loss(self(x) / self.spread[1], y / self.spread[1]), dict
+        # in units of their standard deviation, so that one learning rate does for all data
+        return F.mse_loss(self(x) / self.spread[1], y / self.spread[1])
 
-    def validation_step(self, batch: list[Tensor]) -> None:
-        self._measure(batch[0])
-
-    def on_validation_epoch_end(self) -> None:
-        self._log("val")
-
-    def test_step(self, batch: list[Tensor]) -> None:
-        self._measure(batch[0])
+    def evaluate_batch(self, batch: list[Tensor]) -> dict[str, Tensor]:
+        x, y = batch[0].split(1, 1)
+        predicted = self(x).float()
+        self.metrics.update(predicted, y)
         self.pairs.update(batch[0])
+        return {"loss": ((predicted - y) / self.spread[1]).square().squeeze(1)}
 
-    def on_test_epoch_end(self) -> None:
-        self._log("test")
-        pairs = self.pairs.compute()  # on every process, since it waits for all of them
-        self.pairs.reset()
+    def report(self) -> None:
+        pairs = self.pairs.compute()
         truth = FUNCTIONS[self.function] if self.function else None
-        plots.log_figure(self, "curve.png", pictures.curve(self, pairs, truth))
-        plots.log_figure(self, "layers.png", pictures.layers(self.network, self._activations(pairs[:, :1])))
-
-    def _measure(self, pairs: Tensor) -> None:
-        x, y = pairs.split(1, 1)
-        self.scores.update(self(x).float(), y)
+        plots.log_figure(self, "curve.png", draw.curve(self, pairs, truth))
+        plots.log_figure(self, "layers.png", draw.layers(self.network, self._activations(pairs[:, :1])))
 
     def _activations(self, x: Tensor) -> list[Tensor]:
         """What comes out of each hidden layer (N, width), and out of the last one (N, 1), in units of its spread."""
@@ -97,11 +84,6 @@ class Regress(Descent):
             if not isinstance(layer, nn.Linear):
                 found.append(values)
         return [*found, values]
-
-    def _log(self, part: str) -> None:
-        found = self.scores.compute()
-        self.scores.reset()
-        self.log_dict({f"{part}/{name}": value for name, value in found.items()}, sync_dist=True)
 
 
 TASK = Task(module=Regress, data=CurveData, monitor="val/mse", mode="min")

@@ -14,7 +14,7 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassCalibrationError,
@@ -26,16 +26,15 @@ from torchmetrics.classification import (
 
 from lab import plots
 from lab.errors import BadSetting
-from lab.learning.supervised import Descent, Figures, Schedule
-from lab.task import Task, Unit
+from lab.learning import LazyMetrics, SupervisedModule
+from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import TIMM, make
-from lab.vision.plots import classify as pictures
-from lab.vision.plots.worst_examples import Gallery
+from lab.vision.plots import classify as draw
 
 
-class Classify(Descent):
+class Classify(SupervisedModule):
     """Images (B, channels, size, size), from 0 to 1 -> logits (B, classes).
 
     Args:
@@ -51,12 +50,10 @@ class Classify(Descent):
         temperature: of the sample, at the beginning; the lower, the closer it is to a single label.
         final_temperature: of the sample at the end of the run, reached by the same factor in every step.
         straight_through: sample a single label, and take the gradient of the relaxed one.
-        lr: learning rate of AdamW.
-        final_lr: learning rate at the end of the run, as a fraction of `lr`.
-        schedule: how it gets there, along half a cosine or a line.
-        weight_decay: decoupled weight decay of AdamW.
         label_smoothing: share of the target that all classes have in common.
     """
+
+    num_worst_examples = draw.WORST
 
     def __init__(
         self,
@@ -72,19 +69,16 @@ class Classify(Descent):
         temperature: Annotated[float, Gt(0)] = 1.0,
         final_temperature: Annotated[float, Gt(0)] = 0.5,
         straight_through: bool = False,
-        lr: Annotated[float, Gt(0)] = 1e-3,
-        final_lr: Unit = 0.0,
-        schedule: Schedule = "cosine",
-        weight_decay: Annotated[float, Ge(0)] = 0.01,
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        **training: Any,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay, pretrained)
-        self.save_hyperparameters()
+        super().__init__(**training)
+        self.pretrained_wanted = pretrained
         classes = len(class_names)
         if classes < 2:
             raise BadSetting("class_names", "this set has no labels to learn; `lab data ls` lists sets that have")
         if pretrained and not network.startswith(TIMM):
-            raise BadSetting("pretrained", f"nobody has trained {network}; only networks of timm have weights")
+            raise BadSetting("pretrained", f"there are no pretrained weights for {network}; timm's networks have some")
         if straight_through and head != "gumbel":
             raise BadSetting("straight_through", "only a sample can be passed straight through; it needs head: gumbel")
         # on a CPU, convolutions and pools of this layout take two thirds of the time
@@ -93,16 +87,15 @@ class Classify(Descent):
         self.head, self.straight_through = head, straight_through
         self.temperature, self.final_temperature = temperature, final_temperature
         self.label_smoothing = label_smoothing
-        self.mean_loss, self.scores = MeanMetric(), scores(classes)
-        self.confusion = MulticlassConfusionMatrix(classes)
+        self.metrics, self.confusion = scores(classes), MulticlassConfusionMatrix(classes)
         self.example_input_array = torch.zeros(1, channels, size, size)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(self.normalise(images))
         return logits
 
-    def learn(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, Figures]:
-        temperature = self.temperature * (self.final_temperature / self.temperature) ** done
+    def training_loss(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, LazyMetrics]:
+        temperature = self.temperature * (self.final_temperature / self.temperature) ** progress
         labels, logits = batch["label"], self(batch["image"]).float()
         annealed = {"temperature": temperature} if self.head == "gumbel" else {}
         return self.loss(logits, labels, temperature), lambda: {
@@ -111,7 +104,7 @@ class Classify(Descent):
         }
 
     def loss(self, logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
-        """What training makes smaller; logits (B, K), labels (B,)."""
+        """The training loss; logits (B, K), labels (B,)."""
         if self.head == "softmax":
             return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         sample = relaxed(logits, temperature)
@@ -121,45 +114,22 @@ class Classify(Descent):
         target = F.one_hot(labels, k) * (1 - self.label_smoothing) + self.label_smoothing / k
         return (single(sample) - target).square().sum(1).mean()
 
-    def validation_step(self, batch: dict[str, Tensor]) -> None:
-        self._measure(batch)
+    def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Of both heads alike: no noise is needed to say what the sampling head expects.
 
-    def on_validation_epoch_end(self) -> None:
-        self._log("val")
-
-    def on_test_start(self) -> None:
-        self.gallery = Gallery(pictures.WORST)
-
-    def test_step(self, batch: dict[str, Tensor]) -> None:
-        probabilities, losses = self._measure(batch)
-        self.confusion.update(probabilities, batch["label"])
-        seen = {"loss": losses, "image": batch["image"], "label": batch["label"], "probabilities": probabilities}
-        self.gallery.add(seen, losses)
-
-    def on_test_epoch_end(self) -> None:
-        self._log("test")
-        matrix = self.confusion.compute().cpu()  # on every process, since it waits for all of them
-        self.confusion.reset()
-        plots.log_figure(self, "confusion.png", pictures.confusion(matrix, self.names))
-        plots.log_figure(self, "most_wrong.png", pictures.most_wrong(self.gallery.worst, self.names))
-
-    def _measure(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Takes a batch into the metrics; probabilities (B, K) and losses (B,), the same for both heads.
-
-        The largest of the logits plus Gumbel noise is class k with the probability that softmax gives k, so no noise is
-        needed to say what the sampling head expects.
+        The largest of the logits plus Gumbel noise is class k with the probability that softmax gives k.
         """
-        labels, logits = batch["label"], self(batch["image"]).float()
+        images, labels = batch["image"], batch["label"]
+        logits = self(images).float()
         losses, probabilities = F.cross_entropy(logits, labels, reduction="none"), logits.softmax(1)
-        self.mean_loss.update(losses)
-        self.scores.update(probabilities, labels)
-        return probabilities, losses
+        self.metrics.update(probabilities, labels)
+        self.confusion.update(probabilities, labels)
+        return {"loss": losses, "image": images, "label": labels, "probabilities": probabilities}
 
-    def _log(self, part: str) -> None:
-        found: dict[str, Any] = {"loss": self.mean_loss.compute(), **self.scores.compute()}
-        self.mean_loss.reset()
-        self.scores.reset()
-        self.log_dict({f"{part}/{name}": value for name, value in found.items()}, sync_dist=True)
+    def report(self) -> None:
+        matrix = self.confusion.compute().cpu()
+        plots.log_figure(self, "confusion.png", draw.confusion(matrix, self.names))
+        plots.log_figure(self, "most_wrong.png", draw.most_wrong(self.examples.worst, self.names))
 
 
 def relaxed(logits: Tensor, temperature: float) -> Tensor:
@@ -176,10 +146,10 @@ def single(sample: Tensor) -> Tensor:
 
 
 def scores(classes: int) -> MetricCollection:
-    """Everything that is said about probabilities (B, K) and labels (B,)."""
+    """Metrics of probabilities (B, K) and labels (B,)."""
     macro: dict[str, Any] = {"num_classes": classes, "average": "macro", "validate_args": False}
     micro = macro | {"average": "micro"}
-    found: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "accuracy": MulticlassAccuracy(**micro),
         "precision": MulticlassPrecision(**macro),
         "recall": MulticlassRecall(**macro),
@@ -187,8 +157,8 @@ def scores(classes: int) -> MetricCollection:
         "calibration_error": MulticlassCalibrationError(classes, n_bins=15, norm="l1", validate_args=False),
     }
     if classes > 5:
-        found["top5_accuracy"] = MulticlassAccuracy(top_k=5, **micro)
-    return MetricCollection(found)
+        metrics["top5_accuracy"] = MulticlassAccuracy(top_k=5, **micro)
+    return MetricCollection(metrics)
 
 
 TASK = Task(module=Classify, data=ImageData, monitor="val/accuracy", mode="max")

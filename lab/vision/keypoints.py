@@ -8,28 +8,27 @@ instead of Jensen and Shannon's. Points that nobody has marked have no part in l
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 
 from lab import plots
 from lab.errors import BadSetting
-from lab.learning.supervised import Descent, Figures, Schedule
-from lab.task import Task, Unit
+from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import make
 from lab.vision.networks.segmentation import Segmenter
-from lab.vision.plots import keypoints as pictures
-from lab.vision.plots.worst_examples import Gallery
+from lab.vision.plots import keypoints as draw
 
 CLOSE = 0.05  # of the width: a point this near counts as found
 
 
-class Keypoints(Descent):
+class Keypoints(SupervisedModule):
     """Images (B, channels, size, size), from 0 to 1 -> points (B, P, 2), x and y in pixels from the upper left corner.
 
     Args:
@@ -38,19 +37,17 @@ class Keypoints(Descent):
         point_names: what there is to find; a fact of the data.
         mean: of the pixels, for each channel; a fact of the data.
         std: standard deviation of the pixels; a fact of the data.
-        way: the network gives the coordinates, or a heat map for each point, whose mean place is the point.
+        method: the network gives the coordinates, or a heat map for each point, whose mean place is the point.
         network: of the coordinates, any that the task classify has; of the heat maps, any that the task segment has. By
             default cnn and unet.
         encoder: of a network that gives heat maps, as in the task segment.
         depth: halvings of the image in such an encoder; by default as many as the library has, most often 5.
         sigma: standard deviation, in pixels, of the Gaussian that a heat map should be.
-        shape: how much a heat map's divergence from it counts beside the distance; 0 leaves the map as it likes.
-        width: what errors are measured in: the width of the image, or that of an image's known points together.
-        lr: learning rate of AdamW.
-        final_lr: learning rate at the end of the run, as a fraction of `lr`.
-        schedule: how it gets there, along half a cosine or a line.
-        weight_decay: decoupled weight decay of AdamW.
+        heatmap_weight: weight of a heat map's divergence from that Gaussian in the loss; 0 leaves the map free.
+        normalize_by: what errors are divided by: the width of the image, or that of an image's known points together.
     """
+
+    num_first_examples = num_worst_examples = draw.PLACES
 
     def __init__(
         self,
@@ -59,33 +56,30 @@ class Keypoints(Descent):
         point_names: list[str],
         mean: list[float],
         std: list[float],
-        way: Literal["coordinates", "heatmaps"] = "coordinates",
+        method: Literal["coordinates", "heatmaps"] = "coordinates",
         network: str | None = None,
         encoder: str = "resnet18",
         depth: Annotated[int, Ge(3), Le(5)] | None = None,
         sigma: Annotated[float, Gt(0)] = 1.0,
-        shape: Annotated[float, Ge(0)] = 1.0,
-        width: Literal["image", "points"] = "image",
-        lr: Annotated[float, Gt(0)] = 1e-3,
-        final_lr: Unit = 0.0,
-        schedule: Schedule = "cosine",
-        weight_decay: Annotated[float, Ge(0)] = 0.01,
+        heatmap_weight: Annotated[float, Ge(0)] = 1.0,
+        normalize_by: Literal["image", "points"] = "image",
+        **training: Any,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay)
-        self.save_hyperparameters()
+        super().__init__(**training)
         count = len(point_names)
         if not count:
             raise BadSetting("point_names", "this set has no key points to find; `lab data ls` lists sets that have")
         made: nn.Module
-        if way == "coordinates":
+        if method == "coordinates":
             made = make(network or "cnn", channels, size, 2 * count)
         else:
             made = Segmenter(network or "unet", encoder, channels, size, count, depth)
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = made.to(memory_format=torch.channels_last)
         self.normalise, self.size, self.names = Normalise(channels, size, mean, std), size, point_names
-        self.way, self.sigma, self.shape, self.width = way, sigma, shape, width
-        self.mean_loss, self.errors = MeanMetric(), Errors(count)
+        self.method, self.sigma, self.heatmap_weight = method, sigma, heatmap_weight
+        self.normalize_by = normalize_by
+        self.errors = Errors(count)
         self.example_input_array = torch.zeros(1, channels, size, size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -97,61 +91,43 @@ class Keypoints(Descent):
 
     def _points(self, given: Tensor) -> Tensor:
         """Points (B, P, 2) of what the network gives: heat maps, or 2 P numbers from -1 to 1 across the image."""
-        return middles(given) if self.way == "heatmaps" else (given.unflatten(1, (-1, 2)) + 1) * (self.size / 2)
+        return middles(given) if self.method == "heatmaps" else (given.unflatten(1, (-1, 2)) + 1) * (self.size / 2)
 
-    def learn(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, Figures]:  # noqa: ARG002
+    def training_loss(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, LazyMetrics]:  # noqa: ARG002
         given, points = self._given(batch["image"]), batch["points"]
         found = self._points(given)
         loss = self.loss(found, points)
-        if self.way == "heatmaps" and self.shape:
-            loss = loss + self.shape * divergence(given, points, self.sigma)
+        if self.method == "heatmaps" and self.heatmap_weight:
+            loss = loss + self.heatmap_weight * divergence(given, points, self.sigma)
         return loss, lambda: {"train/pixels": mean((found - points.nan_to_num()).norm(dim=-1), known(points))}
 
     def loss(self, found: Tensor, points: Tensor) -> Tensor:
         """The mean of |dx| + |dy| over the known points, in halves of the image; both (B, P, 2)."""
         return mean((found - points.nan_to_num()).abs().sum(-1), known(points)) / (self.size / 2)
 
-    def validation_step(self, batch: dict[str, Tensor]) -> None:
-        self._measure(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log("val")
-
-    def on_test_start(self) -> None:
-        self.gallery = Gallery(pictures.PLACES)
-
-    def test_step(self, batch: dict[str, Tensor]) -> None:
-        found, error = self._measure(batch)
-        seen = {"image": batch["image"], "points": batch["points"], "found": found, "error": error}
-        self.gallery.add(seen, seen["error"].nan_to_num(0))
-
-    def on_test_epoch_end(self) -> None:
-        each = self._log("test")
-        for name, part, which in (
-            ("overlays.png", self.gallery.first, "The first test images"),
-            ("worst.png", self.gallery.worst, "Test images with the largest errors"),
-        ):
-            plots.log_figure(self, name, pictures.overlays(part, self.width, which))
-        plots.log_figure(self, "points.png", pictures.bars(each.cpu(), self.names, self.width))
-
-    def _measure(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Takes a batch into the metrics; what was found, (B, P, 2), and each image's mean error, (B,), or NaN."""
-        points, found = batch["points"], self(batch["image"])
-        widths = across(points) if self.width == "points" else points.new_full((len(points),), self.size)
-        self.mean_loss.update(self.loss(found, points), len(points))
+    def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        images, points = batch["image"], batch["points"]
+        found = self(images)
+        widths = across(points) if self.normalize_by == "points" else points.new_full((len(points),), self.size)
         self.errors.update(found, points, widths)
-        return found, ((found - points).norm(dim=-1) / widths.unsqueeze(1)).nanmean(1)
+        error = ((found - points).norm(dim=-1) / widths.unsqueeze(1)).nanmean(1)
+        loss = self.loss(found, points).expand(len(points))
+        return {"loss": loss, "error": error, "image": images, "points": points, "predicted": found}
 
-    def _log(self, part: str) -> Tensor:
-        """Logs the means; each point's error, (P,)."""
-        figures = {"loss": self.mean_loss.compute(), **self.errors.compute()}
-        each = figures.pop("each")
-        self.errors.reset()
-        self.mean_loss.reset()
-        if part == "test":
-            figures |= {f"nme_{name}": value for name, value in zip(self.names, each, strict=True) if not value.isnan()}
-        self.log_dict({f"{part}/{name}": value for name, value in figures.items()}, sync_dist=True)
-        return each
+    def compute_metrics(self, stage: Stage) -> dict[str, Tensor]:
+        values = self.errors.compute()
+        each = zip(self.names, values["each"], strict=True)
+        by_point = {f"nme_{name}": value for name, value in each if not value.isnan()} if stage == "test" else {}
+        return {name: value for name, value in values.items() if name != "each"} | by_point
+
+    def report(self) -> None:
+        for name, part, which in (
+            ("overlays.png", self.examples.first, "The first test images"),
+            ("worst.png", self.examples.worst, "Test images with the largest errors"),
+        ):
+            plots.log_figure(self, name, draw.overlays(part, self.normalize_by, which))
+        each = self.errors.compute()["each"].cpu()
+        plots.log_figure(self, "points.png", draw.bars(each, self.names, self.normalize_by))
 
 
 class Errors(Metric):

@@ -12,30 +12,28 @@ detection, ICCV 2017, without its weight alpha. As there, it asks of every class
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lab import plots
 from lab.errors import BadSetting
-from lab.learning.supervised import Descent, Figures, Schedule
-from lab.task import Task, Unit
+from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import UNLABELLED
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.segmentation import Segmenter, Tune
-from lab.vision.plots import segment as pictures
-from lab.vision.plots.worst_examples import Gallery
+from lab.vision.plots import segment as draw
 
 Loss = Literal["cross_entropy", "dice", "focal"]
 
 
-class Segment(Descent):
+class Segment(SupervisedModule):
     """Images (B, channels, size, size), from 0 to 1 -> logits (B, K, size, size); of two classes only the second's.
 
     Args:
@@ -52,11 +50,9 @@ class Segment(Descent):
         pretrained: begin with the weights that the library has, of the network or else of its encoder.
         tune: what is trained: all; the decoder behind a fixed encoder; or the head, which is the last layer, alone.
         loss: cross_entropy, dice or focal, or several of them, which are added.
-        lr: learning rate of AdamW.
-        final_lr: learning rate at the end of the run, as a fraction of `lr`.
-        schedule: how it gets there, along half a cosine or a line.
-        weight_decay: decoupled weight decay of AdamW.
     """
+
+    num_first_examples = num_worst_examples = draw.COLUMNS
 
     def __init__(
         self,
@@ -71,13 +67,10 @@ class Segment(Descent):
         pretrained: bool = False,
         tune: Tune = "all",
         loss: tuple[Loss, ...] = ("cross_entropy", "dice"),
-        lr: Annotated[float, Gt(0)] = 1e-3,
-        final_lr: Unit = 0.0,
-        schedule: Schedule = "cosine",
-        weight_decay: Annotated[float, Ge(0)] = 0.01,
+        **training: Any,
     ) -> None:
-        super().__init__(lr, final_lr, schedule, weight_decay, pretrained)
-        self.save_hyperparameters()
+        super().__init__(**training)
+        self.pretrained_wanted = pretrained
         classes = len(mask_names)
         if classes < 2:
             raise BadSetting("mask_names", "this set has no masks to learn; `lab data ls` lists sets that have")
@@ -89,7 +82,6 @@ class Segment(Descent):
         self.network = made.to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalise(channels, size, mean, std), mask_names
         self.losses = nn.ModuleList(criterion(name, logits == 1) for name in loss)
-        self.mean_loss = MeanMetric()
         self.confusion = MulticlassConfusionMatrix(classes, ignore_index=UNLABELLED, validate_args=False)
         self.example_input_array = torch.zeros(1, channels, size, size)
 
@@ -97,63 +89,41 @@ class Segment(Descent):
         logits: Tensor = self.network(self.normalise(images))
         return logits
 
-    def learn(self, batch: dict[str, Tensor], done: float) -> tuple[Tensor, Figures]:  # noqa: ARG002
+    def training_loss(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, LazyMetrics]:  # noqa: ARG002
         logits, masks = self(batch["image"]).float(), batch["mask"]
         return self.loss(logits, masks), lambda: {"train/accuracy": 1 - wrong(classes(logits), masks).nanmean()}
 
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """What training makes smaller, over the labelled pixels; logits (B, K or 1, H, W), masks (B, H, W)."""
+        """The loss over the labelled pixels of a batch, (); logits (B, K or 1, H, W), masks (B, H, W)."""
         if (masks == UNLABELLED).all():
             return logits.sum() * 0  # the mean over no pixel is no number
         return torch.stack([loss(logits, masks) for loss in self.losses]).sum()
 
-    def validation_step(self, batch: dict[str, Tensor]) -> None:
-        self._measure(batch)
+    def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        images, masks = batch["image"], batch["mask"]
+        logits = self(images).float()
+        predicted = classes(logits)
+        self.confusion.update(predicted, masks)
+        loss = self.loss(logits, masks).expand(len(masks))
+        return {"loss": loss, "error": wrong(predicted, masks), "image": images, "mask": masks, "predicted": predicted}
 
-    def on_validation_epoch_end(self) -> None:
-        self._log("val")
-
-    def on_test_start(self) -> None:
-        self.gallery = Gallery(pictures.COLUMNS)
-
-    def test_step(self, batch: dict[str, Tensor]) -> None:
-        found = self._measure(batch)
-        seen = {"image": batch["image"], "mask": batch["mask"], "found": found, "wrong": wrong(found, batch["mask"])}
-        self.gallery.add(seen, seen["wrong"].nan_to_num(0))
-
-    def on_test_epoch_end(self) -> None:
-        scores = self._log("test")
-        for name, part, which in (
-            ("overlays.png", self.gallery.first, "The first test images"),
-            ("worst.png", self.gallery.worst, "Test images with the largest shares of wrong pixels"),
-        ):
-            plots.log_figure(self, name, pictures.overlays(part, self.names, which))
-        plots.log_figure(self, "classes.png", pictures.bars(scores["iou"].cpu(), scores["dice"].cpu(), self.names))
-
-    def _measure(self, batch: dict[str, Tensor]) -> Tensor:
-        """Takes a batch into the metrics; the classes that were found, (B, H, W)."""
-        logits, masks = self(batch["image"]).float(), batch["mask"]
-        found = classes(logits)
-        self.mean_loss.update(self.loss(logits, masks), len(masks))
-        self.confusion.update(found, masks)
-        return found
-
-    def _log(self, part: str) -> dict[str, Tensor]:
+    def compute_metrics(self, stage: Stage) -> dict[str, Tensor]:
         scores = overlaps(self.confusion.compute())
-        figures = {
-            "loss": self.mean_loss.compute(),
-            "accuracy": scores["accuracy"],
-            "iou": scores["iou"].nanmean(),
-            "dice": scores["dice"].nanmean(),
-        }
-        self.mean_loss.reset()
-        self.confusion.reset()
-        if part == "test":
+        values = {"accuracy": scores["accuracy"], "iou": scores["iou"].nanmean(), "dice": scores["dice"].nanmean()}
+        if stage == "test":
             for name in ("iou", "dice"):
                 each = zip(self.names, scores[name], strict=True)
-                figures |= {f"{name}_{tidy(of)}": value for of, value in each if not value.isnan()}
-        self.log_dict({f"{part}/{name}": value for name, value in figures.items()}, sync_dist=True)
-        return scores
+                values |= {f"{name}_{tidy(of)}": value for of, value in each if not value.isnan()}
+        return values
+
+    def report(self) -> None:
+        scores = overlaps(self.confusion.compute().cpu())
+        for name, part, which in (
+            ("overlays.png", self.examples.first, "The first test images"),
+            ("worst.png", self.examples.worst, "Test images with the largest shares of wrong pixels"),
+        ):
+            plots.log_figure(self, name, draw.overlays(part, self.names, which))
+        plots.log_figure(self, "classes.png", draw.bars(scores["iou"], scores["dice"], self.names))
 
 
 class CrossEntropy(nn.Module):
@@ -181,10 +151,10 @@ def classes(logits: Tensor) -> Tensor:
     return logits.argmax(1) if logits.shape[1] > 1 else (logits.squeeze(1) > 0).long()
 
 
-def wrong(found: Tensor, masks: Tensor) -> Tensor:
+def wrong(predicted: Tensor, masks: Tensor) -> Tensor:
     """The share of each image's labelled pixels that were taken for another class, (B,); NaN where none is labelled."""
     known = masks != UNLABELLED
-    return ((found != masks) & known).flatten(1).sum(1) / known.flatten(1).sum(1)
+    return ((predicted != masks) & known).flatten(1).sum(1) / known.flatten(1).sum(1)
 
 
 def overlaps(counts: Tensor) -> dict[str, Tensor]:

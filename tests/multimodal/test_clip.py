@@ -14,7 +14,7 @@ from torchmetrics.retrieval import RetrievalHitRate
 from lab.errors import BadInput, LabError, RecipeError
 from lab.multimodal.clip import plots as pictures
 from lab.multimodal.clip.clip import Clip, accuracy, prompts
-from lab.multimodal.clip.contrastive import Retrieval, contrastive, same_captions
+from lab.multimodal.clip.contrastive import Retrieval, contrastive_loss, same_captions
 from lab.multimodal.clip.network import CLIP, MAX_LENGTH
 from lab.multimodal.clip.open_clip import OpenCLIP
 from lab.networks import TextEncoder
@@ -57,29 +57,29 @@ def test_the_loss_is_that_of_the_paper_where_no_caption_comes_twice():
     images, texts, scale = unit(6, 4), unit(6, 4), torch.tensor(7.0)
     logits, own = scale * images @ texts.T, torch.arange(6)
     expected = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
-    torch.testing.assert_close(contrastive(images, texts, same_captions(own.unsqueeze(1)), scale), expected)
+    torch.testing.assert_close(contrastive_loss(images, texts, same_captions(own.unsqueeze(1)), scale), expected)
 
 
 def test_equal_captions_share_their_images():
     torch.manual_seed(0)
     texts = unit(4, 8)[[0, 0, 1, 2]]
     same, scale = same_captions(torch.tensor([[5], [5], [6], [7]])), torch.tensor(20.0)
-    own = contrastive(texts, texts, same, scale)
-    torch.testing.assert_close(contrastive(texts[[1, 0, 2, 3]], texts, same, scale), own)
+    own = contrastive_loss(texts, texts, same, scale)
+    torch.testing.assert_close(contrastive_loss(texts[[1, 0, 2, 3]], texts, same, scale), own)
     least = (2 * math.log(2) + 0) / 4  # the one who is asked cannot know which of the two was meant
     apart = torch.eye(4)[[0, 0, 1, 2]]
-    torch.testing.assert_close(contrastive(apart, apart, same, torch.tensor(100.0)), torch.tensor(least))
+    torch.testing.assert_close(contrastive_loss(apart, apart, same, torch.tensor(100.0)), torch.tensor(least))
     pushed = apart.clone().requires_grad_()
-    contrastive(pushed, apart, same, torch.tensor(100.0)).backward()
+    contrastive_loss(pushed, apart, same, torch.tensor(100.0)).backward()
     assert pushed.grad.abs().max() < 1e-5, "nothing pulls an image away from words that are its own"
 
 
 class Plain(Clip):
     """The same numbers for an image, whatever else is in its batch; and the gradient as it is."""
 
-    def learn(self, batch, done):
+    def training_loss(self, batch, progress):
         self.network.eval()
-        return super().learn(batch, done)
+        return super().training_loss(batch, progress)
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.1)
@@ -104,7 +104,7 @@ def test_two_processes_learn_what_one_does_with_all_negatives(tmp_path, monkeypa
     for count, size in ((1, 16), (2, 8)):
         torch.manual_seed(0)
         data = ImageData("scenes", images=40, batch_size=size)
-        learner = of(data, Plain, prompted=0.0)
+        learner = of(data, Plain, prompt_prob=0.0)
         strategy = "ddp_fork" if count > 1 else "auto"
         trained(learner, data, devices=count, strategy=strategy, max_steps=1, limit_val_batches=0)
         found.append(learner.state_dict())
@@ -133,7 +133,7 @@ def test_a_gradient_reaches_every_weight(batch):
     assert images.shape == texts.shape == (12, 16)
     torch.testing.assert_close(images.norm(dim=1), torch.ones(12))
     torch.testing.assert_close(texts.norm(dim=1), torch.ones(12))
-    contrastive(images, texts, same_captions(batch["caption"]), network.log_scale.exp()).backward()
+    contrastive_loss(images, texts, same_captions(batch["caption"]), network.log_scale.exp()).backward()
     assert [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
@@ -170,10 +170,11 @@ def alone(learner):
 
 @pytest.mark.parametrize(("prompted", "said"), [(0.0, "caption"), (1.0, "prompt")])
 def test_prompts_stand_in_for_captions(prompted, said, batch, monkeypatch):
-    learner, heard = alone(module(prompted=prompted)), []
-    encode = lambda captions: heard.append(captions) or unit(len(captions), 64)  # noqa: E731
-    monkeypatch.setattr(learner.network, "encode_text", encode)
-    learner.learn(batch, 0.0)
+    learner, heard = alone(module(prompt_prob=prompted)), []
+    monkeypatch.setattr(
+        learner.network, "encode_text", lambda captions: heard.append(captions) or unit(len(captions), 64)
+    )
+    learner.training_loss(batch, 0.0)
     expected = batch["caption"] if said == "caption" else places(*(f"a {PAIRS[i]}" for i in batch["pair"]))
     expected[:, 0] = batch["caption"][:, 0]  # a or an
     assert torch.equal(heard[0], expected)
@@ -182,7 +183,7 @@ def test_prompts_stand_in_for_captions(prompted, said, batch, monkeypatch):
 def test_the_temperature_has_an_end(batch):
     learner = alone(module())
     torch.nn.init.constant_(learner.network.log_scale, 9.0)
-    _, figures = learner.learn(batch, 0.0)
+    _, figures = learner.training_loss(batch, 0.0)
     assert float(figures()["train/scale"].detach()) == pytest.approx(100, rel=1e-5)
 
 
@@ -191,7 +192,7 @@ def test_what_training_calls_is_compiled(batch):
     compiled.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
     for learner in (eager, compiled):
         torch.manual_seed(1)
-        losses.append(learner.learn(batch, 0.0)[0])
+        losses.append(learner.training_loss(batch, 0.0)[0])
     assert graphs
     torch.testing.assert_close(*losses)
 
@@ -220,7 +221,9 @@ def test_what_was_never_seen_is_counted_by_itself(batch, monkeypatch):
     learner.top5.update(torch.eye(100)[said], pair)
     learner.mean_loss.update(torch.tensor(1.0))
     learner.retrieval.update(unit(6, 4), unit(6, 4), torch.arange(6).unsqueeze(1))
-    assert torch.equal(learner._log("test").nonzero()[:2], torch.tensor([[0, 0], [1, 0]]))
+    monkeypatch.setattr(learner, "report", lambda: logged.update(counts=learner.confusion.compute()))
+    learner.on_test_epoch_end()
+    assert torch.equal(logged["counts"].nonzero()[:2], torch.tensor([[0, 0], [1, 0]]))
     assert float(logged["test/zero_shot"]) == pytest.approx(4 / 6)
     assert float(logged["test/zero_shot_unseen"]) == pytest.approx(2 / 3)
     assert float(logged["test/zero_shot_seen"]) == pytest.approx(2 / 3)
@@ -230,7 +233,7 @@ def test_what_was_never_seen_is_counted_by_itself(batch, monkeypatch):
 def test_an_image_goes_to_the_prompt_that_suits_it_best(batch):
     learner = module().eval()
     with torch.inference_mode():
-        logits, found = learner(batch["image"]), learner._measure(batch)
+        logits, found = learner(batch["image"]), learner.evaluate_batch(batch)
         seen, asked = (
             learner.network.encode_image(learner.normalise(batch["image"])),
             learner.network.encode_text(learner.prompts),
@@ -244,8 +247,8 @@ def test_an_image_goes_to_the_prompt_that_suits_it_best(batch):
 def test_pictures_can_be_drawn(unseen, tmp_path):
     found = scenes.load(False, 60, 0)
     said = [" ".join(WORDS[word] for word in row if word) for row in found.targets["caption"]]
-    shown = {"image": found.images.float() / 255, "pair": found.targets["pair"], "seen": unit(60, 8)}
-    shown |= {"read": shown["seen"], "probabilities": F.one_hot(found.targets["pair"], 100).float()}
+    shown = {"image": found.images.float() / 255, "pair": found.targets["pair"], "image_vector": unit(60, 8)}
+    shown |= {"text_vector": shown["image_vector"], "probabilities": F.one_hot(found.targets["pair"], 100).float()}
     counts = torch.zeros(100, 100).index_put_((shown["pair"], shown["pair"]), torch.ones(60), accumulate=True)
     grid = pictures.pairs(counts, PAIRS, unseen).axes[0]
     assert len(grid.patches) == len(unseen)
@@ -282,7 +285,7 @@ def test_a_network_of_open_clip_begins_with_the_weights_of_a_file(tiny, batch):
     stored = torch.load(tiny)
     assert all(torch.equal(value, stored[key]) for key, value in learner.network.model.state_dict().items())
     assert learner(batch["image"]).shape == (12, 100)
-    loss, _ = learner.learn(batch, 0.0)
+    loss, _ = learner.training_loss(batch, 0.0)
     loss.backward()
     assert learner.network.model.visual.conv1.weight.grad.any()
 
@@ -323,7 +326,7 @@ def refused(*overrides):
         (["model.network=cn"], "model.network: no network 'cn'; known are cnn, open_clip:NAME and transformers:NAME"),
         (
             ["model.pretrained=openai"],
-            "model.pretrained: there are no pretrained weights for cnn; networks of open_clip",
+            "model.pretrained: there are no pretrained weights for cnn;",
         ),
         (["data.name=letters"], "data: this set has no captions to learn from; scenes and scenes100 have"),
     ],

@@ -112,7 +112,7 @@ COMMON = "; the same in both: network.encoder"
         (*LETTERS, ["network.classifier"], [], "run {id} has no part 'network.classifier'; did you mean 'network.enc"),
         (*LETTERS, [], [], f"network.classifier.bias is in Classify alone{COMMON}"),
         (*LETTERS, [ENCODER], ["model.network=mlp"], "Classify has no part 'network.encoder'; they have no part in"),
-        ("autoencode_letters", "code", [ENCODER], ["model.code=16"], "network.encoder.8.weight is 16 x 288 here and"),
+        ("autoencode_letters", "code", [ENCODER], ["model.latent_dim=16"], "network.encoder.8.weight is 16 x 288 here"),
         ("autoencode_letters", "curve", ["network.0"], [], "Autoencode has no part 'network.0'"),
         ("regress_curve", "crve", [], [], "no run 'crve'; did you mean 'curve'?; lab runs lists them"),
         ("regress_curve", "twin", [], [], "'twin' is the name or start of 2 runs"),

@@ -11,7 +11,7 @@ from lab.errors import RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
-from lab.vision.autoencode import NEIGHBOURS, Autoencode, divergence, neighbour_accuracy
+from lab.vision.autoencode import NEIGHBOURS, Autoencode, divergence, knn_accuracy
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.autoencoder import MIN_SIZE, Autoencoder, EncoderClassifier
 from lab.vision.networks.registry import make
@@ -128,22 +128,22 @@ def test_losses_are_the_ones_that_the_page_gives(loss):
     torch.testing.assert_close(found["loss"], errors[loss].sum((1, 2, 3)) + 0.5 * found["kl"])
 
 
-def test_the_target_of_a_disturbed_image_is_the_clean_one():
+def test_the_target_of_a_corrupted_image_is_the_clean_one():
     torch.manual_seed(0)
-    module = Autoencode(**FACTS, disturb={"noise": 0.5, "salt_and_pepper": 0.2, "occlude": 0.5})
+    module = Autoencode(**FACTS, corruption={"noise": 0.5, "salt_and_pepper": 0.2, "occlude": 0.5})
     images = torch.rand(4, 1, 28, 28)
     clean = images.clone()
     given = []
     module.network.register_forward_pre_hook(lambda _network, inputs: given.append(inputs[0]))
     module.eval()
-    loss, _ = module.learn({"image": images}, 0.0)
+    loss, _ = module.training_loss({"image": images}, 0.0)
     assert torch.equal(images, clean)
     assert (given[0] - module.normalise(images)).abs().mean() > 0.3
     output = module.network(given[0])[0].sigmoid()
     torch.testing.assert_close(loss, (output - images).square().sum((1, 2, 3)).mean())
-    again, _ = module.learn({"image": images}, 0.0)
-    assert not torch.equal(loss, again), "every step disturbs in another way"
-    first, second = (module._measure({"image": images}, 3)[0] for _ in range(2))
+    again, _ = module.training_loss({"image": images}, 0.0)
+    assert not torch.equal(loss, again), "every step corrupts in another way"
+    first, second = (module.evaluate_batch({"image": images})["seen"] for _ in range(2))
     assert torch.equal(first, second), "every validation in the same"
 
 
@@ -154,28 +154,34 @@ def test_neighbours_vote_as_those_of_scikit_learn(monkeypatch):
     vote = KNeighborsClassifier(NEIGHBOURS + 1).fit(codes, labels)
     nearest = labels[torch.from_numpy(vote.kneighbors(codes, return_distance=False))][:, 1:]  # the first is itself
     expected = float((nearest.mode(1).values == labels).float().mean())
-    assert neighbour_accuracy(codes, labels) == pytest.approx(expected)
-    assert neighbour_accuracy(torch.tensor([[0.0], [0.1], [5.0], [5.1]]), torch.tensor([0, 0, 0, 0])) == 1.0
-    assert neighbour_accuracy(codes[:1], labels[:1]) == 0.0
+    assert knn_accuracy(codes, labels) == pytest.approx(expected)
+    assert knn_accuracy(torch.tensor([[0.0], [0.1], [5.0], [5.1]]), torch.tensor([0, 0, 0, 0])) == 1.0
+    assert knn_accuracy(codes[:1], labels[:1]) == 0.0
 
 
 # ---- training, figures, pictures -------------------------------------------------------------------------------------
 
 
 def test_a_variational_one_that_is_disturbed_says_everything(monkeypatch, own_data):
-    module, data = letters(code=4, loss="bce", beta=2.0, disturb={"noise": 0.2})
+    module, data = letters(latent_dim=4, loss="bce", beta=2.0, corruption={"noise": 0.2})
     drawn = {}
     monkeypatch.setattr("lab.plots.log_figure", lambda _, name, picture: drawn.update({name: picture}))
     trainer = quiet(max_epochs=1, limit_test_batches=2)
     trainer.fit(module, data)
-    names = {"loss", "mse", "bce", "kl", "disturbed_mse"}
+    names = {"loss", "mse", "bce", "kl", "corrupted_mse"}
     assert {f"val/{name}" for name in names} <= trainer.callback_metrics.keys()
     (found,) = trainer.test(module, data, verbose=False)
-    assert found.keys() == {f"test/{name}" for name in (*names, "neighbour_accuracy")}
-    assert found["test/disturbed_mse"] == pytest.approx(0.02, abs=0.008), "half of it is cut off below black"
+    assert found.keys() == {f"test/{name}" for name in (*names, "knn_accuracy")}
+    assert found["test/corrupted_mse"] == pytest.approx(0.02, abs=0.008), "half of it is cut off below black"
     assert found["test/kl"] > 0
     assert found["test/loss"] > 784 * 0.1
-    assert drawn.keys() == {"reconstructions.png", "walk.png", "codes.png", "axes.png", "samples.png"}
+    assert drawn.keys() == {
+        "reconstructions.png",
+        "interpolation.png",
+        "codes.png",
+        "latent_traversal.png",
+        "samples.png",
+    }
     assert len(drawn["reconstructions.png"].axes) == 3
 
 
@@ -186,7 +192,7 @@ def test_images_without_labels_are_enough(monkeypatch, tmp_path):
     loader = torch.utils.data.DataLoader([{"image": torch.rand(1, 28, 28)} for _ in range(12)], 6)
     (found,) = quiet().test(module, loader, verbose=False)
     assert found.keys() == {"test/loss", "test/mse"}
-    assert drawn.keys() == {"reconstructions.png", "walk.png", "codes.png"}
+    assert drawn.keys() == {"reconstructions.png", "interpolation.png", "codes.png"}
 
 
 @pytest.mark.slow
@@ -198,7 +204,7 @@ def test_digits_come_back_and_codes_of_a_digit_lie_together():
     trainer.fit(module, data)
     (found,) = trainer.test(module, data, verbose=False)
     assert found["test/mse"] < 0.02, "0.047 for the mean image"
-    assert found["test/neighbour_accuracy"] > 0.85, "0.1 by chance"
+    assert found["test/knn_accuracy"] > 0.85, "0.1 by chance"
 
 
 def test_the_walk_ends_with_the_images_and_axes_pass_the_mean(monkeypatch):
@@ -209,12 +215,12 @@ def test_the_walk_ends_with_the_images_and_axes_pass_the_mean(monkeypatch):
         return torch.rand(len(codes), 1, 8, 8)
 
     codes = torch.randn(9, 3)
-    pictures.walk(decode, torch.rand(9, 1, 8, 8), codes)
+    pictures.interpolation(decode, torch.rand(9, 1, 8, 8), codes)
     ways = asked[0].unflatten(0, (4, pictures.STEPS))
     torch.testing.assert_close(ways[:, 0], codes[:8:2])
     torch.testing.assert_close(ways[:, -1], codes[1:8:2])
     torch.testing.assert_close(ways.diff(dim=1), ways.diff(dim=1)[:, :1].expand(-1, pictures.STEPS - 1, -1))
-    pictures.axes(decode, codes)
+    pictures.latent_traversal(decode, codes)
     rows = asked[1].unflatten(0, (3, pictures.STEPS))
     torch.testing.assert_close(rows[:, pictures.STEPS // 2], codes.mean(0).expand(3, -1))
     moved = (rows[:, -1] - rows[:, 0]) / codes.std(0, correction=0)
@@ -228,9 +234,12 @@ def test_the_walk_ends_with_the_images_and_axes_pass_the_mean(monkeypatch):
     ("overrides", "message"),
     [
         (["data.name=digits"], "data: the encoder needs images of 9 x 9, found 8 x 8"),
-        (["model.disturb={nois: 0.1}"], "model.disturb: no change 'nois'; did you mean 'noise'?"),
-        (["model.disturb={flip: 0.1}"], "model.disturb: no change 'flip'; known are noise, salt_and_pepper, occlude"),
-        (["model.disturb={occlude: 2}"], "model.disturb: occlude is a share, at most 1; found 2"),
+        (["model.corruption={nois: 0.1}"], "model.corruption: no change 'nois'; did you mean 'noise'?"),
+        (
+            ["model.corruption={flip: 0.1}"],
+            "model.corruption: no change 'flip'; known are noise, salt_and_pepper",
+        ),
+        (["model.corruption={occlude: 2}"], "model.corruption: occlude is a share, at most 1; found 2"),
         (["model.beta=0"], "model.beta: expected a number above 0 or null, found 0"),
         (["model.loss=bec"], "model.loss: expected 'mse' or 'bce', found 'bec'; did you mean 'bce'?"),
     ],

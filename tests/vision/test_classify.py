@@ -1,4 +1,4 @@
-"""The task `classify`: heads, metrics, schedules and pictures, and what it refuses."""
+"""The task `classify`: heads, metrics, schedules and plots, and what it refuses."""
 
 import math
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.classify import Classify, relaxed, scores, single
 from lab.vision.data.image_data import ImageData
-from lab.vision.plots import classify as pictures
+from lab.vision.plots import classify as draw
 
 FACTS = {"channels": 1, "size": 8, "class_names": [*"abcdefg"], "mean": [0.3], "std": [0.4]}
 
@@ -91,9 +91,9 @@ def test_no_noise_when_it_counts():
     batch = next(iter(data.test_dataloader()))
     module.eval()
     with torch.inference_mode():
-        first, second = module._measure(batch), module._measure(batch)
-        assert torch.equal(first[0], second[0])
-        torch.testing.assert_close(first[0], module(batch["image"]).softmax(1))
+        first, second = module.evaluate_batch(batch), module.evaluate_batch(batch)
+        assert torch.equal(first["probabilities"], second["probabilities"])
+        torch.testing.assert_close(first["probabilities"], module(batch["image"]).softmax(1))
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_the_recipe_reaches_its_score(tracked, own_data):
     assert result.metrics["test/calibration_error"] < 0.05
 
 
-# ---- metrics and pictures --------------------------------------------------------------------------------------------
+# ---- metrics and plots -------------------------------------------------------------------------------------------
 
 
 def test_metrics_are_those_of_scikit_learn():
@@ -184,8 +184,8 @@ def test_metrics_are_those_of_scikit_learn():
 def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch, own_data):
     module, data = digits(network="mlp")
     drawn = {}
-    monkeypatch.setattr(pictures, "confusion", lambda matrix, _: drawn.update(matrix=matrix))
-    monkeypatch.setattr(pictures, "most_wrong", lambda worst, _: drawn.update(worst))
+    monkeypatch.setattr(draw, "confusion", lambda matrix, _: drawn.update(matrix=matrix))
+    monkeypatch.setattr(draw, "most_wrong", lambda worst, _: drawn.update(worst))
     monkeypatch.setattr("lab.plots.log_figure", lambda *_: None)
     (found,) = quiet().test(module, data, verbose=False)
     images, labels = data.parts["test"].images.float() / 255, data.parts["test"].targets["label"]
@@ -199,12 +199,12 @@ def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch, own_d
 
 
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 26), (3, 100)])
-def test_pictures_can_be_drawn(channels, classes, tmp_path):
+def test_plots_can_be_drawn(channels, classes, tmp_path):
     torch.manual_seed(0)
     names = [f"class {i}" for i in range(classes)]
     labels = torch.randint(classes, (10,))
     worst = {"image": torch.rand(10, channels, 8, 8), "label": labels, "probabilities": torch.rand(10, classes)}
-    page = pictures.most_wrong(worst, names)
+    page = draw.most_wrong(worst, names)
     titles = [axes.get_title() for axes in page.axes]
     rivals = worst["probabilities"].scatter(1, labels.unsqueeze(1), -1).argmax(1)
     assert titles[0].startswith(f"{names[labels[0]]}  ")
@@ -212,7 +212,7 @@ def test_pictures_can_be_drawn(channels, classes, tmp_path):
     assert titles[10:] == [""] * 14
     matrix = torch.eye(classes, dtype=torch.long) * 3
     matrix[0, 1] = 1
-    drawing = pictures.confusion(matrix, names)
+    drawing = draw.confusion(matrix, names)
     assert drawing.axes[0].get_title(loc="left").startswith(f"{300 * classes / (3 * classes + 1):.1f} %")
     drawing.savefig(tmp_path / "confusion.png")
 
@@ -230,8 +230,8 @@ def test_images_of_another_shape_are_one_line():
     [
         (["model.network=cn"], "model.network: no network 'cn'; did you mean 'cnn'?"),
         (["model.network=lenet"], "model.network: lenet needs images of 12 x 12, found 8 x 8; use mlp, cnn"),
-        (["model.frozen=true"], "model.frozen: cnn has no trained trunk"),
-        (["model.pretrained=true"], "model.pretrained: nobody has trained cnn"),
+        (["model.frozen=true"], "model.frozen: cnn has no pretrained backbone"),
+        (["model.pretrained=true"], "model.pretrained: there are no pretrained weights for cnn"),
         (["model.straight_through=true"], "model.straight_through: only a sample can be passed straight through"),
         (["model.head=gumble"], "model.head: expected 'softmax' or 'gumbel', found 'gumble'"),
         (["data.name=faces"], "data: this set has no labels to learn"),

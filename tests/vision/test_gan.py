@@ -18,10 +18,10 @@ from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.data.image_data import ImageData
 from lab.vision.gan import evaluation as shown
-from lab.vision.gan import gan, networks
+from lab.vision.gan import gan, losses, networks
 from lab.vision.gan import plots as pictures
-from lab.vision.gan import reference_classifier as judge
-from lab.vision.gan.evaluation import Exhibition
+from lab.vision.gan import reference_classifier as reference
+from lab.vision.gan.evaluation import Evaluation
 from lab.vision.gan.gan import GAN
 from lab.vision.gan.metrics import ByClass, Divergence, Diversity
 
@@ -36,14 +36,16 @@ def own_data(tmp_path, monkeypatch):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """A judge that never learnt to read, at once."""
+    """A classifier that never learnt to read, at once."""
 
     def found(data):
         torch.manual_seed(5)
         facts = data.facts()
-        return judge.Judge(*(facts[name] for name in ("channels", "size", "class_names", "mean", "std"))).eval()
+        return reference.ReferenceClassifier(
+            *(facts[name] for name in ("channels", "size", "class_names", "mean", "std"))
+        ).eval()
 
-    monkeypatch.setattr(gan, "judge_of", found)
+    monkeypatch.setattr(gan, "reference_classifier", found)
 
 
 def quiet(**settings):
@@ -180,11 +182,11 @@ class Written(GAN):
             guess = logits[:n].argmax(1)
             pairs.append((real, guess))
         if self.mismatched:
-            pairs.append((real, (labels + torch.randint_like(labels, 1, self.told)) % self.told))
+            pairs.append((real, (labels + torch.randint_like(labels, 1, self.num_conditions)) % self.num_conditions))
         # dropout is drawn for all images together, so they are shown together here as well
         images, claims = (torch.cat(column) for column in zip(*pairs, strict=True))
         belief = d(images, claims).sigmoid().chunk(len(pairs))
-        s, a, m = self.smoothing, (self.alpha if triple else 0.0), self.mismatched
+        s, a, m = self.label_smoothing, (self.alpha if triple else 0.0), self.mismatched
         value = ((1 - s) * belief[0].log() + s * (1 - belief[0]).log()).mean()
         value = value + (1 - a) * (1 - belief[1]).log().mean()
         if triple:
@@ -196,7 +198,7 @@ class Written(GAN):
         d.zero_grad()
         loss = -d(drawn, labels).sigmoid().log().mean()
         if self.feature_matching:
-            reads = self.exhibition.judge
+            reads = self.evaluation.classifier
             gap = reads((drawn + 1) / 2).mean(0) - reads((real + 1) / 2).mean(0)
             loss = loss + self.feature_matching * gap.square().mean()
         loss.backward()
@@ -215,7 +217,7 @@ class Written(GAN):
     "settings",
     [
         {"kind": "dcgan"},
-        {"kind": "dcgan", "smoothing": 0.1, "feature_matching": 2.0, "lr_generator": 3e-3},
+        {"kind": "dcgan", "label_smoothing": 0.1, "feature_matching": 2.0, "lr_generator": 3e-3},
         {"kind": "improved", "lr_discriminator": 1e-3},
         {"kind": "conditional"},
         {"kind": "conditional", "mismatched": 0.4},
@@ -244,7 +246,7 @@ def test_labels_that_are_mismatched_are_all_wrong(monkeypatch, own_data, untrain
 
 
 def test_the_averaged_generator_follows_the_last_weights_with_its_normalisation():
-    module = GAN(**FACTS, width=0.1, ema=0.9)
+    module = GAN(**FACTS, width=0.1, ema_decay=0.9)
     first, last = (GAN(**FACTS, width=0.1).generator for _ in range(2))
     first(torch.randn(4, 100))
     last(torch.randn(4, 100))  # moves the statistics of its batches
@@ -255,12 +257,12 @@ def test_the_averaged_generator_follows_the_last_weights_with_its_normalisation(
         if not name.endswith("num_batches_tracked"):
             torch.testing.assert_close(mean, 2 / 11 * one[name] + 9 / 11 * other[name])  # not yet 0.9
     steps, later = torch.tensor(1000), [torch.zeros(2)]
-    gan.towards(0.9)(later, [torch.ones(2)], steps)
+    losses.moving_average(0.9)(later, [torch.ones(2)], steps)
     torch.testing.assert_close(later[0], torch.full((2,), 0.1))
     module.eval()
     codes = torch.randn(3, 100)
     torch.testing.assert_close(module(codes), (module.averaged.module(codes) + 1) / 2)
-    last_ones = GAN(**FACTS, width=0.1, ema=0.0).eval()
+    last_ones = GAN(**FACTS, width=0.1, ema_decay=0.0).eval()
     torch.testing.assert_close(last_ones(codes), (last_ones.generator(codes) + 1) / 2)
 
 
@@ -283,8 +285,8 @@ def test_the_film_is_part_of_a_checkpoint():
 # ---- measures --------------------------------------------------------------------------------------------------------
 
 
-class Pixels(judge.Judge):
-    """A judge whose features are the pixels, and which reads the brightest one."""
+class Pixels(reference.ReferenceClassifier):
+    """A classifier whose features are the pixels, and which reads the brightest one."""
 
     def __init__(self):
         nn.Module.__init__(self)
@@ -309,7 +311,7 @@ def test_fid_of_two_gaussians_is_the_closed_form():
     one, other = (m @ m.T + 0.1 * torch.eye(4) for m in (a, b))
     assert (one @ other - other @ one).abs().max() > 0.1  # they do not commute: the product of both is not symmetric
     first, second = torch.randn(4, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
-    measures = Exhibition(Pixels(), [*"abcd"], "judge", False, CPU)
+    measures = Evaluation(Pixels(), [*"abcd"], "reference_classifier", False, CPU)
     for mean, covariance, real in ((first, one, True), (second, other, False)):
         for part in shaped(mean, covariance, 500).split(200):
             measures.fid.update(part, real=real)
@@ -325,7 +327,7 @@ def test_fid_of_two_gaussians_is_the_closed_form():
 def test_fid_of_one_dimension_is_the_difference_of_means_and_deviations(shift, scale):
     torch.manual_seed(0)
     images = shaped(torch.zeros(4), torch.eye(4, dtype=torch.float64), 100)
-    measures = Exhibition(Pixels(), [*"abcd"], "judge", False, CPU)
+    measures = Evaluation(Pixels(), [*"abcd"], "reference_classifier", False, CPU)
     measures.fid.update(images, real=True)
     measures.fid.update(images * scale + shift, real=False)
     assert float(measures.fid.compute()) == pytest.approx(4 * (shift**2 + (scale - 1) ** 2), abs=1e-6)
@@ -371,15 +373,15 @@ def test_means_by_class():
 
 
 def test_what_is_read_and_counted(monkeypatch):
-    measures = Exhibition(Pixels(), [*"abcd"], "judge", True, CPU)
+    measures = Evaluation(Pixels(), [*"abcd"], "reference_classifier", True, CPU)
     eye = torch.eye(4).view(4, 1, 2, 2)
     logged = {}
     module = SimpleNamespace(log_dict=lambda found, **_: logged.update(found))
     measures.update(eye, torch.tensor([0, 1, 2, 3]), real=True)
     measures.update(eye[[0, 0, 1, 3]], torch.tensor([0, 1, 1, 0]), real=False)
     measures.log(module, "test")
-    assert float(logged["test/judge_accuracy"]) == 1
-    assert float(logged["test/read_as_asked"]) == 0.5
+    assert float(logged["test/reference_accuracy"]) == 1
+    assert float(logged["test/conditional_accuracy"]) == 0.5
     assert measures.by_class[False][:2].tolist() == [0.5, 0.5]
     assert float(logged["test/kl_pixels"]) == 0  # as many black and white pixels
     counts = (torch.tensor([2.0, 2, 2, 2]) / 8, torch.tensor([3.0, 2, 1, 2]) / 8)
@@ -388,33 +390,33 @@ def test_what_is_read_and_counted(monkeypatch):
     assert float(measures.fid.real_features_num_samples) == 0  # ready for the next evaluation
 
 
-# ---- the judge -------------------------------------------------------------------------------------------------------
+# ---- the reference classifier ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_the_judge_reads_digits_is_kept_and_leaves_no_trace(own_data, capsys, monkeypatch):
-    monkeypatch.setattr(judge, "STEPS", 200)
+def test_the_classifier_reads_digits_is_kept_and_leaves_no_trace(own_data, capsys, monkeypatch):
+    monkeypatch.setattr(reference, "STEPS", 200)
     data = ImageData("digits")
     before = torch.get_rng_state()
-    first = judge.judge_of(data)
-    assert "training the judge of digits, once" in capsys.readouterr().err
+    first = reference.reference_classifier(data)
+    assert "training the reference classifier of digits, once" in capsys.readouterr().err
     assert torch.equal(torch.get_rng_state(), before)
     data.setup("test")
     test = data.parts["test"]
     _, read = first.read(first(test.images.float() / 255))
     assert (read == test.targets["label"]).float().mean() > 0.95, "0.99 after all its steps"
-    monkeypatch.setattr(judge, "trained", None)
-    again = judge.judge_of(data)
+    monkeypatch.setattr(reference, "trained", None)
+    again = reference.reference_classifier(data)
     assert all(torch.equal(one, other) for one, other in zip(first.parameters(), again.parameters(), strict=True))
 
 
-def test_a_judge_is_a_function_of_the_images(own_data, monkeypatch, tmp_path):
-    monkeypatch.setattr(judge, "STEPS", 3)
+def test_the_classifier_is_a_function_of_the_images(own_data, monkeypatch, tmp_path):
+    monkeypatch.setattr(reference, "STEPS", 3)
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         monkeypatch.setenv("LAB_DATA", str(tmp_path / f"cache{seed}"))
-        found.append(judge.judge_of(ImageData("digits", images=100)))
+        found.append(reference.reference_classifier(ImageData("digits", images=100)))
     assert all(torch.equal(one, other) for one, other in zip(*(each.parameters() for each in found), strict=True))
 
 
@@ -434,7 +436,7 @@ def test_samples_of_a_class():
     assert not torch.equal(images, module.sample(4, label="d"))
     with pytest.raises(BadInput, match=r"^no class 'C'; did you mean 'c'\?$|^no class 'C'; known are a, b"):
         module.sample(1, label="C")
-    with pytest.raises(BadInput, match="a GAN of kind dcgan was told of no classes"):
+    with pytest.raises(BadInput, match="a GAN of kind dcgan has no classes to ask for"):
         GAN(**FACTS, width=0.1).sample(1, label="c")
 
 
@@ -457,7 +459,7 @@ def test_pictures_can_be_drawn(channels, classes, tmp_path):
             pictures.epoch(torch.rand(16, channels, 8, 8), 3),
             pictures.beside(torch.rand(5, channels, 8, 8), torch.rand(70, channels, 8, 8)),
             pictures.by_class(requested, shown_classes),
-            pictures.difficulty(share, torch.rand(classes), names, told=True),
+            pictures.difficulty(share, torch.rand(classes), names, conditional=True),
         ]
     ):
         drawing.savefig(tmp_path / f"{i}.png")
@@ -472,7 +474,7 @@ def test_pictures_can_be_drawn(channels, classes, tmp_path):
     ("overrides", "message"),
     [
         (["model.kind=dgan"], "model.kind: expected 'dcgan', 'improved', 'conditional' or 'triple', found 'dgan'"),
-        (["data.name=faces"], "data: this set has no labels, and the judge of images is a classifier"),
+        (["data.name=faces"], "data: this set has no labels, and images are judged by a classifier"),
         (["data.name=pet", "data.size=50"], "data: images grow twice by a factor of 2, so 4 divides their"),
         (["model.extractor=inception"], "model.extractor: inception needs a package: pip install torch-fidelity"),
         (["model.alpha=1.0"], "model.alpha"),
@@ -490,7 +492,7 @@ def test_a_bad_recipe_is_one_line(overrides, message, monkeypatch):
 def test_missing_weights_of_inception_are_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("torchmetrics.utilities.imports._TORCH_FIDELITY_AVAILABLE", True)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(BadSetting, match=r"^extractor: no .*weights-inception.*; or use judge$"):
+    with pytest.raises(BadSetting, match=r"^extractor: no .*weights-inception.*; or use reference_classifier$"):
         shown.check("inception")
 
 
@@ -512,6 +514,6 @@ def test_digits_can_be_read_and_are_those_that_were_asked_for(own_data):
     trainer = quiet(max_epochs=14, limit_val_batches=0)
     trainer.fit(module, data)
     (found,) = trainer.test(module, data, verbose=False)
-    assert found["test/judge_accuracy"] > 0.97
-    assert found["test/read_as_asked"] > 0.8, "0.95 and more where it was measured; a tenth, had it not heard"
+    assert found["test/reference_accuracy"] > 0.97
+    assert found["test/conditional_accuracy"] > 0.8, "0.95 and more where it was measured; a tenth, had it not heard"
     assert found["test/fid"] < 150, "40 to 60 where it was measured; about 900 before training"

@@ -18,7 +18,7 @@ from lab.vision.plots import keypoints as pictures
 
 NAN = float("nan")
 FACTS = {"channels": 1, "size": 96, "point_names": list(faces.POINTS), "mean": [0.5], "std": [0.2]}
-SMALL = {"way": "heatmaps", "network": "generic", "encoder": "timm:lcnet_050", "depth": 3}
+SMALL = {"method": "heatmaps", "network": "generic", "encoder": "timm:lcnet_050", "depth": 3}
 SILENT = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
 
 
@@ -79,13 +79,13 @@ def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
     found, points = torch.rand(8, 15, 2) * 96, batch["points"]
     by_hand = (found - points)[known(points)].abs().sum(1).mean() / 48
     torch.testing.assert_close(module.loss(found, points), by_hand)
-    loss, _ = module.learn(batch, 0.0)
+    loss, _ = module.training_loss(batch, 0.0)
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
     nothing = batch | {"points": torch.full_like(points, NAN)}
     module.zero_grad()
-    loss, _ = module.learn(nothing, 0.0)
+    loss, _ = module.training_loss(nothing, 0.0)
     loss.backward()
     assert loss == 0
     assert not any(p.grad.any() for p in module.parameters() if p.grad is not None)
@@ -93,9 +93,9 @@ def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
 
 def test_what_training_calls_is_compiled(some_faces):
     module, graphs, batch = Keypoints(**FACTS, network="lenet"), [], next(iter(Batches(some_faces, 8)))
-    loss, _ = module.learn(batch, 0.0)
+    loss, _ = module.training_loss(batch, 0.0)
     module.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
-    compiled, _ = module.learn(batch, 0.0)
+    compiled, _ = module.training_loss(batch, 0.0)
     assert graphs
     torch.testing.assert_close(compiled, loss)
 
@@ -129,7 +129,7 @@ def test_the_test_measures_every_known_point_and_keeps_the_worst(width, some_fac
     monkeypatch.setattr("lab.plots.log_figure", lambda _, name, figure: drawn.update({name: figure}))
     monkeypatch.setattr(pictures, "overlays", lambda part, *_: part)
     monkeypatch.setattr(pictures, "bars", lambda *scores: scores)
-    module = Keypoints(**FACTS, network="lenet", width=width)
+    module = Keypoints(**FACTS, network="lenet", normalize_by=width)
     (scores,) = Trainer(accelerator="cpu", **SILENT).test(module, Batches(some_faces, 20), verbose=False)
     points = some_faces.targets["points"]
     with torch.inference_mode():
@@ -170,7 +170,7 @@ def test_pictures_can_be_drawn(count, some_faces, tmp_path):
     part = {
         "image": some_faces.images[:count] / 255,
         "points": points,
-        "found": points.nan_to_num(30) + 2,
+        "predicted": points.nan_to_num(30) + 2,
         "error": torch.linspace(0, 0.1, count),
     }
     page = pictures.overlays(part, "points", "Some")
@@ -194,7 +194,7 @@ def test_heat_maps_find_the_main_shape():
     images = Images(whole.images, {"points": whole.targets["points"]})
     assert images.targets["points"].isnan().any()
     facts = FACTS | {"channels": 3, "size": 32, "point_names": list(scenes.POINTS), "mean": [0.5] * 3, "std": [0.2] * 3}
-    module = Keypoints(**facts, way="heatmaps", network="unet", encoder="timm:test_resnet", depth=3, lr=5e-3)
+    module = Keypoints(**facts, method="heatmaps", network="unet", encoder="timm:test_resnet", depth=3, lr=5e-3)
     trainer = Trainer(accelerator="cpu", max_epochs=3, enable_checkpointing=False, **SILENT)
     trainer.fit(module, Batches(images[:416], 16, seed=0))
     batch = next(iter(Batches(images[416:], 104)))
@@ -206,10 +206,10 @@ def test_heat_maps_find_the_main_shape():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.way=coordinates", "model.network=unet"], "model.network: no network 'unet'"),
-        (["model.way=heatmaps", "model.network=lenet"], "model.network: no network 'lenet' that says something"),
-        (["model.way=maps"], "model.way: expected 'coordinates' or 'heatmaps', found 'maps'"),
-        (["model.width=face"], "model.width: expected 'image' or 'points', found 'face'"),
+        (["model.method=coordinates", "model.network=unet"], "model.network: no network 'unet'"),
+        (["model.method=heatmaps", "model.network=lenet"], "model.network: no segmentation network 'lenet'"),
+        (["model.method=maps"], "model.method: expected 'coordinates' or 'heatmaps', found 'maps'"),
+        (["model.normalize_by=face"], "model.normalize_by: expected 'image' or 'points', found 'face'"),
         (["data.name=digits"], "this set has no key points to find"),
     ],
 )

@@ -135,8 +135,8 @@ def test_the_test_measures_every_image_and_keeps_the_worst(binary, monkeypatch):
     assert [found[f"test/iou_{name}"] for name in names] == pytest.approx(by_hand, rel=1e-5)
     assert found["test/accuracy"] == pytest.approx(float((said == masks).float().mean()), rel=1e-5)
     shares = (said != masks).float().mean((1, 2))
-    torch.testing.assert_close(drawn["worst.png"]["wrong"], shares.topk(pictures.COLUMNS).values)
-    torch.testing.assert_close(drawn["overlays.png"]["wrong"], shares[: pictures.COLUMNS])
+    torch.testing.assert_close(drawn["worst.png"]["error"], shares.topk(pictures.COLUMNS).values)
+    torch.testing.assert_close(drawn["overlays.png"]["error"], shares[: pictures.COLUMNS])
 
 
 def test_a_class_of_any_name_can_be_part_of_a_metric():
@@ -273,7 +273,12 @@ def test_weights_that_cannot_be_had_are_one_line(name, encoder, monkeypatch):
 def test_pictures_can_be_drawn(count, tmp_path):
     images = some_scenes(count)
     masks = images.targets["mask"].long()
-    part = {"image": images.images / 255, "mask": masks, "found": masks.flip(-1), "wrong": torch.linspace(0, 1, count)}
+    part = {
+        "image": images.images / 255,
+        "mask": masks,
+        "predicted": masks.flip(-1),
+        "error": torch.linspace(0, 1, count),
+    }
     page = pictures.overlays(part, NAMES, "Some")
     titles = [axes.get_title() for axes in page.axes]
     assert titles[count - 1] == "100.0 % wrong"

@@ -1,4 +1,4 @@
-"""What draws images and their captions together, and how well they find one another afterwards."""
+"""The contrastive loss of images and their captions, and recall at k of one by the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 
 
-def contrastive(images: Tensor, texts: Tensor, same: Tensor, scale: Tensor) -> Tensor:
+def contrastive_loss(images: Tensor, texts: Tensor, same: Tensor, scale: Tensor) -> Tensor:
     """The mean of two cross-entropies: of an image among all texts, and of a text among all images.
 
     Source: Radford et al. 2021. Where two captions are one, either is right, and the target is shared out among them:

@@ -1,4 +1,4 @@
-"""Pictures of what a CLIP takes for what: images beside words, and one found by the other."""
+"""Plots of what a CLIP takes for what: images beside words, and one found by the other."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lab.vision.plots.tiles import bare, rgb
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GALLERY = 520  # test images, at least, from which the pictures are taken
+SHOWN = 520  # test images from which the plots are taken
 RIGHT, WRONG = COLORS[2], COLORS[6]
 
 
-def similarity(shown: dict[str, Tensor], said: list[str], most: int = 8) -> Figure:
+def similarity(shown: dict[str, Tensor], captions: list[str], most: int = 8) -> Figure:
     """Inner products of the first images with different captions, and of those captions.
 
     Args:
-        shown: of N test images `image` (N, C, H, W), and the vectors `seen` and `read` (N, D) of image and caption.
-        said: their captions.
+        shown: of N test images `image` (N, C, H, W), and `image_vector` and `text_vector` (N, D).
+        captions: their captions.
         most: images and captions.
     """
-    rows = _different(said)[:most]
-    n, values = len(rows), (shown["read"][rows] @ shown["seen"][rows].T).cpu()
+    rows = _different(captions)[:most]
+    n, values = len(rows), (shown["text_vector"][rows] @ shown["image_vector"][rows].T).cpu()
     with figure(width=7.6, height=6.2) as (drawing, axes):
         axes.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=1)
         for i, tile in enumerate(rgb(shown["image"][rows])):
@@ -37,7 +37,7 @@ def similarity(shown: dict[str, Tensor], said: list[str], most: int = 8) -> Figu
                 axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
         bare(axes, "How alike images and captions are: the cosine of their vectors")
         axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -1.55), anchor="E")
-        axes.set_yticks(range(n), [fill(said[i], 32) for i in rows])
+        axes.set_yticks(range(n), [fill(captions[i], 32) for i in rows])
         axes.tick_params(length=0)
     return drawing
 
@@ -106,51 +106,51 @@ def zero_shot(shown: dict[str, Tensor], names: list[str], unseen: list[int], mos
     return drawing
 
 
-def text_to_image(shown: dict[str, Tensor], said: list[str], most: int = 6, nearest: int = 7) -> Figure:
+def text_to_image(shown: dict[str, Tensor], captions: list[str], most: int = 6, nearest: int = 7) -> Figure:
     """Captions, and the images that suit each best; framed where the image was described in the same words.
 
     Args:
-        shown: of N test images `image` (N, C, H, W), and the vectors `seen` and `read` (N, D) of image and caption.
-        said: their captions.
+        shown: of N test images `image` (N, C, H, W), and `image_vector` and `text_vector` (N, D).
+        captions: their captions.
         most: captions.
         nearest: images for each.
     """
-    rows = _varied(said, most)
-    places = (shown["read"][rows] @ shown["seen"].T).topk(nearest).indices.cpu()
+    rows = _varied(captions, most)
+    places = (shown["text_vector"][rows] @ shown["image_vector"].T).topk(nearest).indices.cpu()
     with figure(len(rows), nearest, width=1.2, height=1.4) as (drawing, axes):
         layout: Any = drawing.get_layout_engine()
         layout.set(h_pad=0.12)
-        title = f"Captions, and the nearest of {len(said)} test images; framed: described so"
+        title = f"Captions, and the nearest of {len(captions)} test images; framed: described so"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for i, row in enumerate(rows):
             tiles = rgb(shown["image"][places[i]])
             above = {"transform": axes[i, 0].transAxes, "in_layout": False}  # else the column would become as wide
-            axes[i, 0].text(0, 1.05, said[row], fontsize=9, **above)
+            axes[i, 0].text(0, 1.05, captions[row], fontsize=9, **above)
             for place, tile, found in zip(axes[i], tiles, places[i].tolist(), strict=True):
                 place.imshow(tile, interpolation="nearest")
-                _framed(place, said[found] == said[row])
+                _framed(place, captions[found] == captions[row])
     return drawing
 
 
-def image_to_text(shown: dict[str, Tensor], said: list[str], most: int = 8, nearest: int = 4) -> Figure:
+def image_to_text(shown: dict[str, Tensor], captions: list[str], most: int = 8, nearest: int = 4) -> Figure:
     """Images, and the captions that suit each best; the image's own is green.
 
     Args:
-        shown: of N test images `image` (N, C, H, W), and the vectors `seen` and `read` (N, D) of image and caption.
-        said: their captions.
+        shown: of N test images `image` (N, C, H, W), and `image_vector` and `text_vector` (N, D).
+        captions: their captions.
         most: images.
         nearest: captions for each.
     """
-    rows = _varied(said, most)
-    different = _different(said)
-    places = (shown["seen"][rows] @ shown["read"][different].T).topk(nearest).indices.tolist()
+    rows = _varied(captions, most)
+    different = _different(captions)
+    places = (shown["image_vector"][rows] @ shown["text_vector"][different].T).topk(nearest).indices.tolist()
     with figure(-(-len(rows) // 2), 2, width=5.2, height=1.25) as (drawing, axes):
         title = f"Images, and the nearest of {len(different)} captions; green: their own"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for place, row, tile, found in zip(axes.flat, rows, rgb(shown["image"][rows]), places, strict=False):
             place.imshow(tile, extent=(0, 1, 1, 0), interpolation="nearest")
-            for j, caption in enumerate(said[different[k]] for k in found):
-                own = caption == said[row]
+            for j, caption in enumerate(captions[different[k]] for k in found):
+                own = caption == captions[row]
                 weight, color = ("bold", RIGHT) if own else ("normal", INK)
                 place.text(1.08, (j + 0.5) / nearest, caption, va="center", fontsize=8, weight=weight, color=color)
             place.set(xlim=(0, 4.2), ylim=(1, 0))
@@ -158,17 +158,17 @@ def image_to_text(shown: dict[str, Tensor], said: list[str], most: int = 8, near
     return drawing
 
 
-def _different(said: list[str]) -> list[int]:
+def _different(captions: list[str]) -> list[int]:
     """Where each caption stands for the first time."""
-    return [i for i, caption in enumerate(said) if caption not in said[:i]]
+    return [i for i, caption in enumerate(captions) if caption not in captions[:i]]
 
 
-def _varied(said: list[str], most: int) -> list[int]:
+def _varied(captions: list[str], most: int) -> list[int]:
     """Places of short and of long captions, by turns."""
-    different = _different(said)
+    different = _different(captions)
     by_length: dict[int, list[int]] = {}
     for i in different:
-        by_length.setdefault(len(said[i].split()), []).append(i)
+        by_length.setdefault(len(captions[i].split()), []).append(i)
     turns = [i for lined in zip(*(places for _, places in sorted(by_length.items())), strict=False) for i in lined]
     return turns[:most] or different[:most]
 

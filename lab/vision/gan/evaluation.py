@@ -1,4 +1,4 @@
-"""What is said and shown of images that were drawn, beside real ones; docs/gan.md has the formulas."""
+"""Measures and plots of generated images beside real ones; docs/gan.md has the formulas."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lab import plots
 from lab.errors import BadSetting
 from lab.vision.gan import plots as pictures
 from lab.vision.gan.metrics import ByClass, Divergence, Diversity
-from lab.vision.gan.reference_classifier import Judge
+from lab.vision.gan.reference_classifier import ReferenceClassifier
 
 if TYPE_CHECKING:
     from lightning import LightningModule
 
-Extractor = Literal["judge", "inception"]
+Extractor = Literal["reference_classifier", "inception"]
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # what torch-fidelity downloads, and calls it
 BINS = 32  # of the histogram of pixels
 
@@ -30,39 +30,49 @@ def check(extractor: Extractor) -> None:
     Raises:
         BadSetting: Inception's code or its weights are not here.
     """
-    if extractor == "judge":
+    if extractor == "reference_classifier":
         return
     from torchmetrics.utilities.imports import _TORCH_FIDELITY_AVAILABLE
 
     if not _TORCH_FIDELITY_AVAILABLE:
-        raise BadSetting("extractor", "inception needs a package: pip install torch-fidelity; or use judge")
+        raise BadSetting(
+            "extractor", "inception needs a package: pip install torch-fidelity; or use reference_classifier"
+        )
     weights = Path(torch.hub.get_dir(), "checkpoints", INCEPTION)
     if not weights.exists():
         fetched = "python -c 'from torchmetrics.image.fid import *; FrechetInceptionDistance()'"
-        raise BadSetting("extractor", f"no {weights}; where there is a network: {fetched}; or use judge")
+        raise BadSetting("extractor", f"no {weights}; where there is a network: {fetched}; or use reference_classifier")
 
 
-class Exhibition:
+class Evaluation:
     """Measures over all images of a part, and pictures of some of them.
 
-    It is no part of the module's state: its judge is found again in the cache, and its sums are of one evaluation only.
+    It is no part of the module's state: its classifier is found again in the cache, and its sums are of one evaluation
+    only.
 
     Args:
-        judge: reads images.
+        classifier: the reference, which reads images.
         names: of the classes.
         extractor: what FID compares.
-        told: whether images are drawn of a class that was asked for.
+        conditional: whether images are generated for a class that was asked for.
         device: where the images are.
     """
 
-    def __init__(self, judge: Judge, names: list[str], extractor: Extractor, told: bool, device: torch.device) -> None:
-        self.judge, self.names, self.told = judge.to(device), names, told
+    def __init__(
+        self,
+        classifier: ReferenceClassifier,
+        names: list[str],
+        extractor: Extractor,
+        conditional: bool,
+        device: torch.device,
+    ) -> None:
+        self.classifier, self.names, self.conditional = classifier.to(device), names, conditional
         classes = len(names)
-        self.colours = 1 if extractor == "judge" else 3  # Inception wants all of them
-        self.fid = FrechetInceptionDistance(judge if extractor == "judge" else 2048, normalize=True)
+        self.colours = 1 if extractor == "reference_classifier" else 3  # Inception wants all of them
+        self.fid = FrechetInceptionDistance(classifier if extractor == "reference_classifier" else 2048, normalize=True)
         self.kl_classes, self.kl_pixels = Divergence(classes), Divergence(BINS)
-        self.diversity = Diversity(classes, judge.num_features)
-        self.right = {real: ByClass(classes) for real in (True, False)}  # how often the judge reads the label
+        self.diversity = Diversity(classes, classifier.num_features)
+        self.right = {real: ByClass(classes) for real in (True, False)}  # how often the classifier reads the label
         self.sure = {real: ByClass(classes) for real in (True, False)}  # how sure it is of what it reads
         self.guessed = ByClass(classes)  # how often the classifier of the triple game is right about real images
         self.metrics: list[Metric] = [
@@ -74,10 +84,10 @@ class Exhibition:
         self.some: dict[bool, Tensor] = {}  # real images and drawn ones, from the first batch
 
     def update(self, images: Tensor, labels: Tensor, real: bool) -> None:
-        """Takes images (B, C, S, S) from 0 to 1 and their labels (B,), those of drawn ones having been asked for."""
+        """Takes images (B, C, S, S) from 0 to 1 and their labels (B,); of generated ones, those that were asked for."""
         with torch.autocast(images.device.type, enabled=False):
-            features = self.judge(images)
-            sure, read = self.judge.read(features)
+            features = self.classifier(images)
+            sure, read = self.classifier.read(features)
             self.fid.update(images.expand(-1, max(self.colours, images.shape[1]), -1, -1), real=real)
         self.kl_classes.update(read, real)
         self.kl_pixels.update((images * BINS).long().clamp(0, BINS - 1), real)
@@ -94,14 +104,14 @@ class Exhibition:
             "kl_pixels": self.kl_pixels.compute(),
             "diversity": self.diversity.compute(),
         }
-        if self.told:
-            found["read_as_asked"] = self.right[False].compute()[1]
+        if self.conditional:
+            found["conditional_accuracy"] = self.right[False].compute()[1]
         if stage == "test":
-            found["judge_accuracy"] = self.right[True].compute()[1]
+            found["reference_accuracy"] = self.right[True].compute()[1]
         if self.guessed.update_called:
             found["classifier_accuracy"] = self.guessed.compute()[1]
         module.log_dict({f"{stage}/{name}": value.float() for name, value in found.items()}, sync_dist=True)
-        by_class = self.right if self.told else self.sure
+        by_class = self.right if self.conditional else self.sure
         self.by_class = {real: by_class[real].compute()[0].cpu() for real in (True, False)}
         for metric in self.metrics:
             metric.reset()
@@ -128,7 +138,7 @@ class Exhibition:
 
     def show(self, module: Any) -> None:
         """Logs `samples.png`, what was drawn beside what is real, or of each class, and `difficulty.png`."""
-        if self.told:
+        if self.conditional:
             each = pictures.PER_CLASS
             labels = torch.arange(min(len(self.names), pictures.CLASSES)).repeat_interleave(each)
             codes = module.codes(labels, torch.Generator().manual_seed(1)).to(module.device)
@@ -136,5 +146,5 @@ class Exhibition:
         else:
             samples = pictures.beside(self.some[False], self.some[True])
         plots.log_figure(module, "samples.png", samples)
-        hard = pictures.difficulty(self.by_class[False], self.by_class[True], self.names, self.told)
+        hard = pictures.difficulty(self.by_class[False], self.by_class[True], self.names, self.conditional)
         plots.log_figure(module, "difficulty.png", hard)

@@ -15,7 +15,7 @@ step, which saves a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -23,15 +23,15 @@ from annotated_types import Ge, Gt, Le, Lt
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lab.errors import BadInput, BadSetting, nearest
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import mixed
 from lab.vision.gan import networks
-from lab.vision.gan.evaluation import Exhibition, Extractor, check
-from lab.vision.gan.reference_classifier import judge_of
+from lab.vision.gan.evaluation import Evaluation, Extractor, check
+from lab.vision.gan.losses import against, averaged, classifier_loss
+from lab.vision.gan.reference_classifier import reference_classifier
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import make
 
@@ -41,7 +41,7 @@ VAL, TEST, SAMPLE = range(3)  # streams of noise that have nothing to do with th
 
 
 class GAN(LightningModule):
-    """Codes (B, latent), in conditional kinds (B, latent + classes) with a one-hot label behind -> images from 0 to 1.
+    """Codes (B, latent_dim), in conditional kinds with a one-hot label behind, (B, latent_dim + classes) -> images.
 
     Args:
         channels: of an image; a fact of the data.
@@ -49,21 +49,21 @@ class GAN(LightningModule):
         class_names: what there is to tell apart; a fact of the data.
         mean: of the pixels, for each channel; a fact of the data.
         std: standard deviation of the pixels; a fact of the data.
-        kind: dcgan; improved, with residual blocks; conditional, told the class; triple, with a classifier as well.
-        latent: numbers of noise that an image is made of.
+        kind: dcgan; improved, with residual blocks; conditional, on the class; triple, with a classifier as well.
+        latent_dim: numbers of noise that an image is made of.
         width: factor of the widths of both networks; 1 is the source's.
         lr_generator: learning rate of Adam.
         lr_discriminator: learning rate of Adam.
         lr_classifier: learning rate of Adam, in the triple game.
         beta1: how much of its direction Adam keeps from step to step.
-        ema: how much of its weights the averaged generator keeps from step to step; 0 draws with the last weights.
-        smoothing: what the discriminator's target for real images lacks to 1.
-        spectral: keep the largest singular value of every layer of the discriminator at 1.
-        feature_matching: weight of the distance of the judge's mean features in the generator's loss.
-        mismatched: weight of real images with wrong labels in the discriminator's loss, where classes are told.
+        ema_decay: share of its weights that the averaged generator keeps in each step; 0 uses the last weights.
+        label_smoothing: what the discriminator's target for real images lacks to 1.
+        spectral_norm: keep the largest singular value of every layer of the discriminator at 1.
+        feature_matching: weight of the distance of mean features of the reference classifier in the generator's loss.
+        mismatched: weight of real images with wrong labels in the discriminator's loss, of conditional kinds.
         alpha: share of guessed pairs, rather than drawn ones, among those that are not real, in the triple game.
         pseudo: weight of drawn images with their labels in the classifier's loss, in the triple game.
-        extractor: what FID compares: features of the judge, a classifier of the same set, or of Inception.
+        extractor: whose features FID compares: a reference classifier trained on the same set, or inception.
     """
 
     def __init__(
@@ -74,47 +74,48 @@ class GAN(LightningModule):
         mean: list[float],
         std: list[float],
         kind: Literal["dcgan", "improved", "conditional", "triple"] = "dcgan",
-        latent: Annotated[int, Gt(0)] = 100,
+        latent_dim: Annotated[int, Gt(0)] = 100,
         width: Annotated[float, Gt(0), Le(4)] = 1.0,
         lr_generator: Rate = 2e-4,
         lr_discriminator: Rate = 2e-4,
         lr_classifier: Rate = 1e-3,
         beta1: Share = 0.5,
-        ema: Share = 0.99,
-        smoothing: Share = 0.0,
-        spectral: bool = False,
+        ema_decay: Share = 0.99,
+        label_smoothing: Share = 0.0,
+        spectral_norm: bool = False,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
         mismatched: Annotated[float, Ge(0)] = 0.0,
         alpha: Annotated[float, Gt(0), Lt(1)] = 0.5,
         pseudo: Annotated[float, Ge(0)] = 0.1,
-        extractor: Extractor = "judge",
+        extractor: Extractor = "reference_classifier",
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
         if len(class_names) < 2:
-            raise BadSetting("class_names", "this set has no labels, and the judge of images is a classifier")
+            raise BadSetting("class_names", "this set has no labels, and images are judged by a classifier")
         if size % 4:
             raise BadSetting("size", f"images grow twice by a factor of 2, so 4 divides their side; found {size}")
         check(extractor)
-        self.kind, self.latent, self.names, self.beta1 = kind, latent, class_names, beta1
-        self.smoothing, self.feature_matching, self.alpha, self.pseudo = smoothing, feature_matching, alpha, pseudo
-        self.mismatched = mismatched
+        self.kind, self.latent_dim, self.names, self.beta1 = kind, latent_dim, class_names, beta1
+        self.label_smoothing, self.feature_matching, self.mismatched = label_smoothing, feature_matching, mismatched
+        self.alpha, self.pseudo = alpha, pseudo
         self.extractor: Extractor = extractor
-        self.told = len(class_names) if kind in ("conditional", "triple") else 0  # classes that the players know of
-        self.generator = networks.generator(kind != "dcgan", latent + self.told, channels, size, width)
-        self.discriminator = networks.Discriminator(kind != "dcgan", channels, size, self.told, width, spectral)
+        self.num_conditions = conditions = len(class_names) if kind in ("conditional", "triple") else 0
+        residual = kind != "dcgan"
+        self.generator = networks.generator(residual, latent_dim + conditions, channels, size, width)
+        self.discriminator = networks.Discriminator(residual, channels, size, conditions, width, spectral_norm)
         self.players: dict[str, tuple[nn.Module, float]] = {
             "discriminator": (self.discriminator, lr_discriminator),
             "generator": (self.generator, lr_generator),
         }
         if kind == "triple":
-            network = make("cnn", channels, size, self.told)
+            network = make("cnn", channels, size, self.num_conditions)
             self.classifier = nn.Sequential(Normalise(channels, size, mean, std), network)
             self.classifier.to(memory_format=torch.channels_last)
             self.players["classifier"] = (self.classifier, lr_classifier)
-        self.averaged = AveragedModel(self.generator, multi_avg_fn=towards(ema), use_buffers=True) if ema else None
-        self.example_input_array = torch.zeros(1, latent + self.told)
+        self.averaged = averaged(self.generator, ema_decay) if ema_decay else None
+        self.example_input_array = torch.zeros(1, latent_dim + self.num_conditions)
         self.film: list[Tensor] = []  # what the same noise gave after each epoch
 
     # ---- drawing -----------------------------------------------------------------------------------------------------
@@ -124,9 +125,13 @@ class GAN(LightningModule):
         return (images + 1) / 2
 
     def codes(self, labels: Tensor, random: torch.Generator | None = None) -> Tensor:
-        """Noise (B, latent), and behind it the labels (B,) as (B, classes) where the players know of them."""
-        noise = torch.randn(len(labels), self.latent, generator=random).to(labels.device)
-        return torch.cat([noise, F.one_hot(labels, self.told).to(noise.dtype)], 1) if self.told else noise
+        """Noise (B, latent_dim), and behind it the labels (B,) as (B, classes) in conditional kinds."""
+        noise = torch.randn(len(labels), self.latent_dim, generator=random).to(labels.device)
+        return (
+            torch.cat([noise, F.one_hot(labels, self.num_conditions).to(noise.dtype)], 1)
+            if self.num_conditions
+            else noise
+        )
 
     @torch.inference_mode()
     def sample(self, count: int, label: str | None = None, seed: int = 0) -> Tensor:
@@ -140,8 +145,8 @@ class GAN(LightningModule):
         Raises:
             BadInput: there is no such class, or this kind of GAN does not know of classes.
         """
-        if label is not None and not self.told:
-            raise BadInput(f"a GAN of kind {self.kind} was told of no classes; conditional and triple are")
+        if label is not None and not self.num_conditions:
+            raise BadInput(f"a GAN of kind {self.kind} has no classes to ask for; conditional and triple have")
         if label is not None and label not in self.names:
             raise BadInput(f"no class {label!r}{nearest(label, self.names) or '; known are ' + ', '.join(self.names)}")
         labels = torch.arange(count) % len(self.names)
@@ -174,26 +179,27 @@ class GAN(LightningModule):
             read = self.classifier(torch.cat([batch["image"], (drawn.detach() + 1) / 2])).float()
             guesses = read[: len(real)].argmax(1)
             fakes, weights = [*fakes, (real, guesses)], [1 - self.alpha, self.alpha]
-        if self.told and self.mismatched:
-            others = (labels + torch.randint_like(labels, 1, self.told)) % self.told
+        if self.num_conditions and self.mismatched:
+            others = (labels + torch.randint_like(labels, 1, self.num_conditions)) % self.num_conditions
             fakes, weights = [*fakes, (real, others)], [*weights, self.mismatched]
 
         images, claims = zip((real, labels), *fakes, strict=True)
         on_real, *on_fakes = self.discriminator(torch.cat(images), torch.cat(claims)).split(len(real))
-        losses = {"discriminator": against(on_real, 1 - self.smoothing)}
+        losses = {"discriminator": against(on_real, 1 - self.label_smoothing)}
         for weight, logits in zip(weights, on_fakes, strict=True):
             losses["discriminator"] = losses["discriminator"] + weight * against(logits, 0.0)
-        self._descend(optimizers[0], losses["discriminator"])
+        self._optimizer_step(optimizers[0], losses["discriminator"])
 
         on_drawn = self.discriminator(drawn, labels)
         losses["generator"] = against(on_drawn, 1.0)
         if self.feature_matching:
             losses["generator"] = losses["generator"] + self.feature_matching * self._distance(batch["image"], drawn)
-        self._descend(optimizers[1], losses["generator"])
+        self._optimizer_step(optimizers[1], losses["generator"])
 
         if self.kind == "triple":
-            losses["classifier"] = self._classified(read, labels, guesses, on_fakes[1].detach())
-            self._descend(optimizers[2], losses["classifier"])
+            terms = read, labels, guesses, on_fakes[1].detach()
+            losses["classifier"] = classifier_loss(*terms, self.pseudo, self.alpha)
+            self._optimizer_step(optimizers[2], losses["classifier"])
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
 
@@ -204,27 +210,12 @@ class GAN(LightningModule):
             self.log_dict({f"train/{name}": value for name, value in found.items()})
         return torch.stack(list(losses.values())).detach().sum()  # is looked at, whether it is a number
 
-    def _classified(self, read: Tensor, labels: Tensor, guesses: Tensor, on_guessed: Tensor) -> Tensor:
-        """The classifier's loss: real images, drawn ones, and what the discriminator thinks of its guesses.
-
-        Args:
-            read: logits (2 B, K) for real images and for drawn ones.
-            labels: (B,) of the real images, and those that were to be drawn.
-            guesses: (B,) the most probable labels of the real images.
-            on_guessed: (B,) what the discriminator said about them.
-        """
-        on_real, on_drawn = read.chunk(2)
-        trust = on_real.softmax(1).gather(1, guesses.unsqueeze(1)).squeeze(1)
-        convinced = (trust * F.logsigmoid(-on_guessed)).mean()  # p(guess) log(1 - D(image, guess))
-        supervised = F.cross_entropy(on_real, labels)
-        return supervised + self.pseudo * F.cross_entropy(on_drawn, labels) + self.alpha * convinced
-
     def _distance(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """Mean squared distance of the judge's mean features, of real images and drawn ones."""
-        judge = self.exhibition.judge
-        return F.mse_loss(judge((drawn + 1) / 2).float().mean(0), judge(images).float().mean(0))
+        """Mean squared distance of the reference classifier's mean features of real and generated images."""
+        features = self.evaluation.classifier
+        return F.mse_loss(features((drawn + 1) / 2).float().mean(0), features(images).float().mean(0))
 
-    def _descend(self, optimizer: Any, loss: Tensor) -> None:
+    def _optimizer_step(self, optimizer: Any, loss: Tensor) -> None:
         """One step of one player: gradients of its weights alone, averaged over all processes."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         gradients: Sequence[Tensor] = torch.autograd.grad(loss, weights)
@@ -242,7 +233,7 @@ class GAN(LightningModule):
     # ---- measuring and showing ---------------------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
-        judge_of(self.trainer.datamodule)  # type: ignore[attr-defined]
+        reference_classifier(self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.trainer.precision == "16-mixed":
@@ -251,7 +242,9 @@ class GAN(LightningModule):
         if min(len(part) for part in data.parts.values()) < 2:
             raise BadSetting("data.images", "distances compare how images vary: each part needs two, so take more")
         device = self.trainer.strategy.root_device
-        self.exhibition = Exhibition(judge_of(data), self.names, self.extractor, bool(self.told), device)
+        self.evaluation = Evaluation(
+            reference_classifier(data), self.names, self.extractor, self.num_conditions > 0, device
+        )
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         self._compare(batch, batch_idx, VAL)
@@ -263,43 +256,29 @@ class GAN(LightningModule):
         """Takes a batch into the measures, beside as many drawn images of the same labels and always the same noise."""
         images, labels = batch["image"], batch["label"]
         random = torch.Generator().manual_seed(mixed(stream, self.global_rank, batch_idx))
-        self.exhibition.update(images, labels, real=True)
-        self.exhibition.update(self(self.codes(labels, random)).float(), labels, real=False)
+        self.evaluation.update(images, labels, real=True)
+        self.evaluation.update(self(self.codes(labels, random)).float(), labels, real=False)
         if self.kind == "triple":
             right = self.classifier(images).argmax(1) == labels
-            self.exhibition.guessed.update(right.float(), labels)
+            self.evaluation.guessed.update(right.float(), labels)
 
     def on_validation_epoch_end(self) -> None:
-        self.exhibition.log(self, "val")
+        self.evaluation.log(self, "val")
         if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
-            self.film.append(self.exhibition.frame(self))
+            self.film.append(self.evaluation.frame(self))
 
     def on_train_end(self) -> None:
-        self.exhibition.show_film(self, self.film)
+        self.evaluation.show_film(self, self.film)
 
     def on_test_epoch_end(self) -> None:
-        self.exhibition.log(self, "test")
-        self.exhibition.show(self)
+        self.evaluation.log(self, "test")
+        self.evaluation.show(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["film"] = self.film
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.film = checkpoint["film"]
-
-
-def against(logits: Tensor, target: float) -> Tensor:
-    """Binary cross-entropy of logits (B,), all with the same target."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-
-
-def towards(ema: float) -> Callable[[Any, Any, Any], None]:
-    """Torch's moving average for `AveragedModel`, which keeps less at the beginning, when all weights are bad."""
-
-    def follow(means: Any, newest: Any, steps: Any) -> None:
-        get_ema_multi_avg_fn(min(ema, float((1 + steps) / (10 + steps))))(means, newest, steps)
-
-    return follow
 
 
 TASK = Task(module=GAN, data=ImageData, monitor="val/fid", mode="min")

@@ -82,14 +82,14 @@ def by_class(images: Tensor, names: list[str]) -> Figure:
     return drawing
 
 
-def difficulty(drawn: Tensor, real: Tensor, names: list[str], told: bool) -> Figure:
+def difficulty(drawn: Tensor, real: Tensor, names: list[str], conditional: bool) -> Figure:
     """Which classes are hard: bars (K,) for drawn images, marks (K,) for real ones, the easiest first.
 
     Args:
-        drawn: what the judge makes of drawn images, from 0 to 1, NaN for a class that never occurred.
+        drawn: scores of generated images, from 0 to 1, NaN for a class that never occurred.
         real: of real ones.
         names: of the classes.
-        told: whether it is how often it reads what was asked for, or how sure it is of what it reads.
+        conditional: whether scores are how often the classifier reads the class asked for, or how sure it is.
     """
     order = drawn.nan_to_num(-1).argsort(descending=True, stable=True)
     few = len(names) <= 40
@@ -99,7 +99,11 @@ def difficulty(drawn: Tensor, real: Tensor, names: list[str], told: bool) -> Fig
         axes.plot(places, real[order].numpy(), "_", color=COLORS[1], markersize=9, markeredgewidth=2, label="real")
         axes.set_xticks(places if few else [], [names[i] for i in order] if few else [])
         axes.tick_params(axis="x", rotation=0 if max(map(len, names)) <= 3 else 90)
-        title = "How often the judge reads what was asked for" if told else "How sure the judge is of what it reads"
+        title = (
+            "Share of images that the classifier reads as asked"
+            if conditional
+            else "How sure the classifier is of the class"
+        )
         below = "" if few else "class, easiest first"
         axes.set(title=title, ylim=(0, 1.02), xlim=(-0.7, len(names) - 0.3), xlabel=below)
         axes.grid(axis="x", visible=False)

@@ -1,7 +1,7 @@
-"""The judge of generated images: a classifier of the same set, trained once and kept, that says what an image shows.
+"""A classifier of the same set, trained once and kept, that says what a generated image shows.
 
 Inception's features were learnt from photographs in colour, and its weights have to be downloaded. For letters and
-digits a small CNN that can read them finds better ones; but distances by one judge compare with each other alone.
+digits a small CNN that can read them finds better ones; but distances by one classifier compare with each other alone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from lab.vision.data.places import remembered
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import make
 
-VERSION = 1  # goes up when another judge comes out for the same images
+VERSION = 1  # goes up when other weights come out for the same images
 STEPS, BATCH, RATE = 800, 128, 2e-3
 
 
-class Judge(nn.Module):
+class ReferenceClassifier(nn.Module):
     """Images (B, channels, size, size) from 0 to 1 -> features (B, 128): the network `cnn` without its last layer.
 
     Args:
@@ -52,33 +52,33 @@ class Judge(nn.Module):
         return sure, classes
 
 
-def judge_of(data: ImageData) -> Judge:
-    """The judge of a data module's images, all but those of the test; trained now if it never was.
+def reference_classifier(data: ImageData) -> ReferenceClassifier:
+    """The classifier of a data module's images, all but those of the test; trained now if it never was.
 
     What it becomes depends on the images alone. The global generator is left as it was, so that a run which had to
-    train its judge goes on like one that found it.
+    train its classifier goes on like one that found it.
     """
     facts = data.facts()
     wanted = {name: facts[name] for name in ("channels", "size", "class_names", "mean", "std")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        judge = Judge(**wanted)
-        name = f"judge-{VERSION}-{data.set.name}-{data.data_seed}-{data.size}-{data.images or 'all'}"
-        judge.load_state_dict(remembered(name, lambda: trained(judge, data)))
-    return judge.eval().requires_grad_(False)
+        classifier = ReferenceClassifier(**wanted)
+        name = f"reference-classifier-{VERSION}-{data.set.name}-{data.data_seed}-{data.size}-{data.images or 'all'}"
+        classifier.load_state_dict(remembered(name, lambda: trained(classifier, data)))
+    return classifier.eval().requires_grad_(False)
 
 
-def trained(judge: Judge, data: ImageData) -> dict[str, Tensor]:
+def trained(classifier: ReferenceClassifier, data: ImageData) -> dict[str, Tensor]:
     """The weights after training on the CPU: cross-entropy, AdamW, a rate that falls along half a cosine."""
-    print(f"training the judge of {data.set.name}, once: a classifier, for a minute or less", file=sys.stderr)
+    print(f"training the reference classifier of {data.set.name}, once, for a minute or less", file=sys.stderr)
     images = data.everything()
-    optimizer = torch.optim.AdamW(judge.parameters(), RATE, fused=True)
+    optimizer = torch.optim.AdamW(classifier.parameters(), RATE, fused=True)
     order = torch.cat([torch.randperm(len(images)) for _ in range(-(-STEPS * BATCH // len(images)))])
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / STEPS)) / 2
         some = images[order[step * BATCH : (step + 1) * BATCH]]
-        logits = judge.last(judge(some.images.float().div_(255)))
+        logits = classifier.last(classifier(some.images.float().div_(255)))
         optimizer.zero_grad()
         F.cross_entropy(logits, some.targets["label"]).backward()
         optimizer.step()
-    return {name: weight.clone() for name, weight in judge.state_dict().items()}
+    return {name: weight.clone() for name, weight in classifier.state_dict().items()}

@@ -15,10 +15,10 @@ from lab.vision.plots.tiles import bare, montage, rgb
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Decode = Callable[[Tensor], Tensor]  # codes (N, code) -> images (N, C, H, W)
+Decode = Callable[[Tensor], Tensor]  # codes (N, latent_dim) -> images (N, C, H, W)
 
 SHOWN = 14  # images in a row
-WALKS, STEPS = 6, 11  # from one image to another
+PAIRS, STEPS = 6, 11  # from one image to another
 SAMPLES = 10  # along each side of a square
 MOST_AXES = 16  # numbers of a code for which each has a row
 FARTHEST = 2.5  # standard deviations from the mean
@@ -39,18 +39,18 @@ def reconstructions(rows: dict[str, Tensor]) -> Figure:
     return drawing
 
 
-def walk(decode: Decode, images: Tensor, codes: Tensor) -> Figure:
+def interpolation(decode: Decode, images: Tensor, codes: Tensor) -> Figure:
     """From one image to another in equal steps of the code; each row begins and ends with the images themselves.
 
     Args:
         decode: makes images of codes.
         images: (N, C, H, W), of which one follows the other.
-        codes: (N, code), theirs.
+        codes: (N, latent_dim), theirs.
     """
-    pairs = min(WALKS, len(images) // 2)
-    first, last = codes[: 2 * pairs : 2, None], codes[1 : 2 * pairs : 2, None]  # (pairs, 1, code)
-    way = torch.linspace(0, 1, STEPS, device=codes.device)[:, None]
-    made = decode((first + way * (last - first)).flatten(0, 1)).unflatten(0, (pairs, STEPS))
+    pairs = min(PAIRS, len(images) // 2)
+    first, last = codes[: 2 * pairs : 2, None], codes[1 : 2 * pairs : 2, None]  # (pairs, 1, latent_dim)
+    share = torch.linspace(0, 1, STEPS, device=codes.device)[:, None]
+    made = decode((first + share * (last - first)).flatten(0, 1)).unflatten(0, (pairs, STEPS))
     ends = images[: 2 * pairs].unflatten(0, (pairs, 2)).to(made.device)
     tiles = torch.cat([ends[:, :1], made, ends[:, 1:]], 1).flatten(0, 1)
     with figure(width=8.0, height=0.3 + pairs * 8.0 / (STEPS + 2)) as (drawing, place):
@@ -59,16 +59,16 @@ def walk(decode: Decode, images: Tensor, codes: Tensor) -> Figure:
     return drawing
 
 
-def axes(decode: Decode, codes: Tensor) -> Figure:
+def latent_traversal(decode: Decode, codes: Tensor) -> Figure:
     """The mean code, with one of its numbers after the other moved along its spread.
 
     Args:
         decode: makes images of codes.
-        codes: (N, code), whose mean and spread are meant.
+        codes: (N, latent_dim), whose mean and spread are meant.
     """
     count = codes.shape[1]
-    way = torch.linspace(-FARTHEST, FARTHEST, STEPS, device=codes.device)
-    moved = torch.diag_embed(codes.std(0, correction=0))[:, None] * way[None, :, None]  # (code, STEPS, code)
+    offsets = torch.linspace(-FARTHEST, FARTHEST, STEPS, device=codes.device)
+    moved = torch.diag_embed(codes.std(0, correction=0))[:, None] * offsets[None, :, None]  # (code, STEPS, code)
     tiles = decode((codes.mean(0) + moved).flatten(0, 1))
     with figure(width=7.0, height=0.5 + count * 7.0 / STEPS) as (drawing, place):
         sheet = montage(rgb(tiles), STEPS)
@@ -81,16 +81,16 @@ def axes(decode: Decode, codes: Tensor) -> Figure:
 
 
 def samples(decode: Decode, length: int) -> Figure:
-    """Images that are none of the set's: codes from the standard normal, the same ones for every network.
+    """Images that are none of the set's: codes sampled from the standard normal, the same ones for every network.
 
     Args:
         decode: makes images of codes.
         length: of a code.
     """
-    drawn = torch.randn(SAMPLES**2, length, generator=torch.Generator().manual_seed(0))
+    sampled = torch.randn(SAMPLES**2, length, generator=torch.Generator().manual_seed(0))
     with figure(width=6.0, height=6.3) as (drawing, place):
-        place.imshow(montage(rgb(decode(drawn)), SAMPLES), interpolation="nearest")
-        bare(place, "Images of codes that were drawn from the standard normal")
+        place.imshow(montage(rgb(decode(sampled)), SAMPLES), interpolation="nearest")
+        bare(place, "Images of codes sampled from the standard normal")
     return drawing
 
 
@@ -98,7 +98,7 @@ def codes(vectors: Tensor, labels: Tensor | None, names: list[str], rate: float 
     """A map of the codes by t-SNE, coloured by class where there are labels.
 
     Args:
-        vectors: codes (N, code).
+        vectors: codes (N, latent_dim).
         labels: (N,), places in `names`.
         names: of the classes.
         rate: share of codes whose nearest neighbours are of their class.

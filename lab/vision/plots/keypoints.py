@@ -22,11 +22,11 @@ def overlays(part: dict[str, Tensor], width: str, title: str) -> Figure:
     """Images with their points as rings, what was found as dots, and a line from each to its own.
 
     Args:
-        part: `image` (N, C, H, W) from 0 to 1, `points` and `found` (N, P, 2) in pixels, `error` (N,) in widths.
+        part: `image` (N, C, H, W) from 0 to 1, `points` and `predicted` (N, P, 2) in pixels, `error` (N,) in widths.
         width: what errors are measured in.
         title: which images these are.
     """
-    tiles, points, found = rgb(part["image"]), part["points"].cpu().numpy(), part["found"].cpu().numpy()
+    tiles, points, found = rgb(part["image"]), part["points"].cpu().numpy(), part["predicted"].cpu().numpy()
     with figure(ROWS, COLUMNS, width=1.9, height=2.1) as (drawing, axes):
         drawing.suptitle(f"{title}: rings are true, dots were found", x=0.01, ha="left", fontsize=11)
         for place in axes.flat:

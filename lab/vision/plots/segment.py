@@ -23,11 +23,11 @@ def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
     """Images as they are, with the edges of the true masks, and in grey, coloured by what was found.
 
     Args:
-        part: `image` (N, C, H, W) from 0 to 1, `mask` and `found` (N, H, W), `wrong` (N,), the share of wrong pixels.
+        part: `image` (N, C, H, W) from 0 to 1, `mask` and `predicted` (N, H, W), `error` (N,), wrong pixels.
         names: of the classes.
         title: which images these are.
     """
-    tiles, truth, found = rgb(part["image"]), part["mask"].cpu().numpy(), part["found"].cpu().numpy()
+    tiles, truth, found = rgb(part["image"]), part["mask"].cpu().numpy(), part["predicted"].cpu().numpy()
     rows = {"image": tiles, "truth": outlined(tiles, truth), "found": _painted(tiles, found)}
     with figure(3, COLUMNS, width=1.45, height=1.6) as (drawing, axes):
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -37,7 +37,7 @@ def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
                 if i < len(tiles):
                     place.imshow(drawn[i], interpolation="nearest")
                     words = (
-                        f"{100 * part['wrong'][i]:.1f} % wrong"
+                        f"{100 * part['error'][i]:.1f} % wrong"
                         if row == 0
                         else _said((truth, found)[row - 1][i], names)
                     )

@@ -1,0 +1,91 @@
+"""Validation and test of a supervised task: the same measures over all examples, and plots at the end of the test."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from lab.learning.examples import Examples
+
+Stage = Literal["val", "test"]
+
+
+class EvaluatedModule(LightningModule):
+    """Logs `val/...` and `test/...`: the mean `loss`, and what `compute_metrics` returns.
+
+    A subclass says what becomes of a batch (`evaluate_batch`). Metrics of torchmetrics that are attributes of the
+    module join processes by themselves and are reset after each evaluation; `metrics` is an empty collection at first.
+    """
+
+    num_first_examples = 0  # of the test, that `self.examples` keeps for `report`
+    num_worst_examples = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean_loss, self.metrics = MeanMetric(), MetricCollection({})
+        self.eval_batch_idx = 0  # of the batch that is being evaluated
+
+    @abstractmethod
+    def evaluate_batch(self, batch: Any) -> dict[str, Tensor]:
+        """Updates the metrics with a batch of B examples.
+
+        Returns:
+            `loss` (B,), and whatever the plots show of each example, with a row for each. The largest `error` (B,),
+            or else the largest loss, makes the worst example.
+        """
+
+    def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:  # noqa: ARG002 - for subclasses
+        """What is logged besides the loss, without the prefix: by default all of `metrics`."""
+        values: dict[str, Any] = self.metrics.compute()
+        return values
+
+    def report(self) -> None:
+        """Draws plots at the end of the test, with `self.examples` and metrics that are not reset yet.
+
+        It is called on every process, because computing a metric waits for all of them.
+        """
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._evaluated(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        self._finish("val")
+
+    def on_test_start(self) -> None:
+        self.examples = Examples(self.num_first_examples, self.num_worst_examples)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        rows = self._evaluated(batch, batch_idx)
+        if self.num_first_examples or self.num_worst_examples:
+            self.examples.add(rows, rows.get("error", rows["loss"]))
+
+    def on_test_epoch_end(self) -> None:
+        self._finish("test")
+
+    def _evaluated(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        self.eval_batch_idx = batch_idx
+        rows = self.evaluate_batch(batch)
+        self.mean_loss.update(rows["loss"])
+        return rows
+
+    def _finish(self, stage: Stage) -> None:
+        values = {"loss": self.mean_loss.compute(), **self.compute_metrics(stage)}
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
+        if stage == "test":
+            self.report()
+        for metric in metrics_of(self):
+            metric.reset()
+
+
+def metrics_of(module: nn.Module) -> Iterator[Metric | MetricCollection]:
+    """The metrics in a module; a collection is one, because it resets what its metrics share."""
+    for child in module.children():
+        if isinstance(child, Metric | MetricCollection):
+            yield child
+        else:
+            yield from metrics_of(child)
