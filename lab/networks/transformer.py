@@ -94,13 +94,11 @@ class TransformerDecoder(_LayerStack):
 
     layer_class = nn.TransformerDecoderLayer
 
-    def forward(
-        self, x: Tensor, memory: Tensor, padding: Tensor | None = None, memory_padding: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor, memory_padding: Tensor | None = None) -> Tensor:
         """Looks at what came before, and at the memory.
 
         Args:
-            x: (B, T, width).
+            x: (B, T, width); where it is filled up at the end, nothing before sees that.
             memory: (B, S, width), such as the output of an encoder.
             padding: (B, T), True where a sequence is filled up.
             memory_padding: (B, S), True where a memory is.
@@ -112,7 +110,6 @@ class TransformerDecoder(_LayerStack):
                 memory,
                 tgt_mask=mask,
                 tgt_is_causal=True,
-                tgt_key_padding_mask=padding,
                 memory_key_padding_mask=memory_padding,
             )
         normalised: Tensor = self.norm(x)

@@ -47,7 +47,7 @@ def test_sizes_are_known():
 
 
 def test_a_slice_is_a_sequence_of_its_layers():
-    network, x = MLP(3, [5, 4], 2), torch.randn(7, 3)
+    network, x = MLP(3, [5, 4], 2, activation="tanh"), torch.randn(7, 3)
     assert torch.equal(network[-1](network[:-1](x)), network(x))
     assert isinstance(network[0], nn.Linear)
 

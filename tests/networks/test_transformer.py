@@ -104,8 +104,8 @@ def test_padded_positions_change_nothing():
     noisy_memory = memory.masked_fill(memory_padding.unsqueeze(2), 100.0)
     torch.testing.assert_close(encoder(noisy, padding)[~padding], encoder(x, padding)[~padding])
     torch.testing.assert_close(encoder(x, padding)[0, :3], encoder(x[:1, :3])[0])
-    found = decoder(noisy, noisy_memory, padding, memory_padding)
-    torch.testing.assert_close(found[~padding], decoder(x, memory, padding, memory_padding)[~padding])
+    found = decoder(noisy, noisy_memory, memory_padding)
+    torch.testing.assert_close(found[~padding], decoder(x, memory, memory_padding)[~padding])
 
 
 def test_layers_begin_with_weights_of_their_own():
