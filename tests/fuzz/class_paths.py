@@ -1,0 +1,113 @@
+"""Every callable of the standard library and of the imported libraries as a recipe's `class_path`: none is called.
+
+`python -m tests.fuzz.class_paths [EVERY]` prints how many names were tried (each EVERY-th one), which were
+accepted, and what reached outside of the process, such as a command or an open file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lab.errors import RecipeError
+from lab.recipe import load
+
+ACT = {"antigravity", "this", "idlelib", "turtle", "turtledemo", "test", "lib2to3", "__main__"}  # when imported
+CHUNK = 1_000  # names of one recipe
+OUTSIDE = ("os.system", "os.exec", "os.fork", "os.kill", "os.remove", "os.rename", "subprocess.", "socket.", "urllib.")
+HEAD = "task: {module: 'lab.tabular.regress:Regress', data: 'lab.tabular.curve_data:CurveData', monitor: x}\n"
+
+
+def modules() -> Iterator[ModuleType]:
+    """Python's own modules, those below them, and every module of a library that a training has imported."""
+    for name in sorted(sys.stdlib_module_names - ACT):
+        try:
+            package = importlib.import_module(name)
+        except Exception:
+            continue
+        yield package
+        for inner in pkgutil.iter_modules(getattr(package, "__path__", []), f"{name}."):
+            if not {"test", "tests", "__main__", "idle_test"} & set(inner.name.split(".")):
+                try:
+                    yield importlib.import_module(inner.name)
+                except Exception:
+                    continue
+    yield from [module for name, module in sorted(sys.modules.items()) if isinstance(module, ModuleType)]
+
+
+def callables() -> dict[str, Any]:
+    """`module:Name` and `module:Class.method` of everything that could be called."""
+    found: dict[str, Any] = {}
+    for module in modules():
+        if module.__name__.startswith(("tests.", "__main__")):
+            continue
+        for name, value in list(vars(module).items()):
+            if not callable(value):
+                continue
+            found.setdefault(f"{module.__name__}:{name}", value)
+            if isinstance(value, type) and module.__name__.partition(".")[0] in sys.stdlib_module_names:
+                for part, inner in list(vars(value).items()):
+                    if callable(inner):
+                        found.setdefault(f"{module.__name__}:{name}.{part}", inner)
+    return {name: value for name, value in found.items() if all(part.isidentifier() for part in _parts(name))}
+
+
+def _parts(name: str) -> list[str]:
+    return name.replace(":", ".").split(".")
+
+
+def accepted(names: dict[str, Any], folder: Path) -> list[str]:
+    """The names that a recipe took for callbacks, though they are none, and what happened outside meanwhile."""
+    from lightning import Callback
+
+    from lab.runner.assemble import assemble
+
+    lines = [f"- {{class_path: '{name}', init_args: {{args: [touch, x]}}}}" for name in names]
+    file = folder / "recipe.yaml"
+    file.write_text("\n".join([HEAD + "trainer: {max_epochs: 1}", "callbacks:", *lines]))
+    recipe = load(file)
+    seen.clear()
+    try:
+        assemble(recipe)
+        problems: set[str] = set()
+    except RecipeError as error:
+        problems = {problem.key for problem in error.problems}
+    fits = {name for name, value in names.items() if isinstance(value, type) and issubclass(value, Callback)}
+    return [*seen, *(n for i, n in enumerate(names) if f"callbacks.{i}.class_path" not in problems and n not in fits)]
+
+
+seen: list[str] = []  # what reached outside of the process
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    writes = event == "open" and isinstance(arguments[1], str) and not set(arguments[1]) <= set("rbt")
+    if event.startswith(OUTSIDE) or writes:
+        seen.append(f"{event} {arguments}"[:200])
+
+
+def main(every: int = 1) -> tuple[int, list[str]]:
+    """How many names were tried, and those that were accepted without being a callback."""
+    import lab.rl.ddpg
+    import lab.runner.fit  # noqa: F401 - and with them the libraries
+
+    warnings.simplefilter("ignore")
+    names = list(callables().items())[::every]
+    bad: list[str] = []
+    sys.addaudithook(_audit)
+    with tempfile.TemporaryDirectory() as folder:
+        for start in range(0, len(names), CHUNK):
+            bad += accepted(dict(names[start : start + CHUNK]), Path(folder))
+    return len(names), bad
+
+
+if __name__ == "__main__":
+    count, bad = main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    print(f"{count:,} names tried, {len(bad)} accepted or acting: {bad[:20]}")
+    sys.exit(bool(bad))

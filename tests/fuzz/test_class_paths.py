@@ -1,0 +1,17 @@
+"""A recipe that names any callable of Python or of a library as a callback calls nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("every", [pytest.param(50, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)])
+def test_no_class_path_is_called(every: int) -> None:
+    command = [sys.executable, "-m", "tests.fuzz.class_paths", str(every)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert int(done.stdout.split()[0].replace(",", "")) * every > 20_000
