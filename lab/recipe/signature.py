@@ -24,7 +24,8 @@ from pydantic_core import ErrorDetails
 from lab.errors import nearest
 from lab.recipe.inherited import constructors
 from lab.recipe.renamed import renamed
-from lab.recipe.wording import UNIONS, adapter, bounds, choices, code, fits, plain, show, words
+from lab.recipe.types import UNIONS, adapter, choices, fits, plain
+from lab.recipe.wording import bounds, code, show, words
 
 REQUIRED: Any = inspect.Parameter.empty
 # complaints of pydantic that already say what a user needs

@@ -1,24 +1,15 @@
-"""Types in plain words, and the part of a type that YAML can express."""
+"""Types described in words."""
 
 from __future__ import annotations
 
-import collections.abc
 import dataclasses
 import math
 import re
-import types
-import typing
 from collections.abc import Iterable
-from enum import Enum
-from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter
-from pydantic_core import PydanticCustomError
+from lab.recipe.types import UNIONS, choices, fits, limits, plain
 
-UNIONS = (typing.Union, types.UnionType)
-_ONE_SHOT = (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Collection)
-_LISTS = (list, tuple, set, frozenset, collections.abc.Sequence, collections.abc.Set)
 _NOUNS = {
     int: "a whole number",
     float: "a number",
@@ -45,21 +36,6 @@ def show(value: Any) -> str:
     named = {None: "null", True: "true", False: "false"}
     text = named[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def choices(hint: Any) -> list[Any]:
-    """The values of a Literal or an Enum, also inside a union; none for other types."""
-    if get_origin(hint) is Literal:
-        return list(get_args(hint))
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return [member.value for member in hint]
-    return [choice for part in get_args(hint) if get_origin(hint) in (Annotated, *UNIONS) for choice in choices(part)]
-
-
-def limits(hint: Any) -> dict[str, Any]:
-    """The bounds in an annotation, whether written as Gt(0), Interval(gt=0) or pydantic's Field(gt=0)."""
-    items = [inner for item in getattr(hint, "__metadata__", ()) for inner in (item, *getattr(item, "metadata", ()))]
-    return {name: bound for name in _BOUNDS for item in items if (bound := getattr(item, name, None)) is not None}
 
 
 def bounds(hint: Any) -> str:
@@ -126,59 +102,3 @@ def code(hint: Any) -> str:
         return " | ".join(map(repr, args)) if args else "..." if hint is ... else "None"
     name = getattr(origin or hint, "__name__", str(hint))
     return f"{name}[{', '.join(map(code, args))}]" if args and name != "Callable" else name
-
-
-def plain(hint: Any) -> Any:
-    """The part of a type that YAML can express, or None: `str | Strategy` is `str`, `Strategy` is nothing."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Literal or (origin is None and hint in (Any, *_NOUNS)):
-        return hint
-    if origin in UNIONS:
-        members = [part for member in args if (part := plain(member)) is not None]
-        return typing.Union[tuple(members)] if members else None  # noqa: UP007
-    if origin is Annotated:
-        finite = [AfterValidator(_finite)] if {"gt", "ge", "lt", "le"} & limits(hint).keys() else []
-        return None if (base := plain(args[0])) is None else Annotated[(base, *args[1:], *finite)]
-    if origin is type or hint is type or origin is collections.abc.Callable:
-        return None
-    if args:
-        members = [part if part is ... else plain(part) for part in args]
-        if None in members:
-            return None
-        hint = (list if origin in _ONE_SHOT else origin)[tuple(members)]
-    try:
-        adapter(hint).json_schema()
-    except Exception:  # pydantic's own errors, and whatever a foreign type raises
-        return None
-    return hint
-
-
-def fits(hint: Any, value: Any) -> bool:
-    """Whether a list or a mapping can be meant for this type, whatever it holds."""
-    kind = get_origin(hint) or hint
-    if not isinstance(kind, type):
-        return False
-    if isinstance(value, dict):
-        return dataclasses.is_dataclass(kind) or issubclass(kind, collections.abc.Mapping)
-    return isinstance(value, list) and issubclass(kind, _LISTS) and not issubclass(kind, str)
-
-
-def adapter(hint: Any) -> TypeAdapter[list[Any]]:
-    """Of a list, because pydantic takes no configuration for a bare dataclass."""
-    try:
-        return _kept(hint)
-    except TypeError:  # metadata of a kind that cannot be a key
-        return _adapter(hint)
-
-
-def _adapter(hint: Any) -> TypeAdapter[list[Any]]:
-    return TypeAdapter(list[hint], config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
-
-
-_kept = cache(_adapter)  # building one takes as long as judging a whole recipe with it
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise PydanticCustomError("finite", "expected a finite number")
-    return value

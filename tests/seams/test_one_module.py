@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import lab
 from lab.errors import BadSetting, RecipeError
 from lab.recipe import load
+from lab.recipe.renamed import RENAMED
 from lab.runner.assemble import assemble
 from lab.runner.evaluate import evaluate
 from lab.runner.results import find_run, runs
@@ -113,6 +114,15 @@ def test_without_a_monitor_the_last_checkpoint_is_the_best(data: str, tracked: P
     assert evaluate("last", None, "best", (), result.uri)["test/loss"] == pytest.approx(result.metrics["test/loss"])
     assert "lab.score" not in find_run("last", result.uri).data.tags
     assert runs(uri=result.uri)[0].score is None
+
+
+def test_a_recorded_recipe_with_an_old_key_is_told_the_new_one(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = lab.run(str(inline(tracked, "Pairs")), "data.rows=8")
+    (recorded,) = tracked.glob(f"mlruns/*/{result.run_id}/artifacts/recipe.yaml")
+    recorded.write_text(recorded.read_text().replace("rows: 8", "numbers: 8"))
+    monkeypatch.setitem(RENAMED, "data.numbers", "data.rows")
+    with pytest.raises(RecipeError, match=r"data.numbers: unknown key 'numbers'; it is called 'rows' now"):
+        evaluate("last", None, "best", (), result.uri)
 
 
 def test_two_tasks_share_a_module(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
