@@ -92,7 +92,7 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, objective):
     data = experience(agent)
     agent.beta.fill_(0.7)
     if objective == "clip":
-        theirs = reference(agent, kind, clip_epsilon=agent.clip)
+        theirs = reference(agent, kind, clip_epsilon=agent.clip_range)
     else:  # on target beta stays: torchrl changes it before the backward pass, whose gradient has the new one
         target = agent.policy.divergence(data[2], agent.policy(data[0])).mean().item()
         theirs = reference(agent, kind, penalty=True, beta=0.7, dtarg=target)

@@ -1,4 +1,4 @@
-"""SAC: log-densities against torch's own distributions, losses against torchrl's, the temperature's direction."""
+"""SAC: log-densities against torch's own distributions, losses against torchrl's, the direction of the entropy coefficient."""
 
 import copy
 import math
@@ -27,7 +27,7 @@ def batch():
 
 def make(kind=SAC, **settings):
     torch.manual_seed(0)
-    agent = kind(**FACTS, **({"gamma": GAMMA, "tau": TAU, "hidden": [32, 32], "temperature": 0.3} | settings))
+    agent = kind(**FACTS, **({"gamma": GAMMA, "tau": TAU, "hidden": [32, 32], "alpha_init": 0.3} | settings))
     with torch.no_grad():
         agent.actor.net[-1].weight.mul_(100)  # means and deviations that matter
         for parameter in [*agent.critics.parameters(), *agent.target_critics.parameters()]:
@@ -145,7 +145,7 @@ def test_only_termination_ends_the_future():
 
 
 @pytest.mark.parametrize(("target", "dearer"), [(-50.0, False), (50.0, True)])
-def test_the_temperature_rises_where_entropy_is_lacking(target, dearer):
+def test_the_entropy_coefficient_rises_where_entropy_is_lacking(target, dearer):
     agent = make(target_entropy=target)
     state, before = agent.configure_optimizers().tensors(), float(agent.log_alpha)
     agent._update(state, *batch(), measure=False)

@@ -57,7 +57,7 @@ def test_quantiles_of_a_known_distribution_are_learned():
 
 
 def test_something_is_left_of_the_quantiles():
-    with pytest.raises(BadSetting, match=r"expected less than quantiles \(7\), found 7"):
+    with pytest.raises(BadSetting, match=r"expected less than num_quantiles \(7\), found 7"):
         TQC(**FACTS, num_quantiles=7, top_quantiles_to_drop=7)
 
 

@@ -43,10 +43,14 @@ def test_an_index_does_what_its_value_does():
         ),
         (
             lambda: ReplayData("CartPole-v1", 5000, num_action_bins=5).facts(),
-            "bins",
-            "2 discrete actions already; leave bins out",
+            "num_action_bins",
+            "2 discrete actions already; leave it out",
         ),
-        (lambda: discretize("Two", {"low": [-1, -1], "high": [1, 1]}, 3), "bins", "take a task for continuous actions"),
+        (
+            lambda: discretize("Two", {"low": [-1, -1], "high": [1, 1]}, 3),
+            "num_action_bins",
+            "take a task for continuous actions",
+        ),
     ],
 )
 def test_the_wrong_kind_of_action_is_refused_with_a_way_out(make, key, message):
