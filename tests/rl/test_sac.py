@@ -1,4 +1,4 @@
-"""SAC: log-densities against torch's own distributions, losses against torchrl's, the direction of the entropy coefficient."""
+"""SAC: log-densities against torch's own distributions, losses against torchrl's, its entropy coefficient."""
 
 import copy
 import math

@@ -8,7 +8,7 @@ from lab.errors import BadSetting
 from lab.rl.tqc import TQC, huber_sums
 from tests.rl.test_sac import FACTS, against_torchrl, make
 
-SIZES = {"critics": 3, "quantiles": 7, "drop": 2}
+SIZES = {"num_critics": 3, "num_quantiles": 7, "top_quantiles_to_drop": 2}
 
 
 def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
