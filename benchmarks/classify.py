@@ -151,9 +151,9 @@ def _parts(work: Work) -> tuple[Tensor, Tensor, Any]:
     data: Any = assemble(_recipe(work)).data
     data.prepare_data()
     data.setup("fit")
-    part = data.parts["train"]
+    part = data.tables["train"]
     assert len(part) == work.images
-    return part.images, part.targets["label"], make(work.network, 1, 28, 26)
+    return part["image"], part["label"], make(work.network, 1, 28, 26)
 
 
 def _recipe(work: Work) -> Any:
@@ -166,7 +166,7 @@ def _recipe(work: Work) -> Any:
     os.environ["LAB_DATA"] = work.sets
     settings = {
         "model.network": work.network,
-        "data.images": round(work.images / 0.99),
+        "data.max_images": round(work.images / 0.99),
         "data.val_fraction": 0.01,
         "data.batch_size": BATCH,
         "trainer.max_epochs": work.epochs,

@@ -1,45 +1,48 @@
-"""`lab data ls`, `lab data fetch` and `lab data show`: the sets of images, where they lie, and what they look like."""
+"""`lab data ls`, `lab data fetch` and `lab data show`: the data sets of all fields and plugins."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lab.cli import words
-from lab.cli.output import check_plot, emit, table, working
+from lab.cli.output import check_plot, emit, number, table, working
 from lab.errors import BadInput
 
 if TYPE_CHECKING:
-    from lab.vision.data.sets import ImageSet
+    from lab.data import DatasetInfo, Table
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and look at the sets of images.")
+app = typer.Typer(no_args_is_help=True, help="List, fetch and look at the data sets.")
 EXPERIMENT = "data"
 
 
 @app.command()
 def ls(as_json: words.Json = False) -> None:
-    """List the sets of images: what they are, whether they are here, and where they are from."""
-    from lab.vision.data.sets import known_sets
+    """List the data sets: what they are, whether they are here, and where they are from."""
+    from lab.data import all_datasets
 
-    found = [_row(each) for each in known_sets().values()]
+    datasets, problems = all_datasets()
+    found = [_row(each) for each in datasets.values()]
     if as_json:
         emit(found)
-        return
-    titles = ("name", "images", "origin", "state", "about", "from")
-    table([title.upper() for title in titles], [[str(row[title]) for title in titles] for row in found])
+    else:
+        titles = ("name", "field", "rows", "origin", "state", "description", "source")
+        table([title.upper() for title in titles], [[str(row[title]) for title in titles] for row in found])
+    for problem in problems:
+        print(problem, file=sys.stderr)
 
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A set that `lab data ls` lists as missing.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set that `lab data ls` lists as missing.")],
 ) -> None:
-    """Download a set into `data/`, or into the folder that LAB_DATA names."""
-    from lab.vision.data.sets import find, known_sets
+    """Download a data set into `data/`, or into the folder that LAB_DATA names."""
+    from lab.data import DatasetInfo, find_dataset
 
-    found = known_sets()[name] if name == "folder" else find(name)
+    found = find_dataset(name, DatasetInfo)
     if found.fetch is None:
         print(f"{name} needs no download: {found.source}")
         return
@@ -54,52 +57,85 @@ def fetch(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A set of images, as `lab data ls` lists it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `lab data ls` lists it.")],
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Draw samples, counts, mean images and a map of them into this .png, .pdf or .svg."
+            metavar="FILE",
+            help="Draw it into this .png, .pdf or .svg: of images samples, counts, mean images and a map of them.",
         ),
     ] = None,
-    path: Annotated[str | None, typer.Option(help="Where the sets `folder` and `keypoints` lie.")] = None,
-    size: Annotated[int | None, typer.Option(min=8, help="Height and width, for files of any size.")] = None,
-    images: Annotated[int | None, typer.Option(min=2, help="How many images; by default all.")] = None,
+    path: Annotated[str | None, typer.Option(help="Where a data set of your own lies: `folder`, `keypoints`.")] = None,
+    size: Annotated[int | None, typer.Option(min=8, help="Height and width, for images of any size.")] = None,
+    max_rows: Annotated[int | None, typer.Option(min=2, help="How many rows at most; by default all.")] = None,
     track: Annotated[bool, typer.Option("--track", help=f"Log the plot in MLflow, experiment {EXPERIMENT}.")] = False,
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Count what a set has to learn from, and draw what it looks like."""
+    """Summarise what a data set has to learn from, column by column, and draw what it looks like."""
     if plot is not None:
         check_plot(plot)
     elif track:
         raise BadInput("--track logs the plot; name its file with --plot FILE")
-    from lab.vision.data.image_data import ImageData
-    from lab.vision.data.show import counts, page
+    from lab.data import DatasetInfo, find_dataset
 
     with working():
-        data = ImageData(name, path=path, size=size, images=images)
-        data.prepare_data()
-        found = data.everything()
-        counted = counts(found, data.set)
+        found = find_dataset(name, DatasetInfo).at(path)
+        if plot is not None and found.plot is None:
+            raise BadInput(f"{name} has no plot; leave --plot out")
+        rows = found.load("train", max_rows, **({} if size is None else {"size": size}))
+        counts = found.counts(rows)
         if plot is not None:
-            drawing = page(found, data.set, f"{name}: {data.set.about}; {len(found):,} images to learn from")
-            try:
-                drawing.savefig(plot)
-            except OSError as error:
-                raise BadInput(f"cannot write {plot}: {error.strerror}") from error
+            _draw(found, rows, plot)
             if track:
-                _keep(plot, data.tags(), uri)
+                _log(plot, {"data.name": name, "data.origin": found.origin}, uri)
+    columns = summary(rows)
     if as_json:
-        emit({"name": name, "origin": data.origin, "images": len(found), "counts": counted, "plot": plot})
+        about = {"name": name, "field": found.field, "origin": found.origin, "rows": len(rows)}
+        emit(about | {"columns": columns, "counts": counts, "plot": plot})
         return
-    print(f"{name}: {data.set.about}; {data.origin}, {data.set.source}")
-    table(["CLASS" if "label" in found.targets else "WHAT", "IMAGES"], [[key, str(n)] for key, n in counted.items()])
+    print(f"{name}: {found.description}; {found.origin}, {found.source}")
+    titles = ("column", "dtype", "shape", "min", "max", "missing")
+    table([title.upper() for title in titles], [[_cell(column[title]) for title in titles] for column in columns])
+    if counts:
+        print()
+        of_classes = list(counts) == list(found.classes)
+        table(["CLASS" if of_classes else "WHAT", "ROWS"], [[key, str(n)] for key, n in counts.items()])
     if plot is not None:
         print(f"wrote {plot}")
 
 
-def _row(found: ImageSet) -> dict[str, str | int | None]:
-    """What is known about a set without reading it."""
+def summary(rows: Table) -> list[dict[str, Any]]:
+    """What each column holds: name, dtype, shape (T for rows of different length), range, and how many are NaN."""
+    from lab.data import Ragged
+
+    found = []
+    for name, column in rows.columns.items():
+        values = column.values if isinstance(column, Ragged) else column
+        shape = [len(rows), "T", *values.shape[1:]] if isinstance(column, Ragged) else list(values.shape)
+        missing = values.isnan()
+        known = values[~missing]
+        found.append(
+            {
+                "column": name,
+                "dtype": str(values.dtype).removeprefix("torch."),
+                "shape": shape,
+                "min": known.min().item() if len(known) else None,
+                "max": known.max().item() if len(known) else None,
+                "missing": int(missing.sum()),
+            }
+        )
+    return found
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " x ".join(map(str, value))
+    return number(value) if value is None or isinstance(value, float) else str(value)
+
+
+def _row(found: DatasetInfo) -> dict[str, Any]:
+    """What is known about a data set without reading it."""
     size = None
     if found.path is not None and found.present:
         files = found.path.rglob("*") if found.path.is_dir() else [found.path]
@@ -107,18 +143,31 @@ def _row(found: ImageSet) -> dict[str, str | int | None]:
     state = "built in" if found.fetch is None else "missing" if size is None else f"{size / 1e6:,.0f} MB"
     return {
         "name": found.name,
-        "images": found.train + found.test or "-",
+        "field": found.field,
+        "rows": found.train_rows + found.test_rows or "-",
         "origin": found.origin,
-        "state": state if found.name != "folder" else "yours",
-        "about": found.about,
-        "from": found.source,
-        "path": str(found.path) if found.path is not None else None,
+        "state": "yours" if found.fetch is None and found.locate is not None else state,
+        "description": found.description,
+        "source": found.source,
+        "columns": found.columns,
+        "classes": found.classes,
+        "present": found.present,
+        "path": found.path,
         "bytes": size,
     }
 
 
-def _keep(plot: Path, tags: dict[str, str], uri: str | None) -> None:
-    """A finished run with the plot as its artifact."""
+def _draw(found: DatasetInfo, rows: Table, plot: Path) -> None:
+    assert found.plot is not None  # `show` has looked
+    drawing = found.plot(found, rows, f"{found.name}: {found.description}; {len(rows):,} rows to learn from")
+    try:
+        drawing.savefig(plot)
+    except OSError as error:
+        raise BadInput(f"cannot write {plot}: {error.strerror}") from error
+
+
+def _log(plot: Path, tags: dict[str, str], uri: str | None) -> None:
+    """A finished run with the plot in it."""
     from lab.tracking.server import client, connecting, experiment_id, tracking_uri
 
     address = tracking_uri(uri)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+D = TypeVar("D", bound="DatasetInfo")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """A data set as `lab data` lists it.
@@ -47,7 +50,8 @@ class DatasetInfo:
         classes: the names of what the column `label` counts, from 0.
         path: the file or folder that it is read from; None where there is none.
         fetch: downloads it to `path`; None where it needs no download.
-        draw: a figure of a table, with that title.
+        plot: draws this record, a table of it, and a title.
+        locate: the record of the same data set at another path, where it lies wherever its owner wants.
     """
 
     name: str
@@ -62,19 +66,34 @@ class DatasetInfo:
     classes: tuple[str, ...] = ()
     path: Path | None = None
     fetch: Callable[[], None] | None = None
-    draw: Callable[[Table, str], Figure] | None = None
+    plot: Callable[[Any, Table, str], Figure] | None = None
+    locate: Callable[[Path], Any] | None = None
 
     @property
     def present(self) -> bool:
         """Whether it can be used without a network."""
         return self.path is None or self.path.exists()
 
-    def load(self, split: Literal["train", "test"] = "train", **options: Any) -> Table:
+    def at(self: D, path: str | None) -> D:
+        """The same data set where it lies at `path`.
+
+        Raises:
+            BadSetting: it has a place of its own.
+        """
+        if path is None:
+            return self
+        if self.locate is None:
+            raise BadSetting("path", f"{self.name} has a place of its own; leave it out")
+        found: D = self.locate(Path(path))
+        return found
+
+    def load(self, split: Literal["train", "test"] = "train", max_rows: int | None = None, **options: Any) -> Table:
         """The rows of a split, fetched before if they are not there.
 
         Args:
             split: what to learn from, or what tests.
-            options: keywords of `read`, such as the path of a folder of one's own.
+            max_rows: at most so many, the first ones.
+            options: keywords of `read`, such as the size of images.
 
         Raises:
             BadInput: there is no such option, or the files cannot be used.
@@ -83,9 +102,17 @@ class DatasetInfo:
         if unknown := [name for name in options if name not in known]:
             listed = f"it has {', '.join(known)}" if known else "it has none"
             raise BadInput(f"{self.name} has no option {unknown[0]!r}; {listed}")
-        if self.fetch is not None and not self.present and "path" not in options:
+        if self.fetch is not None and not self.present:
             self.fetch()
-        return self.read(split, **options)
+        if "max_rows" in known:
+            options["max_rows"] = max_rows  # what is generated need not be generated to be left out
+        return self.read(split, **options)[:max_rows]
+
+    def counts(self, table: Table) -> dict[str, int]:
+        """Rows of each class by its name; empty where there is no column `label`, or its classes have no names."""
+        if "label" not in table or not self.classes:
+            return {}
+        return dict(zip(self.classes, table["label"].bincount(minlength=len(self.classes)).tolist(), strict=True))
 
 
 class Catalogue(NamedTuple):
@@ -98,9 +125,6 @@ class Catalogue(NamedTuple):
 
     datasets: dict[str, DatasetInfo]
     problems: list[str]
-
-
-D = TypeVar("D", bound=DatasetInfo)
 
 
 def all_datasets() -> Catalogue:

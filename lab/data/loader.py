@@ -73,7 +73,10 @@ class TableLoader:
         return len(self.table) // together if self.seed is not None else -(-len(self.table) // together)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._ordered() if self.seed is None else self._shuffled(self.seed, *self.position())
+        if self.seed is None:
+            yield from self._ordered()
+        else:  # asked with the first batch, not before: Lightning makes the iterator before it counts a new epoch
+            yield from self._shuffled(self.seed, *self.position())
 
     def state_dict(self) -> dict[str, Any]:
         """Empty, since `position` is told the epoch and the batch. Having one says that no batch is to be skipped."""

@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from torchmetrics import CatMetric, MeanMetric, MetricCollection
 
 from lab import plots
+from lab.data import seed_from
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
 from lab.task import Task
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
-from lab.vision.data.images import mixed
 from lab.vision.networks.autoencoder import CODE_SIZE, DROPOUT, MIN_SIZE, Autoencoder
 from lab.vision.networks.normalise import Normalise
 from lab.vision.plots import autoencode as draw
@@ -116,7 +116,7 @@ class Autoencode(SupervisedModule):
         The same batch is corrupted in the same way in every epoch.
         """
         images = batch["image"]
-        seen, noise = self._corrupted(images, mixed(self.eval_batch_idx, self.global_rank))
+        seen, noise = self._corrupted(images, seed_from(self.eval_batch_idx, self.global_rank))
         logits, mean, log_variance = self.network(self.normalise(seen), noise)
         terms = self.terms(images, logits.float(), mean.float(), log_variance)
         if noise is not None:

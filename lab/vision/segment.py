@@ -25,7 +25,7 @@ from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
-from lab.vision.data.images import UNLABELLED
+from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.segmentation import Segmenter, Tune
 from lab.vision.plots import segment as draw
@@ -82,7 +82,7 @@ class Segment(SupervisedModule):
         self.network = made.to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalise(channels, size, mean, std), mask_names
         self.losses = nn.ModuleList(criterion(name, logits == 1) for name in loss)
-        self.confusion = MulticlassConfusionMatrix(classes, ignore_index=UNLABELLED, validate_args=False)
+        self.confusion = MulticlassConfusionMatrix(classes, ignore_index=IGNORE_INDEX, validate_args=False)
         self.example_input_array = torch.zeros(1, channels, size, size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class Segment(SupervisedModule):
 
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
         """The loss over the labelled pixels of a batch, (); logits (B, K or 1, H, W), masks (B, H, W)."""
-        if (masks == UNLABELLED).all():
+        if (masks == IGNORE_INDEX).all():
             return logits.sum() * 0  # the mean over no pixel is no number
         return torch.stack([loss(logits, masks) for loss in self.losses]).sum()
 
@@ -131,8 +131,8 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         if logits.shape[1] > 1:
-            return F.cross_entropy(logits, masks, ignore_index=UNLABELLED)
-        known = masks != UNLABELLED
+            return F.cross_entropy(logits, masks, ignore_index=IGNORE_INDEX)
+        known = masks != IGNORE_INDEX
         return F.binary_cross_entropy_with_logits(logits.squeeze(1)[known], masks[known].float())
 
 
@@ -143,7 +143,7 @@ def criterion(name: Loss, binary: bool) -> nn.Module:
     if name == "cross_entropy":
         return CrossEntropy()
     kind: type[nn.Module] = DiceLoss if name == "dice" else FocalLoss
-    return kind("binary" if binary else "multiclass", ignore_index=UNLABELLED)
+    return kind("binary" if binary else "multiclass", ignore_index=IGNORE_INDEX)
 
 
 def classes(logits: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def classes(logits: Tensor) -> Tensor:
 
 def wrong(predicted: Tensor, masks: Tensor) -> Tensor:
     """The share of each image's labelled pixels that were taken for another class, (B,); NaN where none is labelled."""
-    known = masks != UNLABELLED
+    known = masks != IGNORE_INDEX
     return ((predicted != masks) & known).flatten(1).sum(1) / known.flatten(1).sum(1)
 
 

@@ -48,6 +48,11 @@ def test_the_position_is_asked_anew_in_every_epoch():
     epochs = iter([(0, 0), (1, 0)])
     loader = TableLoader(numbered(50), 8, seed=0, position=lambda: next(epochs))
     assert rows(loader) != rows(loader)
+    asked = []
+    iterator = iter(TableLoader(numbered(50), 8, seed=0, position=lambda: asked.append(1) or (0, 0)))
+    assert asked == [], "Lightning makes the iterator before it counts the new epoch"
+    next(iterator)
+    assert asked == [1]
 
 
 def test_no_batch_is_kept_while_the_next_one_is_made():

@@ -46,7 +46,7 @@ def unit(*shape):
 def batch():
     torch.manual_seed(0)
     found = scenes.load(True, 12, 0)
-    return {"image": found.images.float() / 255} | found.targets
+    return dict(found.columns) | {"image": found["image"].float() / 255}
 
 
 # ---- loss ------------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_two_processes_learn_what_one_does_with_all_negatives(tmp_path, monkeypa
     found = []
     for count, size in ((1, 16), (2, 8)):
         torch.manual_seed(0)
-        data = ImageData("scenes", images=40, batch_size=size)
+        data = ImageData("scenes", max_images=40, batch_size=size)
         learner = of(data, Plain, prompt_prob=0.0)
         strategy = "ddp_fork" if count > 1 else "auto"
         trained(learner, data, devices=count, strategy=strategy, max_steps=1, limit_val_batches=0)
@@ -118,7 +118,7 @@ def test_two_processes_learn_what_one_does_with_all_negatives(tmp_path, monkeypa
 def test_it_learns_what_captions_say(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
     torch.manual_seed(0)
-    data = ImageData("scenes", images=2_000, batch_size=32)
+    data = ImageData("scenes", max_images=2_000, batch_size=32)
     found = trained(of(data, lr=2e-3), data, devices=1, max_epochs=2).callback_metrics
     assert found["val/zero_shot"] > 0.1, "0.01 by chance"
     assert found["val/recall10_text_to_image"] > 0.2, "0.05 by chance, of 200"
@@ -246,9 +246,9 @@ def test_an_image_goes_to_the_prompt_that_suits_it_best(batch):
 @pytest.mark.parametrize("unseen", [UNSEEN, []])
 def test_pictures_can_be_drawn(unseen, tmp_path):
     found = scenes.load(False, 60, 0)
-    said = [" ".join(WORDS[word] for word in row if word) for row in found.targets["caption"]]
-    shown = {"image": found.images.float() / 255, "pair": found.targets["pair"], "image_vector": unit(60, 8)}
-    shown |= {"text_vector": shown["image_vector"], "probabilities": F.one_hot(found.targets["pair"], 100).float()}
+    said = [" ".join(WORDS[word] for word in row if word) for row in found["caption"]]
+    shown = {"image": found["image"].float() / 255, "pair": found["pair"], "image_vector": unit(60, 8)}
+    shown |= {"text_vector": shown["image_vector"], "probabilities": F.one_hot(found["pair"], 100).float()}
     counts = torch.zeros(100, 100).index_put_((shown["pair"], shown["pair"]), torch.ones(60), accumulate=True)
     grid = pictures.pairs(counts, PAIRS, unseen).axes[0]
     assert len(grid.patches) == len(unseen)

@@ -55,7 +55,7 @@ def clip(tmp_path_factory):
 @pytest.fixture
 def batch():
     found = scenes.load(True, 12, 0)
-    return {"image": found.images.float() / 255} | found.targets
+    return dict(found.columns) | {"image": found["image"].float() / 255}
 
 
 def places(*captions):
@@ -66,7 +66,7 @@ def places(*captions):
 @pytest.mark.slow
 def test_it_begins_with_its_weights_learns_and_is_asked(clip, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
-    data = ImageData("scenes", images=24, batch_size=8)
+    data = ImageData("scenes", max_images=24, batch_size=8)
     facts = {name: data.facts()[name] for name in ("channels", "size", "words", "pairs", "unseen", "mean", "std")}
     learner = Clip(**facts, network=f"transformers:{clip}", lr=1e-3)
     torch.testing.assert_close(learner.normalise.scale.flatten(), 1 / torch.tensor([0.4, 0.5, 0.6]))

@@ -45,7 +45,7 @@ def test_data_that_cannot_be_divided_is_refused(home, inline):
 @pytest.mark.slow
 def test_the_command_validates_each_image_once(home, monkeypatch, capsys):
     monkeypatch.setenv("LAB_DATA", str(home / "data"))
-    small = ("trainer.max_epochs=1", "data.images=120", "model.network=mlp", "track.system_metrics=false")
+    small = ("trainer.max_epochs=1", "data.max_images=120", "model.network=mlp", "track.system_metrics=false")
     assert lab("run", "classify_digits", "--folds", "3", *small, "--workers", "1", "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert [*said["results"]] == ["0", "1", "2"]

@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 from lab.errors import BadSetting
 from lab.vision.data.augment import augment, check, disturbed
 from lab.vision.data.generated import faces, scenes
-from lab.vision.data.loader import cut
+from lab.vision.data.images import to_batch
 
 GREY = torch.full((400, 1, 20, 20), 0.5)
 
@@ -17,7 +17,7 @@ def random(seed=0):
 
 
 def batch(images, n=32):
-    return cut(images, torch.arange(n))
+    return to_batch(images)
 
 
 @pytest.fixture(scope="module")

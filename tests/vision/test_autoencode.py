@@ -32,7 +32,7 @@ def quiet(**settings):
 
 def letters(images=256, **settings):
     torch.manual_seed(0)
-    data = ImageData("letters", images=images, batch_size=64)
+    data = ImageData("letters", max_images=images, batch_size=64)
     return Autoencode(**{name: data.facts()[name] for name in FACTS}, **settings), data
 
 

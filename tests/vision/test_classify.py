@@ -188,7 +188,7 @@ def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch, own_d
     monkeypatch.setattr(draw, "most_wrong", lambda worst, _: drawn.update(worst))
     monkeypatch.setattr("lab.plots.log_figure", lambda *_: None)
     (found,) = quiet().test(module, data, verbose=False)
-    images, labels = data.parts["test"].images.float() / 255, data.parts["test"].targets["label"]
+    images, labels = data.tables["test"]["image"].float() / 255, data.tables["test"]["label"]
     with torch.inference_mode():
         logits = module.eval()(images)
     losses = F.cross_entropy(logits, labels, reduction="none")

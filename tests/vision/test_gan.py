@@ -267,8 +267,8 @@ def test_the_averaged_generator_follows_the_last_weights_with_its_normalisation(
 
 
 def test_two_images_are_the_least(own_data, untrained):
-    module, data = GAN(**FACTS, width=0.1), ImageData("digits", images=12)
-    with pytest.raises(BadSetting, match=r"^data.images: distances compare how images vary"):
+    module, data = GAN(**FACTS, width=0.1), ImageData("digits", max_images=12)
+    with pytest.raises(BadSetting, match=r"^data.max_images: distances compare how images vary"):
         quiet(max_epochs=1).fit(module, data)
 
 
@@ -402,9 +402,9 @@ def test_the_classifier_reads_digits_is_kept_and_leaves_no_trace(own_data, capsy
     assert "training the reference classifier of digits, once" in capsys.readouterr().err
     assert torch.equal(torch.get_rng_state(), before)
     data.setup("test")
-    test = data.parts["test"]
-    _, read = first.read(first(test.images.float() / 255))
-    assert (read == test.targets["label"]).float().mean() > 0.95, "0.99 after all its steps"
+    test = data.tables["test"]
+    _, read = first.read(first(test["image"].float() / 255))
+    assert (read == test["label"]).float().mean() > 0.95, "0.99 after all its steps"
     monkeypatch.setattr(reference, "trained", None)
     again = reference.reference_classifier(data)
     assert all(torch.equal(one, other) for one, other in zip(first.parameters(), again.parameters(), strict=True))
@@ -416,7 +416,7 @@ def test_the_classifier_is_a_function_of_the_images(own_data, monkeypatch, tmp_p
     for seed in (1, 2):
         torch.manual_seed(seed)
         monkeypatch.setenv("LAB_DATA", str(tmp_path / f"cache{seed}"))
-        found.append(reference.reference_classifier(ImageData("digits", images=100)))
+        found.append(reference.reference_classifier(ImageData("digits", max_images=100)))
     assert all(torch.equal(one, other) for one, other in zip(*(each.parameters() for each in found), strict=True))
 
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from lab.vision.data.generated import faces, letters, scenes
+from lab.vision.data.generated.sampling import CHUNK, pixels
 from lab.vision.data.generated.shapes import SHAPES
-from lab.vision.data.images import CHUNK, pixels
 
 LOADERS = {"letters": letters.load, "scenes": scenes.load, "scenes100": scenes.load_100, "faces": faces.load}
 
 
 def same(first, second):
-    pairs = [(first.images, second.images), *((first.targets[key], second.targets[key]) for key in first.targets)]
+    pairs = [(first["image"], second["image"]), *((first[key], second[key]) for key in first.columns if key != "image")]
     return all(torch.equal(one.nan_to_num(-1), other.nan_to_num(-1)) for one, other in pairs)
 
 
@@ -19,12 +19,12 @@ def same(first, second):
 def test_the_seed_and_the_part_decide_the_images_and_the_count_does_not(name):
     load = LOADERS[name]
     few, more = load(True, 30, 0), load(True, CHUNK + 5, 0)
-    assert few.images.dtype == torch.uint8
+    assert few["image"].dtype == torch.uint8
     assert (len(few), len(more)) == (30, CHUNK + 5)
     assert same(few, more[:30])
-    assert not torch.equal(few.images, load(False, 30, 0).images)
-    assert not torch.equal(few.images, load(True, 30, 1).images)
-    assert not torch.equal(more.images[:5], more.images[CHUNK:])
+    assert not torch.equal(few["image"], load(False, 30, 0)["image"])
+    assert not torch.equal(few["image"], load(True, 30, 1)["image"])
+    assert not torch.equal(more["image"][:5], more["image"][CHUNK:])
 
 
 @pytest.mark.parametrize("name", ["letters", "scenes"])
@@ -38,13 +38,13 @@ def test_the_number_of_threads_does_not_matter(name):
 
 def test_letters_are_balanced_and_look_like_their_class():
     train, test = letters.load(True, 2080, 0), letters.load(False, 520, 0)
-    assert train.images.shape == (2080, 1, 28, 28)
-    assert train.targets["label"].bincount().tolist() == [80] * 26
-    codes = [images.images.flatten(1).float() for images in (train, test)]
+    assert train["image"].shape == (2080, 1, 28, 28)
+    assert train["label"].bincount().tolist() == [80] * 26
+    codes = [images["image"].flatten(1).float() for images in (train, test)]
     nearest = torch.cdist(codes[1], codes[0]).argmin(1)
-    accuracy = (train.targets["label"][nearest] == test.targets["label"]).float().mean()
+    accuracy = (train["label"][nearest] == test["label"]).float().mean()
     assert 0.4 < accuracy < 0.9  # far above chance, and still something to learn
-    assert (train.images.amax((1, 2, 3)) > 150).all()
+    assert (train["image"].amax((1, 2, 3)) > 150).all()
 
 
 def test_every_font_is_one_that_has_letters():
@@ -64,8 +64,8 @@ def test_shapes_fill_some_of_the_unit_circle_and_nothing_beyond(shape):
 
 def test_the_targets_of_scenes_agree_with_each_other():
     found = scenes.load(True, 156, 0)
-    mask, boxes, points, label = (found.targets[key] for key in ("mask", "boxes", "points", "label"))
-    assert torch.equal(found.targets["pair"] % 10, label)
+    mask, boxes, points, label = (found[key] for key in ("mask", "boxes", "points", "label"))
+    assert torch.equal(found["pair"] % 10, label)
     for i in range(156):
         drawn = ~boxes[i, :, 0].isnan()
         assert drawn[0]
@@ -80,18 +80,18 @@ def test_the_targets_of_scenes_agree_with_each_other():
         assert (
             points[i].isnan().any(1).sum()
             == 3
-            - (found.targets["caption"][i] == scenes.WORDS.index("a")).sum()
-            - (found.targets["caption"][i] == scenes.WORDS.index("an")).sum()
+            - (found["caption"][i] == scenes.WORDS.index("a")).sum()
+            - (found["caption"][i] == scenes.WORDS.index("an")).sum()
         )
     assert set(mask.unique().tolist()) == set(range(11))
 
 
 def test_captions_say_what_is_to_be_seen():
     found = scenes.load(False, 156, 0)
-    said = [" ".join(scenes.WORDS[i] for i in words if i) for words in found.targets["caption"].tolist()]
-    middles = found.targets["points"]
+    said = [" ".join(scenes.WORDS[i] for i in words if i) for words in found["caption"].tolist()]
+    middles = found["points"]
     relations = set()
-    for caption, pair, places in zip(said, found.targets["pair"].tolist(), middles, strict=True):
+    for caption, pair, places in zip(said, found["pair"].tolist(), middles, strict=True):
         article, *rest = caption.split()
         assert " ".join(rest[:2]) == scenes.PAIRS[pair]
         assert article == ("an" if rest[0] == "orange" else "a")
@@ -104,32 +104,32 @@ def test_captions_say_what_is_to_be_seen():
 
 
 def test_ten_pairs_are_kept_for_the_test():
-    seen = set(scenes.load(True, 1040, 0).targets["pair"].tolist())
+    seen = set(scenes.load(True, 1040, 0)["pair"].tolist())
     assert len(seen) == 90
     assert not seen & set(scenes.UNSEEN)
-    assert len(set(scenes.UNSEEN) & set(scenes.load(False, 520, 0).targets["pair"].tolist())) > 7
+    assert len(set(scenes.UNSEEN) & set(scenes.load(False, 520, 0)["pair"].tolist())) > 7
     every = scenes.load_100(True, 1040, 0)
-    assert len(set(every.targets["label"].tolist())) == 100
-    assert every.images.shape == (1040, 3, 32, 32)
+    assert len(set(every["label"].tolist())) == 100
+    assert every["image"].shape == (1040, 3, 32, 32)
 
 
 def test_the_colour_of_a_scene_is_that_of_its_pair():
     found = scenes.load(True, 156, 0)
     colors = torch.tensor(list(scenes.COLORS.values())) * 255
-    for image, mask, pair in zip(found.images, found.targets["mask"], found.targets["pair"].tolist(), strict=True):
+    for image, mask, pair in zip(found["image"], found["mask"], found["pair"].tolist(), strict=True):
         box_mean = image[:, mask == pair % 10 + 1].float().mean(1)
         if (mask == pair % 10 + 1).sum() > 150:  # else a small one of the same kind may outweigh it
             assert (colors - box_mean).norm(dim=1).argsort()[:3].tolist().count(pair // 10) <= 1
-    main = found.targets["points"][:, 0].round().long().clamp(0, 63)
-    centre = found.images[torch.arange(156), :, main[:, 1], main[:, 0]].float()
-    filled = torch.tensor([p % 10 in (0, 1, 2, 3, 4, 5, 6, 9) for p in found.targets["pair"].tolist()])
+    main = found["points"][:, 0].round().long().clamp(0, 63)
+    centre = found["image"][torch.arange(156), :, main[:, 1], main[:, 0]].float()
+    filled = torch.tensor([p % 10 in (0, 1, 2, 3, 4, 5, 6, 9) for p in found["pair"].tolist()])
     guessed = torch.cdist(centre, colors).argmin(1)
-    assert (guessed == found.targets["pair"] // 10)[filled].float().mean() > 0.95
+    assert (guessed == found["pair"] // 10)[filled].float().mean() > 0.95
 
 
 def test_the_key_points_of_faces_lie_on_what_they_name():
     found = faces.load(True, 104, 0)
-    points, images = found.targets["points"], found.images.squeeze(1).float()
+    points, images = found["points"], found["image"].squeeze(1).float()
     assert points.shape == (104, 15, 2)
     assert 5 < points.amin() < points.amax() < 91
     place = {name: points[:, i] for i, name in enumerate(faces.POINTS)}

@@ -5,14 +5,14 @@ import torch
 from lightning import Trainer
 from torch.nn import functional as F
 
+from lab.data import Table, TableLoader
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.data.augment import augment
 from lab.vision.data.generated import faces, scenes
-from lab.vision.data.images import Images
-from lab.vision.data.loader import Batches
+from lab.vision.data.images import to_batch
 from lab.vision.keypoints import Errors, Keypoints, across, divergence, known, middles
 from lab.vision.plots import keypoints as pictures
 
@@ -26,9 +26,9 @@ SILENT = {"enable_progress_bar": False, "enable_model_summary": False, "logger":
 def some_faces():
     """52 faces, of which the first has one known point, and the second none."""
     found = faces.load(True, 52, 0)
-    points = found.targets["points"].clone()
+    points = found["points"].clone()
     points[0, 1:], points[1] = NAN, NAN
-    return Images(found.images, {"points": points})
+    return Table({"image": found["image"], "points": points})
 
 
 # ---- heat maps -------------------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
     torch.manual_seed(0)
     module = Keypoints(**FACTS, **settings)
     module.train()
-    batch = next(iter(Batches(some_faces, 8)))
+    batch = next(iter(TableLoader(some_faces, 8, collate=to_batch)))
     found, points = torch.rand(8, 15, 2) * 96, batch["points"]
     by_hand = (found - points)[known(points)].abs().sum(1).mean() / 48
     torch.testing.assert_close(module.loss(found, points), by_hand)
@@ -92,7 +92,11 @@ def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
 
 
 def test_what_training_calls_is_compiled(some_faces):
-    module, graphs, batch = Keypoints(**FACTS, network="lenet"), [], next(iter(Batches(some_faces, 8)))
+    module, graphs, batch = (
+        Keypoints(**FACTS, network="lenet"),
+        [],
+        next(iter(TableLoader(some_faces, 8, collate=to_batch))),
+    )
     loss, _ = module.training_loss(batch, 0.0)
     module.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
     compiled, _ = module.training_loss(batch, 0.0)
@@ -130,10 +134,12 @@ def test_the_test_measures_every_known_point_and_keeps_the_worst(width, some_fac
     monkeypatch.setattr(pictures, "overlays", lambda part, *_: part)
     monkeypatch.setattr(pictures, "bars", lambda *scores: scores)
     module = Keypoints(**FACTS, network="lenet", normalize_by=width)
-    (scores,) = Trainer(accelerator="cpu", **SILENT).test(module, Batches(some_faces, 20), verbose=False)
-    points = some_faces.targets["points"]
+    (scores,) = Trainer(accelerator="cpu", **SILENT).test(
+        module, TableLoader(some_faces, 20, collate=to_batch), verbose=False
+    )
+    points = some_faces["points"]
     with torch.inference_mode():
-        found = module.eval()(some_faces.images.float() / 255)
+        found = module.eval()(some_faces["image"].float() / 255)
     distances = (found - points).norm(dim=-1)
     assert scores["test/pixels"] == pytest.approx(float(distances[2 if width == "points" else 0 :].nanmean()), rel=1e-4)
     x = points[..., 0]
@@ -149,7 +155,7 @@ def test_the_test_measures_every_known_point_and_keeps_the_worst(width, some_fac
 
 def test_a_mirrored_face_is_read_the_same(some_faces):
     """Whoever reads pixels can tell: the darkest place of each eye stays with the point that has its name."""
-    batch = {"image": some_faces.images[2:10].float() / 255, "points": some_faces.targets["points"][2:10]}
+    batch = {"image": some_faces["image"][2:10].float() / 255, "points": some_faces["points"][2:10]}
     mirrored = augment(batch, {"flip": 1.0}, torch.Generator().manual_seed(0), faces.POINTS)
     left, right = faces.POINTS.index("left_eye_center"), faces.POINTS.index("right_eye_center")
     for found in (batch, mirrored):
@@ -166,9 +172,9 @@ def test_a_mirrored_face_is_read_the_same(some_faces):
 
 @pytest.mark.parametrize("count", [3, 12])
 def test_pictures_can_be_drawn(count, some_faces, tmp_path):
-    points = some_faces.targets["points"][:count]
+    points = some_faces["points"][:count]
     part = {
-        "image": some_faces.images[:count] / 255,
+        "image": some_faces["image"][:count] / 255,
         "points": points,
         "predicted": points.nan_to_num(30) + 2,
         "error": torch.linspace(0, 0.1, count),
@@ -191,13 +197,13 @@ def test_heat_maps_find_the_main_shape():
     """From 416 scenes, some of which have no second and third shape; the middle of the image is 7 pixels off."""
     torch.manual_seed(0)
     whole = scenes.load_100(True, 520, 0)
-    images = Images(whole.images, {"points": whole.targets["points"]})
-    assert images.targets["points"].isnan().any()
+    images = Table({"image": whole["image"], "points": whole["points"]})
+    assert images["points"].isnan().any()
     facts = FACTS | {"channels": 3, "size": 32, "point_names": list(scenes.POINTS), "mean": [0.5] * 3, "std": [0.2] * 3}
     module = Keypoints(**facts, method="heatmaps", network="unet", encoder="timm:test_resnet", depth=3, lr=5e-3)
     trainer = Trainer(accelerator="cpu", max_epochs=3, enable_checkpointing=False, **SILENT)
-    trainer.fit(module, Batches(images[:416], 16, seed=0))
-    batch = next(iter(Batches(images[416:], 104)))
+    trainer.fit(module, TableLoader(images[:416], 16, seed=0, collate=to_batch))
+    batch = next(iter(TableLoader(images[416:], 104, collate=to_batch)))
     with torch.inference_mode():
         found = module.eval()(batch["image"])
     assert float((found[:, 0] - batch["points"][:, 0]).norm(dim=-1).mean()) < 4, "1.2 where it was measured"

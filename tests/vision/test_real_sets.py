@@ -20,8 +20,9 @@ from PIL import Image
 from torchvision import datasets
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
+from lab.data import root
 from lab.errors import BadInput, BadSetting, LabError
-from lab.vision.data import sets
+from lab.vision.data.datasets import image_datasets
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.real import downloads, keypoints
 
@@ -97,7 +98,7 @@ def fetched(name, **settings):
     data.prepare_data()
     data.setup("fit")
     data.setup("test")
-    return data.everything(), data.parts["test"]
+    return data.train_val_table(), data.tables["test"]
 
 
 def test_mnist(server, monkeypatch, own_folder):
@@ -110,9 +111,9 @@ def test_mnist(server, monkeypatch, own_folder):
     monkeypatch.setattr(datasets.MNIST, "mirrors", [server.address])
     monkeypatch.setattr(datasets.MNIST, "resources", resources)
     train, test = fetched("mnist")
-    assert torch.equal(train.images, torch.from_numpy(arrays["train-images-idx3"]).unsqueeze(1))
-    assert train.targets["label"].tolist() == [i % 10 for i in range(20)]
-    assert torch.equal(test.images, torch.from_numpy(arrays["t10k-images-idx3"]).unsqueeze(1))
+    assert torch.equal(train["image"], torch.from_numpy(arrays["train-images-idx3"]).unsqueeze(1))
+    assert train["label"].tolist() == [i % 10 for i in range(20)]
+    assert torch.equal(test["image"], torch.from_numpy(arrays["t10k-images-idx3"]).unsqueeze(1))
     assert not list((own_folder / "mnist").rglob("*.gz"))  # what was unpacked is not kept twice
 
 
@@ -149,9 +150,9 @@ def test_emnist_letters_are_upright_and_those_without_a_label_are_dropped(server
     monkeypatch.setattr(datasets.EMNIST, "url", url)
     monkeypatch.setattr(datasets.EMNIST, "md5", md5)
     train, test = fetched("emnist")
-    assert train.targets["label"].tolist() == [0, 25, 1, 2]
-    assert torch.equal(train.images.squeeze(1), torch.from_numpy(upright[[0, 1, 3, 5]]))
-    assert test.targets["label"].tolist() == [4, 3, 2, 1, 0]
+    assert train["label"].tolist() == [0, 25, 1, 2]
+    assert torch.equal(train["image"].squeeze(1), torch.from_numpy(upright[[0, 1, 3, 5]]))
+    assert test["label"].tolist() == [4, 3, 2, 1, 0]
 
 
 def test_cifar100(server, monkeypatch, own_folder):
@@ -171,9 +172,9 @@ def test_cifar100(server, monkeypatch, own_folder):
     }.items():  # fmt: skip
         monkeypatch.setattr(datasets.CIFAR100, name, value)
     train, test = fetched("cifar100")
-    assert torch.equal(train.images, torch.from_numpy(pixels["train"]))
-    assert train.targets["label"].tolist() == list(range(12))
-    assert torch.equal(test.images, torch.from_numpy(pixels["test"]))
+    assert torch.equal(train["image"], torch.from_numpy(pixels["train"]))
+    assert train["label"].tolist() == list(range(12))
+    assert torch.equal(test["image"], torch.from_numpy(pixels["test"]))
 
     (own_folder / "cifar100" / "cifar-100-python" / "test").write_bytes(b"broken")
     with pytest.raises(LabError, match=r"cifar100 is damaged \(.*\); remove it, then: lab data fetch cifar100$"):
@@ -208,13 +209,13 @@ def pets(server, monkeypatch):
 def test_pets_are_squeezed_and_their_outline_belongs_to_nobody(pets):
     train, test = fetched("pet", size=32)
     assert (len(train), len(test)) == (8, 2)
-    assert train.images.shape == (8, 3, 32, 32)
-    assert train.targets["label"].tolist() == [0, 4, 5, 0, 4, 5, 0, 4]
-    assert (train.targets["mask"][:, :, :14] == 1).all()
-    assert (train.targets["mask"][:, :, 19:] == 0).all()
-    assert set(train.targets["mask"].unique().tolist()) <= {0, 1, 255}
-    assert train.images[:, 0, :, :12].float().mean() > 230
-    assert train.images[:, :, :, 20:].float().mean() < 10
+    assert train["image"].shape == (8, 3, 32, 32)
+    assert train["label"].tolist() == [0, 4, 5, 0, 4, 5, 0, 4]
+    assert (train["mask"][:, :, :14] == 1).all()
+    assert (train["mask"][:, :, 19:] == 0).all()
+    assert set(train["mask"].unique().tolist()) <= {0, 1, 255}
+    assert train["image"][:, 0, :, :12].float().mean() > 230
+    assert train["image"][:, :, :, 20:].float().mean() < 10
 
 
 def test_voc(server, monkeypatch):
@@ -235,7 +236,7 @@ def test_voc(server, monkeypatch):
     )
     train, test = fetched("voc", size=16)
     assert (len(train), len(test)) == (4, 2)
-    assert train.targets["mask"][2, [0, 0, 12, 12], [0, 12, 0, 12]].tolist() == [0, 255, 3, 20]
+    assert train["mask"][2, [0, 0, 12, 12], [0, 12, 0, 12]].tolist() == [0, 255, 3, 20]
 
 
 def table(path, rows, columns=(*keypoints.COLUMNS, "Image")):
@@ -252,13 +253,13 @@ def test_the_key_points_csv_with_gaps(own_folder):
     rows[3][4] = rows[3][5] = ""
     table(own_folder / "keypoints" / "training.csv", rows)
     found = keypoints.load(own_folder / "keypoints" / "training.csv")
-    assert torch.equal(found.images.flatten(1), torch.from_numpy(pictures))
-    assert found.targets["points"][2, 1].tolist() == [2.5, 2.75]
-    assert found.targets["points"][3].isnan().nonzero().tolist() == [[2, 0], [2, 1]]
+    assert torch.equal(found["image"].flatten(1), torch.from_numpy(pictures))
+    assert found["points"][2, 1].tolist() == [2.5, 2.75]
+    assert found["points"][3].isnan().nonzero().tolist() == [[2, 0], [2, 1]]
     train, test = fetched("keypoints")
     assert (len(train), len(test)) == (8, 2)
     elsewhere = ImageData("keypoints", path=str(own_folder / "keypoints" / "training.csv"))
-    assert torch.equal(elsewhere.everything().images, train.images)
+    assert torch.equal(elsewhere.train_val_table()["image"], train["image"])
 
 
 @pytest.mark.parametrize(
@@ -299,22 +300,22 @@ def own(tmp_path):
 
 def load(folder):
     data = ImageData("folder", path=str(folder), size=20)
-    return data, data.everything()
+    return data, data.train_val_table()
 
 
 def test_a_folder_of_images_with_masks(own):
     data, train = load(own)
     assert data.facts()["mask_names"] == ["sky", "sea", "sand"]
     assert len(train) == 8
-    assert train.images.shape == (8, 3, 20, 20)
-    assert train.targets["mask"][0, [0, 5, 12, 12], [0, 5, 2, 18]].tolist() == [255, 1, 2, 0]
-    before = train.images.clone()
+    assert train["image"].shape == (8, 3, 20, 20)
+    assert train["mask"][0, [0, 5, 12, 12], [0, 5, 2, 18]].tolist() == [255, 1, 2, 0]
+    before = train["image"].clone()
     put(own / "images" / "0.jpg", encoded(bytes_of(20, 30, 3), "JPEG"))  # another file is no longer the cached one
-    assert not torch.equal(load(own)[1].images, before)
+    assert not torch.equal(load(own)[1]["image"], before)
     (own / "classes.txt").unlink()
     data, train = load(own)
     assert data.facts()["mask_names"] == ["background", "object"]
-    assert train.targets["mask"].unique().tolist() == [0, 1]
+    assert train["mask"].unique().tolist() == [0, 1]
 
 
 def cut_short(folder):
@@ -369,12 +370,12 @@ def test_an_empty_folder_and_an_empty_list_of_classes_are_refused(own):
 
 def test_images_that_do_not_fit_are_refused_before_one_is_read(own):
     with pytest.raises(BadSetting, match=r"^size: 10 images of 1000000 x 1000000 need 40000.0 GB"):
-        ImageData("folder", path=str(own), size=1_000_000).everything()
+        ImageData("folder", path=str(own), size=1_000_000).train_val_table()
 
 
-@pytest.mark.parametrize("name", [each.name for each in sets.known_sets().values() if each.path is not None])
+@pytest.mark.parametrize("name", [each.name for each in image_datasets() if each.path is not None])
 def test_a_set_that_is_missing_names_the_command(name):
     with pytest.raises(BadInput, match=f"lab data fetch {name}") as error:
         ImageData(name).setup("fit")
     assert "\n" not in str(error.value)
-    assert not Path(sets.root()).exists()
+    assert not Path(root()).exists()

@@ -8,13 +8,13 @@ from lightning import Trainer
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 
+from lab.data import Table, TableLoader
 from lab.errors import LabError, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.data.generated import scenes
-from lab.vision.data.images import Images
-from lab.vision.data.loader import Batches
+from lab.vision.data.images import to_batch
 from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.segmentation import BUILDERS, Segmenter, builder
 from lab.vision.plots import segment as pictures
@@ -28,8 +28,8 @@ PAIR = FACTS | {"mask_names": ["background", "shape"]}
 
 def some_scenes(count, binary=False):
     whole = scenes.load_100(True, count, 0)
-    mask = whole.targets["mask"]
-    return Images(whole.images, {"mask": (mask > 0).to(torch.uint8) if binary else mask})
+    mask = whole["mask"]
+    return Table({"image": whole["image"], "mask": (mask > 0).to(torch.uint8) if binary else mask})
 
 
 def some_logits(k, count=4):
@@ -123,10 +123,12 @@ def test_the_test_measures_every_image_and_keeps_the_worst(binary, monkeypatch):
     monkeypatch.setattr(pictures, "bars", lambda *scores: scores)
     module = Segment(**PAIR if binary else FACTS, **SMALL)
     silent = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
-    (found,) = Trainer(accelerator="cpu", **silent).test(module, Batches(images, 20), verbose=False)
-    masks = images.targets["mask"].long()
+    (found,) = Trainer(accelerator="cpu", **silent).test(
+        module, TableLoader(images, 20, collate=to_batch), verbose=False
+    )
+    masks = images["mask"].long()
     with torch.inference_mode():
-        said = classes(module.eval()(images.images.float() / 255))
+        said = classes(module.eval()(images["image"].float() / 255))
     names = module.names
     by_hand = [
         float(((said == i) & (masks == i)).sum() / ((said == i) | (masks == i)).sum()) for i in range(len(names))
@@ -272,9 +274,9 @@ def test_weights_that_cannot_be_had_are_one_line(name, encoder, monkeypatch):
 @pytest.mark.parametrize("count", [3, 8])
 def test_pictures_can_be_drawn(count, tmp_path):
     images = some_scenes(count)
-    masks = images.targets["mask"].long()
+    masks = images["mask"].long()
     part = {
-        "image": images.images / 255,
+        "image": images["image"] / 255,
         "mask": masks,
         "predicted": masks.flip(-1),
         "error": torch.linspace(0, 1, count),
@@ -303,8 +305,8 @@ def test_a_network_learns_where_the_shapes_are():
     module = Segment(**PAIR, encoder="timm:test_resnet", depth=3, lr=5e-3)
     silent = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
     trainer = Trainer(accelerator="cpu", max_epochs=3, logger=False, **silent)
-    trainer.fit(module, Batches(images[:416], 16, seed=0))
-    (found,) = trainer.validate(module, Batches(images[416:], 104), verbose=False)
+    trainer.fit(module, TableLoader(images[:416], 16, seed=0, collate=to_batch))
+    (found,) = trainer.validate(module, TableLoader(images[416:], 104, collate=to_batch), verbose=False)
     assert found["val/iou"] > 0.75, "0.84 where it was measured; the background alone is 0.43"
 
 

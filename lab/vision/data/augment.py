@@ -1,4 +1,4 @@
-"""Random changes to a whole batch at once, drawn for every image by itself.
+"""Random changes to a whole batch at once, sampled for every image by itself.
 
 (torchvision's v2 transforms draw once for all that they are given, so on a batch they would flip all images or none.)
 Each change has a name and one number, its strength. Those of geometry move masks, points and boxes along.
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lab.data import Batch
 from lab.errors import BadSetting, nearest
 
-Batch = dict[str, Tensor]
 GEOMETRY = {
     "flip": "chance of being mirrored, left for right",
     "shift": "farthest move along each side, as a share of it",

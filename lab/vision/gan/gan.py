@@ -24,10 +24,10 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.data import seed_from
 from lab.errors import BadInput, BadSetting, nearest
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
-from lab.vision.data.images import mixed
 from lab.vision.gan import networks
 from lab.vision.gan.evaluation import Evaluation, Extractor, check
 from lab.vision.gan.losses import against, averaged, classifier_loss
@@ -152,7 +152,7 @@ class GAN(LightningModule):
         labels = torch.arange(count) % len(self.names)
         if label is not None:
             labels = torch.full((count,), self.names.index(label))
-        random = torch.Generator().manual_seed(mixed(SAMPLE, seed))
+        random = torch.Generator().manual_seed(seed_from(SAMPLE, seed))
         was = self.training
         images: Tensor = self.eval()(self.codes(labels.to(self.device), random)).float().cpu()
         self.train(was)
@@ -168,7 +168,7 @@ class GAN(LightningModule):
 
     def on_fit_start(self) -> None:
         if self.global_rank > 0:
-            torch.manual_seed(mixed(torch.initial_seed(), self.global_rank))  # else all processes draw the same noise
+            torch.manual_seed(seed_from(torch.initial_seed(), self.global_rank))  # else all draw the same noise
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         real, labels = 2 * batch["image"] - 1, batch["label"]
@@ -239,8 +239,8 @@ class GAN(LightningModule):
         if stage == "fit" and self.trainer.precision == "16-mixed":
             raise BadSetting("trainer.precision", "gan has no loss scaler; use bf16-mixed or 32-true")
         data: ImageData = self.trainer.datamodule  # type: ignore[attr-defined]
-        if min(len(part) for part in data.parts.values()) < 2:
-            raise BadSetting("data.images", "distances compare how images vary: each part needs two, so take more")
+        if min(len(part) for part in data.tables.values()) < 2:
+            raise BadSetting("data.max_images", "distances compare how images vary: each part needs two, so take more")
         device = self.trainer.strategy.root_device
         self.evaluation = Evaluation(
             reference_classifier(data), self.names, self.extractor, self.num_conditions > 0, device
@@ -255,7 +255,7 @@ class GAN(LightningModule):
     def _compare(self, batch: dict[str, Tensor], batch_idx: int, stream: int) -> None:
         """Takes a batch into the measures, beside as many drawn images of the same labels and always the same noise."""
         images, labels = batch["image"], batch["label"]
-        random = torch.Generator().manual_seed(mixed(stream, self.global_rank, batch_idx))
+        random = torch.Generator().manual_seed(seed_from(stream, self.global_rank, batch_idx))
         self.evaluation.update(images, labels, real=True)
         self.evaluation.update(self(self.codes(labels, random)).float(), labels, real=False)
         if self.kind == "triple":

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.data import cached
 from lab.vision.data.image_data import ImageData
-from lab.vision.data.places import remembered
 from lab.vision.networks.normalise import Normalise
 from lab.vision.networks.registry import make
 
@@ -63,22 +63,23 @@ def reference_classifier(data: ImageData) -> ReferenceClassifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = ReferenceClassifier(**wanted)
-        name = f"reference-classifier-{VERSION}-{data.set.name}-{data.data_seed}-{data.size}-{data.images or 'all'}"
-        classifier.load_state_dict(remembered(name, lambda: trained(classifier, data)))
+        images = f"{data.dataset.name}-{data.data_seed}-{data.size}-{data.max_images or 'all'}"
+        name = f"reference-classifier-{VERSION}-{images}"
+        classifier.load_state_dict(cached(name, lambda: trained(classifier, data)))
     return classifier.eval().requires_grad_(False)
 
 
 def trained(classifier: ReferenceClassifier, data: ImageData) -> dict[str, Tensor]:
     """The weights after training on the CPU: cross-entropy, AdamW, a rate that falls along half a cosine."""
-    print(f"training the reference classifier of {data.set.name}, once, for a minute or less", file=sys.stderr)
-    images = data.everything()
+    print(f"training the reference classifier of {data.dataset.name}, once, for a minute or less", file=sys.stderr)
+    images = data.train_val_table()
     optimizer = torch.optim.AdamW(classifier.parameters(), RATE, fused=True)
     order = torch.cat([torch.randperm(len(images)) for _ in range(-(-STEPS * BATCH // len(images)))])
     for step in range(STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / STEPS)) / 2
         some = images[order[step * BATCH : (step + 1) * BATCH]]
-        logits = classifier.last(classifier(some.images.float().div_(255)))
+        logits = classifier.last(classifier(some["image"].float().div_(255)))
         optimizer.zero_grad()
-        F.cross_entropy(logits, some.targets["label"]).backward()
+        F.cross_entropy(logits, some["label"]).backward()
         optimizer.step()
     return {name: weight.clone() for name, weight in classifier.state_dict().items()}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.plots import COLORS, figure
-from lab.vision.data.images import UNLABELLED
+from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.plots.tiles import bare, outlined, rgb, tinted
 
 if TYPE_CHECKING:
@@ -75,5 +75,5 @@ def _painted(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
 
 def _said(mask: NDArray[Any], names: list[str]) -> str:
     """The classes of a mask, the largest first."""
-    values, counts = np.unique(mask[(mask > 0) & (mask != UNLABELLED)], return_counts=True)
+    values, counts = np.unique(mask[(mask > 0) & (mask != IGNORE_INDEX)], return_counts=True)
     return ", ".join(names[value] for value in values[counts.argsort()[::-1]][:3]) or names[0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.plots import COLORS
-from lab.vision.data.images import UNLABELLED
+from lab.vision.data.images import IGNORE_INDEX
 
 
 def rgb(images: Tensor) -> NDArray[np.float32]:
@@ -20,7 +20,7 @@ def rgb(images: Tensor) -> NDArray[np.float32]:
 
 def outlined(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
     """Pictures (N, H, W, 3) with the edges of their masks (N, H, W), each class in a colour; class 0 has none."""
-    marked = (masks > 0) & (masks != UNLABELLED)
+    marked = (masks > 0) & (masks != IGNORE_INDEX)
     inner = np.pad(masks, ((0, 0), (1, 1), (1, 1)), mode="edge")
     beside = (inner[:, :-2, 1:-1], inner[:, 2:, 1:-1], inner[:, 1:-1, :-2], inner[:, 1:-1, 2:])
     edge = marked & np.any([masks != other for other in beside], axis=0)

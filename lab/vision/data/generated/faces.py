@@ -1,4 +1,4 @@
-"""Faces without a download: drawn, grey, 96x96, with the 15 key points of the facial key-points set.
+"""Faces without a download: generated, grey, 96x96, with the 15 key points of the facial key-points set.
 
 Every face is a handful of points in space, moved a little to make a person, turned, scaled and projected; what is drawn
 hangs on the projected points, so that picture and key points agree under any pose.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lab.vision.data.images import CHUNK, Images, as_bytes, drawn, pixels, smooth, uniform
+from lab.data import Table
+from lab.vision.data.generated.sampling import CHUNK, as_bytes, generate, pixels, smooth, uniform
 
 VERSION = 1  # goes up when other images come out for the same seed
 SIZE = 96
@@ -37,14 +38,15 @@ MIDDLE = {
 EXTRA = {"bridge": (0.0, -0.15, 0.88), "head": (0.0, 0.06, 0.0), "crown": (0.0, -0.55, -0.15), "neck": (0.0, 1.9, -0.3)}
 
 
-def load(train: bool, count: int, seed: int) -> Images:
+def load(train: bool, count: int, seed: int) -> Table:
     """Faces with `points` in the order of `POINTS`."""
-    return drawn(_chunk, count, VERSION, seed, int(train))
+    return generate(_chunk, count, VERSION, seed, int(train))
 
 
-def _chunk(random: torch.Generator) -> Images:
+def _chunk(random: torch.Generator) -> Table:
     at, scale, turn = _pose(random, _person(random))
-    return Images(as_bytes(_draw(random, at, scale, turn)), {"points": torch.stack([at[name] for name in POINTS], 1)})
+    points = torch.stack([at[name] for name in POINTS], 1)
+    return Table({"image": as_bytes(_draw(random, at, scale, turn)), "points": points})
 
 
 def _person(random: torch.Generator) -> dict[str, Tensor]:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.vision.data.images import CHUNK, Images, as_bytes, drawn, pixels, smooth, uniform
+from lab.data import Table
+from lab.vision.data.generated.sampling import CHUNK, as_bytes, generate, pixels, smooth, uniform
 
 VERSION = 1  # goes up when other images come out for the same seed
 SIZE = 28
@@ -32,12 +33,12 @@ BOX, GLYPH = 64, 44  # a glyph's map, and the longer side of the glyph in it
 PIXEL = BOX / SIZE  # of the image, in pixels of the map
 
 
-def load(train: bool, count: int, seed: int) -> Images:
+def load(train: bool, count: int, seed: int) -> Table:
     """Letters with `label` 0..25."""
-    return drawn(_chunk, count, VERSION, seed, int(train))
+    return generate(_chunk, count, VERSION, seed, int(train))
 
 
-def _chunk(random: torch.Generator) -> Images:
+def _chunk(random: torch.Generator) -> Table:
     n, (maps, of_class) = CHUNK, glyphs()
     labels = (torch.arange(n) % len(CLASSES))[torch.randperm(n, generator=random)]
     choices = of_class[labels]  # (N, glyphs of the class)
@@ -61,7 +62,7 @@ def _chunk(random: torch.Generator) -> Images:
     )
     stroke = uniform(random, -0.15, 0.75, n, 1, 1, 1)  # pixels of the image, added on both sides
     ink = uniform(random, 0.85, 1.0, n, 1, 1, 1)
-    return Images(as_bytes((distance + stroke + 0.5).clamp(0, 1) * ink), {"label": labels})
+    return Table({"image": as_bytes((distance + stroke + 0.5).clamp(0, 1) * ink), "label": labels})
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lab.data import Table
+from lab.vision.data.generated.sampling import CHUNK, as_bytes, generate, pixels, smooth, uniform
 from lab.vision.data.generated.shapes import SHAPES
-from lab.vision.data.images import CHUNK, Images, as_bytes, drawn, pixels, smooth, uniform
 
 VERSION = 1  # goes up when other images come out for the same seed
 COLORS = {
@@ -45,20 +46,20 @@ WORDS = (
 MOST = len(POINTS)  # shapes in a scene
 
 
-def load(train: bool, count: int, seed: int) -> Images:
+def load(train: bool, count: int, seed: int) -> Table:
     """64x64 scenes with every kind of target; `label` is the main shape's, `pair` its place in `PAIRS`."""
     allowed = torch.tensor([pair for pair in range(len(PAIRS)) if not (train and pair in UNSEEN)])
-    return drawn(lambda random: _chunk(random, 64, allowed), count, VERSION, seed, int(train), 64)
+    return generate(lambda random: _chunk(random, 64, allowed), count, VERSION, seed, int(train), 64)
 
 
-def load_100(train: bool, count: int, seed: int) -> Images:
+def load_100(train: bool, count: int, seed: int) -> Table:
     """32x32 scenes whose `label` is one of 100 pairs of colour and shape, all of which occur in training."""
     allowed = torch.arange(len(PAIRS))
-    images = drawn(lambda random: _chunk(random, 32, allowed), count, VERSION, seed, int(train), 32)
-    return Images(images.images, images.targets | {"label": images.targets["pair"]})
+    images = generate(lambda random: _chunk(random, 32, allowed), count, VERSION, seed, int(train), 32)
+    return images.assign({"label": images["pair"]})
 
 
-def _chunk(random: torch.Generator, size: int, allowed: Tensor) -> Images:
+def _chunk(random: torch.Generator, size: int, allowed: Tensor) -> Table:
     n = CHUNK
     pairs = allowed[torch.randint(len(allowed), (n, MOST), generator=random)]
     colors, kinds = pairs // len(CLASSES), pairs % len(CLASSES)  # each (N, 3)
@@ -73,7 +74,8 @@ def _chunk(random: torch.Generator, size: int, allowed: Tensor) -> Images:
         canvas.lerp_(paint, cover.unsqueeze(1))
         owner[cover > 0.5] = slot
     canvas += 0.03 * torch.randn(canvas.shape, generator=random)
-    targets = {
+    columns = {
+        "image": as_bytes(canvas),
         "label": kinds[:, 0],
         "pair": pairs[:, 0],
         "mask": _mask(owner, kinds),
@@ -81,7 +83,7 @@ def _chunk(random: torch.Generator, size: int, allowed: Tensor) -> Images:
         "points": torch.where(there.unsqueeze(-1), (centre + 1) * (size / 2), torch.nan),
         "caption": _captions(colors, kinds, there.sum(1), centre),
     }
-    return Images(as_bytes(canvas), targets)
+    return Table(columns)
 
 
 def _places(random: torch.Generator, radius: Tensor) -> Tensor:

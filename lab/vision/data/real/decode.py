@@ -15,15 +15,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from lab.data import Table, cached_table
 from lab.errors import BadInput, BadSetting
-from lab.vision.data.images import Images
-from lab.vision.data.places import kept
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 Classes = Callable[[NDArray[np.uint8], Path], NDArray[np.uint8]]  # values of a mask file, and its name -> classes
 
 
-def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Images:
+def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Table:
     """Pictures and masks of any shape, squeezed to `size` x `size`; a cache knows them by name, size and time.
 
     Raises:
@@ -41,10 +40,10 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> I
         except FileNotFoundError:
             raise BadInput(f"{path} is missing") from None
         digest.update(f"{path.resolve()} {found.st_size} {found.st_mtime_ns}".encode())
-    return kept(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes))
+    return cached_table(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes))
 
 
-def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Images:
+def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Table:
     pictures = torch.empty(len(pairs), 3, size, size, dtype=torch.uint8)
     masks = torch.empty(len(pairs), size, size, dtype=torch.uint8)
 
@@ -63,7 +62,7 @@ def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) ->
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(read, range(len(pairs))):
             pass
-    return Images(pictures, {"mask": masks})
+    return Table({"image": pictures, "mask": masks})
 
 
 def _values(mask: Any, path: Path) -> NDArray[np.uint8]:

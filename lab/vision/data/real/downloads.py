@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torchvision import datasets
 
+from lab.data import Table, fetch_into, root
 from lab.errors import BadInput, LabError
-from lab.vision.data.images import UNLABELLED, Images
-from lab.vision.data.places import root
+from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.data.real import decode
 
 Opened = Callable[
@@ -45,27 +43,22 @@ def voc(folder: Path, train: bool, download: bool) -> Any:
 
 
 def fetch(name: str) -> None:
-    """Downloads into `.NAME.part`, checks, unpacks, and only then calls it `NAME`; does nothing where that is there.
+    """Downloads, checks and unpacks; does nothing where the set is there.
 
     Raises:
         LabError: there is no network, no room, or the checksum is another one.
     """
-    home, part = root() / name, root() / f".{name}.part"
-    if home.exists():
-        return
-    try:
-        part.mkdir(parents=True, exist_ok=True)
-        DOWNLOADS[name][0](part, True, True)
-        for file in part.rglob("*"):
+
+    def fill(folder: Path) -> None:
+        DOWNLOADS[name][0](folder, True, True)
+        for file in folder.rglob("*"):
             if file.suffix in ARCHIVES:
                 file.unlink()
-        part.replace(home)
-    except (OSError, RuntimeError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
-        words = f"{name} is not in {root()} and cannot be downloaded ({' '.join(str(error).split())})"
-        raise LabError(f"{words}; where there is a network: lab data fetch {name}") from None
+
+    fetch_into(name, fill)
 
 
-def read(name: str, train: bool, size: int) -> Images:
+def read(name: str, train: bool, size: int) -> Table:
     """One part of a set that has been fetched.
 
     Raises:
@@ -84,28 +77,29 @@ def read(name: str, train: bool, size: int) -> Images:
         raise LabError(f"{home} is damaged ({reason}); remove it, then: lab data fetch {name}") from None
 
 
-def _grey(found: Any, size: int) -> Images:  # noqa: ARG001
-    return Images(found.data.unsqueeze(1).contiguous(), {"label": found.targets.long()})
+def _grey(found: Any, size: int) -> Table:  # noqa: ARG001
+    return Table({"image": found.data.unsqueeze(1).contiguous(), "label": found.targets.long()})
 
 
-def _letters(found: Any, size: int) -> Images:
+def _letters(found: Any, size: int) -> Table:
     """Without the rows that are no letter, the first class 0, and upright: the files hold columns before rows."""
     images = _grey(found, size)
-    labels = images.targets["label"]
-    return Images(images.images.mT.contiguous(), {"label": labels - 1})[(labels >= 1) & (labels <= 26)]
+    labels = images["label"]
+    upright = Table({"image": images["image"].mT.contiguous(), "label": labels - 1})
+    return upright[(labels >= 1) & (labels <= 26)]
 
 
-def _colour(found: Any, size: int) -> Images:  # noqa: ARG001
+def _colour(found: Any, size: int) -> Table:  # noqa: ARG001
     images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
-    return Images(images, {"label": torch.tensor(found.targets)})
+    return Table({"image": images, "label": torch.tensor(found.targets)})
 
 
-def _pets(found: Any, size: int) -> Images:
+def _pets(found: Any, size: int) -> Table:
     images = decode.images(list(zip(found._images, found._segs, strict=True)), size, _trimap)
-    return Images(images.images, images.targets | {"label": torch.tensor(found._labels)})
+    return images.assign({"label": torch.tensor(found._labels)})
 
 
-def _voc(found: Any, size: int) -> Images:
+def _voc(found: Any, size: int) -> Table:
     pairs = [(Path(picture), Path(mask)) for picture, mask in zip(found.images, found.targets, strict=True)]
     return decode.images(pairs, size, _voc_classes)
 
@@ -114,17 +108,17 @@ def _trimap(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
     """1 is the pet, 2 the background, and 3 the outline between them, which belongs to neither."""
     if mask.min() < 1 or mask.max() > 3:
         raise BadInput(f"{file} holds values from {mask.min()} to {mask.max()}; expected 1, 2 and 3")
-    return np.array([0, 1, 0, UNLABELLED], dtype=np.uint8)[mask]
+    return np.array([0, 1, 0, IGNORE_INDEX], dtype=np.uint8)[mask]
 
 
 def _voc_classes(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
-    wrong = mask[(mask > 20) & (mask != UNLABELLED)]
+    wrong = mask[(mask > 20) & (mask != IGNORE_INDEX)]
     if wrong.size:
         raise BadInput(f"{file} holds the value {wrong.max()}; expected 0 to 20, or 255 for no class")
     return mask
 
 
-DOWNLOADS: dict[str, tuple[Opened, Callable[[Any, int], Images]]] = {
+DOWNLOADS: dict[str, tuple[Opened, Callable[[Any, int], Table]]] = {
     "mnist": (mnist, _grey),
     "emnist": (emnist, _letters),
     "cifar100": (cifar100, _colour),

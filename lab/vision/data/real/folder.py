@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.data import Table
 from lab.errors import BadInput, BadSetting
-from lab.vision.data.images import UNLABELLED, Images
+from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.data.real import decode
 
 
@@ -28,14 +29,14 @@ def mask_classes(path: Path) -> tuple[str, ...]:
     if not names.exists():
         return ("background", "object")
     lines = tuple(line.strip() for line in names.read_text(encoding="utf-8").splitlines() if line.strip())
-    if not 2 <= len(lines) < UNLABELLED:
+    if not 2 <= len(lines) < IGNORE_INDEX:
         raise BadSetting(
             "path", f"{names} names {len(lines)} classes; expected 2 to 254, one a line, the background first"
         )
     return lines
 
 
-def load(path: Path, size: int) -> Images:
+def load(path: Path, size: int) -> Table:
     """All pictures, by name, with `mask`.
 
     Raises:
@@ -47,7 +48,7 @@ def load(path: Path, size: int) -> Images:
     def classes(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
         if not named:
             return (mask > 0).astype(np.uint8)
-        wrong = mask[(mask >= known) & (mask != UNLABELLED)]
+        wrong = mask[(mask >= known) & (mask != IGNORE_INDEX)]
         if wrong.size:
             words = f"{file} holds the value {wrong.max()}, but classes.txt names {known} classes, 0 to {known - 1}"
             raise BadInput(f"{words}; 255 is for pixels without one")

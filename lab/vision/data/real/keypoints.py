@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lab.data import Table
 from lab.errors import BadInput
 from lab.vision.data.generated.faces import POINTS, SIZE
-from lab.vision.data.images import Images
 
 COLUMNS = tuple(f"{point}_{axis}" for point in POINTS for axis in "xy")
 
 
-def load(path: Path) -> Images:
+def load(path: Path) -> Table:
     """Every row, with `points` in the order of `POINTS`.
 
     Raises:
@@ -43,4 +43,4 @@ def load(path: Path) -> Images:
     if not pictures:
         raise BadInput(f"{path} has a header and no rows")
     images = torch.from_numpy(np.stack(pictures)).view(-1, 1, SIZE, SIZE)
-    return Images(images, {"points": torch.tensor(points).view(-1, len(POINTS), 2)})
+    return Table({"image": images, "points": torch.tensor(points).view(-1, len(POINTS), 2)})

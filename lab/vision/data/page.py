@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lab.data import Table
 from lab.plots import COLORS, figure
-from lab.vision.data.images import Images
-from lab.vision.data.sets import ImageSet
+from lab.vision.data.image_dataset import ImageDataset
 from lab.vision.plots.neighbours import MAPPED, neighbours
 from lab.vision.plots.tiles import bare, montage, outlined, rgb
 
@@ -21,51 +21,39 @@ if TYPE_CHECKING:
 ROWS, COLUMNS = 6, 10  # of samples
 
 
-def counts(images: Images, of: ImageSet) -> dict[str, int]:
-    """How many images there are of each class, with each class in their mask, or with each key point."""
-    if "label" in images.targets:
-        found = images.targets["label"].bincount(minlength=len(of.classes))
-        return dict(zip(of.classes, found.tolist(), strict=True))
-    if "mask" in images.targets:
-        masks = images.targets["mask"].flatten(1)
-        return {name: int((masks == i).any(1).sum()) for i, name in enumerate(of.mask_classes)}
-    known = (~images.targets["points"].isnan()).all(-1).sum(0)
-    return dict(zip(of.points, known.tolist(), strict=True))
-
-
-def page(images: Images, of: ImageSet, what: str) -> Figure:
-    """The whole page; `what` is its title."""
+def page(of: ImageDataset, images: Table, title: str) -> Figure:
+    """The whole page, with its title."""
     with figure(2, 2, width=7.5, height=5.0) as (drawing, axes):
-        drawing.suptitle(what)
+        drawing.suptitle(title)
         samples(axes[0, 0], images, of)
-        bars(axes[0, 1], counts(images, of), "label" in images.targets)
+        bars(axes[0, 1], of.counts(images), "label" in images)
         means(axes[1, 0], images, of)
         mapped(axes[1, 1], images, of)
     return drawing
 
 
-def samples(axes: Any, images: Images, of: ImageSet) -> None:
+def samples(axes: Any, images: Table, of: ImageDataset) -> None:
     """The first images, with the outlines of their masks, their key points, and boxes."""
     some = images[: ROWS * COLUMNS]
-    tiles = rgb(some.images.float() / 255)  # (N, H, W, 3)
+    tiles = rgb(some["image"].float() / 255)  # (N, H, W, 3)
     height, width = tiles.shape[1:3]
-    if "mask" in some.targets:
-        tiles = outlined(tiles, some.targets["mask"].numpy())
+    if "mask" in some:
+        tiles = outlined(tiles, some["mask"].numpy())
     axes.imshow(montage(tiles, COLUMNS), interpolation="nearest")
     for i in range(len(some)):
         left, top = (i % COLUMNS) * (width + 1), (i // COLUMNS) * (height + 1)
-        if "points" in some.targets:
-            x, y = some.targets["points"][i].numpy().T
+        if "points" in some:
+            x, y = some["points"][i].numpy().T
             axes.scatter(left + x - 0.5, top + y - 0.5, s=3, color=COLORS[6], linewidth=0)
-        if "boxes" in some.targets:
+        if "boxes" in some:
             from matplotlib.patches import Rectangle
 
-            for _, x0, y0, x1, y1 in some.targets["boxes"][i].tolist():
+            for _, x0, y0, x1, y1 in some["boxes"][i].tolist():
                 corner = (left + x0 - 0.5, top + y0 - 0.5)
                 axes.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor="white", linewidth=0.6))
     bare(axes, "samples")
-    if "caption" in some.targets:
-        axes.set_xlabel(f"the first one: {caption(some.targets['caption'][0], of.words)}")
+    if "caption" in some:
+        axes.set_xlabel(f"the first one: {caption(some['caption'][0], of.words)}")
 
 
 def bars(axes: Any, found: dict[str, int], labelled: bool) -> None:
@@ -85,25 +73,25 @@ def bars(axes: Any, found: dict[str, int], labelled: bool) -> None:
         axes.set(title=title, xlabel="" if few else "number of the class")
 
 
-def means(axes: Any, images: Images, of: ImageSet) -> None:
+def means(axes: Any, images: Table, of: ImageDataset) -> None:
     """The mean image of each class, or of all where there are none."""
-    if "label" in images.targets:
-        labels = images.targets["label"]
-        rows = [images.images[labels == i] for i in range(len(of.classes))]
+    if "label" in images:
+        labels = images["label"]
+        rows = [images["image"][labels == i] for i in range(len(of.classes))]
         pictures = torch.stack([row.float().mean(0) if len(row) else torch.zeros(row.shape[1:]) for row in rows])
         title = "mean image of each class"
     else:
-        pictures, title = images.images.float().mean(0, keepdim=True), "mean image"
+        pictures, title = images["image"].float().mean(0, keepdim=True), "mean image"
     columns = int(np.ceil(np.sqrt(len(pictures) * 1.5))) if len(pictures) > 1 else 1
     axes.imshow(montage(rgb(pictures / 255), columns), interpolation="nearest")
     bare(axes, title)
 
 
-def mapped(axes: Any, images: Images, of: ImageSet) -> None:
+def mapped(axes: Any, images: Table, of: ImageDataset) -> None:
     """t-SNE of the pixels, coloured by class; images lie there without labels."""
     some = images[:MAPPED]
-    pixels = F.adaptive_avg_pool2d(some.images.float() / 255, min(32, images.images.shape[-1])).flatten(1).numpy()
-    labels = some.targets["label"].numpy() if "label" in some.targets else None
+    pixels = F.adaptive_avg_pool2d(some["image"].float() / 255, min(32, images["image"].shape[-1])).flatten(1).numpy()
+    labels = some["label"].numpy() if "label" in some else None
     neighbours(axes, pixels, labels, of.classes, "the pixels")
 
 
