@@ -14,7 +14,7 @@ SHAKY = Work("ddpg in an environment of one's own", (*DDPG.words, "data.env=rows
 def loss(shop: Shop) -> Iterator[Case]:
     """The loss becomes NaN."""
     batch = shop.random.randrange(20, 180)
-    yield _failing(shop, "NaN loss", ROWS, f"nan {batch}", rf"the loss is nan at batches {batch + 1} .*last\.ckpt")
+    yield _failing(shop, "NaN loss", ROWS, f"nan {batch}", rf"the loss is nan after {batch + 1} batches .*last\.ckpt")
 
 
 def data(shop: Shop) -> Iterator[Case]:

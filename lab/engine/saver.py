@@ -24,7 +24,7 @@ from lab.engine.signals import SignalHandler, Stopped
 from lab.errors import LabError
 from lab.task import hook
 
-SHARE = 0.02  # of the time that saving may take, whatever the schedule says
+MAX_SHARE = 0.02  # of the time that saving may take, whatever the schedule says
 
 
 class Rewindable(Protocol):
@@ -55,7 +55,7 @@ class Saver(Checkpoint):
         self.order = DataOrder(seed)
         self.folder = Path()
         self.tracker: Rewindable | None = None
-        self.loaded: State | None = None  # of the checkpoint that was loaded, until training goes on
+        self.loaded: State | None = None  # of the loaded checkpoint, until training continues
         self.pending: State | None = None  # of the checkpoint that is being written
         self.buffers: list[list[str]] = [[], []]  # the files that last.ckpt and previous.ckpt need
         self.serial = 0  # number of the newest checkpoint
@@ -70,7 +70,7 @@ class Saver(Checkpoint):
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, in all the lives of the run."""
+        """Seconds of training so far, before and after resuming."""
         return self.spent + (time.monotonic() - self.since if self.since else 0.0)
 
     def resumed_metrics(self) -> dict[str, float]:
@@ -78,7 +78,7 @@ class Saver(Checkpoint):
         newest = self.loaded["results"]["newest"]["callback_metrics"] if self.loaded else {}
         return {name: float(value) for name, value in newest.items() if name != "step"}
 
-    def retire(self) -> None:
+    def clean_up(self) -> None:
         """Removes what only a resume needs: the run is finished."""
         for file in (self.folder / PREVIOUS, *self.folder.glob(".*.draft"), *self.folder.glob("*.broken")):
             file.unlink(missing_ok=True)
@@ -135,17 +135,17 @@ class Saver(Checkpoint):
 
     def _save_if_due(self, trainer: Trainer, boundary: bool) -> None:
         now, (clock, count) = time.monotonic(), self.saved_at
-        due = self.every_seconds is not None and now - clock >= max(self.every_seconds, self.cost / SHARE)
+        due = self.every_seconds is not None and now - clock >= max(self.every_seconds, self.cost / MAX_SHARE)
         due |= self.every_steps is not None and counted(trainer)[0] - count >= self.every_steps
-        wanted, several = self.signals.received is not None, trainer.world_size > 1
-        if not (due or wanted or several) or not (boundary or _restartable(trainer)):
+        stopping, distributed = self.signals.received is not None, trainer.world_size > 1
+        if not (due or stopping or distributed) or not (boundary or _restartable(trainer)):
             return
-        if several:  # all or none
+        if distributed:  # all or none
             due = bool(trainer.strategy.reduce_boolean_decision(due, all=False))
-            wanted = trainer.strategy.reduce_boolean_decision(wanted, all=False)
-        if due or wanted:
+            stopping = trainer.strategy.reduce_boolean_decision(stopping, all=False)
+        if due or stopping:
             self.save(trainer, boundary=boundary)
-        if wanted:  # perhaps by another process
+        if stopping:  # perhaps by another process
             raise Stopped(self.signals.received or signal.SIGTERM)
 
     # -- what ---------------------------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Run
             tracker.experiment.set_tag(tracker.run_id, MODE, task.mode)
         tracker.log_metrics(at_best | {"seconds/fit": saver.seconds}, step=0)
         log_model(tracker, assembly.module)
-        saver.retire()
+        saver.clean_up()
         _upload(tracker, saver.folder)
     return RunResult(
         run_id=tracker.run_id,

@@ -40,7 +40,7 @@ class Journal:
     """An append-only file of operations, one JSON line each, in the order they happened.
 
     One process at a time has it open. A last line that is torn, because the process was killed while it wrote, is cut
-    off when the journal is opened. How far it has been sent is kept beside it, as a byte offset for every receiver.
+    off when the journal is opened. How far it has been sent is kept beside it, as a byte offset for every destination.
     NaN and infinity are written as Python's JSON has them.
 
     Args:
@@ -102,22 +102,22 @@ class Journal:
                 return
             yield from operation.get("metrics", ())
 
-    def cursor(self, receiver: str) -> int:
-        """How far this receiver has got; an offset that is lost means that all is sent again, which is harmless."""
+    def cursor(self, destination: str) -> int:
+        """How far this destination has got; an offset that is lost means that all is sent again, which is harmless."""
         try:
-            return min(int((self.folder / f"{receiver}.cursor").read_text()), self.length)
+            return min(int((self.folder / f"{destination}.cursor").read_text()), self.length)
         except (FileNotFoundError, ValueError):
             return 0
 
-    def advance(self, receiver: str, offset: int) -> None:
-        """Remembers that this receiver has everything before `offset`."""
-        draft = self.folder / f".{receiver}.cursor"
+    def advance(self, destination: str, offset: int) -> None:
+        """Remembers that this destination has everything before `offset`."""
+        draft = self.folder / f".{destination}.cursor"
         draft.write_text(str(offset))
-        draft.replace(self.folder / f"{receiver}.cursor")
+        draft.replace(self.folder / f"{destination}.cursor")
 
-    def waiting(self, receiver: str) -> int:
-        """How many operations this receiver does not have yet."""
-        start = self.cursor(receiver)
+    def waiting(self, destination: str) -> int:
+        """How many operations this destination does not have yet."""
+        start = self.cursor(destination)
         with self.path.open("rb") as file:
             file.seek(start)
             return file.read(self.length - start).count(b"\n")

@@ -97,8 +97,8 @@ class Tracker(Logger):
             run = _resumed(server, resume)
         self._open(run, offline_for, resumed=resume is not None)
         self._client = JournalingClient(self)
-        receiver = RemoteRun(server, self.run_id, self.home, self.folder)
-        self._sender = Sender(self._journal, receiver, OWN_SERVER, FLUSH_SECONDS)
+        remote = RemoteRun(server, self.run_id, self.home, self.folder)
+        self._sender = Sender(self._journal, remote, OWN_SERVER, FLUSH_SECONDS)
         self._writer = threading.Thread(target=self._write_on, name="tracker-writer", daemon=True)
         self._writer.start()
 

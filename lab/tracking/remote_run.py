@@ -1,4 +1,4 @@
-"""A run on an MLflow server, as the receiver of a journal's operations."""
+"""A run on an MLflow server, as the destination of a journal's operations."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ class RemoteRun:
         self._refused: set[tuple[str, str]] = set()
         self.uploading = False
 
-    def take(self, operations: Sequence[Operation]) -> bool:
+    def send(self, operations: Sequence[Operation]) -> bool:
         operation = operations[0]
         try:
-            with self._judged():
-                self._take(operation["op"], operations)
+            with self._classified_errors():
+                self._send_one(operation["op"], operations)
         except Refused as error:
             what = operation.get("file") or operation.get("key") or operation["op"]
             to_stderr(f"{self._address} refuses {what} of run {self._run_id[:8]}, it is left out: {error}")
             return False
         return True
 
-    def _take(self, kind: str, operations: Sequence[Operation]) -> None:
+    def _send_one(self, kind: str, operations: Sequence[Operation]) -> None:
         from mlflow.entities import Metric, Param
 
         operation, server, run_id = operations[0], self._server, self._run_id
         if kind == "metrics":
-            self._send("metrics", [Metric(*point) for operation in operations for point in operation["metrics"]])
+            self._log_batch("metrics", [Metric(*point) for operation in operations for point in operation["metrics"]])
         elif kind == "params":
             params = [Param(*pair) for pair in operation["params"].items()]
             for start in range(0, len(params), PARAMS):
-                self._send("params", params[start : start + PARAMS])
+                self._log_batch("params", params[start : start + PARAMS])
         elif kind == "tag":
             server.set_tag(run_id, operation["key"], operation["value"])
         elif kind == "artifact":
@@ -73,19 +73,19 @@ class RemoteRun:
         elif kind != "start":
             raise Refused("it cannot be read")
 
-    def _send(self, kind: str, entries: list[Any]) -> None:
+    def _log_batch(self, kind: str, entries: list[Any]) -> None:
         """One request; if it is refused, half of it, until only what the server means is left out."""
         entries = [entry for entry in entries if (kind, entry.key) not in self._refused]
         try:
-            with self._judged():
+            with self._classified_errors():
                 if entries:
                     metrics, params = (entries, []) if kind == "metrics" else ([], entries)
                     self._server.log_batch(self._run_id, metrics, params)
         except Refused as error:
             if len(entries) > 1:
                 middle = len(entries) // 2
-                self._send(kind, entries[:middle])
-                self._send(kind, entries[middle:])
+                self._log_batch(kind, entries[:middle])
+                self._log_batch(kind, entries[middle:])
                 return
             name = entries[0].key
             self._refused.add((kind, name))  # its later values would be refused as well
@@ -131,7 +131,7 @@ class RemoteRun:
             self.uploading = False
 
     @contextmanager
-    def _judged(self) -> Iterator[None]:
+    def _classified_errors(self) -> Iterator[None]:
         """Tells a refusal, which would come again every time, from everything that may pass."""
         try:
             yield
@@ -141,11 +141,11 @@ class RemoteRun:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             reason = mask_secrets(said, self._server.tracking_uri)
             status = _status(error)
-            if status not in RETRYABLE and 400 <= status < 500 and self._well():
+            if status not in RETRYABLE and 400 <= status < 500 and self._is_active():
                 raise Refused(reason) from None
             raise ServerUnavailable(reason) from None
 
-    def _well(self) -> bool:
+    def _is_active(self) -> bool:
         """Whether the server answers for the run at all: it may have been deleted, or the database changed."""
         try:
             return bool(self._server.get_run(self._run_id).info.lifecycle_stage == "active")

@@ -12,12 +12,12 @@ from typing import Protocol
 from lab.tracking.journal import POINTS, Journal, Operation
 
 RETRY_SECONDS = 0.5
-SHARE = 0.005  # of the time that sending may take the interpreter from the training; SQLite needs 0.035 s each time
-LONGEST = 5  # times the usual pause
+MAX_SHARE = 0.005  # of the time that sending may take the interpreter from the training; SQLite needs 0.035 s each time
+MAX_PAUSES = 5  # times the usual pause
 
 
 class ServerUnavailable(Exception):
-    """The receiver cannot be reached, or is not well: this operation and all behind it wait."""
+    """The destination cannot be reached, or is not well: this operation and all behind it wait."""
 
 
 class Destination(Protocol):
@@ -25,7 +25,7 @@ class Destination(Protocol):
 
     uploading: bool
 
-    def take(self, operations: Sequence[Operation]) -> bool:
+    def send(self, operations: Sequence[Operation]) -> bool:
         """Several `metrics`, or a single operation of another kind; returns whether all of it was accepted.
 
         Raises:
@@ -33,26 +33,28 @@ class Destination(Protocol):
         """
 
 
-def deliver(journal: Journal, to: Destination, cursor: str, go_on: Callable[[int], bool] = lambda _: True) -> int:
-    """Sends what this receiver does not have yet, in order; returns the number of operations.
+def deliver(
+    journal: Journal, destination: Destination, cursor: str, go_on: Callable[[int], bool] = lambda _: True
+) -> int:
+    """Sends what this destination does not have yet, in order; returns the number of operations.
 
     An operation is sent again if nobody knows whether it arrived. That is harmless: MLflow's databases ignore a metric
     with the same key, value, time and step, and everything else replaces what is there.
 
     Args:
         journal: what to send.
-        to: the receiver.
-        cursor: the name under which the journal remembers how far the receiver has got.
+        destination: where to.
+        cursor: the name under which the journal remembers how far the destination has got.
         go_on: asked before every request, with the number of operations sent so far.
 
     Raises:
-        ServerUnavailable: the receiver cannot be reached; the rest waits in the journal.
+        ServerUnavailable: the destination cannot be reached; the rest waits in the journal.
     """
     sent = 0
     for operations, end in _bundles(journal.read(journal.cursor(cursor))):
         if not go_on(sent):
             break
-        accepted = to.take(operations)
+        accepted = destination.send(operations)
         journal.advance(cursor, end)
         sent += len(operations)
         file = Path(operations[0].get("file", "/"))
@@ -66,26 +68,26 @@ class Sender:
 
     Args:
         journal: what to send.
-        receiver: the run on the server.
+        destination: the run on the server.
         cursor: the name under which the journal remembers how far it has got.
         seconds: pause between two deliveries, up to five times as long where they cost the training much.
     """
 
-    def __init__(self, journal: Journal, receiver: Destination, cursor: str, seconds: float) -> None:
-        self._journal, self._receiver, self._cursor, self._seconds = journal, receiver, cursor, seconds
+    def __init__(self, journal: Journal, destination: Destination, cursor: str, seconds: float) -> None:
+        self._journal, self._destination, self._cursor, self._seconds = journal, destination, cursor, seconds
         self._ending, self._given_up = threading.Event(), threading.Event()
         self._moved = 0.0  # when something last went well, or the end began
         self._thread = threading.Thread(target=self._run, name="tracker-sender", daemon=True)
         self._thread.start()
 
-    def finish(self, patience: float) -> None:
-        """Sends what is left, but waits no longer than `patience` seconds for a server that does not answer."""
+    def finish(self, timeout: float) -> None:
+        """Sends what is left, but waits no longer than `timeout` seconds for a server that does not answer."""
         self._moved = time.monotonic()
         self._ending.set()
         try:
             while self._thread.is_alive():
                 self._thread.join(0.05)
-                if not self._receiver.uploading and time.monotonic() - self._moved > patience:
+                if not self._destination.uploading and time.monotonic() - self._moved > timeout:
                     break
         finally:  # also if somebody interrupts the waiting
             self._given_up.set()
@@ -95,7 +97,7 @@ class Sender:
         while not self._given_up.is_set():
             ending, begin = self._ending.is_set(), time.thread_time()
             try:
-                deliver(self._journal, self._receiver, self._cursor, self._go_on)
+                deliver(self._journal, self._destination, self._cursor, self._go_on)
                 complained = False
                 if ending:
                     return
@@ -114,7 +116,7 @@ class Sender:
 
 def pause(usual: float, busy: float) -> float:
     """Seconds until the next delivery, after one that kept the interpreter busy for so many."""
-    return min(max(usual, busy / SHARE), LONGEST * usual)
+    return min(max(usual, busy / MAX_SHARE), MAX_PAUSES * usual)
 
 
 def _bundles(operations: Iterator[tuple[Operation, int]]) -> Iterator[tuple[list[Operation], int]]:

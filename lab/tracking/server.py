@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
-FIRST_ANSWER = 10  # seconds a server may take to answer at all; MLflow itself waits two minutes, for uploads
+FIRST_TIMEOUT = 10  # seconds a server may take to answer at all; MLflow itself waits two minutes, for uploads
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -69,15 +69,15 @@ def local_artifacts(uri: str) -> Path | None:
 
 @contextmanager
 def connecting(uri: str) -> Iterator[None]:
-    """For the first words with a server: they get an answer soon, or one line says that there is none.
+    """For the first requests to a server: they fail soon, with one line, if it does not answer.
 
     Raises:
         LabError: it cannot be reached, or refuses.
     """
     keep_secret(uri)
-    patient = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-    chosen = patient in os.environ
-    os.environ.setdefault(patient, str(FIRST_ANSWER))
+    variable = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+    chosen = variable in os.environ
+    os.environ.setdefault(variable, str(FIRST_TIMEOUT))
     try:
         yield
     except LabError:
@@ -92,7 +92,7 @@ def connecting(uri: str) -> Iterator[None]:
         raise LabError(f"{name} cannot be reached: {reason}; {step}") from None
     finally:
         if not chosen:
-            os.environ.pop(patient, None)
+            os.environ.pop(variable, None)
 
 
 def client(uri: str) -> MlflowClient:
@@ -110,14 +110,14 @@ def client(uri: str) -> MlflowClient:
         for talkative in ("alembic", "mlflow"):  # importing MLflow sets its own levels
             logging.getLogger(talkative).setLevel(logging.WARNING)
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns before every second try
-        with _in_turn(uri):
+        with _locked_by_one_process(uri):
             server = MlflowClient(tracking_uri=uri)
             server.search_experiments(max_results=1)
     return server
 
 
 @contextmanager
-def _in_turn(uri: str) -> Iterator[None]:
+def _locked_by_one_process(uri: str) -> Iterator[None]:
     """One process at a time: two that find no tables in an SQLite database both make them, and one of them fails."""
     with ExitStack() as stack:
         if uri.startswith("sqlite:///"):

@@ -58,40 +58,42 @@ def sync(run: str | None = None, uri: str | None = None) -> Iterator[Report]:
         found = found[-1:]
     elif run is not None:
         found = [pair for pair in found if pair[0]["run_id"].startswith(run) or pair[0]["name"] == run]
-    silent: dict[str, str] = {}  # servers that did not answer, so that nobody waits for them twice
+    unavailable: dict[str, str] = {}  # servers that did not answer, so that nobody waits for them twice
     for header, folder in found:
-        yield from _sent(header, folder, uri, silent)
+        yield from _sent(header, folder, uri, unavailable)
 
 
-def _sent(header: Operation, folder: Path, uri: str | None, silent: dict[str, str]) -> Iterator[Report]:
+def _sent(header: Operation, folder: Path, uri: str | None, unavailable: dict[str, str]) -> Iterator[Report]:
     run_id, name = header["run_id"], header["name"]
     try:
         journal = Journal(folder)
     except BadInput as running:
         yield Report(run_id, name, header["uri"], 0, 0, str(running))
         return
-    receivers = {OWN_SERVER: header["uri"]} | ({OFFLINE_TARGET: header["offline_for"]} if header["offline_for"] else {})
-    for cursor, recorded in receivers.items():
+    destinations = {OWN_SERVER: header["uri"]}
+    if header["offline_for"]:
+        destinations[OFFLINE_TARGET] = header["offline_for"]
+    for cursor, recorded in destinations.items():
         if not journal.waiting(cursor):
             continue
         address = _address(recorded, uri)
-        before, note = journal.waiting(cursor), silent.get(address)
+        before, note = journal.waiting(cursor), unavailable.get(address)
         try:
             if note is None:
-                deliver(journal, _receiver(journal, header, cursor, address), cursor)
+                deliver(journal, _remote_run(journal, header, cursor, address), cursor)
         except LabError as error:
-            note = silent[address] = str(error)
+            note = unavailable[address] = str(error)
         except ServerUnavailable as error:
             note = str(error)
         waiting = journal.waiting(cursor)
         yield Report(run_id, name, without_password(address), before - waiting, waiting, note, note is not None)
-    if journal.ended() == "FINISHED" and not any(journal.waiting(cursor) for cursor in receivers):
+    if journal.ended() == "FINISHED" and not any(journal.waiting(cursor) for cursor in destinations):
         journal.remove()
     else:
         journal.close()
 
 
-def _receiver(journal: Journal, header: Operation, cursor: str, address: str) -> RemoteRun:
+def _remote_run(journal: Journal, header: Operation, cursor: str, address: str) -> RemoteRun:
     server = client(address)
     with connecting(address):
         run_id = header["run_id"] if cursor == OWN_SERVER else _copy_of(header, server, address)

@@ -181,7 +181,7 @@ def test_the_end_does_not_wait_for_a_server_that_hangs(journal):
     journal.append(points(1))
     sender = Sender(journal, receiver(journal, Server(hang)), "server", seconds=0.01)
     assert asked.wait(60)
-    sender.finish(patience=0.1)
+    sender.finish(timeout=0.1)
     assert not released.is_set(), "it came back while the server still hung"
     released.set()
 
@@ -206,7 +206,7 @@ def test_the_end_waits_for_a_server_that_is_slow(journal):
         journal.append(points(step), {"op": "tag", "key": str(step), "value": ""})
     server = Server(lambda _: time.sleep(0.2))
     sender = Sender(journal, receiver(journal, server), "server", seconds=60)
-    sender.finish(patience=2)  # for each request, not for all of them
+    sender.finish(timeout=2)  # for each request, not for all of them
     assert journal.waiting("server") == 0
 
 
