@@ -166,6 +166,21 @@ class Moody(Net):
         return self.mood * super().forward(x)
 
 
+class Wordless(Net):
+    words: tuple[bytes, ...] = ()
+
+    def on_fit_start(self):
+        self.words = (b"sun",)  # in no state_dict
+
+    def assets(self) -> dict[str, bytes]:
+        return {f"{i}.txt": word for i, word in enumerate(self.words)} or {"0.txt": b""}
+
+
+class Almost(Net):
+    def pretrained(self):
+        pass
+
+
 @pytest.fixture
 def recipe(tmp_path):
     """Writes a recipe for a module and a data module of this file."""
@@ -202,12 +217,21 @@ def test_a_sound_task_passes_every_clause(recipe, tracked):
         (Pictureless, testing.check_tracking, "the run has no plot"),
         (Forgetful, testing.check_checkpoints, r"TypeError: .*'size'[\s\S]*save_hyperparameters"),
         (Moody, testing.check_logged_model, "another output"),
+        (Wordless, testing.check_logged_model, "has other assets than the logged model: keep them in the `get_extra"),
     ],
 )
 def test_a_run_that_leaves_too_little_is_noticed(module, clause, sentence, recipe, tracked):
     run = testing.train(recipe(module), tracked, seed=0)
     with pytest.raises(ContractError, match=sentence):
         clause(task(module), run)
+
+
+def test_a_name_that_is_nearly_a_hooks_is_noticed():
+    testing.check_hooks(task())
+    with pytest.raises(
+        ContractError, match=r"test_contract.Almost.pretrained is never called by lab; the hook is called"
+    ):
+        testing.check_hooks(task(Almost))
 
 
 @pytest.mark.slow
@@ -268,7 +292,8 @@ class Anything(Net):
     """
 
     def __init__(self, size: int, **rest: Any) -> None:
-        super().__init__(size, **rest)
+        super().__init__(size)
+        self.rest = rest
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lab
+from lab import testing
 from lab.errors import LabError
 from lab.runner.evaluate import evaluate
 from lab.runner.results import find_run
 from lab.runner.resume import resume
+from lab.task import Task
 
 pytestmark = pytest.mark.slow
 GLAD, SAD = "sun warm bright happy song dance", "rain cold grey lonely silence tears"
@@ -167,6 +169,11 @@ def test_a_tokenizer_travels_with_its_network(recipe: tuple[str, ...], monkeypat
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)
     assert evaluate(whole.run_id, None, "best", (), whole.uri) == {"test/accuracy": whole.score}
+
+    task = Task(BagOfWords, Reviews, "val/accuracy", "max")
+    testing.check_parameters(task)
+    testing.check_checkpoints(task, resumed)
+    testing.check_logged_model(task, resumed)
 
     alone = BagOfWords.load_from_checkpoint(whole.best, weights_only=True)
     words = sorted({"the", *GLAD.split(), *SAD.split()})
