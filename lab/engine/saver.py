@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
@@ -27,6 +27,7 @@ from lab.task import hook
 MAX_SHARE = 0.02  # of the time that saving may take, whatever the schedule says
 
 
+@runtime_checkable
 class Rewindable(Protocol):
     """A log that a resumed run goes on with from where it was when the checkpoint was written."""
 

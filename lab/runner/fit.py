@@ -1,4 +1,4 @@
-"""One run: assemble, train, test, record; from the beginning, or on from a checkpoint."""
+"""One run: assemble, train, test, publish; from the beginning, or on from a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lab.runner.assembly import Assembly
 if TYPE_CHECKING:
     from lab.engine.pruning import PruningCallback
     from lab.runner.results import RunResult
+    from lab.runner.training import Trained
     from lab.tracking.logger import Tracker
 
 
@@ -58,13 +59,13 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
 def execute(
     assembly: Assembly, tracker: Tracker, checkpoint: Path | None, watch: PruningCallback | None = None
 ) -> RunResult:
-    """The run itself, from `checkpoint` on if there is one; what it raises, `fit` says."""
+    """Trains, tests and publishes, from `checkpoint` on if there is one; what it raises, `fit` says."""
     from lab.engine.pruning import Pruned
     from lab.engine.signals import EXIT_CODES, Stopped
     from lab.runner import failures, record
+    from lab.runner.training import test, train
 
     recipe, saver, status = assembly.recipe, assembly.saver, "FAILED"
-    saver.tracker = tracker
     if watch is not None:
         watch.started(tracker.run_id)
         assembly.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
@@ -73,7 +74,10 @@ def execute(
             if checkpoint is None:
                 record.start(tracker, assembly)
             with record.system_metrics(tracker) if recipe.track.system_metrics else nullcontext():
-                result = _train(assembly, tracker, checkpoint)
+                folder = tracker.checkpoints if tracker.run_id else None
+                trained = train(assembly, tracker, folder, checkpoint)
+                tested = test(assembly, trained.best)
+                result = publish(assembly, tracker, trained, tested)
             status = "FINISHED"
         except BadSetting as error:  # one that only a set-up hook could see
             raise RecipeError([recipe.problem(error.key, error.message)]) from None
@@ -99,38 +103,32 @@ def execute(
     return result
 
 
-def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> RunResult:
+def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict[str, float]) -> RunResult:
+    """Records what was trained: the score, the model as a file that loads without `lab`, and the checkpoints.
+
+    Args:
+        assembly: the run's objects.
+        tracker: the run in MLflow.
+        trained: what the training left behind.
+        tested: the test's metrics.
+    """
     from lab.runner.export import log_model
-    from lab.runner.results import BEST, MODE, SCORE, RunResult, final_metrics
+    from lab.runner.results import BEST, MODE, SCORE, RunResult, counterpart
 
-    trainer, best, saver, task = assembly.trainer, assembly.best, assembly.saver, assembly.task
-    if tracker.run_id:  # the first process; the others hear of the folder from it
-        saver.folder = tracker.checkpoints
-        best.dirpath = str(tracker.checkpoints)
-    trainer.logger = tracker
-
-    safely = True if checkpoint else None
-    trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=checkpoint, weights_only=safely)
-    metrics = saver.resumed_metrics() | final_metrics(trainer)
-    # read before the test, which loads the best checkpoint and with it the callbacks as they were then
-    chosen = Path(best.best_model_path) if best.best_model_path else None
-    newest = saver.last if saver.last.exists() else None
-    score = None if best.best_model_score is None else float(best.best_model_score)
-    at_best = {} if score is None else {f"{BEST}{task.monitor}": score}
-    tested = _test(assembly, chosen)
-    metrics |= at_best | tested
-    monitor = task.monitor
+    monitor, score = assembly.task.monitor, trained.best_score
+    at_best = {} if score is None else {f"{BEST}{monitor}": score}
     if monitor is not None and counterpart(monitor) in tested:
         monitor = counterpart(monitor)
         score = tested[monitor]
-    if trainer.is_global_zero:
+    if assembly.trainer.is_global_zero:
         if monitor is not None:
-            tracker.experiment.set_tag(tracker.run_id, SCORE, monitor)
-            tracker.experiment.set_tag(tracker.run_id, MODE, task.mode)
-        tracker.log_metrics(at_best | {"seconds/fit": saver.seconds}, step=0)
+            tracker.set_tag(SCORE, monitor)
+            tracker.set_tag(MODE, assembly.task.mode)
+        tracker.log_metrics(at_best | {"seconds/fit": trained.seconds}, step=0)
         log_model(tracker, assembly.module)
-        saver.clean_up()
-        _upload(tracker, saver.folder)
+        assembly.saver.clean_up()
+        if tracker.folder is None:  # the artifacts lie on another machine
+            tracker.experiment.log_artifacts(tracker.run_id, str(assembly.saver.folder), "checkpoints")
     return RunResult(
         run_id=tracker.run_id,
         name=assembly.recipe.track.name or assembly.recipe.name,
@@ -138,40 +136,9 @@ def _train(assembly: Assembly, tracker: Tracker, checkpoint: Path | None) -> Run
         status="FINISHED",
         monitor=monitor,
         score=score,
-        metrics=metrics,
-        best=chosen,
-        last=newest,
+        metrics=trained.metrics | at_best | tested,
+        best=trained.best,
+        last=trained.last,
         uri=tracker.uri,
-        seconds=saver.seconds,
+        seconds=trained.seconds,
     )
-
-
-def _test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
-    """Metrics of the best checkpoint on the test data, if the task has any; the module keeps its weights."""
-    from lightning import LightningDataModule, LightningModule
-    from lightning.pytorch.utilities.model_helpers import is_overridden
-
-    from lab.runner.results import final_metrics
-
-    has_step = is_overridden("test_step", assembly.module, LightningModule)
-    if not has_step or not is_overridden("test_dataloader", assembly.data, LightningDataModule):
-        return {}
-    assembly.trainer.test(
-        assembly.module,
-        datamodule=assembly.data,
-        ckpt_path=str(checkpoint) if checkpoint else None,
-        verbose=False,
-        weights_only=True if checkpoint else None,
-    )
-    return final_metrics(assembly.trainer)
-
-
-def counterpart(monitor: str) -> str:
-    """The test's name for a validation metric: `val/return` -> `test/return`, `val_loss` -> `test_loss`."""
-    return monitor.replace("val", "test", 1)
-
-
-def _upload(tracker: Tracker, folder: Path) -> None:
-    """The checkpoints of a run whose artifacts lie on another machine."""
-    if tracker.folder is None:
-        tracker.experiment.log_artifacts(tracker.run_id, str(folder), "checkpoints")

@@ -73,6 +73,11 @@ def final_metrics(trainer: Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
 
 
+def counterpart(monitor: str) -> str:
+    """The test's name for a validation metric: `val/return` -> `test/return`, `val_loss` -> `test_loss`."""
+    return monitor.replace("val", "test", 1)
+
+
 def runs(experiment: str | None = None, last: int = 20, uri: str | None = None) -> list[RunRow]:
     """The newest runs, newest first.
 

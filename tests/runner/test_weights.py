@@ -205,7 +205,7 @@ def test_a_run_records_where_it_began_and_begins_there_again(server, tmp_path, m
     params = MlflowClient(server).get_run(done.run_id).data.params
     assert (params["start_from.run"], params["start_from.parts"]) == (origin, "[]")
     with monkeypatch.context() as patched:
-        patched.setattr("lab.runner.fit._train", lambda *_: 1 / 0)
+        patched.setattr("lab.runner.training.train", lambda *_: 1 / 0)
         with pytest.raises(LabError, match="division by zero"):
             lab.run("regress_curve", *still, "track.name=third")
     went_on = resume("third", server)

@@ -1,0 +1,87 @@
+"""Training and testing: the part of a run that any logger and any folder will do for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning import LightningDataModule, LightningModule
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from lab.engine.saver import Rewindable
+from lab.runner.results import final_metrics
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+    from lab.runner.assembly import Assembly
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves behind.
+
+    Args:
+        metrics: the newest value of every metric that was logged.
+        best: the checkpoint with the best monitored metric; None where there is none.
+        best_score: the monitored metric of that checkpoint.
+        last: the checkpoint at the end of training.
+        seconds: wall time of training alone, in all the lives of the run.
+    """
+
+    metrics: dict[str, float]
+    best: Path | None
+    best_score: float | None
+    last: Path | None
+    seconds: float
+
+
+def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: Path | None = None) -> Trained:
+    """Fits the module.
+
+    Args:
+        assembly: the run's objects.
+        logger: gets every metric, figure and file; one that is `Rewindable` goes on with a resumed run.
+        folder: where the checkpoints go; None in all processes but the first, which hear of it from that one.
+        checkpoint: where to go on from; None at the beginning of a run.
+
+    Raises:
+        Stopped: a signal asked for it; `last.ckpt` has all that is needed to go on.
+    """
+    trainer, best, saver = assembly.trainer, assembly.best, assembly.saver
+    saver.tracker = logger if isinstance(logger, Rewindable) else None
+    if folder is not None:
+        saver.folder = folder
+        best.dirpath = str(folder)
+    trainer.logger = logger
+    safely = True if checkpoint else None
+    trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=checkpoint, weights_only=safely)
+    # read before the test, which loads the best checkpoint and with it the callbacks as they were then
+    return Trained(
+        metrics=saver.resumed_metrics() | final_metrics(trainer),
+        best=Path(best.best_model_path) if best.best_model_path else None,
+        best_score=None if best.best_model_score is None else float(best.best_model_score),
+        last=saver.last if saver.last.exists() else None,
+        seconds=saver.seconds,
+    )
+
+
+def test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
+    """Metrics on the test data, none if the task has no test.
+
+    Args:
+        assembly: the run's objects; their logger gets the metrics too.
+        checkpoint: the one to test; None tests the module as it is.
+    """
+    has_step = is_overridden("test_step", assembly.module, LightningModule)
+    if not has_step or not is_overridden("test_dataloader", assembly.data, LightningDataModule):
+        return {}
+    assembly.trainer.test(
+        assembly.module,
+        datamodule=assembly.data,
+        ckpt_path=str(checkpoint) if checkpoint else None,
+        verbose=False,
+        weights_only=True if checkpoint else None,
+    )
+    return final_metrics(assembly.trainer)
