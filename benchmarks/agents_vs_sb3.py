@@ -113,18 +113,22 @@ def ours(job: Job) -> float:
         "trainer.limit_test_batches": 0,
     }
     if job.replays:
-        settings |= {"data.batch_size": job.batch, "data.random_steps": RANDOM_STEPS, "data.block": BLOCK}
+        settings |= {"data.batch_size": job.batch, "data.learning_starts": RANDOM_STEPS, "data.train_freq": BLOCK}
         settings |= {"data.updates_per_step": 1.0}
         if job.task == "dqn":
-            settings |= {"model.target_every": MOVE_EVERY, "model.tau": 1.0, "model.exploration": 0.2}
+            settings |= {
+                "model.target_update_interval": MOVE_EVERY,
+                "model.tau": 1.0,
+                "model.exploration_fraction": 0.2,
+            }
         else:
             settings["model.tau"] = TAU
         if job.task in ("ddpg", "td3"):
             settings["model.sigma"] = SIGMA
     else:
-        settings |= {"data.envs": ENVS, "data.steps": job.batch}
+        settings |= {"data.num_envs": ENVS, "data.num_steps": job.batch}
         if job.task == "ppo":
-            settings |= {"model.epochs": EPOCHS, "model.batch_size": job.batch}
+            settings |= {"model.update_epochs": EPOCHS, "model.batch_size": job.batch}
     place = "pendulum" if job.env == "Pendulum-v1" else "cartpole"
     recipe = load(find_recipe(f"{job.task}_{place}"), [f"{key}={value}" for key, value in settings.items()])
     return trained(recipe, job.updates)

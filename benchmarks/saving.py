@@ -107,7 +107,7 @@ def _data(env: str, rows: int) -> Any:
     from lab.registry import find_recipe
     from lab.runner.assemble import assemble
 
-    settings = (f"data.env={env}", f"data.total_steps={2 * rows}", f"data.capacity={rows}")
+    settings = (f"data.env={env}", f"data.total_steps={2 * rows}", f"data.buffer_size={rows}")
     run = assemble(load(find_recipe("ddpg_pendulum"), settings))
     data: Any = run.data
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
@@ -119,7 +119,6 @@ def _data(env: str, rows: int) -> Any:
 def _extend(data: Any, rows: int) -> None:
     """Rows as the collector brings them, but for their values, which no file system could compress."""
     import torch
-
     from lab.rl.data.memory import STORED
 
     row = data.collector.next().reshape(-1).select(*STORED)[:1]

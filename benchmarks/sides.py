@@ -82,7 +82,7 @@ def bare(work: Work) -> float:
     data.setup("fit")
     while data.env_steps < work.steps:
         for block in data.blocks():
-            agent.absorb(block, optimizer.tensors())
+            agent.update_on_batch(block, optimizer.tensors())
     data.teardown("fit")
     seconds = time.perf_counter() - start
     return checked(seconds, agent.updates, work.updates)
@@ -137,8 +137,8 @@ def _recipe(work: Work) -> Recipe:
         "model.hidden": [work.hidden, work.hidden],
         "data.batch_size": work.batch,
         "data.total_steps": work.steps,
-        "data.random_steps": RANDOM_STEPS,
-        "data.block": BLOCK,
+        "data.learning_starts": RANDOM_STEPS,
+        "data.train_freq": BLOCK,
         "compile": str(work.compile).lower(),
         "trainer.limit_val_batches": 0,
         "trainer.limit_test_batches": 0,

@@ -65,16 +65,16 @@ def _rate(way: Callable[[str], Any], work: tuple[str, int]) -> float | None:
 
 
 def _ours(way: Any, envs: int, env: str) -> Any:
-    from lab.rl.envs.stepping import stepped
+    from lab.rl.envs.async_stepper import make_stepper
 
-    world = stepped(way, env, envs, None)
+    world = make_stepper(way, env, envs, None)
     world.reset(list(range(envs)))
 
     def step(action: Any) -> None:
-        world.board.command[:] = action
+        world.buffers.action[:] = action
         world.step()
 
-    return envs, world.board.command.shape, step, world.close
+    return envs, world.buffers.action.shape, step, world.close
 
 
 def _theirs(mode: str, env: str) -> Any:
@@ -92,9 +92,9 @@ def _theirs(mode: str, env: str) -> Any:
 
 
 WAYS: dict[str, Callable[[str], Any]] = {
-    "one": partial(_ours, "loop", 1),
-    "`loop`": partial(_ours, "loop", ENVS),
-    "`processes`": partial(_ours, "processes", ENVS),
+    "one": partial(_ours, "sync", 1),
+    "`sync`": partial(_ours, "sync", ENVS),
+    "`async`": partial(_ours, "async", ENVS),
     "SyncVectorEnv": partial(_theirs, "sync"),
     "AsyncVectorEnv": partial(_theirs, "async"),
     "batched": partial(_theirs, "vector_entry_point"),
@@ -107,7 +107,7 @@ def report(found: dict[str, Any]) -> str:
         for env, rates in found["environments"].items()
     ]
     gains = {
-        env: statistics.median(rates["`processes`"]) / statistics.median(rates["`loop`"])
+        env: statistics.median(rates["`async`"]) / statistics.median(rates["`sync`"])
         for env, rates in found["environments"].items()
     }
     faster = ", ".join(f"{env} {gain:.2f}" for env, gain in gains.items())
@@ -115,9 +115,9 @@ def report(found: dict[str, Any]) -> str:
         [
             "## Stepping",
             "Environment steps per second with random actions and no policy, for a single environment and for "
-            f"{found['envs']} in the two ways of `data.stepping` and in Gymnasium's own: its vector environments, and "
+            f"{found['envs']} with both values of `data.vectorization` and with Gymnasium's vector environments, and "
             "the form that computes a batch at once, where there is one. Medians (least to most), more is better.",
             table(["environment", *WAYS], rows),
-            f"`processes` over `loop`: {faster}.",
+            f"`async` over `sync`: {faster}.",
         ]
     )

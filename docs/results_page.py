@@ -168,12 +168,12 @@ def table(env: str, agents: Sequence[Agent]) -> str:
     """One environment's agents."""
     figures = [published(agent) for agent in agents]
     sources = [source for source in PUBLISHED["sources"] if any(source in found for found in figures)]
-    optimum = any(agent.measured("test/distance") for agent in agents)
+    optimum = any(agent.measured("test/optimality_gap") for agent in agents)
     titles = ["algorithm", "recipe", "seeds", "steps", "IQM of `test/return`", "95 % interval"]
     titles += [*(["behind the optimum"] if optimum else []), "training", *sources]
     lines = [titles, ["---"] * len(titles)]
     for agent, found in zip(agents, figures, strict=True):
-        scores, task, behind = agent.scores, f"{agent.recipe.task}", agent.measured("test/distance")
+        scores, task, behind = agent.scores, f"{agent.recipe.task}", agent.measured("test/optimality_gap")
         line = [
             f"[{task}]({task}.md)" if (DOCS / f"{task}.md").exists() else task,
             f"[{agent.name}](../recipes/{agent.name}.yaml)",
@@ -194,7 +194,7 @@ def _limit(env: str, agents: Sequence[Agent]) -> str:
     best = {
         f"{earned + behind:.1f}"
         for agent in agents
-        for earned, behind in zip(agent.measured("test/return"), agent.measured("test/distance"), strict=False)
+        for earned, behind in zip(agent.measured("test/return"), agent.measured("test/optimality_gap"), strict=False)
     }
     if len(best) == 1:
         return f"Nothing earns more than {best.pop()} on these starts ([why](ddpg.md#the-limit-on-pendulum-v1)).\n\n"

@@ -59,8 +59,8 @@ def test_an_agent_with_drifting_noise_resumes_from_twenty_random_points(tracked)
 @pytest.mark.long
 def test_environments_in_processes_resume_from_twenty_random_points(tracked):
     recipe = tracked / "processes.yaml"
-    recipe.write_text(find_recipe("ppo_cartpole").read_text().replace("data:    {", "data: {stepping: processes, "))
-    assert load(recipe).data["stepping"] == "processes"
+    recipe.write_text(find_recipe("ppo_cartpole").read_text().replace("data:    {", "data: {vectorization: async, "))
+    assert load(recipe).data["vectorization"] == "async"
     whole = testing.train(recipe, tracked, seed=0, size=testing.KILLED)
     testing.check_resume(recipe, tracked, whole, [random.random() for _ in range(20)])
 

@@ -36,7 +36,7 @@ def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def trained(seed: int, score: float, **params: str) -> Any:
     metrics = {"seconds/fit": 60.0 * (seed + 2)}
     if params.get("data__env", "Pendulum-v1") == "Pendulum-v1":
-        metrics["test/distance"] = -100.0 - score
+        metrics["test/optimality_gap"] = -100.0 - score
     given = {"data__total_steps": "4000", "model__lr": "0.1", **params}
     return run(seed, score, metrics=metrics, tags={"hardware": "a machine"}, **given)
 

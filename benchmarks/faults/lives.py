@@ -45,7 +45,7 @@ class Work:
 
 
 SHORT = (
-    "data.total_steps=2000", "data.random_steps=400", "data.eval_every=500", "data.eval_episodes=2",
+    "data.total_steps=2000", "data.learning_starts=400", "data.eval_every=500", "data.eval_episodes=2",
     "trainer.limit_test_batches=0", "checkpoint.seconds=null", "checkpoint.steps=50",
 )  # fmt: skip
 DDPG = Work("ddpg_pendulum", ("ddpg_pendulum", *SHORT))

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.rl.common import plots as pictures
-from lab.rl.common.learner import Widths, norm
+from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
-from lab.rl.envs.environment import Box, Discrete, continuous
+from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Actor, Critic
 from lab.rl.networks.exploration import NOISES, Noise
 from lab.task import Task, Unit
@@ -49,12 +49,12 @@ class DDPG(OffPolicy):
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
+        action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: Widths = [256, 256],  # noqa: B006 - never changed
+        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
         noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
@@ -83,11 +83,11 @@ class DDPG(OffPolicy):
         return list(self.actor.parameters()), list(self.critic.parameters())
 
     def losses(
-        self, observation: Tensor, action: Tensor, reward: Tensor, successor: Tensor, terminated: Tensor
+        self, observation: Tensor, action: Tensor, reward: Tensor, next_observation: Tensor, terminated: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Critic loss, actor loss and the critic's mean value of one batch: (B, O), (B, A), (B, 1), (B, O), (B, 1)."""
         with torch.no_grad():
-            future = self.target_critic(successor, self.target_actor(successor))
+            future = self.target_critic(next_observation, self.target_actor(next_observation))
             goal = self.reward_scale * reward + self.gamma * future * ~terminated
         value = self.critic(observation, action)
         actor_loss = -self.critic(observation, self.actor(observation)).mean()
@@ -108,8 +108,8 @@ class DDPG(OffPolicy):
                 "loss/critic": critic_loss.detach(),
                 "loss/actor": actor_loss.detach(),
                 "q/mean": value.detach(),
-                "gradient_norm/actor": norm(gradients[0]),
-                "gradient_norm/critic": norm(gradients[1]),
+                "gradient_norm/actor": gradient_norm(gradients[0]),
+                "gradient_norm/critic": gradient_norm(gradients[1]),
             }
 
     def draw(self) -> None:

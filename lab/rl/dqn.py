@@ -22,10 +22,10 @@ from torch.nn import functional as F
 
 from lab.errors import BadSetting
 from lab.rl.common import plots as pictures
-from lab.rl.common.learner import Widths, norm
+from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import Block, ReplayData
-from lab.rl.envs.environment import Box, Discrete, discrete
+from lab.rl.envs.spaces import ActionSpec, discrete
 from lab.rl.networks.epsilon_greedy import EpsilonGreedy
 from lab.rl.networks.q_network import QNetwork
 from lab.task import Task, Unit
@@ -42,17 +42,17 @@ class DQN(OffPolicy):
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the target network moves towards the network each time it moves; 1 copies.
-        target_every: updates between two moves of the target network.
+        target_update_interval: updates between two moves of the target network.
         hidden: widths of the hidden layers; the last one belongs to the streams of `dueling` and is `noisy`.
-        epsilon: probability of a random action after the random steps; not used if `noisy`.
-        final_epsilon: the probability that is left.
-        exploration: when that is reached, linearly, as a fraction of the run.
+        epsilon: initial probability of a random action, after `data.learning_starts`; not used if `noisy`.
+        final_epsilon: its final value.
+        exploration_fraction: fraction of the run over which it falls linearly from `epsilon` to `final_epsilon`.
         double: the network chooses the next action and the target network values it.
         dueling: the value of the state and what each action adds have outputs of their own.
         noisy: explore by noise in the weights, whose size is learnt, instead of random actions.
-        sigma: first size of that noise.
-        distributional: learn the distribution of the return on fixed `atoms`, not only its mean.
-        atoms: possible returns, evenly spaced; if `distributional`.
+        sigma: initial size of that noise.
+        distributional: learn the distribution of the return on `num_atoms` fixed atoms, not only its mean.
+        num_atoms: number of possible returns, evenly spaced; if `distributional`.
         v_min: the smallest of them, in units of scaled rewards.
         v_max: the greatest of them.
         observation_scale: what observations are divided by, one number for each; values near 1 suit first weights.
@@ -61,28 +61,28 @@ class DQN(OffPolicy):
 
     replays = ("n_step", "prioritized")  # options of the data that it learns from
     support: Tensor
-    meant: Tensor
+    action_values: Tensor
 
     def __init__(
         self,
         env: str,
         observation_size: int | list[int],
-        action: Box | Discrete,
+        action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 1.0,
-        target_every: Annotated[int, Ge(1)] = 200,
-        hidden: Widths = [256, 256],  # noqa: B006 - never changed
+        target_update_interval: Annotated[int, Ge(1)] = 200,
+        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
         epsilon: Unit = 1.0,
         final_epsilon: Unit = 0.05,
-        exploration: Annotated[float, Gt(0), Le(1)] = 0.2,
+        exploration_fraction: Annotated[float, Gt(0), Le(1)] = 0.2,
         double: bool = False,
         dueling: bool = False,
         noisy: bool = False,
         sigma: Annotated[float, Gt(0)] = 0.5,
         distributional: bool = False,
-        atoms: Annotated[int, Ge(2)] = 51,
+        num_atoms: Annotated[int, Ge(2)] = 51,
         v_min: float = -10.0,
         v_max: float = 10.0,
         observation_scale: Annotated[list[Annotated[float, Gt(0)]], MinLen(1)] | None = None,
@@ -96,17 +96,22 @@ class DQN(OffPolicy):
         if observation_scale is not None and len(observation_scale) != observation_size:
             found = len(observation_scale)
             raise BadSetting("observation_scale", f"{env!r} observes {observation_size} numbers, found {found}")
-        self.gamma, self.tau, self.target_every, self.reward_scale = gamma, tau, target_every, reward_scale
+        self.gamma, self.tau, self.target_update_interval, self.reward_scale = (
+            gamma,
+            tau,
+            target_update_interval,
+            reward_scale,
+        )
         self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
-        self.exploration, self.double_q, self.distributional = exploration, double, distributional
-        self.register_buffer("support", torch.linspace(v_min, v_max, atoms), persistent=False)
-        meant = torch.tensor(choices.get("values", []))  # (A, 1): what the actions mean, if the environment's is a Box
-        self.register_buffer("meant", meant, persistent=False)
+        self.exploration_fraction, self.double_q, self.distributional = exploration_fraction, double, distributional
+        self.register_buffer("support", torch.linspace(v_min, v_max, num_atoms), persistent=False)
+        action_values = torch.tensor(choices.get("values", []))  # (A, 1): what the actions stand for in a Box
+        self.register_buffer("action_values", action_values, persistent=False)
         self.network = QNetwork(
             observation_size,
             choices["count"],
             hidden,
-            atoms if distributional else 1,
+            num_atoms if distributional else 1,
             dueling,
             sigma if noisy else None,
             observation_scale,
@@ -125,7 +130,7 @@ class DQN(OffPolicy):
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy actions for observations (B, O): indices (B,), or what they mean (B, 1), without noise."""
         best = self.values(self.network(observation)).argmax(-1)
-        return self.meant[best] if len(self.meant) else best
+        return self.action_values[best] if len(self.action_values) else best
 
     def exploration_policy(self) -> TensorDictModuleBase:
         """The policy that collects: reads `observation`, writes the index `action`."""
@@ -134,38 +139,38 @@ class DQN(OffPolicy):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [list(self.network.parameters())]
 
-    def variant(self, number: int) -> dict[str, bool]:
-        return {"move": (number + 1) % self.target_every == 0}
+    def update_flags(self, number: int) -> dict[str, bool]:
+        return {"move": (number + 1) % self.target_update_interval == 0}
 
     def training_step(self, block: Block, batch_idx: int) -> None:
         super().training_step(block, batch_idx)
         done, total, _ = self.trainer.datamodule.progress()  # type: ignore[attr-defined]
         first, last = self.epsilons
-        self.explorer.epsilon.fill_(first + (last - first) * min(1.0, done / (self.exploration * total)))
+        self.explorer.epsilon.fill_(first + (last - first) * min(1.0, done / (self.exploration_fraction * total)))
 
-    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+    def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         reward = batches["next", "reward"]  # (updates, B, 1)
         steps = batches.get("steps", torch.ones_like(reward))
         weight = batches.get("priority_weight", torch.ones_like(reward[..., 0]))
         # two samples of the weights per update: the network's and the target's
         noise = torch.randn(len(reward), 2, self.network.noise_size, device=reward.device)
-        return (*super().columns(batches), self.gamma**steps, weight, noise)
+        return (*super().update_inputs(batches), self.gamma**steps, weight, noise)
 
     def loss(
         self,
         observation: Tensor,  # (B, O)
         action: Tensor,  # (B,)
         reward: Tensor,  # (B, 1)
-        successor: Tensor,  # (B, O)
+        next_observation: Tensor,  # (B, O)
         terminated: Tensor,  # (B, 1)
         discount: Tensor,  # (B, 1)
         weight: Tensor,  # (B,)
         noise: Tensor,  # (2, noise_size)
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss, how wrong each value was (B,), and the mean value."""
+        """The loss, the error of each value (B,), and the mean value."""
         with torch.no_grad():
-            following = self.target(successor, noise[1])  # (B, A, N)
-            judge = self.network(successor, noise[0]) if self.double_q else following
+            following = self.target(next_observation, noise[1])  # (B, A, N)
+            judge = self.network(next_observation, noise[0]) if self.double_q else following
             ahead = pick(following, self.values(judge).argmax(-1))  # (B, N)
             reward, discount = self.reward_scale * reward, discount * ~terminated
             if self.distributional:
@@ -191,7 +196,11 @@ class DQN(OffPolicy):
         with torch.no_grad():
             if move:
                 torch._foreach_lerp_(list(self.target.parameters()), list(parameters), self.tau)
-            measured = {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": norm(gradient)} if measure else {}
+            measured = (
+                {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": gradient_norm(gradient)}
+                if measure
+                else {}
+            )
             return measured | {"errors": errors.clamp(min=0)}
 
     def draw(self) -> None:

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
-from lab.rl.common.learner import Widths
+from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
-from lab.rl.envs.environment import Box, Discrete
+from lab.rl.envs.spaces import ActionSpec
 from lab.task import Task, Unit
 
 
@@ -32,25 +32,25 @@ class PPO(OnPolicy):
         env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action, or how many there are.
-        envs: environments in a rollout.
-        steps: steps of each environment in a rollout.
+        num_envs: environments in a rollout.
+        num_steps: steps of each environment in a rollout.
         lr: learning rate of Adam.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
-        epochs: passes over each rollout.
+        update_epochs: passes over each rollout.
         batch_size: steps per update.
         objective: what keeps the policy close to the one that acted: `clip` the ratio, or a penalty on the `kl`.
-        clip: how far the ratio of probabilities may profit from moving away from 1, for `clip`.
+        clip_range: how far the ratio of probabilities may profit from moving away from 1, for `clip`.
         target_kl: divergence after a rollout's updates that the penalty aims at, for `kl`.
-        entropy: weight of the policy's entropy, which keeps it from settling too early.
-        value: weight of the critic's squared error.
-        max_norm: the gradient is shortened to this length.
+        entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
+        value_coef: weight of the critic's squared error.
+        max_grad_norm: the gradient is clipped to this norm.
         hidden: widths of the hidden layers of policy and critic.
-        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
         normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
         normalize_advantages: whether advantages are, in every minibatch.
-        scale_rewards: whether rewards are divided by the spread of the running return.
+        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     beta: Tensor
@@ -59,59 +59,69 @@ class PPO(OnPolicy):
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
-        envs: int,
-        steps: int,
+        action: ActionSpec,
+        num_envs: int,
+        num_steps: int,
         lr: Annotated[float, Gt(0)] = 3e-4,
         final_lr: Unit = 0.0,
         gamma: Unit = 0.99,
         gae_lambda: Unit = 0.95,
-        epochs: Annotated[int, Gt(0)] = 10,
+        update_epochs: Annotated[int, Gt(0)] = 10,
         batch_size: Annotated[int, Ge(2)] = 64,
         objective: Literal["clip", "kl"] = "clip",
-        clip: Annotated[float, Gt(0), Le(1)] = 0.2,
+        clip_range: Annotated[float, Gt(0), Le(1)] = 0.2,
         target_kl: Annotated[float, Gt(0)] = 0.01,
-        entropy: Annotated[float, Ge(0)] = 0.0,
-        value: Annotated[float, Ge(0)] = 0.5,
-        max_norm: Annotated[float, Gt(0)] = 0.5,
-        hidden: Widths = [64, 64],  # noqa: B006 - never changed
-        log_std: float = 0.0,
+        entropy_coef: Annotated[float, Ge(0)] = 0.0,
+        value_coef: Annotated[float, Ge(0)] = 0.5,
+        max_grad_norm: Annotated[float, Gt(0)] = 0.5,
+        hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
+        log_std_init: float = 0.0,
         normalize_observations: bool = False,
         normalize_advantages: bool = True,
-        scale_rewards: bool = False,
+        normalize_rewards: bool = False,
     ) -> None:
         super().__init__(
-            env, observation_size, action, envs, lr, final_lr, gamma, gae_lambda, hidden, log_std,
-            normalize_observations, scale_rewards,
+            env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
+            normalize_observations, normalize_rewards,
         )  # fmt: skip
         self.save_hyperparameters()
-        rollout = envs * steps
+        rollout = num_envs * num_steps
         if batch_size > rollout:
             raise BadSetting(
-                "batch_size", f"{batch_size} is more than a rollout of {envs} environments times {steps} steps"
+                "batch_size", f"{batch_size} is more than a rollout of {num_envs} environments times {num_steps} steps"
             )
         if rollout % batch_size:
             raise BadSetting("batch_size", f"{batch_size} does not divide a rollout of {rollout} steps")
-        self.epochs, self.batch_size, self.objective, self.clip = epochs, batch_size, objective, clip
-        self.target_kl, self.entropy, self.value_weight, self.max_norm = target_kl, entropy, value, max_norm
+        self.update_epochs, self.batch_size, self.objective, self.clip_range = (
+            update_epochs,
+            batch_size,
+            objective,
+            clip_range,
+        )
+        self.target_kl, self.entropy_coef, self.value_coef, self.max_grad_norm = (
+            target_kl,
+            entropy_coef,
+            value_coef,
+            max_grad_norm,
+        )
         self.normalize_advantages = normalize_advantages
         self.register_buffer("beta", torch.tensor(1.0))  # weight of the penalty, which forgets where it began
 
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
-        """`epochs` passes in minibatches, each pass in an order of its own; logged is the mean of the last."""
+        """`update_epochs` passes in minibatches, each pass in an order of its own; logged is the mean of the last."""
         log_prob = self.policy.log_prob(experience.parameters, experience.action)
-        found = []
-        for _ in range(self.epochs):
+        measured_each: list[dict[str, Tensor]] = []
+        for _ in range(self.update_epochs):
             order = torch.randperm(len(log_prob), device=log_prob.device)
             batches = [column[order].split(self.batch_size) for column in (*experience, log_prob)]
-            found = [self.update(state, *batch) for batch in zip(*batches, strict=True)]
-        self.updates += self.epochs * len(found)
-        measured = {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
+            measured_each = [self.update(state, *batch) for batch in zip(*batches, strict=True)]
+        self.updates += self.update_epochs * len(measured_each)
+        measured = {name: torch.stack([each[name] for each in measured_each]).mean() for name in measured_each[0]}
         with torch.no_grad():
             parameters = self.policy(experience.observation)
             ratio = (self.policy.log_prob(parameters, experience.action) - log_prob).exp()
             measured["policy/kl"] = self.policy.divergence(experience.parameters, parameters).mean()
-            measured["policy/clipped"] = ((ratio - 1).abs() > self.clip).float().mean()
+            measured["policy/clip_fraction"] = ((ratio - 1).abs() > self.clip_range).float().mean()
             measured["policy/entropy"] = self.policy.entropy(parameters).mean()
             if self.objective == "kl":
                 self.adapt(measured["policy/kl"])
@@ -140,7 +150,7 @@ class PPO(OnPolicy):
         parameters = self.policy(observation)
         ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
         if self.objective == "clip":
-            clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
+            clipped = ratio.clamp(1 - self.clip_range, 1 + self.clip_range)
             gain = torch.minimum(ratio * advantage, clipped * advantage)
         else:
             gain = ratio * advantage - self.beta * self.policy.divergence(old, parameters)
@@ -148,9 +158,9 @@ class PPO(OnPolicy):
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         policy, value, entropy = self.losses(*experience)
-        loss = policy + self.value_weight * value - self.entropy * entropy
-        length = self.descend(loss, state[0], self.max_norm)
-        return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": length}
+        loss = policy + self.value_coef * value - self.entropy_coef * entropy
+        norm = self.gradient_step(loss, state[0], self.max_grad_norm)
+        return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": norm}
 
 
 TASK = Task(module=PPO, data=RolloutData, monitor="val/return", mode="max")

@@ -7,8 +7,8 @@ without which an agent would not learn to end well; Adam; what weighs the steps 
 
 A rollout has a fixed size, so an episode may be under way where it ends. With a baseline it is worth what the critic
 says from there on, and so is one that ran out of time. Without one nobody can say: steps of an episode that is under
-way do not count, and one that ran out of time is taken for complete. `data.restart`, with as many steps as an episode
-may have, keeps at least one whole episode per environment.
+way do not count, and one that ran out of time is taken for complete. `data.reset_each_rollout`, with as many steps
+as an episode may have, keeps at least one whole episode per environment.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from lab.rl.common import plots as pictures
-from lab.rl.common.learner import Widths
+from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
-from lab.rl.envs.environment import Box, Discrete
+from lab.rl.envs.spaces import ActionSpec
 from lab.task import Task, Unit
 
 
@@ -36,47 +36,47 @@ class REINFORCE(OnPolicy):
         env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action, or how many there are.
-        envs: environments in a rollout.
+        num_envs: environments in a rollout.
         lr: learning rate of Adam.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         baseline: whether a critic learns the expected return, which is taken off.
-        value_updates: steps of the critic per rollout.
+        critic_updates: steps of the critic per rollout.
         normalize_returns: whether what weighs the steps gets mean 0 and variance 1 over the rollout.
-        entropy: weight of the policy's entropy, which keeps it from settling too early.
-        max_norm: the gradient is shortened to this length.
+        entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
+        max_grad_norm: the gradient is clipped to this norm.
         hidden: widths of the hidden layers of policy and critic.
-        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
         normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        scale_rewards: whether rewards are divided by the spread of the running return.
+        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     def __init__(
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
-        envs: int,
+        action: ActionSpec,
+        num_envs: int,
         lr: Annotated[float, Gt(0)] = 1e-2,
         final_lr: Unit = 0.0,
         gamma: Unit = 0.99,
         baseline: bool = True,
-        value_updates: Annotated[int, Gt(0)] = 10,
+        critic_updates: Annotated[int, Gt(0)] = 10,
         normalize_returns: bool = True,
-        entropy: Annotated[float, Ge(0)] = 0.0,
-        max_norm: Annotated[float, Gt(0)] = 0.5,
-        hidden: Widths = [64, 64],  # noqa: B006 - never changed
-        log_std: float = 0.0,
+        entropy_coef: Annotated[float, Ge(0)] = 0.0,
+        max_grad_norm: Annotated[float, Gt(0)] = 0.5,
+        hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
+        log_std_init: float = 0.0,
         normalize_observations: bool = False,
-        scale_rewards: bool = False,
+        normalize_rewards: bool = False,
     ) -> None:
         super().__init__(
-            env, observation_size, action, envs, lr, final_lr, gamma, 1.0, hidden, log_std,
-            normalize_observations, scale_rewards,
+            env, observation_size, action, num_envs, lr, final_lr, gamma, 1.0, hidden, log_std_init,
+            normalize_observations, normalize_rewards,
         )  # fmt: skip
         self.save_hyperparameters()
-        self.baseline, self.value_updates, self.normalize_returns = baseline, value_updates, normalize_returns
-        self.entropy, self.max_norm = entropy, max_norm
+        self.baseline, self.critic_updates, self.normalize_returns = baseline, critic_updates, normalize_returns
+        self.entropy_coef, self.max_grad_norm = entropy_coef, max_grad_norm
         if not baseline:
             self.critic = nn.Identity()
 
@@ -103,7 +103,7 @@ class REINFORCE(OnPolicy):
         """One step of the policy, then the critic's, so that it has not seen what it is the baseline of."""
         measured = super().learn(experience, state)
         if self.baseline:
-            measured["loss/value"] = self.regress(experience, state[1], self.value_updates)
+            measured["loss/value"] = self.fit_critic(experience, state[1], self.critic_updates)
         return measured
 
     def loss(self, observation: Tensor, action: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,8 +115,8 @@ class REINFORCE(OnPolicy):
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         observation, action, _, advantage, _ = experience
         loss, entropy = self.loss(observation, action, advantage)
-        length = self.descend(loss - self.entropy * entropy, state[0], self.max_norm)
-        return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": length}
+        norm = self.gradient_step(loss - self.entropy_coef * entropy, state[0], self.max_grad_norm)
+        return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": norm}
 
     def draw(self) -> None:
         if self.baseline:

@@ -1,9 +1,9 @@
-"""Soft actor-critic: a stochastic actor climbs value plus entropy, and the price of entropy is learned as well.
+"""Soft actor-critic: a stochastic actor climbs value plus entropy, and the entropy coefficient is learned as well.
 
 Source: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications". Deviations: all three gradients are taken
-at the same parameters (so that they are one graph); the temperature's loss is linear in the logarithm of the
-temperature, as in the authors' code, not in the temperature; entropies are those of actions scaled to [-1, 1]; rewards
-may be scaled and the learning rate may fall. Truncated episodes bootstrap, terminated ones do not.
+at the same parameters (so that they are one graph); the loss of the entropy coefficient is linear in its
+logarithm, as in the authors' code, not in the coefficient itself; entropies are those of actions scaled to [-1, 1];
+rewards may be scaled and the learning rate may fall. Truncated episodes bootstrap, terminated ones do not.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.rl.common import plots as pictures
-from lab.rl.common.learner import Widths, norm
+from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
-from lab.rl.envs.environment import Box, Discrete, continuous
+from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Critics, GaussianActor
 from lab.rl.networks.exploration import Sampling
 from lab.task import Task, Unit
 
 
 class SAC(OffPolicy):
-    """Soft actor-critic with a learned temperature for continuous actions.
+    """Soft actor-critic with a learned entropy coefficient for continuous actions.
 
     Args:
         env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action.
-        lr: learning rate of Adam for the actor, the critics and the temperature.
+        lr: learning rate of Adam for the actor, the critics and the entropy coefficient.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the target critics move towards the critics per update.
         hidden: widths of the hidden layers of actor and critics.
-        temperature: what a unit of entropy is worth at the start, in scaled reward.
-        target_entropy: entropy that the temperature is learned for, of actions scaled to [-1, 1]; by default minus the
+        alpha_init: initial entropy coefficient: what a unit of entropy is worth at the start, in scaled reward.
+        target_entropy: entropy that the coefficient is learned for, of actions scaled to [-1, 1]; by default minus the
             number of the action's dimensions.
         reward_scale: what the critics multiply rewards with; values near 1 suit their first weights and their Adam.
     """
@@ -52,13 +52,13 @@ class SAC(OffPolicy):
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
+        action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 3e-4,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: Widths = [256, 256],  # noqa: B006 - never changed
-        temperature: Annotated[float, Gt(0)] = 1.0,
+        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
+        alpha_init: Annotated[float, Gt(0)] = 1.0,
         target_entropy: float | None = None,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
@@ -70,11 +70,11 @@ class SAC(OffPolicy):
         self.actor = GaussianActor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
         self.explorer = Sampling(self.actor)
         self.example_input_array = torch.zeros(1, observation_size)
 
-    def _critics(self, observation_size: int, action_size: int, hidden: Widths) -> Critics:
+    def _critics(self, observation_size: int, action_size: int, hidden: HiddenSizes) -> Critics:
         return Critics(observation_size, action_size, hidden, count=2)
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -86,49 +86,49 @@ class SAC(OffPolicy):
         return self.explorer
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
-        return list(self.actor.parameters()), list(self.critics.parameters()), [self.log_temperature]
+        return list(self.actor.parameters()), list(self.critics.parameters()), [self.log_alpha]
 
-    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+    def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         """With standard normal noise (updates, B, A) for the action in this state and for that in the next."""
         noise = torch.randn_like(batches["action"]), torch.randn_like(batches["action"])
-        return (*super().columns(batches), *noise)
+        return (*super().update_inputs(batches), *noise)
 
     def losses(
         self,
         observation: Tensor,
         action: Tensor,
         reward: Tensor,
-        successor: Tensor,
+        next_observation: Tensor,
         terminated: Tensor,
         noise: Tensor,
         next_noise: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Losses of actor, critics and temperature, the critics' mean value and the actor's entropy on one batch.
+        """Losses of actor, critics and entropy coefficient, the critics' mean value, the actor's entropy on one batch.
 
         (B, O), (B, A), (B, 1), (B, O), (B, 1), (B, A), (B, A).
         """
-        temperature = self.log_temperature.detach().exp()
+        alpha = self.log_alpha.detach().exp()
         with torch.no_grad():
-            following, log_density = self.actor.sample(successor, next_noise)
-            future = self._pessimistic(self.target_critics(successor, following)) - temperature * log_density
+            following, log_density = self.actor.sample(next_observation, next_noise)
+            future = self._next_value(self.target_critics(next_observation, following)) - alpha * log_density
             goal = self.reward_scale * reward + self.gamma * future * ~terminated
         values = self.critics(observation, action)
         chosen, log_density = self.actor.sample(observation, noise)
-        actor_loss = (temperature * log_density - self._climbed(self.critics(observation, chosen))).mean()
-        surplus = -log_density.detach().mean() - self.target_entropy  # too much entropy lowers its price
+        actor_loss = (alpha * log_density - self._actor_objective(self.critics(observation, chosen))).mean()
+        surplus = -log_density.detach().mean() - self.target_entropy  # too much entropy lowers its coefficient
         return (
             actor_loss,
             self._critic_loss(values, goal),
-            self.log_temperature * surplus,
+            self.log_alpha * surplus,
             values.mean(),
             -log_density.mean(),
         )
 
-    def _pessimistic(self, values: Tensor) -> Tensor:
+    def _next_value(self, values: Tensor) -> Tensor:
         """What the future is taken to be worth (B, 1), given what the target critics say (2, B, 1)."""
         return values.amin(0)
 
-    def _climbed(self, values: Tensor) -> Tensor:
+    def _actor_objective(self, values: Tensor) -> Tensor:
         """What the actor maximises (B, 1), given what the critics say (2, B, 1)."""
         return values.amin(0)
 
@@ -137,7 +137,7 @@ class SAC(OffPolicy):
         return len(values) * F.mse_loss(values, goal.expand_as(values))
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
-        """One Adam step of actor, critics and temperature, then of the targets."""
+        """One Adam step of actor, critics and entropy coefficient, then of the targets."""
         groups = self.groups()
         *losses, value, entropy = self.losses(*batch)
         gradients = [torch.autograd.grad(loss, group) for loss, group in zip(losses, groups, strict=True)]
@@ -146,18 +146,20 @@ class SAC(OffPolicy):
             torch._foreach_lerp_(list(self.target_critics.parameters()), list(groups[1]), self.tau)
             if not measure:
                 return {}
-            names = ("loss/actor", "loss/critic", "loss/temperature")
+            names = ("loss/actor", "loss/critic", "loss/alpha")
             return {name: loss.detach() for name, loss in zip(names, losses, strict=True)} | {
                 "q/mean": value.detach(),
                 "entropy": entropy.detach(),
-                "temperature": self.log_temperature.detach().exp(),
-                "gradient_norm/actor": norm(gradients[0]),
-                "gradient_norm/critic": norm(gradients[1]),
+                "alpha": self.log_alpha.detach().exp(),
+                "gradient_norm/actor": gradient_norm(gradients[0]),
+                "gradient_norm/critic": gradient_norm(gradients[1]),
             }
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-        pictures.draw_value(self, lambda observation: self._climbed(self.critics(observation, self.actor(observation))))
+        pictures.draw_value(
+            self, lambda observation: self._actor_objective(self.critics(observation, self.actor(observation)))
+        )
 
 
 TASK = Task(module=SAC, data=ReplayData, monitor="val/return", mode="max")

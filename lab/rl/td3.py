@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.rl.common import plots as pictures
-from lab.rl.common.learner import Widths, norm
+from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
-from lab.rl.envs.environment import Box, Discrete, continuous
+from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Actor, Critics
 from lab.rl.networks.exploration import NOISES, Noise
 from lab.task import Task, Unit
@@ -43,9 +43,9 @@ class TD3(OffPolicy):
         hidden: widths of the hidden layers of actor and critics.
         noise: exploration noise; `ornstein_uhlenbeck` drifts over several steps, `gaussian` does not.
         sigma: standard deviation of that noise, as a fraction of half the action's range.
-        target_sigma: standard deviation of the noise on the target's action, as a fraction of half the range.
-        target_clip: limit of that noise, as a fraction of half the range.
-        delay: updates of the critics for one of the actor and the targets.
+        target_policy_noise: standard deviation of the noise on the target's action, as a fraction of half the range.
+        target_noise_clip: limit of that noise, as a fraction of half the range.
+        policy_delay: updates of the critics for one of the actor and the targets.
         reward_scale: what the critics multiply rewards with; values near 1 suit their first weights and their Adam.
     """
 
@@ -53,24 +53,24 @@ class TD3(OffPolicy):
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
+        action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: Widths = [256, 256],  # noqa: B006 - never changed
+        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
         noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
-        target_sigma: Annotated[float, Ge(0)] = 0.2,
-        target_clip: Annotated[float, Ge(0)] = 0.5,
-        delay: Annotated[int, Gt(0)] = 2,
+        target_policy_noise: Annotated[float, Ge(0)] = 0.2,
+        target_noise_clip: Annotated[float, Ge(0)] = 0.5,
+        policy_delay: Annotated[int, Gt(0)] = 2,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.save_hyperparameters()
         bounds = continuous(action, "td3", "take a task for discrete actions, such as dqn")
-        self.gamma, self.tau, self.delay, self.reward_scale = gamma, tau, delay, reward_scale
-        self.target_sigma, self.target_clip = target_sigma, target_clip
+        self.gamma, self.tau, self.policy_delay, self.reward_scale = gamma, tau, policy_delay, reward_scale
+        self.target_policy_noise, self.target_noise_clip = target_policy_noise, target_noise_clip
         self.actor = Actor(observation_size, bounds, hidden)
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, count=2)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
@@ -89,28 +89,30 @@ class TD3(OffPolicy):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return list(self.actor.parameters()), list(self.critics.parameters())
 
-    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+    def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         """With standard normal noise (updates, B, A) for the target's action."""
-        return (*super().columns(batches), torch.randn_like(batches["action"]))
+        return (*super().update_inputs(batches), torch.randn_like(batches["action"]))
 
-    def variant(self, number: int) -> dict[str, bool]:
-        return {"step_actor": (number + 1) % self.delay == 0}
+    def update_flags(self, number: int) -> dict[str, bool]:
+        return {"step_actor": (number + 1) % self.policy_delay == 0}
 
     def critic_loss(
         self,
         observation: Tensor,
         action: Tensor,
         reward: Tensor,
-        successor: Tensor,
+        next_observation: Tensor,
         terminated: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Both critics' loss and their mean value: (B, O), (B, A), (B, 1), (B, O), (B, 1), (B, A)."""
         with torch.no_grad():
             low, high = self.actor.center - self.actor.scale, self.actor.center + self.actor.scale
-            noise = self.actor.scale * (self.target_sigma * noise).clamp(-self.target_clip, self.target_clip)
-            following = torch.clamp(self.target_actor(successor) + noise, low, high)
-            future = self.target_critics(successor, following).amin(0)  # (B, 1)
+            noise = self.actor.scale * (self.target_policy_noise * noise).clamp(
+                -self.target_noise_clip, self.target_noise_clip
+            )
+            following = torch.clamp(self.target_actor(next_observation) + noise, low, high)
+            future = self.target_critics(next_observation, following).amin(0)  # (B, 1)
             goal = self.reward_scale * reward + self.gamma * future * ~terminated
         values = self.critics(observation, action)  # (2, B, 1)
         return 2 * F.mse_loss(values, goal.expand_as(values)), values.mean()
@@ -123,15 +125,19 @@ class TD3(OffPolicy):
     def _update(
         self, state: Sequence[Any], *batch: Tensor, measure: bool, step_actor: bool = True
     ) -> dict[str, Tensor]:
-        """One Adam step of the critics and, every `delay` updates, of the actor; then the targets follow."""
+        """One Adam step of the critics and, every `policy_delay` updates, of the actor; then the targets follow."""
         actor, critics = self.groups()
         loss, value = self.critic_loss(*batch)
         gradients = [torch.autograd.grad(loss, critics)]
-        measured = {"loss/critic": loss.detach(), "q/mean": value.detach(), "gradient_norm/critic": norm(gradients[0])}
+        measured = {
+            "loss/critic": loss.detach(),
+            "q/mean": value.detach(),
+            "gradient_norm/critic": gradient_norm(gradients[0]),
+        }
         if step_actor:
             loss = self.actor_loss(batch[0])
             gradients.insert(0, torch.autograd.grad(loss, actor))
-            measured |= {"loss/actor": loss.detach(), "gradient_norm/actor": norm(gradients[0])}
+            measured |= {"loss/actor": loss.detach(), "gradient_norm/actor": gradient_norm(gradients[0])}
         self._step(state[-len(gradients) :], gradients)
         if step_actor:
             with torch.no_grad():

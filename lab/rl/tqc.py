@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
-from lab.rl.common.learner import Widths
+from lab.rl.common.learner import HiddenSizes
 from lab.rl.data.replay import ReplayData
-from lab.rl.envs.environment import Box, Discrete
+from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks.actor_critic import Critics
 from lab.rl.sac import SAC
 from lab.task import Task, Unit
@@ -29,18 +29,19 @@ class TQC(SAC):
         env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action.
-        lr: learning rate of Adam for the actor, the critics and the temperature.
+        lr: learning rate of Adam for the actor, the critics and the entropy coefficient.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the target critics move towards the critics per update.
         hidden: widths of the hidden layers of actor and critics.
-        temperature: what a unit of entropy is worth at the start, in scaled reward.
-        target_entropy: entropy that the temperature is learned for, of actions scaled to [-1, 1]; by default minus the
+        alpha_init: initial entropy coefficient: what a unit of entropy is worth at the start, in scaled reward.
+        target_entropy: entropy that the coefficient is learned for, of actions scaled to [-1, 1]; by default minus the
             number of the action's dimensions.
         reward_scale: what the critics multiply rewards with; values near 1 suit their first weights and their Adam.
-        critics: how many critics there are.
-        quantiles: how many quantiles of the return each of them learns.
-        drop: how many of the highest quantiles per critic the target leaves out; more of them is more pessimistic.
+        num_critics: how many critics there are.
+        num_quantiles: how many quantiles of the return each of them learns.
+        top_quantiles_to_drop: how many of the highest quantiles per critic the target leaves out; more of them
+            is more pessimistic.
     """
 
     fractions: Tensor
@@ -49,37 +50,38 @@ class TQC(SAC):
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
+        action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 3e-4,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: Widths = [256, 256],  # noqa: B006 - never changed
-        temperature: Annotated[float, Gt(0)] = 1.0,
+        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
+        alpha_init: Annotated[float, Gt(0)] = 1.0,
         target_entropy: float | None = None,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
-        critics: Annotated[int, Gt(0)] = 5,
-        quantiles: Annotated[int, Gt(0)] = 25,
-        drop: Annotated[int, Ge(0)] = 2,
+        num_critics: Annotated[int, Gt(0)] = 5,
+        num_quantiles: Annotated[int, Gt(0)] = 25,
+        top_quantiles_to_drop: Annotated[int, Ge(0)] = 2,
     ) -> None:
-        if drop >= quantiles:
-            raise BadSetting("drop", f"expected less than quantiles ({quantiles}), found {drop}")
-        self.shape, self.drop = (critics, quantiles), drop  # before the critics are made
+        if top_quantiles_to_drop >= num_quantiles:
+            found = f"expected less than num_quantiles ({num_quantiles}), found {top_quantiles_to_drop}"
+            raise BadSetting("top_quantiles_to_drop", found)
+        self.num_critics, self.num_quantiles = num_critics, num_quantiles  # before the critics are made
+        self.top_quantiles_to_drop = top_quantiles_to_drop
         super().__init__(
-            env, observation_size, action, lr, final_lr, gamma, tau, hidden, temperature, target_entropy, reward_scale
+            env, observation_size, action, lr, final_lr, gamma, tau, hidden, alpha_init, target_entropy, reward_scale
         )
-        self.register_buffer("fractions", (torch.arange(quantiles) + 0.5) / quantiles, persistent=False)
+        self.register_buffer("fractions", (torch.arange(num_quantiles) + 0.5) / num_quantiles, persistent=False)
 
-    def _critics(self, observation_size: int, action_size: int, hidden: Widths) -> Critics:
-        count, quantiles = self.shape
-        return Critics(observation_size, action_size, hidden, count, outputs=quantiles)
+    def _critics(self, observation_size: int, action_size: int, hidden: HiddenSizes) -> Critics:
+        return Critics(observation_size, action_size, hidden, self.num_critics, outputs=self.num_quantiles)
 
-    def _pessimistic(self, values: Tensor) -> Tensor:
+    def _next_value(self, values: Tensor) -> Tensor:
         """The lowest quantiles of all critics together (B, K): (N, B, M) -> K = N (M - drop)."""
         pooled = values.transpose(0, 1).flatten(1)  # (B, N M)
-        return pooled.sort(-1).values[:, : pooled.shape[1] - self.drop * len(values)]
+        return pooled.sort(-1).values[:, : pooled.shape[1] - self.top_quantiles_to_drop * len(values)]
 
-    def _climbed(self, values: Tensor) -> Tensor:
+    def _actor_objective(self, values: Tensor) -> Tensor:
         """The mean over critics and quantiles, of which nothing is cut off."""
         return values.mean((0, 2)).unsqueeze(-1)
 

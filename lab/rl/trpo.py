@@ -17,10 +17,10 @@ from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from lab.errors import BadSetting
-from lab.rl.common.learner import Widths
+from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
-from lab.rl.envs.environment import Box, Discrete
+from lab.rl.envs.spaces import ActionSpec
 from lab.task import Task, Unit
 
 
@@ -31,51 +31,55 @@ class TRPO(OnPolicy):
         env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action, or how many there are.
-        envs: environments in a rollout.
+        num_envs: environments in a rollout.
         lr: learning rate of the critic's Adam.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
-        max_kl: how far one step may take the policy, as a Kullback-Leibler divergence.
-        damping: added to the Fisher matrix, which is singular where the rollout says nothing.
-        conjugate_steps: steps of conjugate gradients.
-        search_steps: lengths that the line search tries.
-        shrink: each of them as a fraction of the one before.
-        value_updates: steps of the critic per rollout.
+        target_kl: how far one step may take the policy, as a Kullback-Leibler divergence.
+        cg_damping: added to the Fisher matrix, which is singular where the rollout says nothing.
+        cg_max_steps: steps of conjugate gradients.
+        line_search_max_iter: lengths that the line search tries.
+        line_search_shrinking_factor: each of them as a fraction of the one before.
+        critic_updates: steps of the critic per rollout.
         hidden: widths of the hidden layers of policy and critic.
-        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
         normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        scale_rewards: whether rewards are divided by the spread of the running return.
+        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     def __init__(
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
-        envs: int,
+        action: ActionSpec,
+        num_envs: int,
         lr: Annotated[float, Gt(0)] = 3e-3,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         gae_lambda: Unit = 0.95,
-        max_kl: Annotated[float, Gt(0)] = 0.01,
-        damping: Annotated[float, Gt(0)] = 0.1,
-        conjugate_steps: Annotated[int, Gt(0)] = 10,
-        search_steps: Annotated[int, Gt(0)] = 10,
-        shrink: Annotated[float, Gt(0), Lt(1)] = 0.7,
-        value_updates: Annotated[int, Gt(0)] = 20,
-        hidden: Widths = [64, 64],  # noqa: B006 - never changed
-        log_std: float = 0.0,
+        target_kl: Annotated[float, Gt(0)] = 0.01,
+        cg_damping: Annotated[float, Gt(0)] = 0.1,
+        cg_max_steps: Annotated[int, Gt(0)] = 10,
+        line_search_max_iter: Annotated[int, Gt(0)] = 10,
+        line_search_shrinking_factor: Annotated[float, Gt(0), Lt(1)] = 0.7,
+        critic_updates: Annotated[int, Gt(0)] = 20,
+        hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
+        log_std_init: float = 0.0,
         normalize_observations: bool = False,
-        scale_rewards: bool = False,
+        normalize_rewards: bool = False,
     ) -> None:
         super().__init__(
-            env, observation_size, action, envs, lr, final_lr, gamma, gae_lambda, hidden, log_std,
-            normalize_observations, scale_rewards,
+            env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
+            normalize_observations, normalize_rewards,
         )  # fmt: skip
         self.save_hyperparameters()
-        self.max_kl, self.damping, self.conjugate_steps = max_kl, damping, conjugate_steps
-        self.search_steps, self.shrink, self.value_updates = search_steps, shrink, value_updates
+        self.target_kl, self.cg_damping, self.cg_max_steps = target_kl, cg_damping, cg_max_steps
+        self.line_search_max_iter, self.line_search_shrinking_factor, self.critic_updates = (
+            line_search_max_iter,
+            line_search_shrinking_factor,
+            critic_updates,
+        )
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [list(self.critic.parameters())]
@@ -90,36 +94,36 @@ class TRPO(OnPolicy):
         weights = list(self.policy.parameters())
         log_prob = self.policy.log_prob(old, action)
 
-        def judge() -> tuple[Tensor, Tensor]:
+        def surrogate() -> tuple[Tensor, Tensor]:
             """How much better the policy's actions would be than the old one's, and how far away it is."""
             parameters = self.policy(observation)
             ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
             return (ratio * advantage).mean(), self.policy.divergence(old, parameters).mean()
 
-        gain, divergence = judge()
+        gain, divergence = surrogate()
         gradient = flat(torch.autograd.grad(gain, weights, retain_graph=True))  # (W,) of all weights
         slope = flat(torch.autograd.grad(divergence, weights, create_graph=True))
 
         def fisher(vector: Tensor) -> Tensor:
-            return flat(torch.autograd.grad(slope @ vector, weights, retain_graph=True)) + self.damping * vector
+            return flat(torch.autograd.grad(slope @ vector, weights, retain_graph=True)) + self.cg_damping * vector
 
-        direction = conjugate_gradients(fisher, gradient, self.conjugate_steps)
+        direction = conjugate_gradients(fisher, gradient, self.cg_max_steps)
         curvature = (direction @ fisher(direction)).clamp(min=1e-12)
-        step = (2 * self.max_kl / curvature).sqrt() * direction
+        step = (2 * self.target_kl / curvature).sqrt() * direction
         began, measured = [weight.detach().clone() for weight in weights], {}
         with torch.no_grad():
-            for trial in range(self.search_steps):
-                place(weights, began, self.shrink**trial * step)
-                found, divergence = judge()
-                if found > gain and divergence <= self.max_kl:
+            for trial in range(self.line_search_max_iter):
+                place(weights, began, self.line_search_shrinking_factor**trial * step)
+                improved, divergence = surrogate()
+                if improved > gain and divergence <= self.target_kl:
                     break
             else:
                 place(weights, began, torch.zeros_like(step))  # no length was good: stay
-                found, divergence = judge()
+                improved, divergence = surrogate()
             entropy = self.policy.entropy(self.policy(observation)).mean()
-            measured = {"policy/gain": found - gain, "policy/kl": divergence, "policy/entropy": entropy}
+            measured = {"policy/gain": improved - gain, "policy/kl": divergence, "policy/entropy": entropy}
         measured["gradient_norm/policy"] = gradient.norm()
-        measured["loss/value"] = self.regress(Experience(*experience), state[0], self.value_updates)
+        measured["loss/value"] = self.fit_critic(Experience(*experience), state[0], self.critic_updates)
         return {name: value.detach() for name, value in measured.items()}
 
 

@@ -70,7 +70,7 @@ def _smaller(assembly: Assembly) -> str:
     """The keys of the recipe to lower, with what they are now."""
     data = dict(assembly.data.hparams)
     keys = [f"data.{key} (now {value})" for key, value in data.items() if "batch" in key and isinstance(value, int)]
-    keys += [f"data.{key} (now {data[key]})" for key in ("capacity",) if key in data]
+    keys += [f"data.{key} (now {data[key]})" for key in ("buffer_size",) if key in data]
     if not keys:
         keys = ["the batch size in data:", "the size of the network in model:"]
     half = ", or set trainer.precision=bf16-mixed" if assembly.trainer.precision in ("32-true", "64-true") else ""

@@ -41,7 +41,7 @@ GOOD = """\
 task: ddpg
 seed: 0
 model: {lr: 1e-3, gamma: 0.9, hidden: [8]}
-data: {env: Pendulum-v1, total_steps: 400, random_steps: 200, batch_size: 8, eval_episodes: 1, test_episodes: 1}
+data: {env: Pendulum-v1, total_steps: 400, learning_starts: 200, batch_size: 8, eval_episodes: 1, test_episodes: 1}
 trainer: {devices: 1, accelerator: cpu}
 track: {experiment: cli, system_metrics: false}
 """

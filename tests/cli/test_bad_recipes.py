@@ -20,7 +20,7 @@ CHANGES: dict[str, tuple[str, str, int, list[str]]] = {
     "out of range in a list": ("[8]", "[8, 0]", 3, ["model.hidden.1", "above 0"]),
     "a fact of the data": ("lr: 1e-3", "observation_size: 3", 3, ["model.observation_size", "cannot set"]),
     "required key missing": ("total_steps: 400, ", "", 4, ["data.total_steps", "missing"]),
-    "two settings that exclude each other": ("400", "100", 4, ["data.random_steps", "less than total_steps"]),
+    "two settings that exclude each other": ("400", "100", 4, ["data.learning_starts", "less than total_steps"]),
     "unknown environment": ("Pendulum-v1", "Pendulm-v1", 4, ["data.env", "did you mean 'Pendulum-v1'"]),
     "discrete environment": ("Pendulum-v1", "CartPole-v1", 4, ["data", "discrete", "dqn"]),
     "unknown Trainer key": ("devices", "device", 5, ["trainer.device", "did you mean 'devices'"]),

@@ -41,7 +41,7 @@ FACTS = ("observation_size", "action")
 SEEDS = [
     b"model.lr=1e-4\0model.hidden=[32, 32]\0seed=3",
     b"model.hidden.1=-1\0model.noise=gausian\0model.gamma=1.5\0model.final_lr=.nan\0model.tau=[1]",
-    b"data.block=0\0data.storage=disk\0data.episode_steps=null\0data.updates_per_step=0.25\0data.capacity=1e6",
+    b"data.train_freq=0\0data.storage=disk\0data.episode_steps=null\0data.updates_per_step=0.25\0data.capacity=1e6",
     b"trainer.precision=32-true\0trainer.devices=[0, 1]\0trainer.max_time.hours=2\0trainer.plugins=x",
     b"callbacks.0.init_args.train_time_interval=01:00:00\0callbacks.0.init_args.save_last=link",
     b"callbacks=[{class_path: c}]\0track.name=it's\0track.tags.by=1\0model={}\0modle.lr=1\0model.lr.x=1",
@@ -52,7 +52,7 @@ SEEDS = [
 WORDS = [
     *("model.", "data.", "trainer.", "callbacks.0.", "init_args.", "track.tags.", "checkpoint.", "task.", "seed=", "="),
     *("lr", "final_lr", "gamma", "tau", "hidden", "noise", "sigma", "reward_scale", "env", "total_steps", "batch_size"),
-    *("block", "capacity", "storage", "updates_per_step", "episode_steps", "max_epochs", "max_time", "devices"),
+    *("train_freq", "buffer_size", "storage", "updates_per_step", "episode_steps", "max_epochs", "max_time", "devices"),
     *("precision", "accelerator", "strategy", "limit_train_batches", "gradient_clip_val", "profiler", "monitor"),
     *("train_time_interval", "every_n_train_steps", "[", "]", "{", "}", ": ", ", ", "'", '"', "1e-3", "-1", "0x"),
     *(".inf", ".nan", "1e400", "9" * 320, "true", "null", "~", "P1DT1H", "-00:00:01", "1:30", "16-mixed"),
@@ -130,7 +130,7 @@ def in_range(model: dict[str, Any], data: dict[str, Any]) -> None:
     assert type(hidden) is list
     assert hidden
     assert all(type(width) is int and width > 0 for width in hidden)
-    for key in ("total_steps", "batch_size", "random_steps", "block", "capacity", "eval_every"):
+    for key in ("total_steps", "batch_size", "learning_starts", "train_freq", "buffer_size", "eval_every"):
         assert type(data.get(key, 1)) is int
         assert data.get(key, 1) > 0
     assert type(data.get("env", "")) is str

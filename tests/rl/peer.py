@@ -5,7 +5,7 @@ from tensordict import TensorDict
 
 
 def transitions(low, high, noises=0, size=32):
-    """Observations (B, 3), actions (B, A), rewards (B, 1), successors (B, 3), terminated (B, 1), and noises (B, A)."""
+    """Observations (B, 3), actions (B, A), rewards (B, 1), next ones (B, 3), terminated (B, 1), noises (B, A)."""
     generator = torch.Generator().manual_seed(1)
     low, high = torch.tensor(low), torch.tensor(high)
     return (
@@ -18,8 +18,8 @@ def transitions(low, high, noises=0, size=32):
     )
 
 
-def as_tensordict(observation, action, reward, successor, terminated):
-    following = {"observation": successor, "reward": reward, "terminated": terminated, "done": terminated}
+def as_tensordict(observation, action, reward, next_observation, terminated):
+    following = {"observation": next_observation, "reward": reward, "terminated": terminated, "done": terminated}
     return TensorDict({"observation": observation, "action": action, "next": following}, [len(reward)])
 
 

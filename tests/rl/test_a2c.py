@@ -25,7 +25,7 @@ def batch():
 
 def test_losses_and_gradients_are_those_of_torchrl():
     torch.manual_seed(0)
-    agent = A2C("some", 4, {"count": 3}, envs=4, hidden=[16], entropy=ENTROPY, value=VALUE)
+    agent = A2C("some", 4, {"count": 3}, num_envs=4, hidden=[16], entropy_coef=ENTROPY, value_coef=VALUE)
     observation, action, advantage, target = batch()
     actor = ProbabilisticActor(
         TensorDictModule(copy.deepcopy(agent.policy), ["observation"], ["logits"]),
@@ -50,7 +50,7 @@ def test_losses_and_gradients_are_those_of_torchrl():
 def test_the_compiled_update_is_the_eager_one():
     def make():
         torch.manual_seed(0)
-        return A2C("some", 4, {"count": 3}, envs=4, hidden=[16])
+        return A2C("some", 4, {"count": 3}, num_envs=4, hidden=[16])
 
     observation, action, advantage, target = batch()
     data = (observation, action, torch.zeros(SIZE, 3), advantage, target)
@@ -65,8 +65,8 @@ def test_the_compiled_update_is_the_eager_one():
 def test_it_learns_to_balance_a_pole():
     seed_everything(100, workers=True, verbose=False)
     torch.set_num_threads(1)
-    data = RolloutData("CartPole-v1", total_steps=50_000, envs=16, steps=8, eval_every=50_000)
-    facts = {name: fact for name, fact in data.facts().items() if name != "steps"}
+    data = RolloutData("CartPole-v1", total_steps=50_000, num_envs=16, num_steps=8, eval_every=50_000)
+    facts = {name: fact for name, fact in data.facts().items() if name != "num_steps"}
     agent = A2C(**facts, lr=2e-3, gamma=0.98, gae_lambda=0.95)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(**data.trainer_defaults(), **quiet, accelerator="cpu")

@@ -8,7 +8,7 @@ from gymnasium.envs.registration import EnvSpec
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
-from lab.rl.envs import stepping
+from lab.rl.envs import async_stepper
 from lab.runner.assemble import assemble
 
 pytestmark = pytest.mark.slow
@@ -41,17 +41,21 @@ class Arm(gym.Env):
 def environments(monkeypatch):
     for kind in (Torques, Camera, Arm):
         monkeypatch.setitem(gym.registry, f"{kind.__name__}-v0", EnvSpec(f"{kind.__name__}-v0", entry_point=kind))
-    monkeypatch.setattr(stepping, "cores", lambda: 2)
+    monkeypatch.setattr(async_stepper, "cores", lambda: 2)
 
 
 CASES = [
     *[(name, ["data.env=CartPole-v1"], "needs continuous actions; there are 2 discrete ones") for name in CONTINUOUS],
     (
         "dqn_pendulum",
-        ["data.bins=null"],
-        "data: dqn needs discrete actions; there is a continuous one: set data.bins, such as",
+        ["data.num_action_bins=null"],
+        "data: dqn needs discrete actions; there is a continuous one: set data.num_action_bins, such as",
     ),
-    ("dqn_pendulum", ["data.env=CartPole-v1"], "data.bins: 'CartPole-v1' has 2 discrete actions already; leave bins"),
+    (
+        "dqn_pendulum",
+        ["data.env=CartPole-v1"],
+        "data.num_action_bins: 'CartPole-v1' has 2 discrete actions already; leave it",
+    ),
     ("dqn_cartpole", ["data.env=Torques-v0"], "dqn needs discrete actions; there are 2 continuous ones"),
     *[
         (name, [f"data.env={env}"], f"data.env: '{env}' observes {what}; a vector (a Box with")
@@ -66,14 +70,18 @@ CASES = [
         (name, ["data.env=CartPol-v1"], "data.env: no environment 'CartPol-v1'; did you mean 'CartPole-v1'?")
         for name in (*CONTINUOUS, *ROLLOUTS, "dqn_cartpole")
     ],
-    ("ppo_cartpole", ["data.stepping=thread"], "data.stepping"),
+    ("ppo_cartpole", ["data.vectorization=thread"], "data.vectorization"),
     (
         "ppo_cartpole",
-        ["data.stepping=processes", "data.envs=1"],
-        "data.stepping: processes need at least 2 environments and 2 cores, and data.envs is 1; take loop",
+        ["data.vectorization=async", "data.num_envs=1"],
+        "data.vectorization: async needs at least 2 environments and 2 cores, and data.num_envs is 1; take sync",
     ),
-    ("ppo_cartpole", ["data.envs=5000"], "data.envs: expected a whole number from 1 to 1024, found 5000"),
-    ("ppo_cartpole", ["data.envs=1000", "data.steps=1000"], "data.envs: 1000 environments times 1000 steps are"),
+    ("ppo_cartpole", ["data.num_envs=5000"], "data.num_envs: expected a whole number from 1 to 1024, found 5000"),
+    (
+        "ppo_cartpole",
+        ["data.num_envs=1000", "data.num_steps=1000"],
+        "data.num_envs: 1000 environments times 1000 steps are",
+    ),
 ]
 
 

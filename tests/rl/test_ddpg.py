@@ -91,13 +91,13 @@ def test_the_compiled_update_is_the_eager_one():
 
 
 def test_only_termination_ends_the_future():
-    agent, (observation, action, reward, successor, _) = make(), batch()
+    agent, (observation, action, reward, next_observation, _) = make(), batch()
     ended, going_on = torch.ones_like(reward, dtype=torch.bool), torch.zeros_like(reward, dtype=torch.bool)
     value = agent.critic(observation, action)
-    at_end = agent.losses(observation, action, reward, successor, ended)[0]
+    at_end = agent.losses(observation, action, reward, next_observation, ended)[0]
     torch.testing.assert_close(at_end, (value - reward).square().mean())
-    future = GAMMA * agent.target_critic(successor, agent.target_actor(successor))
-    on_the_way = agent.losses(observation, action, reward, successor, going_on)[0]
+    future = GAMMA * agent.target_critic(next_observation, agent.target_actor(next_observation))
+    on_the_way = agent.losses(observation, action, reward, next_observation, going_on)[0]
     torch.testing.assert_close(on_the_way, (value - reward - future).square().mean())
 
 
@@ -139,7 +139,7 @@ def test_bfloat16_learns_from_the_newest_weights():
 def train(seed=0, **settings):
     seed_everything(seed, workers=True, verbose=False)
     torch.set_num_threads(1)
-    data = ReplayData("Pendulum-v1", **({"total_steps": 400, "random_steps": 200, "batch_size": 32} | settings))
+    data = ReplayData("Pendulum-v1", **({"total_steps": 400, "learning_starts": 200, "batch_size": 32} | settings))
     agent = DDPG(**data.facts(), hidden=[16, 16], lr=LR, noise="ornstein_uhlenbeck")
     quiet = {
         "logger": False,

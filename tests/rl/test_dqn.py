@@ -24,7 +24,7 @@ from lab.rl.networks.q_network import NoisyLinear, QNetwork
 
 GAMMA, LR, ACTIONS = 0.9, 3e-3, 3
 FACTS = {"env": "Acrobot-v1", "observation_size": 6, "action": {"count": ACTIONS}}
-RAINBOW = {"double": True, "dueling": True, "noisy": True, "distributional": True, "atoms": 11}
+RAINBOW = {"double": True, "dueling": True, "noisy": True, "distributional": True, "num_atoms": 11}
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
 
 
@@ -37,7 +37,7 @@ def make(**settings):
 
 
 def batch(agent, size=32, seed=1):
-    """What `columns` makes of a batch whose returns are over 1 to 3 steps, and the same for torchrl."""
+    """What `update_inputs` makes of a batch whose returns are over 1 to 3 steps, and the same for torchrl."""
     generator = torch.Generator().manual_seed(seed)
     terminated = torch.rand(size, 1, generator=generator) < 0.3
     following = {
@@ -52,7 +52,7 @@ def batch(agent, size=32, seed=1):
         "steps": torch.randint(1, 4, (size, 1), generator=generator),
     }
     held = TensorDict(held, [size])
-    columns = [column[0] for column in agent.columns(held[None])]
+    columns = [column[0] for column in agent.update_inputs(held[None])]
     theirs = held.rename_key_("steps", "steps_to_next_obs")
     theirs["next", "done"] = terminated
     return columns, theirs
@@ -111,12 +111,12 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, dueling):
 
 @pytest.mark.parametrize("kind", [{}, {"double": True, "distributional": True}])
 def test_ten_updates_are_those_of_torchrl_with_adam_and_soft_update(kind):
-    agent = make(tau=0.02, target_every=1, **kind)
+    agent = make(tau=0.02, target_update_interval=1, **kind)
     ours, data = batch(agent)
     theirs, soft, path = reference(agent)
     adam, state = torch.optim.Adam(theirs.parameters(), lr=LR), agent.configure_optimizers().tensors()
     for number in range(10):
-        agent._update(state, *ours, measure=False, **agent.variant(number))
+        agent._update(state, *ours, measure=False, **agent.update_flags(number))
         adam.zero_grad()
         theirs(data)["loss"].backward()
         adam.step()
@@ -134,9 +134,9 @@ def test_goals_are_those_of_a_loop():
     """y = r + gamma^n (1 - d) Q'(s', argmax), the argmax by the target network, or by the network if it is double."""
     for double in (False, True):
         agent = make(double=double)
-        (observation, action, reward, successor, terminated, discount, *_), _ = batch(agent)
-        values, following = agent.network(observation).squeeze(-1), agent.target(successor).squeeze(-1)
-        judge = agent.network(successor).squeeze(-1) if double else following
+        (observation, action, reward, next_observation, terminated, discount, *_), _ = batch(agent)
+        values, following = agent.network(observation).squeeze(-1), agent.target(next_observation).squeeze(-1)
+        judge = agent.network(next_observation).squeeze(-1) if double else following
         wrong = []
         for row in range(len(reward)):
             future = 0.0 if terminated[row] else discount[row] * following[row, judge[row].argmax()]
@@ -222,10 +222,10 @@ def test_epsilon_is_the_share_of_random_actions():
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_the_target_moves_when_it_is_due(every):
-    agent = make(target_every=every)
+    agent = make(target_update_interval=every)
     (columns, _), state, moved = batch(agent), agent.configure_optimizers().tensors(), []
     for number in range(6):
-        agent._update(state, *columns, measure=False, **agent.variant(number))
+        agent._update(state, *columns, measure=False, **agent.update_flags(number))
         pairs = zip(agent.network.parameters(), agent.target.parameters(), strict=True)
         moved.append(all(torch.equal(one, other) for one, other in pairs))
     assert moved == [(number + 1) % every == 0 for number in range(6)]
@@ -234,24 +234,31 @@ def test_the_target_moves_when_it_is_due(every):
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, RAINBOW])
 def test_the_compiled_update_is_the_eager_one(settings):
-    eager, compiled = make(target_every=2, **settings), make(target_every=2, **settings)
+    eager, compiled = make(target_update_interval=2, **settings), make(target_update_interval=2, **settings)
     (columns, _), _ = batch(eager), compiled.compile()
     states = eager.configure_optimizers().tensors(), compiled.configure_optimizers().tensors()
     for number in range(4):
-        wanted = eager.update(states[0], *columns, measure=True, **eager.variant(number))
-        found = compiled.update(states[1], *columns, measure=True, **compiled.variant(number))
+        wanted = eager.update(states[0], *columns, measure=True, **eager.update_flags(number))
+        found = compiled.update(states[1], *columns, measure=True, **compiled.update_flags(number))
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
     for mine, other in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
 
 
-SHORT = {"total_steps": 300, "random_steps": 100, "batch_size": 8, "eval_every": 130, "eval_episodes": 1, "block": 10}
+SHORT = {
+    "total_steps": 300,
+    "learning_starts": 100,
+    "batch_size": 8,
+    "eval_every": 130,
+    "eval_episodes": 1,
+    "train_freq": 10,
+}
 
 
 def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, compiled=False, **settings):
     seed_everything(seed if checkpoint is None else seed + 99, verbose=False)  # what is not restored shows
     data = ReplayData(env, **(SHORT | settings))
-    agent = DQN(**data.facts(), hidden=[8], lr=1e-2, target_every=7, **(model or {}))
+    agent = DQN(**data.facts(), hidden=[8], lr=1e-2, target_update_interval=7, **(model or {}))
     if compiled:
         agent.compile()
     trainer = Trainer(
@@ -265,8 +272,8 @@ def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, 
     "settings",
     [
         pytest.param({}, id="plain"),
-        pytest.param({"n_step": 3, "prioritized": True, "capacity": 64, "model": RAINBOW}, id="Rainbow, a ring"),
-        pytest.param({"env": "Pendulum-v1", "bins": 5, "n_step": 3, "prioritized": True}, id="bins"),
+        pytest.param({"n_step": 3, "prioritized": True, "buffer_size": 64, "model": RAINBOW}, id="Rainbow, a ring"),
+        pytest.param({"env": "Pendulum-v1", "num_action_bins": 5, "n_step": 3, "prioritized": True}, id="bins"),
     ],
 )
 def test_it_goes_on_to_the_same_bits(settings, tmp_path):
@@ -304,7 +311,7 @@ def test_epsilon_falls_linearly():
             self.found.append((block.env_steps, float(module.explorer.epsilon)))
 
     watch = Watch()
-    train([watch], model={"epsilon": 0.9, "final_epsilon": 0.1, "exploration": 0.6})
+    train([watch], model={"epsilon": 0.9, "final_epsilon": 0.1, "exploration_fraction": 0.6})
     for steps, epsilon in watch.found:
         assert epsilon == pytest.approx(max(0.1, 0.9 - 0.8 * steps / 180))
 
@@ -349,7 +356,7 @@ def test_a_compiled_run_is_the_eager_one():
 
 @pytest.mark.long
 def test_two_processes_replay_by_priority_each_for_itself(tracked):
-    short = ["data.total_steps=600", "data.random_steps=200", "data.eval_every=200", "data.eval_episodes=1"]
+    short = ["data.total_steps=600", "data.learning_starts=200", "data.eval_every=200", "data.eval_episodes=1"]
     two = ["data.test_episodes=1", "trainer.strategy=ddp", "trainer.devices=2"]
     done = processes.lab(tracked, "run", "rainbow_cartpole", *short, *two)
     assert done.returncode == 0, done.stderr

@@ -26,14 +26,14 @@ def alone(env, policy, seed):
 
 
 def test_returns_are_those_of_single_episodes(monkeypatch):
-    monkeypatch.setattr(evaluation, "LANES", 3)  # fewer than episodes: lanes are used again
+    monkeypatch.setattr(evaluation, "MAX_PARALLEL", 3)  # fewer than episodes: lanes are used again
     seeds = list(range(8))
     wanted = [alone("Pendulum-v1", swing, seed) for seed in seeds]
     np.testing.assert_allclose(evaluation.play(swing, "Pendulum-v1", seeds, CPU), wanted, rtol=1e-6)
 
 
 def test_episodes_of_different_lengths_do_not_disturb_each_other(monkeypatch):
-    monkeypatch.setattr(evaluation, "LANES", 4)
+    monkeypatch.setattr(evaluation, "MAX_PARALLEL", 4)
 
     def balance(observation):
         return (observation[:, 2] > 0).long()
@@ -52,6 +52,6 @@ def test_no_policy_beats_the_optimum_of_the_same_starts():
 
 def test_a_film_is_a_film(tmp_path):
     video = tmp_path / "agent.mp4"
-    total = evaluation.film(swing, "Pendulum-v1", 3, CPU, video)
+    total = evaluation.record_video(swing, "Pendulum-v1", 3, CPU, video)
     assert abs(total - alone("Pendulum-v1", swing, 3)) < 1e-3
     assert video.read_bytes()[4:8] == b"ftyp"

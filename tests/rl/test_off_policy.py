@@ -36,18 +36,18 @@ def batches(updates=4, size=16):
 
 
 def rows(agent, data):
-    return zip(*(column.unbind(0) for column in agent.columns(data)), strict=True)
+    return zip(*(column.unbind(0) for column in agent.update_inputs(data)), strict=True)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_a_block_is_its_updates_one_after_the_other(agent):
     whole, single, data = make(agent), make(agent), batches()
     torch.manual_seed(2)
-    measured = whole.absorb(Block(data, 0, []), whole.configure_optimizers().tensors())
+    measured = whole.update_on_batch(Block(data, 0, []), whole.configure_optimizers().tensors())
     torch.manual_seed(2)
     state = single.configure_optimizers().tensors()
     for number, row in enumerate(rows(single, data)):
-        last = single._update(state, *row, measure=True, **single.variant(number))
+        last = single._update(state, *row, measure=True, **single.update_flags(number))
     assert int(whole.updates) == 4
     assert measured == last
     assert all(value.ndim == 0 and not value.requires_grad for value in measured.values())
@@ -63,7 +63,7 @@ def test_compiled_updates_are_the_eager_ones(agent):
     measured = []
     for one in (eager, compiled):
         torch.manual_seed(2)
-        measured.append(one.absorb(Block(data, 0, []), one.configure_optimizers().tensors()))
+        measured.append(one.update_on_batch(Block(data, 0, []), one.configure_optimizers().tensors()))
     torch.testing.assert_close(*measured, rtol=1e-3, atol=1e-5)
     for mine, other in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
@@ -105,7 +105,7 @@ def test_errors_become_priorities():
     one, data, handed = make(Prioritised), batches(), []
     data["index"] = torch.arange(64).reshape(4, 16)
     one._trainer = SimpleNamespace(datamodule=SimpleNamespace(set_priorities=lambda *found: handed.append(found)))
-    measured = one.absorb(Block(data, 0, []), one.configure_optimizers().tensors())
+    measured = one.update_on_batch(Block(data, 0, []), one.configure_optimizers().tensors())
     ((index, errors),) = handed
     assert "errors" not in measured
     assert torch.equal(index, data["index"])
@@ -116,11 +116,11 @@ def test_the_learning_rate_falls_to_its_end():
     rates = []
 
     class Watched(DDPG):
-        def absorb(self, block, state):
+        def update_on_batch(self, block, state):
             rates.append(float(state[0][-1]))
-            return super().absorb(block, state)
+            return super().update_on_batch(block, state)
 
-    data = ReplayData("Pendulum-v1", total_steps=400, random_steps=200, block=100, batch_size=8)
+    data = ReplayData("Pendulum-v1", total_steps=400, learning_starts=200, train_freq=100, batch_size=8)
     quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(**data.trainer_defaults(), **quiet, logger=False, accelerator="cpu", limit_val_batches=0)
     trainer.fit(Watched(**data.facts(), hidden=[8], lr=1.0e-3, final_lr=0.2), datamodule=data)

@@ -37,8 +37,8 @@ class Parameters(torch.nn.Module):
 def make(kind, **settings):
     torch.manual_seed(0)
     agent = PPO(
-        "some", observation_size=4, action=ACTIONS[kind], envs=4, steps=8, batch_size=32, hidden=[16, 16],
-        entropy=ENTROPY, value=VALUE, **settings,
+        "some", observation_size=4, action=ACTIONS[kind], num_envs=4, num_steps=8, batch_size=32, hidden=[16, 16],
+        entropy_coef=ENTROPY, value_coef=VALUE, **settings,
     )  # fmt: skip
     with torch.no_grad():
         for parameter in agent.groups()[0]:
@@ -92,7 +92,7 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, objective):
     data = experience(agent)
     agent.beta.fill_(0.7)
     if objective == "clip":
-        theirs = reference(agent, kind, clip_epsilon=agent.clip)
+        theirs = reference(agent, kind, clip_epsilon=agent.clip_range)
     else:  # on target beta stays: torchrl changes it before the backward pass, whose gradient has the new one
         target = agent.policy.divergence(data[2], agent.policy(data[0])).mean().item()
         theirs = reference(agent, kind, penalty=True, beta=0.7, dtarg=target)
@@ -111,7 +111,7 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, objective):
 
 
 def test_updates_are_those_of_torch_with_clipped_gradients():
-    agent = make("discrete", max_norm=0.1, lr=1e-2)
+    agent = make("discrete", max_grad_norm=0.1, lr=1e-2)
     other, data = copy.deepcopy(agent), experience(agent)
     optimizer, adam = agent.configure_optimizers(), torch.optim.Adam(other.groups()[0], lr=1e-2, eps=EPS)
     for _ in range(5):
@@ -151,14 +151,14 @@ def test_the_compiled_update_is_the_eager_one():
 )
 def test_a_minibatch_has_to_fit_the_rollout(batch_size, message):
     with pytest.raises(BadSetting, match=f"batch_size: .*{message}"):
-        PPO("some", observation_size=4, action={"count": 2}, envs=4, steps=8, batch_size=batch_size)
+        PPO("some", observation_size=4, action={"count": 2}, num_envs=4, num_steps=8, batch_size=batch_size)
 
 
 @pytest.mark.slow
 def test_it_learns_to_balance_a_pole():
     seed_everything(100, workers=True, verbose=False)
     torch.set_num_threads(1)
-    data = RolloutData("CartPole-v1", total_steps=25_000, envs=8, steps=64, eval_every=25_000)
+    data = RolloutData("CartPole-v1", total_steps=25_000, num_envs=8, num_steps=64, eval_every=25_000)
     agent = PPO(**data.facts(), lr=1e-3, gamma=0.98, gae_lambda=0.9, batch_size=256)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(**data.trainer_defaults(), **quiet, accelerator="cpu")

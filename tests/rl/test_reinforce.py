@@ -18,7 +18,7 @@ SIZE = 12
 
 def make(**settings):
     torch.manual_seed(0)
-    return REINFORCE("some", 4, {"count": 3}, envs=2, hidden=[16], **settings)
+    return REINFORCE("some", 4, {"count": 3}, num_envs=2, hidden=[16], **settings)
 
 
 def test_loss_and_gradient_are_those_of_torchrl():
@@ -81,8 +81,10 @@ def test_a_baseline_bootstraps_and_is_taken_off():
 def test_it_learns_to_balance_a_pole(baseline):
     seed_everything(100, workers=True, verbose=False)
     torch.set_num_threads(1)
-    data = RolloutData("CartPole-v1", total_steps=120_000, envs=8, steps=500, restart=True, eval_every=120_000)
-    facts = {name: fact for name, fact in data.facts().items() if name != "steps"}
+    data = RolloutData(
+        "CartPole-v1", total_steps=120_000, num_envs=8, num_steps=500, reset_each_rollout=True, eval_every=120_000
+    )
+    facts = {name: fact for name, fact in data.facts().items() if name != "num_steps"}
     agent = REINFORCE(**facts, baseline=baseline)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(**data.trainer_defaults(), **quiet, accelerator="cpu")

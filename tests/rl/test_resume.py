@@ -14,7 +14,14 @@ from lab.rl.ddpg import DDPG
 
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
 NOISE = "explorer.state"
-SHORT = {"total_steps": 300, "random_steps": 100, "batch_size": 8, "eval_every": 130, "eval_episodes": 1, "block": 10}
+SHORT = {
+    "total_steps": 300,
+    "learning_starts": 100,
+    "batch_size": 8,
+    "eval_every": 130,
+    "eval_episodes": 1,
+    "train_freq": 10,
+}
 
 
 class Save(Callback):
@@ -77,10 +84,10 @@ def equal(one, other):
     [
         pytest.param({}, id="gaussian noise", marks=pytest.mark.slow),
         pytest.param({"noise": "ornstein_uhlenbeck"}, id="drifting noise"),
-        pytest.param({"block": 1, "total_steps": 200}, id="one step a block"),
-        pytest.param({"block": 50, "eval_every": 200, "total_steps": 600}, id="many steps a block"),
-        pytest.param({"capacity": 64}, id="a buffer that wraps around"),
-        pytest.param({"capacity": 64, "storage": "memmap"}, id="a buffer on disk", marks=pytest.mark.slow),
+        pytest.param({"train_freq": 1, "total_steps": 200}, id="one step a block"),
+        pytest.param({"train_freq": 50, "eval_every": 200, "total_steps": 600}, id="many steps a block"),
+        pytest.param({"buffer_size": 64}, id="a buffer that wraps around"),
+        pytest.param({"buffer_size": 64, "storage": "memmap"}, id="a buffer on disk", marks=pytest.mark.slow),
         pytest.param({"episode_steps": 45}, id="short episodes", marks=pytest.mark.slow),
         pytest.param({"env": "MountainCarContinuous-v0"}, id="another environment", marks=pytest.mark.slow),
         pytest.param({"env": "HalfCheetah-v5", "noise": "ornstein_uhlenbeck"}, id="MuJoCo", marks=pytest.mark.slow),
@@ -142,7 +149,7 @@ def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
         assert [steps for steps, _ in rest.returns] == [180, 240, 300]
         total = copy.replay[120:180]["next", "reward"].sum()
         torch.testing.assert_close(torch.tensor(rest.returns[0][1]), total, rtol=1e-5, atol=1e-3)
-        assert copy.guard.steps == 300
+        assert copy.checked_env.steps == 300
     assert rests[0].returns == rests[1].returns, "two resumes are alike"
     assert again.env_steps == agent.env_steps == 300
 

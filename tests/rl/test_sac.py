@@ -1,4 +1,4 @@
-"""SAC: log-densities against torch's own distributions, losses against torchrl's, the temperature's direction."""
+"""SAC: log-densities against torch's own distributions, losses against torchrl's, its entropy coefficient."""
 
 import copy
 import math
@@ -27,7 +27,7 @@ def batch():
 
 def make(kind=SAC, **settings):
     torch.manual_seed(0)
-    agent = kind(**FACTS, **({"gamma": GAMMA, "tau": TAU, "hidden": [32, 32], "temperature": 0.3} | settings))
+    agent = kind(**FACTS, **({"gamma": GAMMA, "tau": TAU, "hidden": [32, 32], "alpha_init": 0.3} | settings))
     with torch.no_grad():
         agent.actor.net[-1].weight.mul_(100)  # means and deviations that matter
         for parameter in [*agent.critics.parameters(), *agent.target_critics.parameters()]:
@@ -133,23 +133,23 @@ def test_the_slope_of_tanh_has_a_logarithm_where_tanh_rounds_to_one(raw):
 
 
 def test_only_termination_ends_the_future():
-    agent, (observation, action, reward, successor, _, noise, next_noise) = make(), batch()
+    agent, (observation, action, reward, next_observation, _, noise, next_noise) = make(), batch()
     values = agent.critics(observation, action)
     ended = torch.ones_like(reward, dtype=torch.bool)
-    found = agent.losses(observation, action, reward, successor, ended, noise, next_noise)[1]
+    found = agent.losses(observation, action, reward, next_observation, ended, noise, next_noise)[1]
     torch.testing.assert_close(found, sum((value - reward).square().mean() for value in values))
-    following, log_density = agent.actor.sample(successor, next_noise)
-    future = agent.target_critics(successor, following).amin(0) - 0.3 * log_density
-    found = agent.losses(observation, action, reward, successor, ~ended, noise, next_noise)[1]
+    following, log_density = agent.actor.sample(next_observation, next_noise)
+    future = agent.target_critics(next_observation, following).amin(0) - 0.3 * log_density
+    found = agent.losses(observation, action, reward, next_observation, ~ended, noise, next_noise)[1]
     torch.testing.assert_close(found, sum((value - reward - GAMMA * future).square().mean() for value in values))
 
 
 @pytest.mark.parametrize(("target", "dearer"), [(-50.0, False), (50.0, True)])
-def test_the_temperature_rises_where_entropy_is_lacking(target, dearer):
+def test_the_entropy_coefficient_rises_where_entropy_is_lacking(target, dearer):
     agent = make(target_entropy=target)
-    state, before = agent.configure_optimizers().tensors(), float(agent.log_temperature)
+    state, before = agent.configure_optimizers().tensors(), float(agent.log_alpha)
     agent._update(state, *batch(), measure=False)
-    assert (float(agent.log_temperature) > before) is dearer
+    assert (float(agent.log_alpha) > before) is dearer
 
 
 def test_one_update_moves_the_targets_by_tau():

@@ -62,18 +62,18 @@ def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
 
 
 def test_the_target_is_the_smaller_critic_at_a_smoothed_action_within_bounds():
-    agent, (observation, action, reward, successor, terminated, noise) = make(), batch()
+    agent, (observation, action, reward, next_observation, terminated, noise) = make(), batch()
     noise = 10 * noise.sign()  # all of it beyond the limit of 0.5 halves of the range, which is 1
-    following = (agent.target_actor(successor) + noise.sign()).clamp(-1, 3)
-    first, second = agent.target_critics(successor, following)
+    following = (agent.target_actor(next_observation) + noise.sign()).clamp(-1, 3)
+    first, second = agent.target_critics(next_observation, following)
     goal = reward + GAMMA * torch.minimum(first, second) * (~terminated).float()
     wanted = sum((values - goal).square().mean() for values in agent.critics(observation, action))
-    found, _ = agent.critic_loss(observation, action, reward, successor, terminated, noise)
+    found, _ = agent.critic_loss(observation, action, reward, next_observation, terminated, noise)
     torch.testing.assert_close(found, wanted)
 
 
 def test_actor_and_targets_wait_for_the_critics():
-    agent, data = make(delay=3), batch()
+    agent, data = make(policy_delay=3), batch()
     state = agent.configure_optimizers().tensors()
 
     def copies():
@@ -82,7 +82,7 @@ def test_actor_and_targets_wait_for_the_critics():
 
     for number in range(6):
         before = copies()
-        measured = agent._update(state, *data, measure=True, **agent.variant(number))
+        measured = agent._update(state, *data, measure=True, **agent.update_flags(number))
         moved = [not torch.equal(old, new) for old, new in zip(before, copies(), strict=True)]
         due = number in (2, 5)
         assert moved == [due, True, due, due]

@@ -8,7 +8,7 @@ from lab.errors import BadSetting
 from lab.rl.tqc import TQC, huber_sums
 from tests.rl.test_sac import FACTS, against_torchrl, make
 
-SIZES = {"critics": 3, "quantiles": 7, "drop": 2}
+SIZES = {"num_critics": 3, "num_quantiles": 7, "top_quantiles_to_drop": 2}
 
 
 def test_losses_and_gradients_are_those_of_torchrl(monkeypatch):
@@ -45,7 +45,7 @@ def test_the_highest_quantiles_of_all_critics_together_are_cut_off():
 def test_quantiles_of_a_known_distribution_are_learned():
     """Critics that see nothing but noise in the goal settle on the goal's quantiles."""
     torch.manual_seed(0)
-    agent = make(TQC, critics=1, quantiles=5, drop=0)
+    agent = make(TQC, num_critics=1, num_quantiles=5, top_quantiles_to_drop=0)
     values = torch.zeros(1, 1, 5, requires_grad=True)
     goal = (200 * torch.rand(1, 4000)).sort(-1).values
     optimizer = torch.optim.Adam([values], lr=0.5)
@@ -57,8 +57,8 @@ def test_quantiles_of_a_known_distribution_are_learned():
 
 
 def test_something_is_left_of_the_quantiles():
-    with pytest.raises(BadSetting, match=r"expected less than quantiles \(7\), found 7"):
-        TQC(**FACTS, quantiles=7, drop=7)
+    with pytest.raises(BadSetting, match=r"expected less than num_quantiles \(7\), found 7"):
+        TQC(**FACTS, num_quantiles=7, top_quantiles_to_drop=7)
 
 
 def test_hyperparameters_are_those_of_the_class():

@@ -15,7 +15,7 @@ ACTIONS = {"continuous": {"low": [-2.0], "high": [2.0]}, "discrete": {"count": 3
 
 def make(kind, **settings):
     torch.manual_seed(0)
-    agent = TRPO("some", 4, ACTIONS[kind], envs=4, **({"hidden": [6]} | settings))
+    agent = TRPO("some", 4, ACTIONS[kind], num_envs=4, **({"hidden": [6]} | settings))
     with torch.no_grad():
         for weight in agent.policy.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
@@ -32,14 +32,14 @@ def experience(agent, size=200):
 
 
 @pytest.mark.parametrize("kind", ACTIONS)
-@pytest.mark.parametrize("max_kl", [0.001, 0.01, 0.5])
-def test_a_step_is_better_and_keeps_the_bound(kind, max_kl):
-    agent = make(kind, max_kl=max_kl)
+@pytest.mark.parametrize("target_kl", [0.001, 0.01, 0.5])
+def test_a_step_is_better_and_keeps_the_bound(kind, target_kl):
+    agent = make(kind, target_kl=target_kl)
     data, before = experience(agent), copy.deepcopy(agent.policy.state_dict())
     measured = agent.learn(data, agent.configure_optimizers().tensors())
     divergence = agent.policy.divergence(data.parameters, agent.policy(data.observation)).mean()
     torch.testing.assert_close(measured["policy/kl"], divergence.detach())
-    assert 0.2 * max_kl < divergence <= max_kl
+    assert 0.2 * target_kl < divergence <= target_kl
     assert measured["policy/gain"] > 0
     assert any(not torch.equal(value, before[name]) for name, value in agent.policy.state_dict().items())
 
@@ -54,7 +54,7 @@ def test_where_nothing_is_better_the_policy_stays():
 @pytest.mark.parametrize("kind", ACTIONS)
 def test_the_step_is_the_natural_gradient(kind):
     """The Fisher matrix from second derivatives of the divergence, the system solved directly; no line search."""
-    agent = make(kind, max_kl=1e-5, conjugate_steps=200, damping=0.1).double()
+    agent = make(kind, target_kl=1e-5, cg_max_steps=200, cg_damping=0.1).double()
     data = Experience(
         *(column.double() if column.is_floating_point() else column for column in experience(agent.float()))
     )

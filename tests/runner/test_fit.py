@@ -21,7 +21,7 @@ RECIPE = """\
 task: ddpg
 threads: 1
 model: {hidden: [16]}
-data: {env: Pendulum-v1, total_steps: 600, random_steps: 200, batch_size: 16, eval_every: 200, eval_episodes: 2,
+data: {env: Pendulum-v1, total_steps: 600, learning_starts: 200, batch_size: 16, eval_every: 200, eval_episodes: 2,
        test_episodes: 3}
 trainer: {accelerator: cpu, devices: 1}
 track: {experiment: fits, name: short, tags: {why: test}}
@@ -51,7 +51,7 @@ def test_the_result_says_what_happened(finished):
     assert (result.status, result.task, result.name, result.monitor) == ("FINISHED", "ddpg", "short", "test/return")
     assert result.score == result.metrics["test/return"]
     assert -2000 < result.score < 0
-    assert result.metrics["test/distance"] > 0
+    assert result.metrics["test/optimality_gap"] > 0
     assert result.best.name == "best.ckpt"
     assert result.last.name == "last.ckpt"
     assert result.best.parent == result.last.parent
@@ -65,7 +65,7 @@ def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
     expected = {"task": "ddpg", "seed": "0", "why": "test", "status": "FINISHED"}
     assert expected.items() <= run.data.tags.items()
     assert {"hardware", "lab.version", "mlflow.runName"} <= run.data.tags.keys()
-    wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.capacity": "1000000", "trainer.devices": "1"}
+    wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.buffer_size": "1000000", "trainer.devices": "1"}
     assert wanted.items() <= run.data.params.items(), "set parameters and defaults alike"
     found = {artifact.path for folder in ("", "plots", "videos", "environment", "checkpoints")
              for artifact in client.list_artifacts(result.run_id, folder)}  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_run_can_be_found_tested_and_watched_again(finished, tmp_path):
     (row,) = runs(uri=result.uri)
     assert (row.name, row.experiment, row.monitor, row.score) == ("short", "fits", "test/return", result.score)
     assert evaluate("last", None, "best", (), result.uri)["test/return"] == pytest.approx(result.score)
-    assert evaluate("last", 1, "last", (), result.uri).keys() == {"test/return", "test/distance"}
+    assert evaluate("last", 1, "last", (), result.uri).keys() == {"test/return", "test/optimality_gap"}
     video = tmp_path / "agent.mp4"
     play("last", video, 0, "best", result.uri)
     assert video.stat().st_size > 1000
@@ -206,7 +206,7 @@ def test_all_problems_come_together(recipe):
         (["trainer.accelerator=cuda"], "trainer: "),
         (["callbacks=[{class_path: nowhere.Nothing}]"], "nowhere"),
         (["data.updates_per_step=0.001"], "data.updates_per_step: 0.001 times a block of 50 is no update"),
-        (["data.random_steps=600"], "data.random_steps: expected less than total_steps (600), found 600"),
+        (["data.learning_starts=600"], "data.learning_starts: expected less than total_steps (600), found 600"),
     ],
 )
 def test_what_only_the_constructors_see_is_located_too(recipe, overrides, message):

@@ -21,7 +21,7 @@ RECIPE = """\
 task: ddpg
 model: {hidden: [8], lr: 0.001}
 data:
-  {env: Pendulum-v1, total_steps: 400, random_steps: 200, batch_size: 8, eval_every: 100, eval_episodes: 1,
+  {env: Pendulum-v1, total_steps: 400, learning_starts: 200, batch_size: 8, eval_every: 100, eval_episodes: 1,
    test_episodes: 1}
 trainer: {devices: 1, accelerator: cpu}
 track: {experiment: studies, system_metrics: false}

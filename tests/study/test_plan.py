@@ -81,7 +81,7 @@ WRONG = {
     "space: {model.discount: [0.1]}": "space.model.discount.0: unknown key 'discount'; it is called 'gamma' now",
     "set: {model.discount: 1}": "set.model.discount: unknown key 'discount'; it is called 'gamma' now",
     "set: {seed: 1}": "set.seed: cannot be set here: give `seeds:`",
-    "set: {data.total_steps: 100}": "data.random_steps: expected less than total_steps (100), found 200",
+    "set: {data.total_steps: 100}": "data.learning_starts: expected less than total_steps (100), found 200",
     "published: {model.lr: [1]}": "published.model.lr: 1 figures for 2 values",
     "published: {model.l: [1]}": "published.model.l: not a key of the space with a list of values; did you mean",
     "recipe: nowhere.yaml": "recipe: no recipe file 'nowhere.yaml', and none installed; installed: ",

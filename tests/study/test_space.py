@@ -14,7 +14,7 @@ def test_each_kind_of_entry():
     dimensions, complaints = parse(
         {
             "model.lr": {"float": [1e-4, 1e-1], "log": True},
-            "data.block": {"int": [5, 50], "step": 5},
+            "data.train_freq": {"int": [5, 50], "step": 5},
             "model.hidden": [[32], [64, 64]],
             "model.noise": {"gaussian": {"model.sigma": {"float": [0.1, 0.5]}}, "ornstein_uhlenbeck": None},
         }
@@ -22,7 +22,7 @@ def test_each_kind_of_entry():
     assert complaints == []
     assert dimensions == (
         Range("model.lr", "float", 1e-4, 1e-1, True),
-        Range("data.block", "int", 5, 50, False, 5),
+        Range("data.train_freq", "int", 5, 50, False, 5),
         Choice("model.hidden", ([32], [64, 64]), ((), ())),
         Choice(
             "model.noise",
@@ -30,7 +30,7 @@ def test_each_kind_of_entry():
             ((Range("model.sigma", "float", 0.1, 0.5),), ()),
         ),
     )
-    assert list(ranges(dimensions)) == ["model.lr", "data.block", "model.sigma"]
+    assert list(ranges(dimensions)) == ["model.lr", "data.train_freq", "model.sigma"]
 
 
 def test_a_trial_becomes_settings_and_a_branch_opens_only_its_own():

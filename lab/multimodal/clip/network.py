@@ -21,43 +21,43 @@ TEMPERATURE = 0.07  # at the beginning, as in the paper
 
 
 class CLIP(nn.Module):
-    """Images and captions -> vectors (B, dim) of length 1; their inner products are similarities.
+    """Images and captions -> vectors (B, embed_dim) of length 1; their inner products are similarities.
 
     Args:
         channels: of an image.
         vocab_size: how many words there are; word 0 is padding.
-        dim: of the shared space.
+        embed_dim: size of the shared space.
     """
 
-    def __init__(self, channels: int, vocab_size: int, dim: int) -> None:
+    def __init__(self, channels: int, vocab_size: int, embed_dim: int) -> None:
         super().__init__()
         self.encoder = ImageEncoder(channels)
-        self.pool = AttentionPool(self.encoder.channels, dim)
+        self.pool = AttentionPool(self.encoder.channels, embed_dim)
         self.text_encoder = TextEncoder(vocab_size, max_length=MAX_LENGTH)
-        self.project = nn.Linear(self.text_encoder.width, dim, bias=False)
+        self.project = nn.Linear(self.text_encoder.width, embed_dim, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / TEMPERATURE)))
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Normalised images (B, C, H, W) -> (B, dim)."""
+        """Normalised images (B, C, H, W) -> (B, embed_dim)."""
         return F.normalize(self.pool(self.encoder(images)), dim=1)
 
     def encode_text(self, captions: Tensor) -> Tensor:
-        """Token ids (B, T) -> (B, dim)."""
+        """Token ids (B, T) -> (B, embed_dim)."""
         return F.normalize(self.project(self.text_encoder(captions)), dim=1)
 
 
 class AttentionPool(nn.Module):
-    """Feature maps (B, C, H, W) -> (B, dim): attention with four heads, whose query is the mean over all positions.
+    """Feature maps (B, C, H, W) -> (B, embed_dim): attention with four heads; its query is the mean of all positions.
 
     Args:
         channels: maps.
-        dim: of the output.
+        embed_dim: size of the output.
     """
 
-    def __init__(self, channels: int, dim: int) -> None:
+    def __init__(self, channels: int, embed_dim: int) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(channels, 4, batch_first=True)
-        self.project = nn.Linear(channels, dim)
+        self.project = nn.Linear(channels, embed_dim)
 
     def forward(self, maps: Tensor) -> Tensor:
         positions = maps.flatten(2).mT  # (B, H * W, C)

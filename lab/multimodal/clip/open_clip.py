@@ -17,7 +17,7 @@ OPEN_CLIP = "open_clip:"
 
 
 class OpenCLIP(nn.Module):
-    """Images and captions -> vectors (B, dim) of length 1; images are resized to what the network expects.
+    """Images and captions -> vectors (B, embed_dim) of length 1; images are resized to what the network expects.
 
     Args:
         name: as open_clip lists it, such as `ViT-B-32`.
@@ -60,14 +60,14 @@ class OpenCLIP(nn.Module):
         return scale
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) -> (B, dim)."""
+        """Normalised images (B, 3, H, W) -> (B, embed_dim)."""
         size = self.model.visual.image_size
         resized = F.interpolate(images, size, mode="bicubic", antialias=True)
         vectors: Tensor = self.model.encode_image(resized, normalize=True)
         return vectors
 
     def encode_text(self, captions: Tensor) -> Tensor:
-        """Token ids of our vocabulary (B, T) -> (B, dim)."""
+        """Token ids of our vocabulary (B, T) -> (B, embed_dim)."""
         tokens = self.tokenizer(captions_to_text(captions, self.vocabulary)).to(captions.device)
         vectors: Tensor = self.model.encode_text(tokens, normalize=True)
         return vectors

@@ -18,7 +18,7 @@ REFUSALS = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeErr
 
 
 class TransformersCLIP(nn.Module):
-    """Images and captions -> vectors (B, dim) of length 1; images are resized to what the network expects.
+    """Images and captions -> vectors (B, embed_dim) of length 1; images are resized to what the network expects.
 
     Args:
         name: of a model in the cache of huggingface_hub, such as `openai/clip-vit-base-patch32`, or a folder with what
@@ -61,12 +61,12 @@ class TransformersCLIP(nn.Module):
         return scale
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) -> (B, dim)."""
+        """Normalised images (B, 3, H, W) -> (B, embed_dim)."""
         resized = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True)
         return F.normalize(self.model.get_image_features(pixel_values=resized).pooler_output, dim=1)
 
     def encode_text(self, captions: Tensor) -> Tensor:
-        """Token ids of our vocabulary (B, T) -> (B, dim)."""
+        """Token ids of our vocabulary (B, T) -> (B, embed_dim)."""
         texts = captions_to_text(captions, self.vocabulary)
         tokens = self.tokenizer(
             texts, padding=self.padding, truncation=True, max_length=self.max_length, return_tensors="pt"

@@ -1,4 +1,4 @@
-"""Generalised advantage estimation: how much better an action turned out than the value that was expected.
+"""Generalised advantage estimation: how much better an action turned out than the critic expected.
 
 Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation". torchrl has
 it too; one pass backwards in NumPy takes 23 us for 5 steps of 16 environments, 126 us for 128 of 8 and 455 us for 500
@@ -28,8 +28,8 @@ def gae(
         gamma: discount per step.
         decay: lambda; 0 trusts the values, 1 the rewards.
     """
-    surprise = (reward + gamma * future * ~terminated - value).cpu().numpy()
-    carried = (gamma * decay * ~done).cpu().numpy()
-    for step in range(len(surprise) - 2, -1, -1):
-        surprise[step] += carried[step] * surprise[step + 1]
-    return torch.from_numpy(surprise).to(value.device)
+    delta = (reward + gamma * future * ~terminated - value).cpu().numpy()
+    decay_factor = (gamma * decay * ~done).cpu().numpy()
+    for step in range(len(delta) - 2, -1, -1):
+        delta[step] += decay_factor[step] * delta[step + 1]
+    return torch.from_numpy(delta).to(value.device)

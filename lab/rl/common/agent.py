@@ -1,4 +1,4 @@
-"""What every agent shares: greedy evaluation as Lightning's validation and test, a video, pictures at the end."""
+"""Shared by every agent: greedy evaluation as Lightning's validation and test, a video, plots at the end."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Agent(LightningModule):
 
     A batch of validation or test is a tensor of start seeds. Logged: `val/return` and `test/return`, the mean
     undiscounted return of the greedy policy, and at every validation `train/return_mean`, that of all training episodes
-    so far, with exploration; where the optimum is known, `.../distance`, by how much the optimum of the very same
-    starts is better (never negative but for rounding).
+    so far, with exploration; where the optimum is known, `test/optimality_gap`, by how much the optimum of the very
+    same starts is better (never negative but for rounding).
 
     Args:
         env: name of the Gymnasium environment, in which the agent is evaluated.
@@ -45,7 +45,7 @@ class Agent(LightningModule):
         returns = evaluation.play(self, self.env, starts, self.device)
         metrics = {f"{stage}/return": returns.mean()}
         if self.env in evaluation.OPTIMA and stage == "test":
-            metrics["test/distance"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
+            metrics["test/optimality_gap"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
         metrics = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
         self.log_dict(metrics, batch_size=len(starts), sync_dist=True, prog_bar=True)
         self.log("step", float(self.env_steps), batch_size=len(starts))  # the x-axis of the loggers
@@ -57,7 +57,7 @@ class Agent(LightningModule):
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""
-        return evaluation.film(self, self.env, seed, self.device, video)
+        return evaluation.record_video(self, self.env, seed, self.device, video)
 
     def on_test_end(self) -> None:
         if self.logger is None or not self.trainer.is_global_zero:

@@ -18,7 +18,7 @@ from lab.rl.envs import environment, pendulum
 OPTIMA: dict[str, Callable[[Sequence[int]], np.ndarray]] = {
     "Pendulum-v1": lambda seeds: pendulum.optimal_returns(pendulum.start_states(seeds)),
 }
-LANES = 32  # episodes played side by side; more save little, and a heavy simulator costs memory
+MAX_PARALLEL = 32  # episodes played side by side; more save little, and a heavy simulator costs memory
 
 
 @torch.inference_mode()
@@ -37,7 +37,7 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
     Raises:
         LabError: the environment itself failed; the message names the start seed.
     """
-    lanes = [environment.make(env) for _ in range(min(LANES, len(seeds)))]
+    lanes = [environment.make(env) for _ in range(min(MAX_PARALLEL, len(seeds)))]
     returns = np.zeros(len(seeds))
     waiting = iter(range(len(seeds)))
     playing: list[tuple[int, gym.Env[Any, Any]]] = []
@@ -69,7 +69,7 @@ def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], dev
 
 
 @torch.inference_mode()
-def film(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.device, video: Path) -> float:
+def record_video(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.device, video: Path) -> float:
     """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return."""
     import imageio_ffmpeg
 

@@ -1,8 +1,8 @@
-"""What all agents share that learn while they play: one step of the optimiser makes all updates of what was collected.
+"""Shared by all agents that learn while they act: one step of the optimiser makes all updates of a collected batch.
 
-A subclass says which parameters its Adam steps (`groups`), what it learns from a batch of its data module (`absorb`),
-and what a single update does (`_update`). An update is one function of its arguments, nothing random in it, so that it
-can run eager or compiled and give the same numbers.
+A subclass says which parameters its Adam steps (`groups`), how it learns from a batch of its data module
+(`update_on_batch`), and what a single update does (`_update`). An update is one function of its arguments, nothing
+random in it, so that it can run eager or compiled and give the same numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.errors import BadSetting
 from lab.rl.common import adam
 from lab.rl.common.agent import Agent, mean_or_nothing
 
-Widths = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
+HiddenSizes = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
 
 
 class Learner(Agent):
@@ -45,15 +45,15 @@ class Learner(Agent):
         """The parameters that Adam steps, in the order in which `_update` finds their state."""
 
     @abstractmethod
-    def absorb(self, batch: Any, state: Sequence[Any]) -> dict[str, Tensor]:
+    def update_on_batch(self, batch: Any, state: Sequence[Any]) -> dict[str, Tensor]:
         """All updates of one batch, `state` being Adam's, one entry per group; returns scalars to log."""
 
     @abstractmethod
-    def _update(self, state: Sequence[Any], *batch: Any, **variant: Any) -> dict[str, Tensor]:
+    def _update(self, state: Sequence[Any], *batch: Any, **flags: Any) -> dict[str, Tensor]:
         """One update; runs eager or compiled. Returns scalars to log, detached."""
 
-    def behind(self, batch: Any) -> int:
-        """Environment steps that the learning rate counts as done."""
+    def schedule_position(self, batch: Any) -> int:
+        """Environment steps that the schedule of the learning rate counts as done."""
         steps: int = batch.env_steps
         return steps
 
@@ -80,8 +80,8 @@ class Learner(Agent):
         total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
-            group["lr"] = self.lr * (1 - (1 - self.final_lr) * self.behind(batch) / total)
-        measured = optimizer.step(lambda: self.absorb(batch, optimizer.tensors()))
+            group["lr"] = self.lr * (1 - (1 - self.final_lr) * self.schedule_position(batch) / total)
+        measured = optimizer.step(lambda: self.update_on_batch(batch, optimizer.tensors()))
         if self.logger is not None:
             # as one tensor, so that the device is waited for once
             values = torch.stack([value.float() for value in measured.values()]).tolist()
@@ -90,7 +90,7 @@ class Learner(Agent):
             self.logger.log_metrics(metrics, step=batch.env_steps)
 
 
-def norm(gradient: Sequence[Tensor]) -> Tensor:
-    """The length of a gradient that lies in many tensors."""
-    length: Tensor = torch.stack(torch._foreach_norm(list(gradient))).norm()
-    return length
+def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:
+    """The norm of a gradient that lies in many tensors."""
+    total: Tensor = torch.stack(torch._foreach_norm(list(gradient))).norm()
+    return total

@@ -1,8 +1,9 @@
-"""What agents share that learn from replayed transitions: a block of updates as one step of the optimiser.
+"""Shared by agents that learn from replayed transitions: a block of updates as one step of the optimiser.
 
-A subclass says what one update reads (`columns`), which parameters its Adam steps (`groups`), in which variant an
-update runs (`variant`), and what an update does (`_update`). Everything random in an update is drawn as a column,
-outside of it, so that the eager and the compiled update are one function of the same numbers.
+A subclass says which keys of the batches an update reads (`batch_keys`) and what is sampled for it
+(`update_inputs`), which parameters its Adam steps (`groups`), with which flags an update runs (`update_flags`), and
+what an update does (`_update`). Everything random in an update is sampled before it, as one more of its inputs,
+so that the eager and the compiled update are one function of the same numbers.
 """
 
 from __future__ import annotations
@@ -24,21 +25,24 @@ from lab.rl.data.replay import Block
 class OffPolicy(Learner):
     """An agent that learns from a `Block` of batches, one for each update."""
 
+    # of a block's batches: what an update reads, in this order
+    batch_keys: tuple[str | tuple[str, str], ...] = (
+        "observation",
+        "action",
+        ("next", "reward"),
+        ("next", "observation"),
+        ("next", "terminated"),
+    )
+
     @abstractmethod
     def exploration_policy(self) -> TensorDictModuleBase:
         """The policy that collects: reads `observation`, writes `action`."""
 
-    def columns(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
-        """What the updates of a block read, each (updates, B, ...); noise that they need is drawn here."""
-        return (
-            batches["observation"],
-            batches["action"],
-            batches["next", "reward"],
-            batches["next", "observation"],
-            batches["next", "terminated"],
-        )
+    def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
+        """Inputs of the updates of a block, each (updates, B, ...); noise that they need is sampled here."""
+        return tuple(batches[key] for key in self.batch_keys)
 
-    def variant(self, number: int) -> dict[str, bool]:  # noqa: ARG002 - for subclasses
+    def update_flags(self, number: int) -> dict[str, bool]:  # noqa: ARG002 - for subclasses
         """Keywords of the update that is the run's `number`-th, from 0; a compiled update has one graph for each."""
         return {}
 
@@ -47,24 +51,24 @@ class OffPolicy(Learner):
         """One update on one batch; runs eager or compiled.
 
         `state` is the optimiser's, one entry per group. Returns scalars to log, detached, if it is to `measure`. Under
-        `errors` it may return how wrong it was about every sample (B,), which the data module makes their priority.
+        `errors` it may return the error of every sample (B,), from which the data module makes its priority.
         """
 
-    def absorb(self, block: Block, state: Sequence[Any]) -> dict[str, Tensor]:
+    def update_on_batch(self, block: Block, state: Sequence[Any]) -> dict[str, Tensor]:
         """All updates of one block; returns what the last one measured."""
         batches = block.batches
         first, last = int(self.updates), len(batches) - 1
-        rows = zip(*(column.unbind(0) for column in self.columns(batches)), strict=True)
-        found = [
+        rows = zip(*(column.unbind(0) for column in self.update_inputs(batches)), strict=True)
+        measured = [
             # compiled, all are measured, because one graph is enough
-            self.update(state, *row, measure=self.compiled or index == last, **self.variant(first + index))
+            self.update(state, *row, measure=self.compiled or index == last, **self.update_flags(first + index))
             for index, row in enumerate(rows)
         ]
         self.updates += len(batches)
-        if "errors" in found[-1]:
-            errors = torch.stack([update.pop("errors") for update in found])  # (updates, B)
+        if "errors" in measured[-1]:
+            errors = torch.stack([update.pop("errors") for update in measured])  # (updates, B)
             self.trainer.datamodule.set_priorities(batches["index"], errors)  # type: ignore[attr-defined]
-        return found[-1]
+        return measured[-1]
 
     def _step(self, state: Sequence[Any], gradients: Sequence[Sequence[Tensor]]) -> None:
         """One Adam step per group, on gradients averaged over all processes."""

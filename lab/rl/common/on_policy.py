@@ -1,4 +1,4 @@
-"""What agents share that learn from their latest actions alone: acting, advantages, a rollout as one optimiser step."""
+"""Shared by agents that learn from their latest actions only: acting, advantages, a rollout as one optimiser step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from lab.rl.common import adam
 from lab.rl.common import plots as pictures
 from lab.rl.common.advantage import gae
-from lab.rl.common.learner import Learner, norm
+from lab.rl.common.learner import Learner, gradient_norm
 from lab.rl.data.rollout import Rollout
-from lab.rl.envs.environment import Box, Discrete
+from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
 from lab.rl.networks.normalization import ObservationNorm, RewardScale
 
@@ -31,7 +31,7 @@ class Experience(NamedTuple):
         action: (M, A), or (M,) of discrete ones.
         parameters: (M, P), of the policy that acted.
         advantage: (M,)
-        target: (M,), what the critic should have said.
+        target: (M,), of the critic.
     """
 
     observation: Tensor
@@ -48,38 +48,38 @@ class OnPolicy(Learner):
         env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action, or how many there are.
-        envs: environments in a rollout.
+        num_envs: environments in a rollout.
         lr: learning rate.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
         hidden: widths of the hidden layers of policy and critic.
-        log_std: logarithm of the first spread of continuous actions, in halves of their range.
+        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
         normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        scale_rewards: whether rewards are divided by the spread of the running return.
+        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     def __init__(
         self,
         env: str,
         observation_size: int,
-        action: Box | Discrete,
-        envs: int,
+        action: ActionSpec,
+        num_envs: int,
         lr: float,
         final_lr: float,
         gamma: float,
         gae_lambda: float,
         hidden: Sequence[int],
-        log_std: float,
+        log_std_init: float,
         normalize_observations: bool,
-        scale_rewards: bool,
+        normalize_rewards: bool,
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
-        self.policy = policies.policy(observation_size, action, hidden, log_std)
+        self.policy = policies.policy(observation_size, action, hidden, log_std_init)
         self.critic = policies.network(observation_size, 1, hidden, gain=1.0)
         self.observation_norm = ObservationNorm(observation_size) if normalize_observations else None
-        self.reward_scale = RewardScale(envs, gamma) if scale_rewards else None
+        self.reward_scale = RewardScale(num_envs, gamma) if normalize_rewards else None
         self.example_input_array = torch.zeros(1, observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class OnPolicy(Learner):
         return self.policy.noise(*shape)
 
     def explore(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The policy's action on observations (N, O), and what the environment is told."""
+        """The policy's action on observations (N, O), and the action that goes to the environment."""
         action = self.policy.sample(self.policy(self.normalize(observation)), noise)
         return action, self.policy.command(action)
 
@@ -106,16 +106,16 @@ class OnPolicy(Learner):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [[*self.policy.parameters(), *self.critic.parameters()]]
 
-    def behind(self, rollout: Rollout) -> int:
+    def schedule_position(self, rollout: Rollout) -> int:
         """Those before the rollout: it is long, and the last one is to be learnt from too."""
         return rollout.env_steps - int(rollout.steps.numel())
 
-    def absorb(self, rollout: Rollout, state: Sequence[Any]) -> dict[str, Tensor]:
+    def update_on_batch(self, rollout: Rollout, state: Sequence[Any]) -> dict[str, Tensor]:
         return self.learn(self.experience(rollout.steps), state)
 
     @torch.no_grad()
     def experience(self, steps: TensorDict) -> Experience:
-        """What was seen and done, and how much better than expected it was; the spreads move on afterwards."""
+        """The rollout with its advantages; the running statistics move on afterwards."""
         observation, following = steps["observation"], steps["next"]  # (T, N, O)
         both = self.normalize(torch.stack([observation, following["observation"]]))
         value, future = self.value(both)  # (T, N) each
@@ -136,21 +136,21 @@ class OnPolicy(Learner):
         self.updates += 1
         return self.update(state, *experience)
 
-    def descend(self, loss: Tensor, state: Sequence[Any], max_norm: float) -> Tensor:
-        """One Adam step down the gradient of `loss`, shortened to `max_norm`; returns its length before that."""
+    def gradient_step(self, loss: Tensor, state: Sequence[Any], max_grad_norm: float) -> Tensor:
+        """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
         parameters, first, second, steps, rate = state
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
-            length = norm(gradients)
-            torch._foreach_mul_(gradients, (max_norm / (length + 1e-6)).clamp(max=1.0))
+            norm = gradient_norm(gradients)
+            torch._foreach_mul_(gradients, (max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
             adam.adam_(gradients, parameters, first, second, steps, rate, eps=EPS)
-        return length
+        return norm
 
-    def regress(self, experience: Experience, state: Sequence[Any], updates: int) -> Tensor:
+    def fit_critic(self, experience: Experience, state: Sequence[Any], updates: int) -> Tensor:
         """Steps of the critic alone, on the whole rollout; returns the last squared error."""
         for _ in range(updates):
             loss = F.mse_loss(self.value(experience.observation), experience.target)
-            self.descend(loss, state, max_norm=math.inf)
+            self.gradient_step(loss, state, max_grad_norm=math.inf)
         return loss.detach()
 
     def draw(self) -> None:

@@ -1,4 +1,4 @@
-"""What data modules share that collect: epochs from validation to validation, counters, and start seeds of episodes."""
+"""Shared by data modules that collect: epochs from validation to validation, counters, and start seeds of episodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
 
-class Collecting(LightningDataModule):
+class CollectionData(LightningDataModule):
     """A data module that collects blocks of environment steps; an epoch lasts until the next validation is due.
 
     Args:
@@ -62,17 +62,17 @@ class Collecting(LightningDataModule):
         """Mean undiscounted return of the training episodes so far, random ones included; None before the first end."""
         return self._returns / self._episodes if self._episodes else None
 
-    def train_dataloader(self) -> Blocks:
+    def train_dataloader(self) -> BlockLoader:
         assert self.trainer is not None
         if self._epoch != self.trainer.current_epoch:  # else it is the rest of an epoch, after a resume
             self._epoch, self._epoch_began = self.trainer.current_epoch, self.env_steps
-        return Blocks(self)
+        return BlockLoader(self)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
-        return starts(VALIDATION_SEEDS, self.eval_episodes)
+        return seed_loader(VALIDATION_SEEDS, self.eval_episodes)
 
     def test_dataloader(self) -> DataLoader[Tensor]:
-        return starts(TEST_SEEDS, self.test_episodes)
+        return seed_loader(TEST_SEEDS, self.test_episodes)
 
     def blocks(self) -> Iterator[Any]:
         """The blocks of an epoch, or what is left of it: collect until the next validation is due."""
@@ -91,7 +91,7 @@ class Collecting(LightningDataModule):
         self._returns += sum(returns)
 
     def counters(self) -> dict[str, Any]:
-        """What `load_counters` needs to go on."""
+        """The counters as plain values, for `load_counters`."""
         return {
             "env_steps": self.env_steps,
             "epoch": self._epoch,
@@ -105,7 +105,7 @@ class Collecting(LightningDataModule):
         self._episodes, self._returns = state["episodes"], state["returns"]
 
 
-class Blocks:
+class BlockLoader:
     """The loader of one epoch's blocks, or of what is left of them.
 
     It has a length, that of the whole epoch, because Lightning fetches one batch ahead from what has none, and a block
@@ -113,7 +113,7 @@ class Blocks:
     knows where it stands, and having one tells Lightning not to skip what a checkpoint has already seen.
     """
 
-    def __init__(self, data: Collecting) -> None:
+    def __init__(self, data: CollectionData) -> None:
         self.data = data
 
     def __iter__(self) -> Iterator[Any]:
@@ -128,6 +128,6 @@ class Blocks:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def starts(first: int, episodes: int) -> DataLoader[torch.Tensor]:
+def seed_loader(first: int, episodes: int) -> DataLoader[torch.Tensor]:
     """One batch of consecutive start seeds."""
     return DataLoader(torch.arange(first, first + episodes), batch_size=episodes)  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
 """Prioritised replay: torchrl's sampler, whose state is plain.
 
 Source: Schaul et al. 2016, "Prioritized Experience Replay", proportional variant: a transition is drawn with a
-probability that goes as (error + eps)^alpha, and weighs (p / min p)^-beta in the loss, which takes away what the
-drawing adds. New transitions get the greatest error that was ever seen. Different here: all the batches of a block are
-drawn from the priorities at its beginning, and the errors come back at its end, so a priority is up to a block old.
+probability that goes as (error + eps)^alpha, and weighs (p / min p)^-beta in the loss, which corrects for that.
+New transitions get the greatest error that was ever seen. Different here: all the batches of a block are drawn from the
+priorities at its beginning, and the errors come back at its end, so a priority is up to a block old.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torchrl.data.replay_buffers import PrioritizedSampler
 
 
-class Prioritized(PrioritizedSampler):
+class PlainPrioritizedSampler(PrioritizedSampler):
     """A `PrioritizedSampler` that can be saved: its trees are what their leaves make them."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Off-policy data: an environment, a torchrl collector and a torchrl replay buffer as one LightningDataModule.
 
-A training batch is a whole block: `block` environment steps are collected, appended at once, and all the batches of the
-updates that belong to them are sampled at once. So fixed costs are paid once per block and not once per environment
+A training batch is a whole block: `train_freq` environment steps are collected, appended at once, and all batches of
+the updates that belong to them are sampled at once. So fixed costs are paid once per block and not once per environment
 step. It is one environment: ten side by side collect other data, and took 2.99 s for work that took this one 3.34.
 """
 
@@ -20,18 +20,17 @@ from torchrl.collectors import Collector
 from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 
 from lab.errors import BadSetting, LabError
-from lab.rl.data.loaders import Collecting
-from lab.rl.data.memory import Memory, check_room
-from lab.rl.envs import atari, environment
-from lab.rl.envs import snapshot as simulator
-from lab.rl.envs.bins import Bins, discretise
+from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
+from lab.rl.data.loaders import CollectionData
+from lab.rl.envs import atari, environment, snapshot
+from lab.rl.envs.discretize import DiscretizedAction, discretize
 
 
 class Block(NamedTuple):
     """What one `training_step` works on.
 
     Args:
-        batches: TensorDict of shape (updates, batch size) with the keys that `Memory.sample` names.
+        batches: TensorDict of shape (updates, batch size) with the keys that `ReplayBuffer.sample` names.
         env_steps: environment steps so far, over all processes, this block included.
         returns: undiscounted returns of the training episodes that ended in this block.
     """
@@ -41,7 +40,7 @@ class Block(NamedTuple):
     returns: list[float]
 
 
-class ReplayData(Collecting):
+class ReplayData(CollectionData):
     """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
 
     Args:
@@ -50,15 +49,16 @@ class ReplayData(Collecting):
         batch_size: transitions per update.
         episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
             starts and changes nothing else, because truncated episodes bootstrap.
-        random_steps: steps with random actions before the policy acts and updates begin.
-        block: environment steps collected between two groups of updates; smaller means fresher data, larger is faster.
+        learning_starts: steps with random actions before the policy acts and updates begin.
+        train_freq: environment steps collected between two groups of updates; a small number means fresher data, a
+            large one is faster.
         updates_per_step: gradient updates per environment step.
-        capacity: transitions that the buffer keeps.
-        bins: evenly spaced values that stand for a continuous action, for algorithms that choose among actions.
+        buffer_size: transitions that the buffer keeps.
+        num_action_bins: evenly spaced values that replace a continuous action, for algorithms with discrete actions.
         n_step: rewards that a sampled transition sums up, discounted with the module's `gamma`.
-        prioritized: draw a transition the more often, the more wrong the module was about it.
-        alpha: how much the error decides, from 0, uniform, to 1, proportional; if `prioritized`.
-        beta: how far weights in the loss make up for that at the start; rises linearly to 1; if `prioritized`.
+        prioritized: draw a transition more often, the larger the module's error on it was.
+        priority_alpha: how much the error decides, from 0, uniform, to 1, proportional; if `prioritized`.
+        priority_beta: how far importance weights correct for that at the start; rises linearly to 1; if `prioritized`.
         storage: where the buffer lives: `memory`, or memory-mapped files (`memmap`) for buffers larger than memory.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
@@ -71,15 +71,15 @@ class ReplayData(Collecting):
         total_steps: Annotated[int, Gt(0)],
         batch_size: Annotated[int, Gt(0)] = 256,
         episode_steps: Annotated[int, Gt(0)] | None = None,
-        random_steps: Annotated[int, Ge(1)] = 1_000,
-        block: Annotated[int, Gt(0)] = 50,
+        learning_starts: Annotated[int, Ge(1)] = 1_000,
+        train_freq: Annotated[int, Gt(0)] = 50,
         updates_per_step: Annotated[float, Gt(0)] = 1.0,
-        capacity: Annotated[int, Gt(0)] = 1_000_000,
-        bins: Annotated[int, Ge(2)] | None = None,
+        buffer_size: Annotated[int, Gt(0)] = 1_000_000,
+        num_action_bins: Annotated[int, Ge(2)] | None = None,
         n_step: Annotated[int, Ge(1)] = 1,
         prioritized: bool = False,
-        alpha: Annotated[float, Ge(0), Le(1)] = 0.6,
-        beta: Annotated[float, Ge(0), Le(1)] = 0.4,
+        priority_alpha: Annotated[float, Ge(0), Le(1)] = 0.6,
+        priority_beta: Annotated[float, Ge(0), Le(1)] = 0.4,
         storage: Literal["memory", "memmap"] = "memory",
         eval_every: Annotated[int, Gt(0)] = 1_000,
         eval_episodes: Annotated[int, Gt(0)] = 20,
@@ -87,15 +87,19 @@ class ReplayData(Collecting):
     ) -> None:
         super().__init__(total_steps, eval_every, eval_episodes, test_episodes)
         self.save_hyperparameters()
-        self.env, self.batch_size, self.random_steps = env, batch_size, random_steps
-        self.block, self.capacity, self.storage = block, min(capacity, total_steps), storage
-        self.episode_steps, self.bins, self.n_step = episode_steps, bins, n_step
-        self.priority = (alpha, beta) if prioritized else None
-        self.updates = round(block * updates_per_step)  # per block
+        self.env, self.batch_size, self.learning_starts = env, batch_size, learning_starts
+        self.train_freq, self.buffer_size, self.storage = train_freq, min(buffer_size, total_steps), storage
+        self.episode_steps, self.num_action_bins, self.n_step = episode_steps, num_action_bins, n_step
+        self.priority = (priority_alpha, priority_beta) if prioritized else None
+        self.updates = round(train_freq * updates_per_step)  # per block
         if self.updates < 1:
-            raise BadSetting("updates_per_step", f"{updates_per_step} times a block of {block} is no update")
-        if random_steps >= total_steps:
-            raise BadSetting("random_steps", f"expected less than total_steps ({total_steps}), found {random_steps}")
+            raise BadSetting(
+                "updates_per_step", f"{updates_per_step} times a train_freq of {train_freq} is less than one update"
+            )
+        if learning_starts >= total_steps:
+            raise BadSetting(
+                "learning_starts", f"expected less than total_steps ({total_steps}), found {learning_starts}"
+            )
         self.world_size = 1
         self.collector: Collector | None = None
         self._running_return = 0.0
@@ -103,8 +107,12 @@ class ReplayData(Collecting):
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment; refuses a buffer that does not fit into memory."""
         facts = environment.describe(self.env)
-        check_room(self.capacity, self.storage, facts)
-        return facts | {"action": discretise(self.env, facts["action"], self.bins)} if self.bins else facts
+        check_buffer_fits(self.buffer_size, self.storage, facts)
+        return (
+            facts | {"action": discretize(self.env, facts["action"], self.num_action_bins)}
+            if self.num_action_bins
+            else facts
+        )
 
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
@@ -116,7 +124,7 @@ class ReplayData(Collecting):
         assert self.trainer is not None
         rank, self.world_size = self.trainer.global_rank, self.trainer.world_size
         agent: Any = self.trainer.lightning_module
-        self._expect(agent)
+        self._check_supported(agent)
         device = self.trainer.strategy.root_device
         policy = self.policy = agent.exploration_policy().to(device)  # else torchrl copies it
         if self.world_size > 1:  # every process explores for itself, with noise of its own
@@ -125,28 +133,30 @@ class ReplayData(Collecting):
             names = [name for name, buffer in agent.named_buffers() if buffer in own]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
         made = environment.make(self.env, max_episode_steps=self.episode_steps)
-        made = Bins(made, self.facts()["action"]) if self.bins else made
+        made = DiscretizedAction(made, self.facts()["action"]) if self.num_action_bins else made
         made = atari.for_training(made) if atari.is_game(self.env) else made
-        self.guard = environment.Guard(made, self.env)
-        env = GymWrapper(self.guard, device=None, categorical_action_encoding=True)
+        self.checked_env = environment.CheckedEnv(made, self.env)
+        env = GymWrapper(self.checked_env, device=None, categorical_action_encoding=True)
         if "is_init" in policy.in_keys:
             env = TransformedEnv(env, InitTracker())
         env.set_seed(torch.initial_seed() % 2**31)
         self.collector = Collector(
             env,
             policy,
-            frames_per_batch=self.block,
+            frames_per_batch=self.train_freq,
             total_frames=-1,
-            init_random_frames=self.random_steps // self.world_size,
+            init_random_frames=self.learning_starts // self.world_size,
             track_traj_ids=False,
             trust_policy=True,
             auto_register_policy_transforms=False,
             **_devices(device),
         )
-        self.memory = Memory(self.capacity, self.storage, self.n_step, getattr(agent, "gamma", 1.0), self.priority)
-        self.replay = self.memory.replay
+        self.buffer = ReplayBuffer(
+            self.buffer_size, self.storage, self.n_step, getattr(agent, "gamma", 1.0), self.priority
+        )
+        self.replay = self.buffer.replay
 
-    def _expect(self, agent: Any) -> None:
+    def _check_supported(self, agent: Any) -> None:
         """Refuses what the module would not notice: it would learn something else than it was asked for."""
         name = type(agent).__name__.lower()
         for key, wanted in {"n_step": self.n_step > 1, "prioritized": self.priority is not None}.items():
@@ -170,9 +180,9 @@ class ReplayData(Collecting):
             "collector": {name: counts[name] for name in ("frames", "iter")},
             "carrier": self.collector._carrier.clone().to_dict(),  # the step that comes next, which torchrl leaves out
             "noise": {name: buffer.clone() for name, buffer in self.policy.named_buffers()},  # each process has its own
-            "simulator": simulator.snapshot(self.guard),
-            "generator": simulator.generator(self.guard),
-            "buffer": self.memory.state_dict(),
+            "env": snapshot.take(self.checked_env),
+            "generator": snapshot.generator(self.checked_env),
+            "buffer": self.buffer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -187,56 +197,54 @@ class ReplayData(Collecting):
             raise LabError(f"{state['processes']} processes collected; resume with as many, not with {self.world_size}")
         self.load_counters(state)
         self._running_return = state["running_return"]
-        self.memory.load_state_dict(state["buffer"])
+        self.buffer.load_state_dict(state["buffer"])
         for name, buffer in self.policy.named_buffers():
             buffer.copy_(state["noise"][name])
         self.collector.load_state_dict(state["collector"], strict=False)
         try:
-            if state["simulator"] is None:
-                raise simulator.Mismatch("parts of it cannot be kept")
-            simulator.restore(self.guard, state["simulator"])
+            snapshot.restore(self.checked_env, state["env"])
             self.collector._carrier = TensorDict(state["carrier"]).clone()
-        except simulator.Mismatch as reason:
+        except snapshot.Mismatch as reason:
             warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
-            simulator.set_generator(self.guard, state["generator"])
-            self.guard.steps, self._running_return = state["collector"]["frames"], 0.0
-            self.memory.episode += 1
+            snapshot.set_generator(self.checked_env, state["generator"])
+            self.checked_env.steps, self._running_return = state["collector"]["frames"], 0.0
+            self.buffer.episode += 1
             self.collector.reset()
 
     def write_buffers(self, folder: Path) -> list[str]:
         """Writes the transitions that `folder` lacks; returns the names of all files that a resume from here needs."""
-        return self.memory.write(folder)
+        return self.buffer.write(folder)
 
     def read_buffers(self, folder: Path, files: list[str]) -> None:
         """Reads the transitions of the checkpoint that was loaded."""
-        self.memory.read(folder, files)
+        self.buffer.read(folder, files)
 
     def _collect(self) -> Block | None:
         assert self.collector is not None
         steps = self.collector.next().reshape(-1)
-        self.memory.extend(steps)
+        self.buffer.extend(steps)
         returns = self._finished(steps)
         self.count(returns)
-        if self.env_steps <= self.random_steps:
+        if self.env_steps <= self.learning_starts:
             return None
-        batches = self.memory.sample(self.updates, self.batch_size, self.env_steps / self.total_steps)
+        batches = self.buffer.sample(self.updates, self.batch_size, self.env_steps / self.total_steps)
         return Block(batches, self.env_steps, returns)
 
     def set_priorities(self, index: torch.Tensor, errors: torch.Tensor) -> None:
-        """How wrong the module was, at least 0, about the transitions at `index`; both of any one shape."""
-        self.memory.set_priorities(index, errors)
+        """Errors of the module, at least 0, on the transitions at `index`; both of any one shape."""
+        self.buffer.set_priorities(index, errors)
 
     def epoch_length(self) -> int:
-        first = max(self._epoch_began, self.random_steps // self._stride * self._stride)
+        first = max(self._epoch_began, self.learning_starts // self._stride * self._stride)
         return math.ceil((self._due(self._epoch_began) - first) / self._stride)
 
     @property
     def _stride(self) -> int:
-        return self.block * self.world_size
+        return self.train_freq * self.world_size
 
     def _due(self, steps: int) -> int:
         """The first validation is not before the first updates."""
-        first = (self.random_steps // self._stride + 1) * self._stride
+        first = (self.learning_starts // self._stride + 1) * self._stride
         return min(max(self.eval_every * (steps // self.eval_every + 1), first), self.total_steps)
 
     def _finished(self, steps: TensorDictBase) -> list[float]:

@@ -18,7 +18,7 @@ from torchrl.data import TensorDictReplayBuffer
 
 from lab import files
 from lab.errors import LabError
-from lab.rl.data.prioritized import Prioritized
+from lab.rl.data.prioritized import PlainPrioritizedSampler
 
 FAN = 8  # files of about one size that become one
 
@@ -47,7 +47,9 @@ class Segments:
         """Where the buffer is written and how it is sampled; what is in it goes with `write`."""
         writer, sampler = self.replay.writer.state_dict(), self.replay.sampler
         state = {"writer": dict(writer), "sampler": dict(sampler.state_dict()), "rows": len(self.replay)}
-        if isinstance(sampler, Prioritized):  # they change with every update, so they are written again every time
+        if isinstance(
+            sampler, PlainPrioritizedSampler
+        ):  # they change with every update, so they are written again every time
             state["priorities"] = sampler.leaves(self._places(len(self.replay)))
         return state
 
@@ -77,10 +79,10 @@ class Segments:
             LabError: a file is damaged, or rows are missing.
             FileNotFoundError: a file is missing.
         """
-        total, capacity = state["writer"]["_write_count"], self.replay.storage.max_size
-        rows = min(state["rows"], capacity)
+        total, buffer_size = state["writer"]["_write_count"], self.replay.storage.max_size
+        rows = min(state["rows"], buffer_size)
         next_row = total - rows
-        cursor = state["writer"]["_cursor"] % capacity if rows == capacity else 0
+        cursor = state["writer"]["_cursor"] % buffer_size if rows == buffer_size else 0
         self.replay.writer.load_state_dict(state["writer"] | {"_cursor": cursor, "_write_count": next_row})
         self.folder, self.segments = folder, []
         for name in names:
@@ -94,7 +96,7 @@ class Segments:
         if next_row != total:
             raise LabError(f"{folder}: rows {next_row} to {total} of the replay buffer are missing")
         self.replay.sampler.load_state_dict(state["sampler"])
-        if isinstance(self.replay.sampler, Prioritized) and rows:
+        if isinstance(self.replay.sampler, PlainPrioritizedSampler) and rows:
             self.replay.sampler.set_leaves(self._places(rows), state["priorities"][-rows:])
 
     def _places(self, rows: int) -> Tensor:

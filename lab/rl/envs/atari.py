@@ -42,7 +42,7 @@ def make(env: str, max_episode_steps: int | None = None, **settings: Any) -> gym
     return stacked if max_episode_steps is None else TimeLimit(stacked, max_episode_steps)
 
 
-class OneLife(gym.Wrapper[Any, Any, Any, Any]):
+class EpisodicLife(gym.Wrapper[Any, Any, Any, Any]):
     """Ends an episode with a life; the next one goes on in the same game, as long as there is a life left.
 
     Gymnasium's `AtariPreprocessing(terminal_on_life_loss=True)` begins a new game instead, so that an agent would never
@@ -77,4 +77,4 @@ class OneLife(gym.Wrapper[Any, Any, Any, Any]):
 
 def for_training(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     """What an agent learns from: one life at a time, and the sign of a reward."""
-    return OneLife(ClipReward(env, -1.0, 1.0))  # rewards are whole numbers
+    return EpisodicLife(ClipReward(env, -1.0, 1.0))  # rewards are whole numbers

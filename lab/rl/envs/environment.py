@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import Any, NotRequired, TypedDict, final
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import DependencyNotInstalled, Error
 
 from lab.errors import BadSetting, LabError, nearest
-from lab.rl.envs import atari
-
-
-@final
-class Box(TypedDict):
-    """A bounded continuous action: one `low` and one `high` per dimension."""
-
-    low: list[float]
-    high: list[float]
-
-
-@final
-class Discrete(TypedDict):
-    """A choice among `count` actions; `values` are what they mean in an environment whose action is continuous."""
-
-    count: int
-    values: NotRequired[list[list[float]]]
-
+from lab.rl.envs import atari, spaces
 
 EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs
 
@@ -43,7 +26,7 @@ def make(env: str, **settings: Any) -> gym.Env[Any, Any]:
         raise BadSetting("env", f"{env!r} needs a package that is not installed: pip install 'torch-lab[atari]'")
     try:
         if ".mujoco." in _entry(env):
-            _hear_mujoco()
+            _warn_for_mujoco()
         make_it = atari.make if atari.is_game(env) else gym.make
         made = make_it(env, disable_env_checker=True, **settings)
     except (DependencyNotInstalled, ModuleNotFoundError) as error:
@@ -58,7 +41,7 @@ def make(env: str, **settings: Any) -> gym.Env[Any, Any]:
     return made
 
 
-class Guard(gym.Wrapper[Any, Any, Any, Any]):
+class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
     """Counts the steps of a training environment, and says at which one it failed.
 
     Args:
@@ -92,7 +75,7 @@ def failure(env: str, where: str, error: Exception) -> LabError:
 
 
 def describe(env: str) -> dict[str, Any]:
-    """Plain facts of an environment: `env`, `observation_size` and `action` (a `Box` or a `Discrete`).
+    """Plain facts of an environment: `env`, `observation_size` and `action` (an `ActionSpec`).
 
     The size is the length of a vector, or [images, height, width] of images.
 
@@ -102,76 +85,8 @@ def describe(env: str) -> dict[str, Any]:
     made = make(env)
     observation, action = made.observation_space, made.action_space
     made.close()
-    return {"env": env, "observation_size": _size(env, observation), "action": _action(env, action)}
-
-
-def vector(observation_size: int | list[int]) -> int:
-    """`observation_size` if observations are vectors.
-
-    Raises:
-        BadSetting: they are images; names an algorithm that can use them.
-    """
-    if isinstance(observation_size, int):
-        return observation_size
-    shape = " x ".join(map(str, observation_size))
-    raise BadSetting("observation_size", f"this task needs vectors; there are images ({shape}): take task=dqn")
-
-
-def continuous(action: Box | Discrete, algorithm: str, discrete: str) -> Box:
-    """`action` if it is continuous.
-
-    Raises:
-        BadSetting: it is discrete; names `discrete`, an algorithm that can use it.
-    """
-    if "low" in action:
-        return action
-    wayout = "leave data.bins out" if "values" in action else discrete
-    raise BadSetting(
-        "action", f"{algorithm} needs continuous actions; there are {action['count']} discrete ones: {wayout}"
-    )
-
-
-def discrete(action: Box | Discrete, algorithm: str, continuous: str) -> Discrete:
-    """`action` if it is discrete.
-
-    Raises:
-        BadSetting: it is continuous; names `continuous`, an algorithm that can use it.
-    """
-    if "count" in action:
-        return action
-    found = len(action["low"])
-    wayout = f"set data.bins, such as data.bins=5, or {continuous}" if found == 1 else continuous
-    there = "is a continuous one" if found == 1 else f"are {found} continuous ones"
-    raise BadSetting("action", f"{algorithm} needs discrete actions; there {there}: {wayout}")
-
-
-def _size(env: str, space: gym.Space[Any]) -> int | list[int]:
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
-        return int(space.shape[0])
-    if isinstance(space, gym.spaces.Box) and atari.is_game(env):
-        return list(space.shape)
-    needed = "a vector (a Box with one dimension) or an Atari game is needed"
-    if not isinstance(space, gym.spaces.Box):
-        needed += "; register it under a name of your own with gymnasium.wrappers.FlattenObservation around it"
-    raise BadSetting("env", f"{env!r} observes {_words(space)}; {needed}")
-
-
-def _action(env: str, space: gym.Space[Any]) -> Box | Discrete:
-    if isinstance(space, gym.spaces.Discrete) and space.start == 0:
-        return {"count": int(space.n)}
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.isfinite([space.low, space.high]).all():
-        return {"low": space.low.tolist(), "high": space.high.tolist()}
-    needed = "a Discrete that starts at 0 or a bounded Box with one dimension is needed"
-    raise BadSetting("env", f"{env!r} acts in {_words(space)}; {needed}")
-
-
-def _words(space: gym.Space[Any]) -> str:
-    """A space in one line; its own words have one for every row of its bounds."""
-    if isinstance(space, gym.spaces.Box):
-        return f"a Box of shape {space.shape}"
-    if isinstance(space, gym.spaces.Dict):
-        return f"a Dict of {', '.join(space)}"
-    return " ".join(str(space).split())
+    size = spaces.observation_size(env, observation)
+    return {"env": env, "observation_size": size, "action": spaces.action_spec(env, action)}
 
 
 def _single_precision(observation: np.ndarray) -> np.ndarray:
@@ -192,7 +107,7 @@ def _entry(env: str) -> str:
 
 
 @functools.cache
-def _hear_mujoco() -> None:
+def _warn_for_mujoco() -> None:
     """Each of MuJoCo's warnings once; it writes them on the screen and into a file whenever an environment is made."""
     import mujoco
 

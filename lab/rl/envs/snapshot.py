@@ -1,6 +1,6 @@
 """Snapshots of a Gymnasium environment in the middle of an episode, as plain values and tensors.
 
-What an environment is at one moment stands in the attributes of it and of its wrappers. Numbers, texts, arrays,
+The state of an environment lies in its attributes and in those of its wrappers. Numbers, texts, arrays,
 generators, the usual containers and ordinary Python objects made of them are kept; spaces, models, windows and
 functions are taken to stay as they are made; a MuJoCo simulation is kept as the memory of its `MjData`, because
 observations and rewards are read from much more than positions and velocities, and an Atari game as its emulator writes
@@ -47,7 +47,7 @@ class Mismatch(LabError):
     """A snapshot does not belong to this kind of environment."""
 
 
-def snapshot(env: Environment) -> State | None:
+def take(env: Environment) -> State | None:
     """All that decides how the episode goes on, and the ones after it; None if some of it cannot be kept."""
     layers = list(_layers(env))
     writer = _Writer(layers)
@@ -57,12 +57,14 @@ def snapshot(env: Environment) -> State | None:
         return None
 
 
-def restore(env: Environment, state: State) -> None:
+def restore(env: Environment, state: State | None) -> None:
     """Puts `env`, made in the same way, where the one was that `state` was taken from.
 
     Raises:
-        Mismatch: it is made in another way; its episode has to start anew.
+        Mismatch: there is no snapshot, or the environment was made in another way; its episode has to start anew.
     """
+    if state is None:
+        raise Mismatch("parts of it cannot be kept")
     env.reset()  # what only a reset makes has to be there
     layers, reader = list(_layers(env)), _Reader()
     if [_name(layer) for layer in layers] != [saved["class"] for saved in state["layers"]]:

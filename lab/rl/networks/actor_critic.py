@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchrl.modules import MLP
 
-from lab.rl.envs.environment import Box, vector
+from lab.rl.envs.spaces import ContinuousSpec, vector_size
 
 LAST = 3e-3  # half-width of the last layer's first weights, as in Lillicrap et al. 2016
 LOG_DEVIATIONS = (-20.0, 2.0)  # limits of a Gaussian policy, those of Haarnoja et al.'s code
@@ -23,10 +23,10 @@ class Actor(nn.Module):
     center: Tensor
     scale: Tensor
 
-    def __init__(self, observation_size: int, action: Box, hidden: Sequence[int]) -> None:
+    def __init__(self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int]) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        inputs = vector(observation_size)
+        inputs = vector_size(observation_size)
         self.net = MLP(in_features=inputs, out_features=len(low), num_cells=hidden, activation_class=nn.ReLU)
         _start_small(self.net)
         self.register_buffer("center", (high + low) / 2, persistent=False)
@@ -85,10 +85,10 @@ class GaussianActor(nn.Module):
     center: Tensor
     scale: Tensor
 
-    def __init__(self, observation_size: int, action: Box, hidden: Sequence[int]) -> None:
+    def __init__(self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int]) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        inputs = vector(observation_size)
+        inputs = vector_size(observation_size)
         self.net = MLP(in_features=inputs, out_features=2 * len(low), num_cells=hidden, activation_class=nn.ReLU)
         _start_small(self.net)
         self.register_buffer("center", (high + low) / 2, persistent=False)

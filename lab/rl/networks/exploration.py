@@ -14,7 +14,7 @@ from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModuleBase
 from torch import Tensor, nn
 
-from lab.rl.envs.environment import Box
+from lab.rl.envs.spaces import ContinuousSpec
 from lab.rl.networks.actor_critic import GaussianActor
 
 
@@ -33,7 +33,7 @@ class GaussianNoise(TensorDictModuleBase):
     high: Tensor
     scale: Tensor
 
-    def __init__(self, actor: nn.Module, action: Box, sigma: float) -> None:
+    def __init__(self, actor: nn.Module, action: ContinuousSpec, sigma: float) -> None:
         super().__init__()
         self.actor = actor
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
@@ -61,7 +61,9 @@ class OrnsteinUhlenbeckNoise(GaussianNoise):
     in_keys: tuple[str, ...] = ("observation", "is_init")
     state: Tensor
 
-    def __init__(self, actor: nn.Module, action: Box, sigma: float, theta: float = 0.15, dt: float = 1.0) -> None:
+    def __init__(
+        self, actor: nn.Module, action: ContinuousSpec, sigma: float, theta: float = 0.15, dt: float = 1.0
+    ) -> None:
         super().__init__(actor, action, sigma)
         self.theta, self.dt = theta, dt
         self.register_buffer("state", torch.zeros(len(action["low"])))

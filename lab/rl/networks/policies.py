@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchrl.modules import MLP
 
-from lab.rl.envs.environment import Box, Discrete, vector
+from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, DiscreteSpec, vector_size
 
 SMALL = 0.01  # gain of a policy's last layer: first actions hardly depend on what is observed
 
@@ -68,7 +68,7 @@ class Gaussian(Policy):
     center: Tensor
     scale: Tensor
 
-    def __init__(self, observation_size: int, action: Box, hidden: Sequence[int], log_std: float) -> None:
+    def __init__(self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int], log_std: float) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
         self.net = network(observation_size, len(low), hidden, SMALL)
@@ -117,7 +117,7 @@ class Categorical(Policy):
         hidden: widths of the hidden layers.
     """
 
-    def __init__(self, observation_size: int, action: Discrete, hidden: Sequence[int]) -> None:
+    def __init__(self, observation_size: int, action: DiscreteSpec, hidden: Sequence[int]) -> None:
         super().__init__()
         self.count = action["count"]
         self.net = network(observation_size, self.count, hidden, SMALL)
@@ -149,9 +149,9 @@ class Categorical(Policy):
         return (old.exp() * (old - new)).sum(-1)
 
 
-def policy(observation_size: int, action: Box | Discrete, hidden: Sequence[int], log_std: float = 0.0) -> Policy:
+def policy(observation_size: int, action: ActionSpec, hidden: Sequence[int], log_std: float = 0.0) -> Policy:
     """The policy for such actions, of vectors alone."""
-    observation_size = vector(observation_size)
+    observation_size = vector_size(observation_size)
     if "low" in action:
         return Gaussian(observation_size, action, hidden, log_std)
     return Categorical(observation_size, action, hidden)

@@ -7,16 +7,16 @@ import torch
 from tensordict import TensorDict
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 
-from lab.rl.data.prioritized import Prioritized
+from lab.rl.data.prioritized import PlainPrioritizedSampler
 from lab.rl.data.segments import Segments
 
 ALPHA, BETA = 0.6, 0.4
 
 
-def buffer(capacity=20):
-    sampler = Prioritized(capacity, ALPHA, BETA)
+def buffer(buffer_size=20):
+    sampler = PlainPrioritizedSampler(buffer_size, ALPHA, BETA)
     return TensorDictReplayBuffer(
-        storage=LazyTensorStorage(capacity), sampler=sampler, batch_size=4, generator=torch.default_generator
+        storage=LazyTensorStorage(buffer_size), sampler=sampler, batch_size=4, generator=torch.default_generator
     )
 
 
@@ -80,10 +80,10 @@ def test_a_capacity_that_changed_keeps_the_newest_priorities(tmp_path):
     segments = Segments(replay)
     names, state = segments.write(tmp_path), segments.state_dict()
     by_row = dict(zip(replay[:]["observation"][:, 0].tolist(), replay.sampler.leaves(torch.arange(20)), strict=True))
-    for capacity in (8, 50):
-        resumed = buffer(capacity)
+    for buffer_size in (8, 50):
+        resumed = buffer(buffer_size)
         Segments(resumed).read(tmp_path, names, state)
         rows = resumed[:]["observation"][:, 0].tolist()
         found = resumed.sampler.leaves(torch.arange(len(rows)))
         assert found.tolist() == [float(by_row[row]) for row in rows]
-        assert len(rows) == min(capacity, 20)
+        assert len(rows) == min(buffer_size, 20)

@@ -30,7 +30,7 @@ class Watch(Callback):
 
 def train(callbacks=(), **settings):
     seed_everything(0, verbose=False)
-    data = ReplayData("Pendulum-v1", **({"total_steps": 500, "random_steps": 100, "batch_size": 8} | settings))
+    data = ReplayData("Pendulum-v1", **({"total_steps": 500, "learning_starts": 100, "batch_size": 8} | settings))
     watch = Watch()
     trainer = Trainer(
         **data.trainer_defaults(), **QUIET, callbacks=[watch, *callbacks], accelerator="cpu", limit_val_batches=0
@@ -45,8 +45,8 @@ def train(callbacks=(), **settings):
         ({"eval_every": 200}, [200, 400, 500], 150),
         ({"eval_every": 1000}, [500], 150),
         ({"eval_every": 50}, [150, 200, 250, 300, 350, 400, 450, 500], 150),
-        ({"eval_every": 200, "random_steps": 130}, [200, 400, 500], 150),
-        ({"eval_every": 120, "block": 30}, [120, 240, 360, 480, 510], 120),
+        ({"eval_every": 200, "learning_starts": 130}, [200, 400, 500], 150),
+        ({"eval_every": 120, "train_freq": 30}, [120, 240, 360, 480, 510], 120),
     ],
 )
 def test_epochs_end_where_validation_is_due(settings, epochs, first):
@@ -81,7 +81,7 @@ def test_the_loader_has_the_length_of_its_epoch_and_collects_only_when_asked():
 
 
 def test_without_a_trainer_each_round_of_blocks_is_an_epoch():
-    data = ReplayData("Pendulum-v1", total_steps=500, random_steps=100, eval_every=200)
+    data = ReplayData("Pendulum-v1", total_steps=500, learning_starts=100, eval_every=200)
     agent, strategy = DDPG(**data.facts(), hidden=[8]), SimpleNamespace(root_device=torch.device("cpu"))
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, lightning_module=agent, strategy=strategy)
     data.setup("fit")
@@ -118,7 +118,7 @@ def test_returns_of_training_episodes_are_sums_of_their_rewards():
 def test_the_policy_of_a_block_has_seen_the_updates_before_it():
     """The actions of a block are those of the current actor, to within the noise."""
     seed_everything(0, verbose=False)
-    data = ReplayData("Pendulum-v1", total_steps=400, random_steps=100, batch_size=32)
+    data = ReplayData("Pendulum-v1", total_steps=400, learning_starts=100, batch_size=32)
     agent = DDPG(**data.facts(), hidden=[32], lr=1e-2, sigma=0.0)
     gaps = []
 
@@ -135,7 +135,7 @@ def test_the_policy_of_a_block_has_seen_the_updates_before_it():
 
 @pytest.mark.parametrize(
     ("settings", "key"),
-    [({"random_steps": 500}, "random_steps"), ({"updates_per_step": 0.001}, "updates_per_step")],
+    [({"learning_starts": 500}, "learning_starts"), ({"updates_per_step": 0.001}, "updates_per_step")],
 )
 def test_settings_that_make_no_run_are_refused(settings, key):
     with pytest.raises(BadSetting) as error:

@@ -40,13 +40,13 @@ class Watch(Callback):
 def train(env="CartPole-v1", watch=None, seed=0, checkpoint=None, model=None, algorithm=PPO, **settings):
     seed_everything(seed, verbose=False)
     torch.set_num_threads(1)
-    data = RolloutData(env, **({"total_steps": 480, "envs": 3, "steps": 16, "eval_every": 130} | settings))
+    data = RolloutData(env, **({"total_steps": 480, "num_envs": 3, "num_steps": 16, "eval_every": 130} | settings))
     model = {"hidden": [8], "lr": 1e-2} | (model or {})
     facts = data.facts()
     if algorithm is PPO:
-        model = {"batch_size": 24, "epochs": 2} | model
+        model = {"batch_size": 24, "update_epochs": 2} | model
     else:
-        del facts["steps"]  # only PPO asks for it
+        del facts["num_steps"]  # only PPO asks for it
     agent = algorithm(**facts, **model)
     watch = watch or Watch()
     trainer = Trainer(**data.trainer_defaults(), **QUIET, callbacks=[watch], accelerator="cpu", limit_val_batches=0)
@@ -122,7 +122,7 @@ def test_the_simulator_repeats_what_the_rollout_says():
 
 
 def test_rollouts_may_start_anew():
-    _, data, watch = train("Pendulum-v1", restart=True)
+    _, data, watch = train("Pendulum-v1", reset_each_rollout=True)
     first = [rollout.steps["observation"][0] for rollout in watch.rollouts]
     last = [rollout.steps["next", "observation"][-1] for rollout in watch.rollouts]
     assert not any(torch.equal(before, after) for before, after in zip(last, first[1:], strict=False))
@@ -184,35 +184,35 @@ def test_samples_have_the_chances_that_the_policy_says():
 
 def test_more_environments_than_sense_are_refused():
     with pytest.raises(BadSetting, match="envs: 100 environments times 128 steps are a rollout of 12800, more than"):
-        RolloutData("CartPole-v1", total_steps=1000, envs=100)
+        RolloutData("CartPole-v1", total_steps=1000, num_envs=100)
 
 
 def test_how_environments_are_stepped_changes_nothing(monkeypatch):
-    monkeypatch.setattr("lab.rl.envs.stepping.cores", lambda: 2)
+    monkeypatch.setattr("lab.rl.envs.async_stepper.cores", lambda: 2)
     here, data, _ = train(episode_steps=17)
-    there, other, _ = train(episode_steps=17, stepping="processes")
+    there, other, _ = train(episode_steps=17, vectorization="async")
     assert all(torch.equal(value, there.state_dict()[name]) for name, value in here.state_dict().items())
     assert other.mean_return() == data.mean_return()
 
 
-NORMALIZED = {"normalize_observations": True, "scale_rewards": True}
+NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "env", "model", "stepping"),
+    ("algorithm", "env", "model", "vectorization"),
     [
-        (PPO, "CartPole-v1", {}, "loop"),
-        (PPO, "Pendulum-v1", NORMALIZED | {"objective": "kl"}, "processes"),
-        (A2C, "CartPole-v1", NORMALIZED, "loop"),
-        (REINFORCE, "CartPole-v1", {"baseline": True}, "loop"),
-        (REINFORCE, "CartPole-v1", {"baseline": False}, "loop"),
-        (TRPO, "Pendulum-v1", NORMALIZED, "loop"),
+        (PPO, "CartPole-v1", {}, "sync"),
+        (PPO, "Pendulum-v1", NORMALIZED | {"objective": "kl"}, "async"),
+        (A2C, "CartPole-v1", NORMALIZED, "sync"),
+        (REINFORCE, "CartPole-v1", {"baseline": True}, "sync"),
+        (REINFORCE, "CartPole-v1", {"baseline": False}, "sync"),
+        (TRPO, "Pendulum-v1", NORMALIZED, "sync"),
     ],
 )
-def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, stepping, monkeypatch):
+def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, vectorization, monkeypatch):
     """Also in the middle of an epoch, and of every environment's episode."""
-    monkeypatch.setattr("lab.rl.envs.stepping.cores", lambda: 2)
-    same = {"env": env, "model": model, "algorithm": algorithm, "episode_steps": 37, "stepping": stepping}
+    monkeypatch.setattr("lab.rl.envs.async_stepper.cores", lambda: 2)
+    same = {"env": env, "model": model, "algorithm": algorithm, "episode_steps": 37, "vectorization": vectorization}
     whole, data, watch = train(watch=Watch(tmp_path, (96, 240)), **same)
     for moment in (96, 240):
         again = Watch(state=tmp_path / f"{moment}.rng")
@@ -225,7 +225,7 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, steppi
 
 
 def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr("lab.rl.envs.snapshot.snapshot", lambda _: None)
+    monkeypatch.setattr("lab.rl.envs.snapshot.take", lambda _: None)
     train(watch=Watch(tmp_path, (96,)))
     with pytest.warns(UserWarning, match="the episode under way in CartPole-v1 starts anew"):
         _, data, _ = train(watch=Watch(state=tmp_path / "96.rng"), checkpoint=tmp_path / "96.ckpt")

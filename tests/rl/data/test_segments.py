@@ -20,8 +20,8 @@ def quiet(caplog):
     caplog.set_level(logging.WARNING, "torchrl")
 
 
-def empty(capacity, storage="memory"):
-    return Segments(TensorDictReplayBuffer(storage=STORAGES[storage](capacity), batch_size=4))
+def empty(buffer_size, storage="memory"):
+    return Segments(TensorDictReplayBuffer(storage=STORAGES[storage](buffer_size), batch_size=4))
 
 
 def collect(segments, rows):
@@ -34,8 +34,8 @@ def collect(segments, rows):
     )
 
 
-def read(folder, names, state, capacity, storage="memory"):
-    segments = empty(capacity, storage)
+def read(folder, names, state, buffer_size, storage="memory"):
+    segments = empty(buffer_size, storage)
     segments.read(folder, names, state)
     return segments
 
@@ -52,21 +52,23 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-@given(capacity=some.integers(1, 40), steps=some.lists(some.tuples(some.integers(0, 60), some.booleans()), max_size=12))
+@given(
+    buffer_size=some.integers(1, 40), steps=some.lists(some.tuples(some.integers(0, 60), some.booleans()), max_size=12)
+)
 @settings(max_examples=30, deadline=None)
-def test_what_is_read_is_what_was_there(storage, capacity, steps, tmp_path_factory):
+def test_what_is_read_is_what_was_there(storage, buffer_size, steps, tmp_path_factory):
     """Any numbers of rows between two writes, several times around the ring, with resumes between."""
     folder = tmp_path_factory.mktemp("buffers")
-    segments = empty(capacity, storage)
+    segments = empty(buffer_size, storage)
     for rows, resume in steps:
         while rows:
-            collect(segments, min(rows, capacity))
-            rows -= min(rows, capacity)
+            collect(segments, min(rows, buffer_size))
+            rows -= min(rows, buffer_size)
         before = contents(folder)
         names, state = segments.write(folder), segments.state_dict()
         after = contents(folder)
         assert before.items() <= after.items(), "files are added, never changed"
-        copy = read(folder, names, state, capacity, storage)
+        copy = read(folder, names, state, buffer_size, storage)
         assert same(segments, copy)
         if resume:
             segments = copy
@@ -151,13 +153,15 @@ def test_a_capacity_that_changed_keeps_the_newest_rows(tmp_path):
     collect(segments, 30)
     names, state = segments.write(tmp_path), segments.state_dict()
     newest = torch.arange(20, 60).float()
-    for capacity in (25, 100):
-        resumed = read(tmp_path, names, state, capacity)
+    for buffer_size in (25, 100):
+        resumed = read(tmp_path, names, state, buffer_size)
         kept = resumed.replay[:]["observation"][:, 0].sort().values
-        assert torch.equal(kept, newest[-capacity:])
+        assert torch.equal(kept, newest[-buffer_size:])
         collect(resumed, 10)
-        again = read(tmp_path, resumed.write(tmp_path), resumed.state_dict(), capacity)
-        assert torch.equal(again.replay[:]["observation"][:, 0].sort().values, torch.arange(20, 70).float()[-capacity:])
+        again = read(tmp_path, resumed.write(tmp_path), resumed.state_dict(), buffer_size)
+        assert torch.equal(
+            again.replay[:]["observation"][:, 0].sort().values, torch.arange(20, 70).float()[-buffer_size:]
+        )
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from lab.errors import BadSetting
 from lab.rl.envs import atari
-from lab.rl.envs.environment import describe, make, vector
+from lab.rl.envs.environment import describe, make
+from lab.rl.envs.spaces import vector_size
 
 
 def test_facts_are_plain():
@@ -106,9 +107,9 @@ def test_mujoco_does_not_write_on_the_screen(capfd, tmp_path, monkeypatch):
 
 
 def test_images_are_for_those_who_can_use_them():
-    assert vector(3) == 3
+    assert vector_size(3) == 3
     with pytest.raises(BadSetting, match=r"this task needs vectors; there are images \(4 x 84 x 84\): take task=dqn"):
-        vector([4, 84, 84])
+        vector_size([4, 84, 84])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
-from lab.rl.envs import snapshot as simulator
+from lab.rl.envs import snapshot
 
 CLASSIC = ("Pendulum-v1", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0")
 TOY = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1", "Blackjack-v1")
@@ -74,9 +74,9 @@ def test_an_episode_goes_on_in_a_fresh_environment(name, tmp_path, monkeypatch):
         return gym.make(name, disable_env_checker=True)
 
     env, actions = in_mid_episode(make)
-    state = through_a_file(simulator.snapshot(env))
+    state = through_a_file(snapshot.take(env))
     fresh = make()
-    simulator.restore(fresh, state)
+    snapshot.restore(fresh, state)
     if name in MUJOCO:
         assert fresh.unwrapped.data.time == env.unwrapped.data.time > 0
     go_on_together(env, fresh, actions)
@@ -86,7 +86,7 @@ def test_taking_and_restoring_snapshots_leaves_the_original_alone():
     env, actions = in_mid_episode(lambda: gym.make("CartPole-v1"))
     twin, _ = in_mid_episode(lambda: gym.make("CartPole-v1"))
     fresh = gym.make("CartPole-v1")
-    simulator.restore(fresh, simulator.snapshot(env))
+    snapshot.restore(fresh, snapshot.take(env))
     fresh.step(1)
     go_on_together(env, twin, actions)
 
@@ -134,7 +134,7 @@ def test_an_environment_of_plain_attributes_needs_nothing_more():
 
     env, actions = in_mid_episode(make)
     fresh = make()
-    simulator.restore(fresh, through_a_file(simulator.snapshot(env)))
+    snapshot.restore(fresh, through_a_file(snapshot.take(env)))
     go_on_together(env, fresh, actions)
     assert fresh.unwrapped.active in (fresh.unwrapped.left, fresh.unwrapped.right)
     assert fresh.unwrapped.left.owner is fresh.unwrapped
@@ -156,37 +156,37 @@ def test_what_cannot_be_kept_makes_no_snapshot(foreign):
     env = gym.make("CartPole-v1")
     env.reset(seed=0)
     env.unwrapped.foreign = foreign
-    assert simulator.snapshot(env) is None
+    assert snapshot.take(env) is None
 
 
 def test_two_views_of_one_array_make_no_snapshot():
     env = gym.make("CartPole-v1")
     env.reset(seed=0)
     env.unwrapped.position = env.unwrapped.state[:1]
-    assert simulator.snapshot(env) is None
+    assert snapshot.take(env) is None
 
 
 def test_the_generator_alone_makes_the_next_start_the_same():
     env, _ = in_mid_episode(lambda: gym.make("CartPole-v1"))
     fresh = gym.make("CartPole-v1")
     fresh.reset(seed=99)
-    simulator.set_generator(fresh, through_a_file(simulator.generator(env)))
+    snapshot.set_generator(fresh, through_a_file(snapshot.generator(env)))
     assert alike(env.reset(), fresh.reset())
 
 
 def test_a_snapshot_of_something_else_is_refused():
     env, _ = in_mid_episode(lambda: gym.make("CartPole-v1"))
-    state = simulator.snapshot(env)
-    with pytest.raises(simulator.Mismatch, match="the snapshot is not of"):
-        simulator.restore(gym.make("Pendulum-v1"), state)
+    state = snapshot.take(env)
+    with pytest.raises(snapshot.Mismatch, match="the snapshot is not of"):
+        snapshot.restore(gym.make("Pendulum-v1"), state)
 
 
 def test_a_part_of_another_class_is_refused_and_nothing_is_changed():
     env, _ = in_mid_episode(Robot)
-    state, other = simulator.snapshot(env), Robot()
+    state, other = snapshot.take(env), Robot()
     other.right = None
-    with pytest.raises(simulator.Mismatch, match=r"expected a .*Arm, found a .*NoneType"):
-        simulator.restore(other, state)
+    with pytest.raises(snapshot.Mismatch, match=r"expected a .*Arm, found a .*NoneType"):
+        snapshot.restore(other, state)
     assert other.history == deque()
 
 
@@ -206,22 +206,22 @@ values = some.recursive(
 @given(values)
 @settings(deadline=None)
 def test_values_come_back_as_they_were(value):
-    assert alike(simulator._Reader().value(through_a_file(simulator._Writer([]).value(value))), value)
+    assert alike(snapshot._Reader().value(through_a_file(snapshot._Writer([]).value(value))), value)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_keep_their_order_in_memory(order):
     """Sums depend on it, in the last bit."""
     array = np.asarray(np.random.default_rng(0).normal(size=(50, 7)), order=order)
-    copy = simulator._Reader().value(simulator._Writer([]).value(array))
+    copy = snapshot._Reader().value(snapshot._Writer([]).value(array))
     assert copy.flags.f_contiguous == array.flags.f_contiguous
     assert copy.sum() == array.sum()
 
 
-@pytest.mark.parametrize("bits", simulator.GENERATORS.values())
+@pytest.mark.parametrize("bits", snapshot.GENERATORS.values())
 def test_every_generator_goes_on_where_it_was(bits):
     generator = np.random.Generator(bits(5))
     generator.random(3, dtype=np.float32)  # leaves half a word behind
-    copy = simulator._Reader().value(through_a_file(simulator._Writer([]).value(generator)))
+    copy = snapshot._Reader().value(through_a_file(snapshot._Writer([]).value(generator)))
     assert alike(generator.integers(1 << 20, size=5, dtype=np.int32), copy.integers(1 << 20, size=5, dtype=np.int32))
     assert alike(generator.normal(size=5), copy.normal(size=5))

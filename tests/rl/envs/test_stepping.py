@@ -13,16 +13,16 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 from lab.errors import BadSetting, LabError
-from lab.rl.envs import stepping
-from lab.rl.envs.stepping import check_way, stepped
+from lab.rl.envs import async_stepper
+from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 
-WAYS = ("loop", "processes")
+MODES = ("sync", "async")
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr(stepping, "cores", lambda: 2)
+    monkeypatch.setattr(async_stepper, "cores", lambda: 2)
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def start():
     """Environments that are closed after the test."""
     started = []
 
-    def begin(way, env, envs=3, episode_steps=None):
-        started.append(stepped(way, env, envs, episode_steps))
+    def begin(mode, env, envs=3, episode_steps=None):
+        started.append(make_stepper(mode, env, envs, episode_steps))
         started[-1].reset([5 * number for number in range(envs)])
         return started[-1]
 
@@ -48,14 +48,14 @@ class Fragile(gym.Env):
 
     def reset(self, *, seed=None, **_):
         super().reset(seed=seed)
-        self.told = []
+        self.actions = []
         return np.zeros(1, np.float32), {}
 
     def step(self, action):
-        self.told.append(action)
-        if len(self.told) == 4:
+        self.actions.append(action)
+        if len(self.actions) == 4:
             raise RuntimeError("the motor burns\nand more")
-        return np.full(1, self.told[0][0], np.float32), 1.0, False, False, {}
+        return np.full(1, self.actions[0][0], np.float32), 1.0, False, False, {}
 
 
 @pytest.fixture
@@ -66,19 +66,19 @@ def fragile(monkeypatch):
 
 def actions(world, steps, seed=0):
     generator = np.random.default_rng(seed)
-    shape = (steps, *world.board.command.shape)
-    whole = world.board.command.dtype.kind == "i"
+    shape = (steps, *world.buffers.action.shape)
+    whole = world.buffers.action.dtype.kind == "i"
     return generator.integers(0, 2, shape) if whole else generator.uniform(-1, 1, shape).astype(np.float32)
 
 
 def take(world, commands):
     """What the board shows after each step."""
-    found = []
+    shown = []
     for command in commands:
-        world.board.command[:] = command
+        world.buffers.action[:] = command
         world.step()
-        found.append([column.copy() for column in world.board])
-    return found
+        shown.append([column.copy() for column in world.buffers])
+    return shown
 
 
 def equal(one, other):
@@ -87,39 +87,39 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
-def test_both_ways_play_the_same_episodes(env, start):
-    one, other = (start(way, env, episode_steps=17) for way in WAYS)
-    assert np.array_equal(one.board.observation, other.board.observation)
+def test_both_modes_play_the_same_episodes(env, start):
+    one, other = (start(mode, env, episode_steps=17) for mode in MODES)
+    assert np.array_equal(one.buffers.observation, other.buffers.observation)
     commands = actions(one, 60)
-    boards = take(one, commands)
-    assert equal(boards, take(other, commands))
-    assert sum(board[5].sum() for board in boards) >= 9  # every environment began anew three times
+    found = take(one, commands)
+    assert equal(found, take(other, commands))
+    assert sum(board[5].sum() for board in found) >= 9  # every environment began anew three times
     for world in (one, other):
         world.reset([None] * 3)
-    assert np.array_equal(one.board.observation, other.board.observation)
+    assert np.array_equal(one.buffers.observation, other.buffers.observation)
 
 
 def test_a_board_shows_where_an_episode_ended_and_where_the_next_begins(start):
-    world = start("loop", "CartPole-v1")
+    world = start("sync", "CartPole-v1")
     alone = gym.make("CartPole-v1")
     alone.reset(seed=5)
     for command in actions(world, 60):
-        world.board.command[:] = command
+        world.buffers.action[:] = command
         world.step()
         found, reward, terminated, truncated, _ = alone.step(int(command[1]))
-        assert np.array_equal(world.board.successor[1], found)
-        assert world.board.reward[1] == reward
-        assert (world.board.terminated[1], world.board.done[1]) == (terminated, terminated or truncated)
-        if world.board.done[1]:
+        assert np.array_equal(world.buffers.next_observation[1], found)
+        assert world.buffers.reward[1] == reward
+        assert (world.buffers.terminated[1], world.buffers.done[1]) == (terminated, terminated or truncated)
+        if world.buffers.done[1]:
             found, _ = alone.reset()
-        assert np.array_equal(world.board.observation[1], found)
+        assert np.array_equal(world.buffers.observation[1], found)
 
 
-@pytest.mark.parametrize(("saved", "restored"), [WAYS, WAYS[::-1]])
-def test_either_way_goes_on_where_the_other_stood(saved, restored, start):
+@pytest.mark.parametrize(("saved", "restored"), [MODES, MODES[::-1]])
+def test_either_mode_goes_on_where_the_other_stood(saved, restored, start):
     one, other = start(saved, "CartPole-v1"), start(restored, "CartPole-v1")
     take(one, actions(one, 13))
-    other.board.observation[:] = one.board.observation
+    other.buffers.observation[:] = one.buffers.observation
     assert other.restore(one.snapshot(), 13) == [None] * 3
     commands = actions(one, 60, seed=1)
     assert equal(take(one, commands), take(other, commands))
@@ -127,20 +127,20 @@ def test_either_way_goes_on_where_the_other_stood(saved, restored, start):
 
 def test_an_episode_that_cannot_be_kept_begins_anew_with_the_same_numbers(start):
     ends = []
-    for way in WAYS:
-        world = start(way, "Pendulum-v1", envs=2)
+    for mode in MODES:
+        world = start(mode, "Pendulum-v1", envs=2)
         take(world, actions(world, 5))
         first, second = world.snapshot()
-        assert world.restore([first | {"simulator": None}, second], 5) == ["parts of it cannot be kept", None]
+        assert world.restore([first | {"env": None}, second], 5) == ["parts of it cannot be kept", None]
         ends.append(take(world, actions(world, 5)))
     assert equal(*ends)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_environment_that_fails_is_one_line(way, start, fragile):
-    world = start(way, fragile)
-    boards = take(world, actions(world, 3))
-    assert np.array_equal(boards[2][2], boards[0][0])  # its first action is still what it was
+@pytest.mark.parametrize("mode", MODES)
+def test_an_environment_that_fails_is_one_line(mode, start, fragile):
+    world = start(mode, fragile)
+    found = take(world, actions(world, 3))
+    assert np.array_equal(found[2][2], found[0][0])  # its first action is still what it was
     with pytest.raises(LabError) as error:
         take(world, actions(world, 1))
     assert str(error.value) == "environment Fragile-v0 failed at env step 4: RuntimeError: the motor burns"
@@ -148,14 +148,14 @@ def test_an_environment_that_fails_is_one_line(way, start, fragile):
 
 
 def test_a_process_that_dies_is_one_line(start):
-    world = start("processes", "CartPole-v1")
+    world = start("async", "CartPole-v1")
     world.processes[1].kill()
     with pytest.raises(LabError, match=r"^environment CartPole-v1 failed: its process ended with code -9$"):
         take(world, actions(world, 3))
 
 
 def test_signals_are_for_the_run(start):
-    world = start("processes", "CartPole-v1")
+    world = start("async", "CartPole-v1")
     for process in world.processes:
         for signum in (signal.SIGINT, signal.SIGTERM):
             os.kill(process.pid, signum)
@@ -163,7 +163,7 @@ def test_signals_are_for_the_run(start):
 
 
 def test_processes_end_with_their_environments(start):
-    world = start("processes", "CartPole-v1")
+    world = start("async", "CartPole-v1")
     assert [share.stop - share.start for share in world.shares] == [1, 2]
     world.close()
     assert [process.exitcode for process in world.processes] == [0, 0]
@@ -171,10 +171,10 @@ def test_processes_end_with_their_environments(start):
 
 SCRIPT = """
 import os, sys, time
-from lab.rl.envs import stepping
+from lab.rl.envs import async_stepper
 if __name__ == "__main__":
-    stepping.cores = lambda: 2
-    world = stepping.stepped("processes", "CartPole-v1", 2, None)
+    async_stepper.cores = lambda: 2
+    world = async_stepper.make_stepper("async", "CartPole-v1", 2, None)
     world.reset([0, 1])
     print(*(process.pid for process in world.processes), flush=True)
     if sys.argv[1] == "sleep":
@@ -202,10 +202,10 @@ def test_no_process_outlives_the_run(end, tmp_path):
 
 
 def test_processes_without_sense_are_refused(monkeypatch):
-    check_way("processes", 2)
-    check_way("loop", 1)
+    check_vectorization("async", 2)
+    check_vectorization("sync", 1)
     with pytest.raises(BadSetting, match=r"^stepping: processes need .* and data\.envs is 1; take loop$"):
-        check_way("processes", 1)
-    monkeypatch.setattr(stepping, "cores", lambda: 1)
-    with pytest.raises(BadSetting, match=r"^stepping: processes need .* and this machine has one core; take loop$"):
-        check_way("processes", 8)
+        check_vectorization("async", 1)
+    monkeypatch.setattr(async_stepper, "cores", lambda: 1)
+    with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and this machine has one core; take sync$"):
+        check_vectorization("async", 8)

@@ -12,7 +12,7 @@ from lab.errors import BadSetting, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.rl.common import evaluation
-from lab.rl.data.memory import check_room
+from lab.rl.data.buffer import check_room
 from lab.rl.data.replay import ReplayData
 from lab.rl.dqn import DQN
 from lab.rl.networks.pixels import Convolutions
@@ -50,8 +50,10 @@ def learn(folder, resume=False):
     """Plays 200 steps of Pong; saves after the first 160, or goes on from there."""
     seed_everything(int(resume), verbose=False)
     torch.set_num_threads(1)
-    data = ReplayData("PongNoFrameskip-v4", total_steps=200, random_steps=120, block=40, capacity=150, batch_size=4)
-    agent = DQN(**data.facts(), hidden=[16], target_every=2)
+    data = ReplayData(
+        "PongNoFrameskip-v4", total_steps=200, learning_starts=120, train_freq=40, buffer_size=150, batch_size=4
+    )
+    agent = DQN(**data.facts(), hidden=[16], target_update_interval=2)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     callback, checkpoint = Halfway(folder, resume), folder / "half.ckpt" if resume else None
     trainer = Trainer(**data.trainer_defaults(), **quiet, callbacks=[callback], accelerator="cpu", limit_val_batches=0)
@@ -106,14 +108,14 @@ def test_images_are_refused_by_those_who_need_vectors(recipe):
 
 def test_a_buffer_larger_than_memory_is_refused(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8_000_000_000))
-    large = ["data.capacity=300000000", "data.total_steps=500000000"]
+    large = ["data.buffer_size=300000000", "data.total_steps=500000000"]
     with pytest.raises(RecipeError) as error:
         assemble(load(find_recipe("ddpg_pendulum"), large))
     (problem,) = error.value.problems
-    assert problem.key == "data.capacity"
+    assert problem.key == "data.buffer_size"
     assert problem.message == (
         "300,000,000 transitions of 33 bytes are 9.9 GB, and this machine has 8.0 GB: "
-        "set data.storage=memmap, or data.capacity below 242,424,242"
+        "set data.storage=memmap, or data.buffer_size below 242,424,242"
     )
     assemble(load(find_recipe("ddpg_pendulum"), [*large, "data.storage=memmap"]))
 

@@ -1,7 +1,7 @@
 """A continuous action as a choice among evenly spaced values, so that algorithms for discrete actions can take it.
 
-The values travel with the facts of the action (`Discrete.values`): an agent learns from indices, which the training
-environment looks up here, and answers `forward` with the value itself, so that evaluation, films and pictures use the
+The values travel with the facts of the action (`DiscreteSpec.values`): an agent learns from indices, which the training
+environment looks up here, and answers `forward` with the value itself, so that evaluation, videos and plots use the
 environment as it is.
 """
 
@@ -13,35 +13,37 @@ import gymnasium as gym
 import numpy as np
 
 from lab.errors import BadSetting
-from lab.rl.envs.environment import Box, Discrete
+from lab.rl.envs.spaces import ActionSpec, DiscreteSpec
+
+KEY = "num_action_bins"  # of the data module
 
 
-def discretise(env: str, action: Box | Discrete, bins: int) -> Discrete:
+def discretize(env: str, action: ActionSpec, bins: int) -> DiscreteSpec:
     """`bins` evenly spaced values of `action`, both bounds among them.
 
     Raises:
         BadSetting: `env` has no single continuous action.
     """
     if "low" not in action:
-        raise BadSetting("bins", f"{env!r} has {action['count']} discrete actions already; leave bins out")
+        raise BadSetting(KEY, f"{env!r} has {action['count']} discrete actions already; leave it out")
     if len(action["low"]) != 1:
-        found = len(action["low"])
+        count = len(action["low"])
         raise BadSetting(
-            "bins", f"{env!r} has {found} continuous actions, bins are for one; take a task for continuous actions"
+            KEY, f"{env!r} has {count} continuous actions, bins are for one; take a task for continuous actions"
         )
     values = np.linspace(action["low"], action["high"], bins, dtype=np.float32)  # (bins, 1)
     return {"count": bins, "values": values.tolist()}
 
 
-class Bins(gym.ActionWrapper[Any, Any, Any]):
+class DiscretizedAction(gym.ActionWrapper[Any, Any, Any]):
     """Takes the index of a value where the environment takes the value.
 
     Args:
         env: an environment with one continuous action.
-        action: what `discretise` made of it.
+        action: what `discretize` made of it.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], action: Discrete) -> None:
+    def __init__(self, env: gym.Env[Any, Any], action: DiscreteSpec) -> None:
         super().__init__(env)
         self.values = np.array(action["values"], np.float32)  # (bins, 1)
         self.action_space = gym.spaces.Discrete(len(self.values))

@@ -8,18 +8,18 @@ from lab.rl.data.replay import ReplayData
 from lab.rl.ddpg import DDPG
 from lab.rl.dqn import DQN
 from lab.rl.envs import environment
-from lab.rl.envs.bins import Bins, discretise
+from lab.rl.envs.discretize import DiscretizedAction, discretize
 
 TORQUE = {"low": [-2.0], "high": [2.0]}
 
 
 def test_values_are_evenly_spaced_and_reach_both_bounds():
-    assert discretise("Pendulum-v1", TORQUE, 5) == {"count": 5, "values": [[-2.0], [-1.0], [0.0], [1.0], [2.0]]}
+    assert discretize("Pendulum-v1", TORQUE, 5) == {"count": 5, "values": [[-2.0], [-1.0], [0.0], [1.0], [2.0]]}
 
 
 def test_an_index_does_what_its_value_does():
-    action = discretise("Pendulum-v1", TORQUE, 5)
-    binned, plain = Bins(environment.make("Pendulum-v1"), action), environment.make("Pendulum-v1")
+    action = discretize("Pendulum-v1", TORQUE, 5)
+    binned, plain = DiscretizedAction(environment.make("Pendulum-v1"), action), environment.make("Pendulum-v1")
     assert binned.action_space.n == 5
     binned.reset(seed=0)
     plain.reset(seed=0)
@@ -30,11 +30,27 @@ def test_an_index_does_what_its_value_does():
 @pytest.mark.parametrize(
     ("make", "key", "message"),
     [
-        (lambda: DQN(**ReplayData("Pendulum-v1", 5000).facts()), "action", "set data.bins, such as data.bins=5, or "),
+        (
+            lambda: DQN(**ReplayData("Pendulum-v1", 5000).facts()),
+            "action",
+            "set data.num_action_bins, such as data.num_action_bins=5, or ",
+        ),
         (lambda: DDPG(**ReplayData("CartPole-v1", 5000).facts()), "action", "take a task for discrete actions"),
-        (lambda: DDPG(**ReplayData("Pendulum-v1", 5000, bins=5).facts()), "action", "leave data.bins out"),
-        (lambda: ReplayData("CartPole-v1", 5000, bins=5).facts(), "bins", "2 discrete actions already; leave bins out"),
-        (lambda: discretise("Two", {"low": [-1, -1], "high": [1, 1]}, 3), "bins", "take a task for continuous actions"),
+        (
+            lambda: DDPG(**ReplayData("Pendulum-v1", 5000, num_action_bins=5).facts()),
+            "action",
+            "leave data.num_action_bins out",
+        ),
+        (
+            lambda: ReplayData("CartPole-v1", 5000, num_action_bins=5).facts(),
+            "num_action_bins",
+            "2 discrete actions already; leave it out",
+        ),
+        (
+            lambda: discretize("Two", {"low": [-1, -1], "high": [1, 1]}, 3),
+            "num_action_bins",
+            "take a task for continuous actions",
+        ),
     ],
 )
 def test_the_wrong_kind_of_action_is_refused_with_a_way_out(make, key, message):

@@ -15,18 +15,18 @@ from torchrl.data.replay_buffers import RandomSampler
 
 from lab.errors import BadSetting
 from lab.rl.data.n_step import look_ahead
-from lab.rl.data.prioritized import Prioritized
+from lab.rl.data.prioritized import PlainPrioritizedSampler
 from lab.rl.data.segments import Segments
 
 STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
 SAMPLED = ("index", "steps", "priority_weight")
 
 
-def check_room(capacity: int, storage: Literal["memory", "memmap"], facts: dict[str, Any]) -> None:
+def check_buffer_fits(buffer_size: int, storage: Literal["memory", "memmap"], facts: dict[str, Any]) -> None:
     """Refuses what would not fit into this machine's memory.
 
     Args:
-        capacity: transitions of a buffer.
+        buffer_size: transitions of a buffer.
         storage: where they are to be.
         facts: of the environment.
 
@@ -34,20 +34,20 @@ def check_room(capacity: int, storage: Literal["memory", "memmap"], facts: dict[
         BadSetting: they are too many; says how many are not.
     """
     size, action = facts["observation_size"], facts["action"]
-    seen = 4 * size if isinstance(size, int) else math.prod(size)  # bytes of an observation
-    row = 2 * seen + (4 * len(action["low"]) if "low" in action else 8) + 5  # the reward, and whether it terminated
-    have = psutil.virtual_memory().total
-    if storage == "memory" and capacity * row > have:
-        wanted = f"{capacity:,} transitions of {row:,} bytes are {capacity * row / 1e9:,.1f} GB"
-        wayout = f"set data.storage=memmap, or data.capacity below {have // row:,}"
-        raise BadSetting("capacity", f"{wanted}, and this machine has {have / 1e9:,.1f} GB: {wayout}")
+    observed = 4 * size if isinstance(size, int) else math.prod(size)  # bytes of an observation
+    row = 2 * observed + (4 * len(action["low"]) if "low" in action else 8) + 5  # the reward, and whether it terminated
+    available = psutil.virtual_memory().total
+    if storage == "memory" and buffer_size * row > available:
+        needed = f"{buffer_size:,} transitions of {row:,} bytes are {buffer_size * row / 1e9:,.1f} GB"
+        wayout = f"set data.storage=memmap, or data.buffer_size below {available // row:,}"
+        raise BadSetting("buffer_size", f"{needed}, and this machine has {available / 1e9:,.1f} GB: {wayout}")
 
 
-class Memory:
+class ReplayBuffer:
     """A ring of transitions, in the order they were made.
 
     Args:
-        capacity: transitions that it keeps.
+        buffer_size: transitions that it keeps.
         storage: where: in memory, or in memory-mapped files.
         n_step: rewards that a sampled transition sums up.
         gamma: their discount per step.
@@ -56,7 +56,7 @@ class Memory:
 
     def __init__(
         self,
-        capacity: int,
+        buffer_size: int,
         storage: Literal["memory", "memmap"],
         n_step: int = 1,
         gamma: float = 1.0,
@@ -64,8 +64,8 @@ class Memory:
     ) -> None:
         self.n_step, self.gamma, self.priority = n_step, gamma, priority
         self.replay = TensorDictReplayBuffer(
-            storage={"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}[storage](capacity),
-            sampler=Prioritized(capacity, *priority) if priority else RandomSampler(),
+            storage={"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}[storage](buffer_size),
+            sampler=PlainPrioritizedSampler(buffer_size, *priority) if priority else RandomSampler(),
             generator=torch.default_generator,  # else torchrl draws by priority with NumPy's
         )
         self.segments = Segments(self.replay)
@@ -103,7 +103,7 @@ class Memory:
         return batches.select(*STORED, *SAMPLED, strict=False).reshape(updates, size)
 
     def set_priorities(self, index: Tensor, errors: Tensor) -> None:
-        """How wrong a module was, at least 0, about the transitions at `index`; both of any one shape."""
+        """Errors of a module, at least 0, on the transitions at `index`; both of any one shape."""
         if self.priority:
             self.replay.update_priority(index.flatten(), errors.flatten())
 

@@ -1,0 +1,110 @@
+"""Spaces of an environment as plain values: what an agent acts in and how much it observes."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict, final
+
+import gymnasium as gym
+import numpy as np
+
+from lab.errors import BadSetting
+from lab.rl.envs import atari
+
+
+@final
+class ContinuousSpec(TypedDict):
+    """A bounded continuous action: one `low` and one `high` per dimension."""
+
+    low: list[float]
+    high: list[float]
+
+
+@final
+class DiscreteSpec(TypedDict):
+    """A choice among `count` actions; `values` are what they stand for in an environment whose action is continuous."""
+
+    count: int
+    values: NotRequired[list[list[float]]]
+
+
+ActionSpec = ContinuousSpec | DiscreteSpec
+
+
+def observation_size(env: str, space: gym.Space[Any]) -> int | list[int]:
+    """The length of a vector, or [images, height, width] of an Atari game's screens.
+
+    Raises:
+        BadSetting: no algorithm here can use such observations.
+    """
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
+        return int(space.shape[0])
+    if isinstance(space, gym.spaces.Box) and atari.is_game(env):
+        return list(space.shape)
+    needed = "a vector (a Box with one dimension) or an Atari game is needed"
+    if not isinstance(space, gym.spaces.Box):
+        needed += "; register it under a name of your own with gymnasium.wrappers.FlattenObservation around it"
+    raise BadSetting("env", f"{env!r} observes {_described(space)}; {needed}")
+
+
+def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
+    """Bounds of a continuous action, or the number of discrete ones.
+
+    Raises:
+        BadSetting: no algorithm here can use such actions.
+    """
+    if isinstance(space, gym.spaces.Discrete) and space.start == 0:
+        return {"count": int(space.n)}
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.isfinite([space.low, space.high]).all():
+        return {"low": space.low.tolist(), "high": space.high.tolist()}
+    needed = "a Discrete that starts at 0 or a bounded Box with one dimension is needed"
+    raise BadSetting("env", f"{env!r} acts in {_described(space)}; {needed}")
+
+
+def vector_size(observation_size: int | list[int]) -> int:
+    """`observation_size` if observations are vectors.
+
+    Raises:
+        BadSetting: they are images; names an algorithm that can use them.
+    """
+    if isinstance(observation_size, int):
+        return observation_size
+    shape = " x ".join(map(str, observation_size))
+    raise BadSetting("observation_size", f"this task needs vectors; there are images ({shape}): take task=dqn")
+
+
+def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousSpec:
+    """`action` if it is continuous.
+
+    Raises:
+        BadSetting: it is discrete; names `discrete`, an algorithm that can use it.
+    """
+    if "low" in action:
+        return action
+    wayout = "leave data.num_action_bins out" if "values" in action else discrete
+    raise BadSetting(
+        "action", f"{algorithm} needs continuous actions; there are {action['count']} discrete ones: {wayout}"
+    )
+
+
+def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpec:
+    """`action` if it is discrete.
+
+    Raises:
+        BadSetting: it is continuous; names `continuous`, an algorithm that can use it.
+    """
+    if "count" in action:
+        return action
+    count = len(action["low"])
+    bins = "set data.num_action_bins, such as data.num_action_bins=5"
+    wayout = f"{bins}, or {continuous}" if count == 1 else continuous
+    there = "is a continuous one" if count == 1 else f"are {count} continuous ones"
+    raise BadSetting("action", f"{algorithm} needs discrete actions; there {there}: {wayout}")
+
+
+def _described(space: gym.Space[Any]) -> str:
+    """A space in one line; its own text has one for every row of its bounds."""
+    if isinstance(space, gym.spaces.Box):
+        return f"a Box of shape {space.shape}"
+    if isinstance(space, gym.spaces.Dict):
+        return f"a Dict of {', '.join(space)}"
+    return " ".join(str(space).split())
