@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ratios, say, spread, table
-from lab.study.work.job import Job, Line, Outcome
+from lab.study.work.job import Job, JobResult, Reporter
 
 LAB = str(Path(sys.executable).with_name("lab"))
 TRIALS = 100
@@ -21,9 +21,9 @@ RECIPE = "task: ddpg\ndata: {env: Pendulum-v1, total_steps: 2000}\ntrainer: {max
 STUDY = "recipe: recipe.yaml\nsampler: random\ntrials: %d\nspace: {model.lr: {float: [0.001, 1], log: true}}\n"
 
 
-def instant(job: Job, line: Line) -> Outcome:  # noqa: ARG001 - the signature of what workers do
+def instant(job: Job, reporter: Reporter) -> JobResult:  # noqa: ARG001 - the signature of what workers do
     """A training that returns at once."""
-    return Outcome("finished", {"best/val/return": float(job.trial)}, f"run-{job.trial}")
+    return JobResult("finished", {"best/val/return": float(job.trial)}, f"run-{job.trial}")
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -90,13 +90,13 @@ def _ours(trials: int, workers: int) -> float:
     from lab.study.plan import schema
     from lab.study.plan.plan import plan
     from lab.study.work import storage
-    from lab.study.work.ledger import Ledger
-    from lab.study.work.loop import Loop
-    from lab.study.work.workers import Workers
+    from lab.study.work.launcher import LocalLauncher
+    from lab.study.work.scheduler import Scheduler
+    from lab.study.work.trial_queue import TrialQueue
 
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
-        launcher = Workers(workers, Path(folder), "benchmarks.studies:instant")
+        launcher = LocalLauncher(workers, Path(folder), "benchmarks.studies:instant")
         try:
             os.chdir(folder)
             Path("recipe.yaml").write_text(RECIPE)
@@ -106,14 +106,14 @@ def _ours(trials: int, workers: int) -> float:
                 made = plan(schema.load(f"{name}.yaml"))
                 uri = f"sqlite:///{folder}/mlflow.db"
                 study, _ = tune.open_study(made, storage.open_storage(None, name, uri))
-                ledger = Ledger(study, made.file, made.entries)
+                queue = TrialQueue(study, made.file, made.entries)
 
                 def job(trial: int, settings: Any, seed: int, run_id: str | None, watched: bool) -> Job:
                     return tune.make_job(made, {"trial": str(trial)}, uri, settings, seed, run_id, watched)
 
                 start = time.perf_counter()
-                ledger.fill()
-                Loop(made, ledger, launcher, job).run(lambda: False)
+                queue.fill()
+                Scheduler(made, queue, launcher, job).run(lambda: False)
                 return time.perf_counter() - start
 
             work_off("warm", 2 * workers)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, synced and renamed; read back without running code."""
+"""Atomic writing and checked reading of files; loading never runs code."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FOLDER = 0x10  # in the attributes of a zip record
 
 
 class Corrupt(LabError):
-    """A file is not what was once written: cut short, changed, or of another kind."""
+    """A file is truncated, damaged, or of another kind."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path` when the block ends well, and never shows in any half state.
+    """Opens a temporary file that replaces `path` when the block ends without an error.
 
     Raises:
         OSError: it cannot be written; what was at `path` before is still there.
@@ -78,7 +78,7 @@ def check(path: Path) -> None:
 
 
 def load(path: Path, map_location: Any = "cpu") -> Any:
-    """What `save` wrote, after a `check`.
+    """Loads what `save` wrote, after a `check`.
 
     Raises:
         Corrupt: the file does not pass the check, or holds anything but tensors and plain values.
@@ -122,7 +122,7 @@ def _check(file: IO[bytes]) -> None:
 
 
 def _refused(file: IO[bytes]) -> str:
-    """What `load` refuses in a file that torch wrote; empty if nothing."""
+    """The reason why `load` would refuse a file that torch wrote; empty if it would not."""
     import torch
 
     file.seek(0)

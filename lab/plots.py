@@ -1,4 +1,4 @@
-"""Figures that any task may draw, in one style, and their way into the tracking server.
+"""Matplotlib figures in one style, and logging them with the run.
 
 Matplotlib is imported only by the functions that need it, and never through pyplot's global state: drawing works in a
 training process without a screen and changes nothing in a notebook.
@@ -21,7 +21,7 @@ INK, RULE = "#334155", "#cbd5e1"  # text and lines, darker and lighter grey
 
 @contextmanager
 def figure(rows: int = 1, columns: int = 1, *, width: float = 6.0, height: float = 4.0) -> Iterator[tuple[Figure, Any]]:
-    """`with figure() as (drawing, axes):` draw in the house style; outside the block nothing has changed.
+    """`with figure() as (drawing, axes):` draw in the common style; other figures keep theirs.
 
     `axes` is a single Axes for one panel and an array of them for more, as `pyplot.subplots` gives them.
 
@@ -64,12 +64,12 @@ def figure(rows: int = 1, columns: int = 1, *, width: float = 6.0, height: float
 
 
 def better(metric: str, mode: str) -> str:
-    """A metric, and which way of it is better, as a label."""
+    """The label of an axis: the metric, and whether a larger or a smaller value is better."""
     return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"
 
 
 def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
-    """Keep a figure with the run, as the artifact `plots/NAME`, and close it.
+    """Log a figure with the run, as the artifact `plots/NAME`, and close it.
 
     Call it from any hook and on every process: only the first one writes, and only where MLflow keeps the run.
 
@@ -86,7 +86,7 @@ def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
 
 
 def log_file(module: LightningModule, path: Path | str, folder: str = "plots") -> None:
-    """Keep a file, such as a video, with the run as an artifact in `folder`.
+    """Log a file, such as a video, as an artifact of the run in `folder`.
 
     Args:
         module: the module being trained or tested.

@@ -1,4 +1,4 @@
-"""Statistics of a few scores: what a handful of seeds says about a method, and how sure that is.
+"""Statistics of the scores of a few seeds: estimates with bootstrap intervals.
 
 The estimates are those of Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice"
 (NeurIPS 2021): the interquartile mean, percentile bootstrap intervals, stratified where there are several tasks, and
@@ -25,14 +25,14 @@ Mode = Literal["min", "max"]
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
-CURVE_RESAMPLES = 2_000  # a band is read from a picture
+CURVE_RESAMPLES = 2_000  # a band is only read from a plot
 SEED = 0
 _AT_ONCE = 2_000_000  # numbers in memory while resampling
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a statistic lies with the chosen confidence."""
+    """A confidence interval of a statistic."""
 
     low: float
     high: float
@@ -48,7 +48,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Improvement:
-    """How likely a run of one method is better than a run of another; no interval if one of them has a single run."""
+    """The probability that a run of one method is better than a run of another; no interval if one has a single run."""
 
     probability: float
     interval: Interval | None
@@ -151,7 +151,7 @@ def probability_of_improvement(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Improvement:
-    """How likely a run of X is better than a run of Y on a task drawn at random, with its bootstrap interval.
+    """The probability that a run of X is better than a run of Y on a random task, with its bootstrap interval.
 
     On each task it is the Mann-Whitney statistic: the share of all pairs of a run of X and a run of Y in which X is
     better, a tie counting one half. Tasks are averaged with equal weight, so their scores need no common scale.

@@ -1,4 +1,4 @@
-"""`lab ls`, `lab show` and `lab cp`: what is installed, what it accepts, and a copy to change."""
+"""`lab ls`, `lab show` and `lab cp`: list recipes and tasks, show their settings, copy a recipe."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a recipe.", autocompletion=words.all_names)],
     as_json: words.Json = False,
 ) -> None:
-    """Show what a task accepts, or what a recipe says."""
+    """Show the settings of a task, or the text of a recipe."""
     from lab.registry import find_recipe, recipes, task_names
 
     if name in task_names():

@@ -19,7 +19,7 @@ TITLES = ("PARAMETER", "TYPE", "RANGE", "DEFAULT", "MEANING")
 
 @dataclass(frozen=True)
 class Card:
-    """What `lab show TASK` prints and docs/reference.md holds.
+    """The page of a task: printed by `lab show TASK`, and written to docs/reference.md.
 
     Args:
         name: the task.

@@ -1,4 +1,4 @@
-"""`lab claim`: is it true?"""
+"""`lab claim`: test a statement that one configuration is better than another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def claim(
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Train what a claim needs, and say whether it is upheld."""
+    """Train both sides of a claim where runs are missing, and print whether it is upheld."""
     from lab.registry import find_recipe
     from lab.study.claim import judge, load
 

@@ -1,4 +1,4 @@
-"""`lab compare`: which of several recipes, runs or settings is better, and how sure that is."""
+"""`lab compare`: scores of recipes, runs or settings over their seeds, with intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.errors import BadInput
 from lab.plots import better
 
 if TYPE_CHECKING:
-    from lab.compare import Report, Selection
+    from lab.compare import Comparison, Selection
     from lab.stats import Improvement, Interval
 
 
@@ -26,9 +26,10 @@ def compare(
             metavar="WHAT", help="Recipes, experiments, studies, or runs by name or id; `recipe:NAME` says which."
         ),
     ],
-    metric: Annotated[str | None, typer.Option(help="The score; by default the one the runs are judged by.")] = None,
+    metric: Annotated[str | None, typer.Option(help="The score; by default the one that the runs record.")] = None,
     mode: Annotated[
-        Literal["min", "max"] | None, typer.Option(help="Which way is better; by default as the runs say.")
+        Literal["min", "max"] | None,
+        typer.Option(help="Whether a smaller or a larger score is better; by default as recorded."),
     ] = None,
     plot: Annotated[
         Path | None,
@@ -66,7 +67,7 @@ def compare(
     _print(chosen.metric, figures)
 
 
-def _draw(plot: Path, chosen: Selection, figures: Report, uri: str | None) -> Iterator[str]:
+def _draw(plot: Path, chosen: Selection, figures: Comparison, uri: str | None) -> Iterator[str]:
     """Writes the plot and describes it."""
     from lab.compare import curves, draw
     from lab.tracking.server import client, tracking_uri
@@ -85,7 +86,7 @@ def _draw(plot: Path, chosen: Selection, figures: Report, uri: str | None) -> It
     yield f"wrote {plot}"
 
 
-def _print(metric: str, figures: Report) -> None:
+def _print(metric: str, figures: Comparison) -> None:
     print(better(metric, figures.mode))
     titles = ["GROUP", "RUNS", "MEAN", "IQM", "95 % OF IQM", "MIN", "MAX", f"BETTER THAN {figures.reference}"]
     rows = [

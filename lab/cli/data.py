@@ -135,7 +135,7 @@ def _cell(value: Any) -> str:
 
 
 def _row(found: DatasetInfo) -> dict[str, Any]:
-    """What is known about a data set without reading it."""
+    """The facts about a data set that need no reading of it."""
     size = None
     if found.path is not None and found.present:
         files = found.path.rglob("*") if found.path.is_dir() else [found.path]

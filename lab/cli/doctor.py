@@ -1,4 +1,4 @@
-"""Is this installation well? One finding per thing that has gone wrong before, each with the next step."""
+"""The checks of `lab doctor`: one finding for each thing that can be wrong with an installation, with the next step."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def judge(name: str, version: str, wanted: SpecifierSet) -> Finding:
 
 
 def devices() -> Iterator[Finding]:
-    """What torch can compute on."""
+    """The devices that torch can compute on."""
     try:
         import torch
     except Exception as error:  # a broken installation raises whatever its libraries raise

@@ -1,4 +1,4 @@
-"""How commands speak: data on standard output, everything else on standard error."""
+"""Output of the commands: data on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def working() -> contextlib.AbstractContextManager[Any]:
 
 
 def explain(error: LabError) -> str:
-    """What standard error says about it: one line, or for a recipe one line per problem and a count."""
+    """The text for standard error: one line, or for a recipe one line per problem and a count."""
     from lab.tracking.redaction import mask_secrets
 
     if not isinstance(error, RecipeError):
@@ -91,7 +91,7 @@ def explain(error: LabError) -> str:
 
 
 def surprise(error: Exception, debug: bool) -> str:
-    """One line about an error nobody foresaw."""
+    """One line about an unexpected error."""
     from lab.tracking.redaction import mask_secrets
 
     first = mask_secrets(str(error).strip().partition("\n")[0])

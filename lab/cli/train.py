@@ -1,4 +1,4 @@
-"""`lab run` and `lab check`."""
+"""`lab run`, `lab resume` and `lab check`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def run(
     overrides: words.Overrides = None,
     name: Annotated[str | None, typer.Option(help="The run's name in MLflow.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=2, help="Train so many seeds, side by side, and sum them up.")
+        int | None, typer.Option(min=2, help="Train with this many seeds in parallel and print their statistics.")
     ] = None,
-    folds: Annotated[
-        int | None, typer.Option(min=2, help="Cross-validate: train so often, each on all parts of the data but one.")
-    ] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Cross-validate with this many folds.")] = None,
     workers: words.Workers = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Track in this folder; lab sync sends it later.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Track in this folder; `lab sync` sends it later.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the whole recipe, train nothing.")] = False,
     as_json: words.Json = False,
 ) -> None:
@@ -39,7 +39,7 @@ def run(
     if seeds is not None or folds is not None:
         option = "--seeds" if folds is None else "--folds"
         if seeds is not None and folds is not None:
-            raise BadInput("--folds does not go with --seeds: every fold is trained with the recipe's seed")
+            raise BadInput("--folds does not go with --seeds: all folds use the recipe's seed")
         if offline or dry_run:
             raise BadInput(f"{option} does not go with --{'offline' if offline else 'dry-run'}")
         _repeat(recipe, settings, seeds, folds, name, workers, as_json)
@@ -80,7 +80,7 @@ def _repeat(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """One recipe with several seeds, or on several folds."""
+    """Train one recipe with several seeds, or on several folds."""
     from lab.registry import find_recipe
     from lab.study.folds import by_fold, cross_validate, spread
     from lab.study.seeds import figures, repeat
@@ -114,7 +114,7 @@ def _repeat(
 
 
 def resume(run: words.Run, uri: words.Uri = None, as_json: words.Json = False) -> None:
-    """Go on with a run that was interrupted, as if it never had been."""
+    """Resume an interrupted run, to the same result as without the interruption."""
     from lab.runner.resume import resume as go_on
     from lab.tracking.redaction import without_password
 
@@ -158,7 +158,7 @@ def check(
 
 
 def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
-    """The recipe as a run would keep it, after everything that the run would use was built; warns of almost-hooks."""
+    """The recipe as a run would record it, after building all that it would use; warns of misspelt hooks."""
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.assemble import assemble

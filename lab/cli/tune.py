@@ -15,9 +15,9 @@ from lab.cli.output import emit, number, table, working
 
 if TYPE_CHECKING:
     from lab.study.tune import Study
-    from lab.study.work.record import Record
+    from lab.study.work.record import StudyRecord
 
-app = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Train what a study asks for, and say what came out.")
+app = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Run a study: many trainings of one recipe.")
 
 Storage = Annotated[
     str | None,
@@ -45,7 +45,7 @@ def tune(
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Train what a study has not trained yet, and say what came out."""
+    """Train the trials of a study that are not finished yet, and print the table."""
     from lab.registry import find_recipe
     from lab.study.plan import schema
     from lab.study.plan.plan import plan
@@ -61,7 +61,7 @@ def tune(
 
 
 def say(found: Study, as_json: bool, storage: str | None = None) -> None:
-    """The table of a study, and what one may want to do now."""
+    """Print the table of a study and the suggested next commands."""
     from lab.study.report import render
     from lab.study.report.table import table as table_of
 
@@ -121,7 +121,7 @@ def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json 
     table(titles, cells)
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(record: StudyRecord) -> dict[str, Any]:
     """One study of the list."""
     from lab.study.report.summary import STATES, best
 
@@ -142,8 +142,8 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _next(record: Record, storage: str | None, server: str) -> list[str]:
-    """What one may want to do now; addresses are shown without their secrets."""
+def _next(record: StudyRecord, storage: str | None, server: str) -> list[str]:
+    """Suggested next commands; addresses are shown without their passwords."""
     from lab.study.work.storage import journal
     from lab.tracking.redaction import without_password
     from lab.tracking.server import tracking_uri

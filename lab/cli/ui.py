@@ -1,4 +1,4 @@
-"""`lab ui`: MLflow's pages on the very database the runs went to."""
+"""`lab ui`: MLflow's user interface on the database that holds the runs."""
 
 from __future__ import annotations
 

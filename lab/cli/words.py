@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and what the shell completes them to."""
+"""Arguments and options that several commands share, with their shell completion."""
 
 from __future__ import annotations
 

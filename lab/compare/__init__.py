@@ -1,20 +1,20 @@
-"""Finished runs side by side: which are meant, which belong together, what they score, and how sure that is.
+"""Comparison of finished runs: groups of runs that differ only in their seed, their statistics, and their plots.
 
-Reads MLflow and never trains. `select` or `grouped` make groups of runs, `report` their figures, `curves` their
-learning curves, and `draw` a picture of both.
+Reads MLflow and never trains. `select` or `grouped` make groups of runs, `report` computes their statistics, `curves`
+their learning curves, and `draw` plots both.
 """
 
 from lab.compare.curves import Curve, curves
 from lab.compare.groups import Group, Selection, grouped, select
 from lab.compare.plots import draw, draw_curves, draw_scores
-from lab.compare.report import Report, Row, report
+from lab.compare.report import Comparison, ComparisonRow, report
 from lab.compare.selection import runs_of
 
 __all__ = [
+    "Comparison",
+    "ComparisonRow",
     "Curve",
     "Group",
-    "Report",
-    "Row",
     "Selection",
     "curves",
     "draw",

@@ -1,4 +1,4 @@
-"""Learning curves of groups: what a metric was over the steps of training, in the middle of the seeds."""
+"""Learning curves of groups: the interquartile mean of a metric over seeds, by training step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Curve:
 
     Args:
         label: the group's.
-        metric: what is drawn, as it was asked for.
+        metric: the metric of the curve, as it was requested.
         environment: "" where there is none.
         steps: (points,), ascending.
         values: the interquartile mean over seeds at these steps (points,).

@@ -1,4 +1,4 @@
-"""In which settings runs differ: that makes groups of them, and names the groups."""
+"""The settings in which runs differ: they form groups and name them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def members(named: Mapping[str, Iterable[Run]]) -> dict[Key, list[Run]]:
 
 
 def settings(groups: Mapping[Key, Sequence[Run]]) -> list[Settings]:
-    """What differs between groups: among kin, and elsewhere if every group has one value of it throughout."""
+    """The settings that differ between groups of one task, and others that are constant within each group."""
     constants = [_constants(runs) for runs in groups.values()]
     shared = set.intersection(*(set(own) for own in constants))
     between = {key for key in shared if len({own[key] for own in constants}) > 1}

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed only are one group."""
+"""Groups of runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lab.compare.differences import ENVIRONMENT, labels, members, settings
-from lab.compare.metric import direction, drawn, judged_by, validated_by
+from lab.compare.metric import curve_metrics, score_metric, score_mode, validation_metric
 from lab.compare.selection import runs_of
 from lab.errors import BadInput
 from lab.tracking.redaction import without_password
@@ -29,7 +29,7 @@ class Group:
     """Runs of one configuration.
 
     Args:
-        label: what tells it from the other groups.
+        label: its name, made of the settings in which it differs from the others.
         settings: the parameters in which the groups differ, as MLflow keeps them: by dotted name, as text.
         scores: by environment, then by seed; runs without an environment are all under "".
         runs: the ids of the runs, in the same way.
@@ -48,7 +48,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is compared.
+    """The groups of a comparison.
 
     Args:
         groups: at least one; all of them have runs on the same environments.
@@ -77,12 +77,12 @@ def select(
     uri: str | None = None,
     curves: Sequence[str] = (),
 ) -> Selection:
-    """The runs that the words mean (see `runs_of`), in groups.
+    """The runs that the names refer to (see `runs_of`), in groups.
 
     Args:
         words: studies, recipes, experiments, names or ids.
-        metric: the score; by default the one that the runs are judged by.
-        mode: which way is better; by default what the runs say.
+        metric: the score; by default the metric that the runs record as theirs.
+        mode: whether a smaller or a larger score is better; by default what the runs recorded.
         uri: the tracking server.
         curves: the metrics of the learning curves, as `lab.compare.curves` takes them.
 
@@ -109,8 +109,8 @@ def grouped(
     Args:
         named: runs by what they are called in labels, such as a recipe's name; one name is left out of the labels if
             its runs make several groups.
-        metric: the score; by default the one that the runs are judged by.
-        mode: which way is better; by default what the runs say.
+        metric: the score; by default the metric that the runs record as theirs.
+        mode: whether a smaller or a larger score is better; by default what the runs recorded.
         curves: the metrics of the learning curves, as `lab.compare.curves` takes them.
 
     Raises:
@@ -121,7 +121,7 @@ def grouped(
     _left_out(notes, _count(named) - _count(finished), "not finished")
     _refuse_empty(finished, "has no finished runs")
     everything = [run for runs in finished.values() for run in runs]
-    metric = judged_by(everything, metric)
+    metric = score_metric(everything, metric)
     scored = {name: [run for run in runs if _score(run, metric) is not None] for name, runs in finished.items()}
     _left_out(notes, _count(finished) - _count(scored), f"no finite {metric}")
     _refuse_empty(scored, f"has no finished runs with a finite {metric}")
@@ -144,8 +144,8 @@ def grouped(
     return Selection(
         groups=groups,
         metric=metric,
-        mode=direction(everything, metric, mode),
-        curves=drawn(everything, curves) or [validated_by(everything, metric)],
+        mode=score_mode(everything, metric, mode),
+        curves=curve_metrics(everything, curves) or [validation_metric(everything, metric)],
         axis="environment steps" if all("env_steps" in run.data.metrics for run in everything) else "training steps",
         ranked=len(groups) > len(named),
         notes=notes,

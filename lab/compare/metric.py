@@ -1,4 +1,4 @@
-"""By which metric runs are compared, and which way of it is better."""
+"""The metric by which runs are compared, and whether a larger or a smaller value of it is better."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from lab.stats import Mode
 
 
-def judged_by(runs: Sequence[Run], metric: str | None = None) -> str:
-    """The metric that all the runs are judged by, or `metric` if any of them has it.
+def score_metric(runs: Sequence[Run], metric: str | None = None) -> str:
+    """The metric that all runs record as their score, or `metric` if any of them has it.
 
     Raises:
-        BadInput: they are judged by different ones, or by none; or none has `metric`.
+        BadInput: they record different scores, or none; or no run has `metric`.
     """
     if metric is not None:
         known = {name for run in runs for name in run.data.metrics}
@@ -28,17 +28,17 @@ def judged_by(runs: Sequence[Run], metric: str | None = None) -> str:
         return metric
     found = sorted({run.data.tags[SCORE] for run in runs if SCORE in run.data.tags})
     if not found:
-        raise BadInput("none of the runs says by which metric it is judged; name one with --metric")
+        raise BadInput("none of the runs records which metric is its score; name one with --metric")
     if len(found) > 1:
-        raise BadInput(f"the runs are judged by different metrics ({', '.join(found)}); name one with --metric")
+        raise BadInput(f"the runs record different metrics as their score ({', '.join(found)}); name one with --metric")
     return found[0]
 
 
-def direction(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mode:
-    """Whether more or less of the metric is better: as the runs say about their score, which guesses nothing.
+def score_mode(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mode:
+    """Whether a larger (`max`) or a smaller (`min`) value is better, as the runs recorded it for their score.
 
     Raises:
-        BadInput: they do not say, or contradict each other.
+        BadInput: it is not recorded, or the runs contradict each other.
     """
     if mode is not None:
         return mode
@@ -48,18 +48,16 @@ def direction(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mod
         return "max"
     if modes == {"min"}:
         return "min"
-    raise BadInput(
-        f"it is not recorded whether more or less of {metric} is better; say it with --mode max or --mode min"
-    )
+    raise BadInput(f"no run records whether a larger or a smaller {metric} is better; give --mode max or --mode min")
 
 
 def names(curve: str) -> list[str]:
-    """The metrics that a curve may be of: a comma parts them, which MLflow allows in no name."""
+    """The alternative metrics of a curve, separated by commas, which MLflow allows in no name."""
     return [name.strip() for name in curve.split(",")]
 
 
-def drawn(runs: Sequence[Run], curves: Sequence[str]) -> list[str]:
-    """These curves, if the runs know them.
+def curve_metrics(runs: Sequence[Run], curves: Sequence[str]) -> list[str]:
+    """The metrics of the curves, after checking that the runs have them.
 
     Raises:
         BadInput: no run has a metric of one of the names, or a curve is named twice.
@@ -69,11 +67,11 @@ def drawn(runs: Sequence[Run], curves: Sequence[str]) -> list[str]:
         if name not in known:
             raise BadInput(f"--curve {name}: no run has such a metric{nearest(name, known)}")
     if len(set(curves)) < len(curves):
-        raise BadInput(f"--curve {next(curve for curve in curves if curves.count(curve) > 1)} is said twice")
+        raise BadInput(f"--curve {next(curve for curve in curves if curves.count(curve) > 1)} is given twice")
     return list(curves)
 
 
-def validated_by(runs: Sequence[Run], metric: str) -> str:
+def validation_metric(runs: Sequence[Run], metric: str) -> str:
     """The metric to draw over time: `val/return` for `test/return`, if all runs have it, else the metric itself."""
     counterpart = _validation(metric)
     return counterpart if all(counterpart in run.data.metrics for run in runs) else metric
@@ -90,7 +88,7 @@ def _validation(metric: str) -> str:
 
 
 def _recorded(mode: str | None, task: str) -> str | None:
-    """What a run says, or, if it is an old one, its task; to find that imports it."""
+    """The mode that a run recorded; for an older run that of its task, which is imported for it."""
     try:
         return mode or find_task(task).mode
     except BadInput:  # a task that was written out in its recipe, or that is not installed here

@@ -11,7 +11,7 @@ from typing import Any
 from lab.compare.curves import Curve
 from lab.compare.groups import Selection
 from lab.compare.metric import names
-from lab.compare.report import Report
+from lab.compare.report import Comparison
 from lab.files import replacing
 from lab.plots import COLORS, better, figure
 
@@ -22,7 +22,7 @@ WIDE, NARROW = 58, 34  # characters in a line of a label: above a score, and in 
 Look = Mapping[str, Any]  # colour, line and marker of a group
 
 
-def draw(path: Path, selection: Selection, figures: Report, curves: Sequence[Curve] = ()) -> None:
+def draw(path: Path, selection: Selection, figures: Comparison, curves: Sequence[Curve] = ()) -> None:
     """Writes a picture: a panel of curves for each metric on each environment, and the scores with their intervals.
 
     Args:
@@ -80,7 +80,7 @@ def draw_curves(
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def draw_scores(axes: Any, figures: Report, looks: Mapping[str, Look] | None = None) -> None:
+def draw_scores(axes: Any, figures: Comparison, looks: Mapping[str, Look] | None = None) -> None:
     """One row for each group: label and number of runs, interquartile mean, and the interval of that as a bar.
 
     Args:

@@ -1,4 +1,4 @@
-"""The figures of each group, and how likely it is better than the first."""
+"""The statistics of each group, and the probability that it is better than the first."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The figures of one group.
+class ComparisonRow:
+    """The statistics of one group.
 
     Args:
         label: the group's.
@@ -26,7 +26,7 @@ class Row:
         interval: of the interquartile mean, 95 %; None for a single run.
         min: the smallest score.
         max: the largest score.
-        better: how likely one of its runs is better than one of the reference's; None for the reference.
+        better: the probability that one of its runs is better than one of the reference's; None for the reference.
     """
 
     label: str
@@ -41,22 +41,22 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
-    """All figures.
+class Comparison:
+    """The statistics of all groups.
 
     Args:
         mode: whether a larger (`max`) or a smaller (`min`) score is better.
-        reference: the label of the first row's group, which the others are held against.
+        reference: the label of the first row's group, with which the others are compared.
         rows: one for each group.
     """
 
     mode: Mode
     reference: str
-    rows: list[Row]
+    rows: list[ComparisonRow]
 
 
-def report(groups: Sequence[Group], mode: Mode, ranked: bool = False) -> Report:
-    """The figures of these groups; the same groups give the same figures every time.
+def report(groups: Sequence[Group], mode: Mode, ranked: bool = False) -> Comparison:
+    """The statistics of these groups; the same groups always give the same numbers.
 
     Args:
         groups: at least one, all with runs on the same environments.
@@ -70,7 +70,7 @@ def report(groups: Sequence[Group], mode: Mode, ranked: bool = False) -> Report:
     for group in groups:
         scores = stats.pooled(group.strata)
         rows.append(
-            Row(
+            ComparisonRow(
                 label=group.label,
                 settings=group.settings,
                 runs=len(scores),
@@ -84,4 +84,4 @@ def report(groups: Sequence[Group], mode: Mode, ranked: bool = False) -> Report:
                 else stats.probability_of_improvement(group.strata, groups[0].strata, mode=mode),
             )
         )
-    return Report(mode, groups[0].label, rows)
+    return Comparison(mode, groups[0].label, rows)

@@ -1,4 +1,4 @@
-"""Which runs a word of `lab compare` means: a study, a recipe, an experiment, or a run's name or id."""
+"""The runs that an argument of `lab compare` refers to: a study, a recipe, an experiment, or a run's name or id."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAGE = 1_000
 
 
 def runs_of(words: Sequence[str], server: MlflowClient) -> dict[str, list[Run]]:
-    """The runs that each word means, by its name alone if that is clear, whatever their status.
+    """The runs that each argument refers to, of any status; keyed by the name alone where that is unique.
 
     A word is the name of a study, of a recipe, of an experiment or of one or more runs, a run's id or the unique start
     of one, or `last`. `recipe:NAME` and the like say which of them is meant. Runs are named after their recipe if
     nobody says otherwise; such a word means all runs of the recipe. A study's parent stands for its trials.
 
     Raises:
-        BadInput: a word means nothing, or several things, or two words mean the same run.
+        BadInput: an argument matches nothing or several things, or two arguments match the same run.
     """
     experiments = {found.name: found.experiment_id for found in server.search_experiments()}
     named = {word: _meant(word, server, experiments) for word in words}
@@ -42,7 +42,7 @@ def runs_of(words: Sequence[str], server: MlflowClient) -> dict[str, list[Run]]:
 
 
 def _parts(word: str) -> tuple[tuple[str, ...], str]:
-    """The kinds of thing that a word may mean, and its name."""
+    """The kinds that an argument may refer to, and its name."""
     kind, _, name = word.partition(":")
     return ((kind,), name) if kind in KINDS and name else (KINDS, word)
 
@@ -97,7 +97,7 @@ def _search(server: MlflowClient, condition: str, experiments: Sequence[str]) ->
 
 
 def _trainings(runs: Iterable[Run]) -> list[Run]:
-    """Without those that only hold a study together."""
+    """Without the parent runs of studies."""
     return [run for run in runs if "lab.kind" not in run.data.tags]
 
 
@@ -106,7 +106,7 @@ def _ids(runs: Iterable[Run]) -> set[str]:
 
 
 def _unknown(name: str, kinds: Sequence[str], server: MlflowClient, experiments: Mapping[str, str]) -> str:
-    """Why a word means nothing, with the nearest one that means something."""
+    """The error for an argument that matches nothing, with the nearest name that exists."""
     newest = server.search_runs(list(experiments.values()), max_results=PAGE)
     if not newest:
         return "no runs here yet; start one: lab run ddpg_pendulum"

@@ -45,7 +45,7 @@ def bounds(hint: Any) -> str:
 
 
 def words(hint: Any) -> str:
-    """What a type expects: `a number above 0 and at most 1`, `a list of whole numbers`, `text or null`."""
+    """The values that a type accepts: `a number above 0 and at most 1`, `a list of whole numbers`, `text or null`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated and get_origin(args[0]) in UNIONS:
         return _either(words(Annotated[(member, *args[1:])]) for member in get_args(args[0]))

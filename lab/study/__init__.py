@@ -1,1 +1,1 @@
-"""Studies: many runs of one recipe, and what they say together."""
+"""Studies: many runs of one recipe, and their statistics."""

@@ -1,6 +1,6 @@
-"""A claim: two ways to train, one metric, and a verdict with its evidence.
+"""A claim: two configurations, one metric, and a verdict with its evidence.
 
-The verdict rests on the probability of improvement: how likely a run of the one is better than a run of the other
+The verdict uses the probability of improvement: that a run of one side is better than a run of the other
 (Agarwal et al. 2021). If its whole interval lies above one half the claim is upheld, below one half it is refuted,
 otherwise it is undecided, and more seeds may decide it.
 """
@@ -30,7 +30,7 @@ Verdict = Literal["upheld", "refuted", "undecided"]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two.
+    """One of the two configurations.
 
     Args:
         name: what the report calls it.
@@ -44,7 +44,7 @@ class Side:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope:
+class ClaimKeys:
     """The keys of a claim file.
 
     Args:
@@ -54,7 +54,7 @@ class Envelope:
         recipe: the recipe of both, relative to the file, or the name of an installed one.
         set: settings of the recipe that hold for both, by dotted key.
         metric: the final metric that decides.
-        mode: whether more or less of it is better; known for the task's own metric.
+        mode: `max` or `min`, whether a larger or a smaller value is better; known for the task's own metric.
         seeds: both are trained once with each.
         confidence: of the interval that decides.
     """
@@ -71,7 +71,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim(Document, Envelope):
+class Claim(Document, ClaimKeys):
     """A claim as it was read."""
 
 
@@ -98,14 +98,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a claim.
+    """The verdict on a claim, with its evidence.
 
     Args:
         claim: the sentence.
         verdict: upheld, refuted or undecided.
         metric: what decided.
-        mode: whether more or less of it is better.
-        probability: how likely a run of the first side is better than one of the second.
+        mode: `max` or `min`.
+        probability: that a run of the first side is better than one of the second.
         interval: of that probability.
         evidence: both sides, the one that was said to be better first.
     """
@@ -128,7 +128,7 @@ def load(path: Path) -> Claim:
     from lab.recipe.signature import check
 
     data, about = read(path)
-    values, complaints = check(Envelope, {str(key): value for key, value in data.items() if value is not None})
+    values, complaints = check(ClaimKeys, {str(key): value for key, value in data.items() if value is not None})
     empty: dict[str, Any] = {"claim": "", "better": Side(""), "worse": Side(""), "recipe": ""}
     claim = Claim(**(empty | values | about))
     problems = [claim.problem(*complaint) for complaint in complaints]
@@ -138,7 +138,7 @@ def load(path: Path) -> Claim:
 
 
 def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> Judgement:
-    """Trains what is missing and weighs it.
+    """Trains the missing runs of both sides and compares their scores.
 
     Args:
         claim: the claim.
@@ -150,7 +150,7 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
     """
     plans = [_plan(claim, side, uri) for side in (claim.better, claim.worse)]  # both, before anything slow starts
     if plans[0].metrics != plans[1].metrics or plans[0].modes != plans[1].modes:
-        raise BadInput(f"{claim.path}: the sides are judged by different metrics; name one in `metric:`")
+        raise BadInput(f"{claim.path}: the sides have different metrics; name one in `metric:`")
     metric, mode = plans[0].metrics[0], plans[0].modes[0]
     sides = [
         _evidence(side, made, metric, workers, uri)
@@ -165,7 +165,7 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
 
 
 def verdict(interval: stats.Interval | None) -> Verdict:
-    """What an interval of the probability of improvement decides."""
+    """The verdict that an interval of the probability of improvement gives."""
     if interval is None or interval.low <= 0.5 <= interval.high:
         return "undecided"
     return "upheld" if interval.low > 0.5 else "refuted"

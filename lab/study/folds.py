@@ -1,4 +1,4 @@
-"""One recipe, cross-validated: a study in which each training leaves another part of the data out to validate on."""
+"""Cross-validation of a recipe: a study in which each training validates on another fold of the data."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def cross_validate(
     workers: int | None = None,
     uri: str | None = None,
 ) -> Study:
-    """Trains a recipe `count` times, on all parts of its data but one; the same call goes on with what was interrupted.
+    """Trains a recipe once for each fold; the same call again resumes what was interrupted.
 
     Args:
         recipe: the file.
         settings: overrides of it.
-        count: parts of the data.
+        count: number of folds.
         name: the study's; by default the recipe's name and a hash of what it says.
         workers: trainings at a time; by default one for each core.
         uri: the tracking server; the recipe's own by default.
 
     Raises:
-        BadInput: the task's data cannot be divided.
+        BadInput: the task's data has no folds.
         LabError: what `lab.study.tune.tune` raises.
     """
     from lab.runner.assemble import assemble
 
     data = type(assemble(load(recipe, settings)).data)
     if not {"fold", "folds"} <= {parameter.name for parameter in parameters(data)}:
-        raise BadInput(f"--folds: {data.__name__} has no `folds` and `fold` to divide it by; --seeds repeats a run")
+        raise BadInput(f"--folds: {data.__name__} has no parameters `folds` and `fold`; use --seeds to repeat a run")
     divided = [*settings, f"{FOLDS}={count}", f"{FOLD}=0"]
     made = plan_of(recipe, divided, None, uri, sampler="grid", space={FOLD: list(range(count))})
     return train(made, name, workers, uri)
 
 
 def by_fold(study: Study) -> dict[int, Result]:
-    """The finished trainings, by the part that each was validated on."""
+    """The finished trainings, by the fold that each validated on."""
     found = {trial.settings[FOLD]: result for trial in study.trials for result in trial.results.values()}
     return dict(sorted(found.items()))
 

@@ -1,4 +1,4 @@
-"""One recipe, several seeds: a study in which nothing varies."""
+"""One recipe with several seeds: a study in which nothing else varies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def repeat(
     workers: int | None = None,
     uri: str | None = None,
 ) -> Study:
-    """Trains a recipe with `count` seeds, from the recipe's own on; the same call goes on with what was interrupted.
+    """Trains a recipe with `count` seeds, starting at the recipe's own; the same call resumes what was interrupted.
 
     Args:
         recipe: the file.
@@ -47,7 +47,7 @@ def repeat(
 
 
 def train(made: Plan, name: str | None, workers: int | None, uri: str | None) -> Study:
-    """Trains a plan under that name, or under one that says what is in it; `repeat` has the rest."""
+    """Trains a plan under that name, or under one with a hash of its definition."""
     made = replace(made, name=name or _unused(made, uri or made.recipe.track.uri))
     return tune(made, workers=workers, uri=uri)
 
@@ -86,7 +86,7 @@ def finals(results: Mapping[int, Result]) -> Iterator[tuple[str, list[float]]]:
 
 
 def _unused(made: Plan, uri: str | None) -> str:
-    """The name under which this was begun and not finished, or else a new one."""
+    """The name of an unfinished study with this definition, or else a new one."""
     digest = hashlib.sha256(json.dumps(made.definition(), sort_keys=True).encode()).hexdigest()[:6]
     base = name = f"{made.name}-{digest}"
     number = 1

@@ -1,4 +1,4 @@
-"""`lab tune`: a study from its file to its values, begun or gone on with."""
+"""`lab tune`: runs a study, or continues it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from lab.errors import BadInput
 from lab.study.plan.plan import Plan
 from lab.study.work import storage
-from lab.study.work.parent import Parent, wait_for
-from lab.study.work.workers import TRAIN
+from lab.study.work.launcher import TRAIN
+from lab.study.work.parent_run import ParentRun, wait_for
 from lab.tracking.server import tracking_uri
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from lab.study.report.summary import TrialSummary
     from lab.study.work.job import Job
-    from lab.study.work.record import Record
-    from lab.study.work.workers import Launcher
+    from lab.study.work.launcher import Launcher
+    from lab.study.work.record import StudyRecord
 
 DEFINITION = "definition"  # attribute of Optuna's study: what its trials depend on
 
@@ -38,7 +38,7 @@ class Study:
     """A study after `tune`, or as it stands in its storage.
 
     Args:
-        plan: what was to be done.
+        plan: the plan of the study.
         status: `FINISHED`, or `KILLED` if it was stopped before everything was done.
         run_id: its own run in MLflow, the parent of its trainings.
         uri: the tracking server.
@@ -50,7 +50,7 @@ class Study:
     status: Literal["FINISHED", "KILLED"]
     run_id: str
     uri: str
-    record: Record
+    record: StudyRecord
     seconds: float
 
     @property
@@ -68,7 +68,7 @@ def tune(
     uri: str | None = None,
     work: str = TRAIN,
 ) -> Study:
-    """Trains what a study has not trained yet.
+    """Trains the trials of a study that are not finished yet.
 
     Args:
         plan: the study.
@@ -81,28 +81,28 @@ def tune(
     Raises:
         BadInput: a study of this name is another one, or the storage cannot be used.
         LabError: the tracking server or the storage cannot be reached, or no trial can have a value.
-        KeyboardInterrupt: the user interrupted; the same call goes on.
+        KeyboardInterrupt: the user interrupted; the same call again continues.
         SystemExit: with 143, the same after SIGTERM.
     """
     from lab.engine.signals import EXIT_CODES, SignalHandler
     from lab.study.report.report import publish
-    from lab.study.work.ledger import Ledger
-    from lab.study.work.loop import Loop
     from lab.study.work.progress import Display
-    from lab.study.work.record import read, remember
+    from lab.study.work.record import read, save_plan
+    from lab.study.work.scheduler import Scheduler
+    from lab.study.work.trial_queue import TrialQueue
 
     began = time.monotonic()
     server = tracking_uri(uri or plan.recipe.track.uri)
     store = storage.open_storage(address, plan.name, server)
     study, new = open_study(plan, store)
-    remember(plan, study)
-    ledger = Ledger(study, plan.file, plan.entries)
-    if ledger.begun() > len(plan.entries):
-        raise BadInput(f"study {plan.name!r} has {ledger.begun()} trials already; `trials` may grow, not shrink")
-    parent = Parent(plan, study, server, new)
-    ledger.reap()
-    ledger.fill()
-    signals, status, something = SignalHandler(), "FAILED", ledger.open()
+    save_plan(plan, study)
+    queue = TrialQueue(study, plan.file, plan.entries)
+    if queue.begun() > len(plan.entries):
+        raise BadInput(f"study {plan.name!r} has {queue.begun()} trials already; `trials` may grow, not shrink")
+    parent = ParentRun(plan, study, server, new)
+    queue.fail_stale()
+    queue.fill()
+    signals, status, something = SignalHandler(), "FAILED", queue.open()
     signals.deferred = True
 
     def job(trial: int, settings: Mapping[str, Any], seed: int, run_id: str | None, watched: bool) -> Job:
@@ -113,8 +113,8 @@ def tune(
             if something:
                 launched = _launcher(launcher, workers, storage.folder(server) / plan.name, work)
                 try:
-                    with Display(plan, ledger) as display:
-                        Loop(plan, ledger, launched, job, display.update).run(lambda: signals.received is not None)
+                    with Display(plan, queue) as display:
+                        Scheduler(plan, queue, launched, job, display.update).run(lambda: signals.received is not None)
                 finally:
                     launched.close()
         status = "FINISHED" if signals.received is None else "KILLED"
@@ -123,7 +123,7 @@ def tune(
     finally:
         parent.end(status)
     if signals.received is not None:
-        print(f"stopped: study {plan.name} keeps its trials; the same command goes on", file=sys.stderr)
+        print(f"stopped: study {plan.name} keeps its trials; run the same command again to continue", file=sys.stderr)
         if signals.received == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(EXIT_CODES[signal.Signals(signals.received)])
@@ -161,25 +161,25 @@ def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.S
 
 
 def _changed(plan: Plan, known: Mapping[str, Any]) -> str:
-    """What differs, and what to do."""
+    """The error for a study whose definition has changed: the difference, and the next step."""
     before, now = (json.dumps(found, indent=1, sort_keys=True).splitlines() for found in (known, plan.definition()))
     lines = list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]
     changed = " ".join(f"{line[0]} {line[1:].strip().rstrip(',')}" for line in lines if line[0] in "+-")
     short = f"{changed:.600}"
-    return f"study {plan.name!r} has trials of another definition ({short}); begin a new one with --name {plan.name}-2"
+    return f"study {plan.name!r} was started with another definition ({short}); start one with --name {plan.name}-2"
 
 
 def _launcher(name: LauncherName, workers: int | None, logs: Path, work: str) -> Launcher:
     if name == "ray":
-        from lab.study.work.cluster import Cluster
+        from lab.study.work.ray_launcher import RayLauncher
 
-        found: Launcher = Cluster(workers, work)
+        found: Launcher = RayLauncher(workers, work)
         return found
     import torch
 
-    from lab.study.work.workers import Workers
+    from lab.study.work.launcher import LocalLauncher
 
-    return Workers(workers or len(os.sched_getaffinity(0)), logs, work, torch.cuda.device_count())
+    return LocalLauncher(workers or len(os.sched_getaffinity(0)), logs, work, torch.cuda.device_count())
 
 
 def make_job(
@@ -203,7 +203,7 @@ def make_job(
         watched: whether its validations are reported.
     """
     from lab.study.work.job import Job
-    from lab.study.work.parent import trial_recipe
+    from lab.study.work.parent_run import trial_recipe
 
     recipe = trial_recipe(plan, settings, seed)
     name = f"{plan.name}-{tags['trial']}-{seed}"

@@ -98,7 +98,7 @@ def test_a_picture(lab: Lab, recorded_runs: str) -> None:
         (["halted"], "'halted' has no finished runs; lab runs lists all"),
         (
             ["slow", "--metric", "env_steps"],
-            "it is not recorded whether more or less of env_steps is better; say it with --mode max or --mode min",
+            "no run records whether a larger or a smaller env_steps is better; give --mode max or --mode min",
         ),
     ],
 )

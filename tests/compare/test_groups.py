@@ -137,7 +137,7 @@ def test_runs_that_somebody_else_recorded_count_one_by_one():
     assert sorted(found.groups[0].strata[0]) == pytest.approx([0.1, 0.2, 0.3])
     with pytest.raises(BadInput, match="name one with --metric"):
         grouped({"a": runs})
-    with pytest.raises(BadInput, match="say it with --mode max or --mode min"):
+    with pytest.raises(BadInput, match="give --mode max or --mode min"):
         grouped({"a": runs}, "accuracy")
 
 
@@ -159,7 +159,7 @@ def test_the_direction_is_what_the_runs_say():
         ([run(metrics={"loss": 1.0})], "loss"),
         ([run(tags={"lab.mode": None}, task="nowhere")], None),
     ]:
-        with pytest.raises(BadInput, match="not recorded whether more or less"):
+        with pytest.raises(BadInput, match="no run records whether a larger"):
             grouped({"a": runs}, metric)
 
 
@@ -180,5 +180,5 @@ def test_curves_are_asked_for_by_name():
     assert grouped({"a": [one], "b": [other]}, curves=asked).curves == asked
     with pytest.raises(BadInput, match="--curve q/maen: no run has such a metric; did you mean 'q/mean'"):
         grouped({"a": [one]}, curves=["q/maen"])
-    with pytest.raises(BadInput, match="--curve q/mean is said twice"):
+    with pytest.raises(BadInput, match="--curve q/mean is given twice"):
         grouped({"a": [one]}, curves=["q/mean", "q/mean"])

@@ -14,8 +14,8 @@ import pytest
 from lab.study.plan import schema
 from lab.study.plan.plan import Plan, plan
 from lab.study.tune import Study, tune
-from lab.study.work.job import Job, Work
-from lab.study.work.workers import Died, Ended, Event, Started, Validated
+from lab.study.work.job import Job, JobFunction
+from lab.study.work.launcher import Crashed, Ended, Event, Started, Validated
 
 RECIPE = """\
 task: ddpg
@@ -54,7 +54,7 @@ def planned(home: Path) -> Callable[..., Plan]:
 class Inline:
     """Does jobs in threads of this process, one after another: what a study does with the answers is the same."""
 
-    def __init__(self, count: int, work: Work) -> None:
+    def __init__(self, count: int, work: JobFunction) -> None:
         self.count, self.work = count, work
         self.lines: dict[tuple[int, int], Wire] = {}
         self.said: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -73,14 +73,14 @@ class Inline:
         try:
             self.said.put(Ended(job.key, self.work(job, wire)))
         except Exception as error:
-            self.said.put(Died(job.key, str(error)))
+            self.said.put(Crashed(job.key, str(error)))
 
     def events(self, timeout: float) -> list[Event]:
         try:
             event = self.said.get(timeout=timeout)
         except queue.Empty:
             return []
-        if isinstance(event, Ended | Died):
+        if isinstance(event, Ended | Crashed):
             del self.lines[event.key]
         return [event]
 
@@ -111,10 +111,10 @@ class Wire:
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
     """Studies from now on do this in threads of this process: `inline(works.instant)`; MLflow is left out."""
-    monkeypatch.setattr("lab.study.tune.Parent", Nobody)
+    monkeypatch.setattr("lab.study.tune.ParentRun", Nobody)
     monkeypatch.setattr("lab.study.report.report.publish", lambda *_: None)
 
-    def call(work: Work, workers: int = 1) -> Inline:
+    def call(work: JobFunction, workers: int = 1) -> Inline:
         launcher = Inline(workers, work)
         monkeypatch.setattr("lab.study.tune._launcher", lambda *_: launcher)
         return launcher
@@ -126,7 +126,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
 def tuned(inline: Callable[..., Inline]) -> Callable[..., tuple[Study, list[Job]]]:
     """Works a study off that way: `study, jobs = tuned(plan, works.instant)`."""
 
-    def call(plan: Plan, work: Work, workers: int = 1, **more: Any) -> tuple[Study, list[Job]]:
+    def call(plan: Plan, work: JobFunction, workers: int = 1, **more: Any) -> tuple[Study, list[Job]]:
         launcher = inline(work, workers)
         return tune(plan, workers=workers, **more), launcher.begun
 

@@ -19,7 +19,7 @@ from lab.recipe import load
 from lab.study.report import apply
 from lab.study.tune import tune
 from lab.study.work import record
-from lab.study.work.parent import trial_recipe
+from lab.study.work.parent_run import trial_recipe
 
 SPACE = (
     "space: {model.lr: {float: [0.0001, 1], log: true}, model.hidden: [[8], [16, 16]], trainer.precision: [32-true, "

@@ -12,7 +12,7 @@ from lab.registry import recipes
 from lab.study.claim import judge, load, verdict
 from lab.study.report.table import table
 from lab.study.seeds import figures, plan_of, repeat
-from lab.study.work.parent import Parent
+from lab.study.work.parent_run import ParentRun
 
 CLAIM = """\
 claim: A rate of 0.01 beats one of {worse}
@@ -108,5 +108,5 @@ def test_seeds_of_one_recipe_side_by_side(home, inline):
 
 
 def test_the_trainings_of_a_study_are_runs_of_its_recipe(home):
-    tags = Parent.tags(SimpleNamespace(run_id="above"), plan_of(Path("recipe.yaml"), [], [0, 1]), 2)
+    tags = ParentRun.tags(SimpleNamespace(run_id="above"), plan_of(Path("recipe.yaml"), [], [0, 1]), 2)
     assert tags == {"mlflow.parentRunId": "above", "study": "recipe", "trial": "2", "recipe": "recipe"}

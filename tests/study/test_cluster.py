@@ -19,9 +19,9 @@ from shared import RECIPE
 
 from lab.errors import BadInput, LabError
 from lab.study.tune import Study, tune
-from lab.study.work.cluster import Cluster
 from lab.study.work.job import Job
-from lab.study.work.workers import Died, Ended, Event, Started, Validated
+from lab.study.work.launcher import Crashed, Ended, Event, Started, Validated
+from lab.study.work.ray_launcher import RayLauncher
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.01, 0.1]}", "seeds: [0, 1]")
 ALL = {f"{rate} {seed}" for rate in (0.001, 0.01, 0.1) for seed in (0, 1)}
@@ -74,7 +74,7 @@ def studied(planned: Callable[..., object], tuned: object) -> Callable[..., Stud
     return call
 
 
-def until(launcher: Cluster, kind: type, count: int = 1) -> list[Event]:
+def until(launcher: RayLauncher, kind: type, count: int = 1) -> list[Event]:
     """Events up to the `count`-th of a kind."""
     found: list[Event] = []
     end = time.monotonic() + 60
@@ -102,13 +102,13 @@ def test_a_task_that_is_killed_is_done_again(studied):
 
 @pytest.mark.usefixtures("home")
 def test_a_death_is_an_event_and_says_why():
-    launcher = Cluster(1, "works:mortal")
+    launcher = RayLauncher(1, "works:mortal")
     try:
         job = Job(4, 2, "job", "model: {lr: 1.0}", "http://127.0.0.1:1")
         launcher.start(job)
         assert launcher.idle == 0
-        events = until(launcher, Died)
-        assert events == [Died((4, 2), "its process was killed or crashed (out of memory?)")]
+        events = until(launcher, Crashed)
+        assert events == [Crashed((4, 2), "its process was killed or crashed (out of memory?)")]
         assert launcher.idle == 1
     finally:
         launcher.close()
@@ -116,10 +116,10 @@ def test_a_death_is_an_event_and_says_why():
 
 @pytest.mark.usefixtures("home")
 def test_work_that_cannot_be_imported_is_a_line():
-    launcher = Cluster(1, "works:nothing")
+    launcher = RayLauncher(1, "works:nothing")
     try:
         launcher.start(Job(0, 0, "job", "model: {lr: 1.0}", "http://127.0.0.1:1"))
-        (event,) = until(launcher, Died)
+        (event,) = until(launcher, Crashed)
         assert "nothing" in event.reason
         assert "\n" not in event.reason
     finally:
@@ -128,7 +128,7 @@ def test_work_that_cannot_be_imported_is_a_line():
 
 @pytest.mark.usefixtures("home")
 def test_jobs_report_are_answered_and_stopped():
-    launcher = Cluster(3, "shared:watched")
+    launcher = RayLauncher(3, "shared:watched")
     try:
         jobs = {(0, seed) for seed in range(3)}
         for trial, seed in sorted(jobs):
@@ -158,7 +158,7 @@ def test_jobs_report_are_answered_and_stopped():
 )
 @pytest.mark.usefixtures("home")
 def test_what_a_job_asks_for(recipe, asked):
-    launcher = Cluster(3, "shared:placed")
+    launcher = RayLauncher(3, "shared:placed")
     try:
         launcher.start(Job(0, 0, "job", recipe, "http://127.0.0.1:1"))
         (event,) = until(launcher, Ended)
@@ -169,7 +169,7 @@ def test_what_a_job_asks_for(recipe, asked):
 
 @pytest.mark.usefixtures("home")
 def test_several_machines_need_a_tracking_server():
-    launcher = Cluster(1)
+    launcher = RayLauncher(1)
     try:
         launcher.several_machines = True
         with pytest.raises(BadInput, match="several machines cannot share an SQLite file"):
@@ -182,7 +182,7 @@ def test_several_machines_need_a_tracking_server():
 @pytest.mark.usefixtures("home")
 def test_ctrl_c_and_sigterm_stay_the_studys_own():
     before = signal.getsignal(signal.SIGTERM)
-    Cluster(1).close()
+    RayLauncher(1).close()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -197,7 +197,7 @@ def test_an_address_that_is_none(monkeypatch, address, words):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(BadInput, match=words):
-        Cluster(1)
+        RayLauncher(1)
 
 
 def test_a_cluster_that_is_not_there(monkeypatch):
@@ -206,7 +206,7 @@ def test_a_cluster_that_is_not_there(monkeypatch):
         port = server.getsockname()[1]
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(LabError) as error:
-        Cluster(1)
+        RayLauncher(1)
     refused = f"Ray cluster 127.0.0.1:{port} (RAY_ADDRESS) cannot be reached: Connection refused"
     assert str(error.value) == refused
 
@@ -214,7 +214,7 @@ def test_a_cluster_that_is_not_there(monkeypatch):
 def test_without_ray(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BadInput) as error:
-        Cluster(1)
+        RayLauncher(1)
     assert str(error.value) == "--launcher ray needs Ray; pip install 'torch-lab[ray]'"
 
 

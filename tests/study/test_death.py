@@ -55,7 +55,7 @@ def wait_for(count: int, process: Started) -> None:
 
 
 def children(pid: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(pid).children() if "lab.study.work.process" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(pid).children() if "lab.study.work.worker" in " ".join(child.cmdline())]
 
 
 ALL = str([("complete", [0, 1, 2])] * 4)

@@ -11,14 +11,14 @@ from lab.cli import main
 from lab.errors import BadInput
 from lab.registry import find_recipe
 from lab.study.folds import by_fold, cross_validate, spread
-from lab.study.work.job import Outcome
+from lab.study.work.job import JobResult
 from lab.tracking.server import client
 
 
 def by_place(job, line):
     """A score that tells the folds apart."""
     fold = yaml.safe_load(job.recipe)["data"]["fold"]
-    return Outcome("finished", {"best/val/accuracy": 0.1 * fold, "val/loss": 9.0}, f"run-{fold}")
+    return JobResult("finished", {"best/val/accuracy": 0.1 * fold, "val/loss": 9.0}, f"run-{fold}")
 
 
 def lab(*words):
@@ -38,7 +38,7 @@ def test_every_part_validates_once(home, inline):
 
 def test_data_that_cannot_be_divided_is_refused(home, inline):
     inline(works.instant)
-    with pytest.raises(BadInput, match=r"--folds: ReplayData has no `folds` and `fold`.* --seeds"):
+    with pytest.raises(BadInput, match=r"--folds: ReplayData has no parameters `folds` and `fold`.* --seeds"):
         cross_validate(Path("recipe.yaml"), [], 4)
 
 

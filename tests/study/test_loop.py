@@ -4,7 +4,7 @@ import pytest
 import works
 
 from lab.errors import BadInput, LabError
-from lab.study.work.job import Outcome
+from lab.study.work.job import JobResult
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.01, 0.1, 1.0]}")
 
@@ -59,7 +59,7 @@ def test_each_sampler_finds_a_good_value_of_a_smooth_function(planned, tuned, sa
 def test_several_metrics(planned, tuned):
     def both(job, line):
         found = works.instant(job, line)
-        return Outcome("finished", {**found.metrics, "seconds": float(job.trial)}, found.run_id)
+        return JobResult("finished", {**found.metrics, "seconds": float(job.trial)}, found.run_id)
 
     space = "space: {model.lr: {float: [0.0001, 1], log: true}}"
     two = planned("sampler: nsga2", "trials: 6", "metric: [test/return, seconds]", "mode: [max, min]", space)
@@ -140,7 +140,7 @@ def test_a_changed_space_is_refused_with_the_difference_and_the_way_out(planned,
     with pytest.raises(BadInput) as error:
         tuned(planned(GRID[0], "space: {model.lr: [0.001, 0.5]}"), works.instant)
     assert str(error.value) == (
-        "study 'study' has trials of another definition (- 0.01 - 0.1 - 1.0 + 0.5); begin a new one with --name study-2"
+        "study 'study' was started with another definition (- 0.01 - 0.1 - 1.0 + 0.5); start one with --name study-2"
     )
 
 

@@ -10,7 +10,7 @@ from lab.study.report.chart import chart
 from lab.study.report.plots import draw
 from lab.study.report.report import publish
 from lab.study.report.table import table
-from lab.study.work.job import Outcome
+from lab.study.work.job import JobResult
 
 MIXED = (
     "space: {model.lr: {float: [0.0001, 1], log: true}, data.batch_size: {int: [8, 64]}, "
@@ -57,7 +57,7 @@ def test_a_table_of_one_change_at_a_time(planned, tuned, tmp_path):
 def test_several_metrics(planned, tuned, tmp_path):
     def both(job, line):
         found = works.instant(job, line)
-        return Outcome("finished", {**found.metrics, "cost": float(job.trial % 3)}, found.run_id)
+        return JobResult("finished", {**found.metrics, "cost": float(job.trial % 3)}, found.run_id)
 
     two = planned("sampler: nsga2", "trials: 9", "metric: [test/return, cost]", "mode: [max, min]", MIXED)
     study, _ = tuned(two, both)
@@ -113,7 +113,7 @@ def test_trials_that_are_all_the_same(planned, tuned, tmp_path):
 
 
 def flat(*_):
-    return Outcome("finished", {"best/val/return": 1.0}, "run")
+    return JobResult("finished", {"best/val/return": 1.0}, "run")
 
 
 class Shelf:

@@ -13,7 +13,7 @@ from scipy.stats import trim_mean
 
 from lab.study.report import render
 from lab.study.report.table import table
-from lab.study.work.job import Outcome
+from lab.study.work.job import JobResult
 
 RATES = "space: {model.lr: [0.001, 0.01, 0.1], model.hidden: [[8], [16, 16]]}"
 ONE = ("sampler: one_at_a_time", RATES, "seeds: [0, 1, 2]", "metric: test/return", "columns: [loss]")
@@ -24,7 +24,7 @@ def noisy(job, line):
     """As `instant`, with a second metric, and seeds that differ by more than an offset."""
     found = works.instant(job, line)
     value = found.metrics["test/return"] - 3.7 * (job.seed**2 % 7)
-    return Outcome("finished", {"test/return": value, "best/val/return": value, "loss": job.seed / 3}, found.run_id)
+    return JobResult("finished", {"test/return": value, "best/val/return": value, "loss": job.seed / 3}, found.run_id)
 
 
 def exact(values, of=np.mean):
@@ -120,7 +120,7 @@ def test_a_study_that_was_stopped_has_a_table(planned, tuned):
 
 def test_a_value_that_is_no_number_has_no_interval(planned, tuned):
     def wrong(*_):
-        return Outcome("finished", {"test/return": 1.0, "loss": float("nan")}, "run")
+        return JobResult("finished", {"test/return": 1.0, "loss": float("nan")}, "run")
 
     study, _ = tuned(planned(*ONE), wrong)
     assert {line.metrics["loss"].interval for line in table(study.record).lines} == {None}
@@ -130,7 +130,7 @@ def test_a_value_that_is_no_number_has_no_interval(planned, tuned):
 def test_several_metrics_have_a_front(planned, tuned):
     def both(job, line):
         found = works.instant(job, line)
-        return Outcome("finished", {**found.metrics, "cost": -found.metrics["test/return"] % 1}, found.run_id)
+        return JobResult("finished", {**found.metrics, "cost": -found.metrics["test/return"] % 1}, found.run_id)
 
     space = "space: {model.lr: {float: [0.0001, 1], log: true}}"
     two = planned("sampler: nsga2", "trials: 8", "metric: [test/return, cost]", "mode: [max, min]", space)

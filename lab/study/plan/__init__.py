@@ -1,1 +1,1 @@
-"""What a study file says, checked before the first trial."""
+"""Reading a study file and checking it before the first trial."""

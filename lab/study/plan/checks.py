@@ -1,4 +1,4 @@
-"""What may be wrong with a study besides the shape of its file: settings, space, sampler, pruner, published figures."""
+"""Checks of a study beyond the types of its keys: settings, space, sampler, pruner, published values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # keys that may 
 
 
 def own(file: StudyFile) -> Iterator[Problem]:
-    """Settings that are not a trial's."""
+    """Settings that a study cannot set for its trials."""
     elsewhere = {"seed": "give `seeds:`", "track": "the recipe says where its runs go, `lab tune --uri` where else"}
     for key in file.set:
         if (section := key.partition(".")[0]) in elsewhere:
@@ -32,7 +32,7 @@ def own(file: StudyFile) -> Iterator[Problem]:
 def refused(
     file: StudyFile, recipe: Recipe, assembly: Assembly, dimensions: tuple[Dimension, ...], uri: str | None
 ) -> Iterator[Problem]:
-    """Values of the space that the recipe's task would refuse, or weights that it could not begin with."""
+    """Values of the space that the recipe's task would refuse, or initial weights that it could not load."""
     from lightning import Trainer
 
     from lab.recipe.signature import check
@@ -47,7 +47,7 @@ def refused(
             complaints = [(problem.key, problem.message) for problem in found.problems]
             if key in ("seed", "threads", "track") or section not in (*targets, *FURTHER):
                 known = nearest(section, targets) or f"; expected a key of {', '.join(targets)}"
-                complaints = [(key, f"cannot vary here{known}")]
+                complaints = [(key, f"cannot be part of the space{known}")]
             elif section in targets:
                 given = facts if section == "model" else ()
                 values = getattr(found, section)
@@ -62,7 +62,7 @@ def refused(
 
 
 def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
-    """Why a run cannot begin with the weights that its recipe names."""
+    """Problems of the weights that `start_from` names."""
     from lab.runner.weights import chosen
 
     try:
@@ -73,7 +73,7 @@ def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
 
 
 def names(file: StudyFile) -> Iterator[Problem]:
-    """What is wrong with the sampler and the pruner."""
+    """Problems of the sampler and the pruner."""
     from lab.recipe.signature import check
 
     several = isinstance(file.metric, tuple) and len(file.metric) > 1
@@ -85,15 +85,15 @@ def names(file: StudyFile) -> Iterator[Problem]:
         for key, message in check(target, getattr(file, f"{section}_args"), partial=True)[1]:
             yield file.problem(f"{section}_args.{key}", message)
     if several and file.pruner != "none":
-        yield file.problem("pruner", "with several metrics there is no telling which trial is hopeless; use none")
+        yield file.problem("pruner", "pruning works with one metric only; use none")
     if several and file.sampler == "cmaes":
-        yield file.problem("sampler", "cmaes has one metric; nsga2 and tpe can have several")
+        yield file.problem("sampler", "cmaes optimises one metric; nsga2 and tpe can optimise several")
     if file.pruner == "wilcoxon" and len(file.seeds or ()) < 3:
         yield file.problem("pruner", "wilcoxon compares trials seed by seed; give at least 3 seeds")
 
 
 def curveless(file: StudyFile, assembly: Assembly) -> Iterator[Problem]:
-    """A pruner that looks at the course of a training, where there is no course."""
+    """A pruner that needs several validations of a training, where there are too few."""
     trainer: Any = assembly.trainer
     if file.pruner in sampling.CURVES and assembly.task.monitor is None:
         yield file.problem("pruner", f"{file.pruner} follows the task's monitor, and {assembly.name} has none")
@@ -103,12 +103,12 @@ def curveless(file: StudyFile, assembly: Assembly) -> Iterator[Problem]:
         count = "none" if trainer.limit_val_batches == 0 else "one, at its end"
         way_out = "validate more often, or prune seed by seed with wilcoxon"
         yield file.problem(
-            "pruner", f"{file.pruner} follows the validations of a training, and there is {count}; {way_out}"
+            "pruner", f"{file.pruner} compares validations during a training, and there is {count}; {way_out}"
         )
 
 
 def published(file: StudyFile) -> Iterator[Problem]:
-    """Whether the figures from elsewhere fit the values they stand beside."""
+    """Problems of `published`: unknown keys, or lists of the wrong length."""
     for key, figures in file.published.items():
         values = file.space.get(key)
         if not isinstance(values, list):
@@ -116,7 +116,7 @@ def published(file: StudyFile) -> Iterator[Problem]:
                 f"published.{key}", f"not a key of the space with a list of values{nearest(key, file.space)}"
             )
         elif len(values) != len(figures):
-            yield file.problem(f"published.{key}", f"{len(figures)} figures for {len(values)} values")
+            yield file.problem(f"published.{key}", f"{len(figures)} published values for {len(values)} in the space")
 
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A study that can be begun: its recipe, space, metrics and trials, with every problem reported before the first."""
+"""The plan of a study: its recipe, space, metrics and trials, with all problems reported before the first trial."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INDIFFERENT = ("seed", "track", "threads", "checkpoint")  # keys of a recipe tha
 
 
 @dataclass(frozen=True)
-class Row:
+class TableEntry:
     """One line of a one-at-a-time table.
 
     Args:
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The trials of a study and how they are evaluated.
 
     Args:
         name: the study's.
@@ -52,12 +52,12 @@ class Plan:
         task: the task's name.
         dimensions: what varies.
         metrics: the final metrics to be optimised.
-        modes: for each whether less (`min`) or more (`max`) of it is better.
+        modes: `min` or `max` for each metric.
         seeds: every trial is trained with each.
-        entries: for each trial the parameters Optuna is told to take; an empty one leaves it the choice.
+        entries: the fixed parameters of each trial by Optuna's names; empty if the sampler chooses.
         rows: the table's lines, if the sampler is `one_at_a_time`.
         monitor: the metric that a training reports at every validation; None for a task without a monitor.
-        length: how far a training goes, in the steps of these reports.
+        length: steps of a whole training, in the unit of these reports.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Plan:
     modes: tuple[str, ...]
     seeds: tuple[int, ...]
     entries: tuple[dict[str, Any], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableEntry, ...]
     monitor: str | None
     length: int
 
@@ -79,7 +79,7 @@ class Plan:
         return self.file.pruner in sampling.CURVES
 
     def definition(self) -> dict[str, Any]:
-        """What the trials depend on: a study that goes on has to have the same."""
+        """Everything that the trials depend on; a study can only be continued with the same definition."""
         said = self.file.resolved()
         recipe = {key: value for key, value in self.recipe.resolved().items() if key not in INDIFFERENT}
         kept = {key: said[key] for key in SETTLED if key != "recipe"}
@@ -89,7 +89,7 @@ class Plan:
 
 
 def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (), uri: str | None = None) -> Plan:
-    """Checks a study and works out its trials.
+    """Checks a study and lists its trials.
 
     Args:
         file: the study.
@@ -98,7 +98,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (),
         uri: the tracking server, where runs that others begin with are; the recipe's own by default.
 
     Raises:
-        RecipeError: with all that is wrong with it, or with its recipe.
+        RecipeError: with all problems of the study and of its recipe.
     """
     problems = [*file.problems, *checks.own(file)]
     recipe = _recipe(file, settings, problems)
@@ -118,7 +118,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (),
     from lab.runner.record import parameters
 
     metrics, modes = _metrics(file, assembly, problems)
-    rows: list[Row] = []
+    rows: list[TableEntry] = []
     entries: Sequence[dict[str, Any]] = [{}] * (file.trials or 1)
     if file.sampler in sampling.ENUMERATED and file.trials is not None:
         problems.append(file.problem("trials", f"{file.sampler} counts its own trials; leave it out"))
@@ -173,7 +173,7 @@ def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -
 
 
 def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[Problem]) -> Assembly | None:
-    """The objects of the base recipe, which also says whether it could be trained at all."""
+    """The objects of the base recipe; building them checks it."""
     from lab.runner.assemble import assemble
     from lab.runner.weights import chosen
 
@@ -206,7 +206,7 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
     if file.mode is None:
         unknown = [metric for metric in metrics if metric not in known]
         if unknown:
-            message = f"missing; say min or max for {', '.join(unknown)}, the task does not"
+            message = f"missing; give min or max for {', '.join(unknown)}"
             problems.append(file.problem("mode", message))
         return metrics, tuple(known.get(metric, "min") for metric in metrics)
     modes = (file.mode,) * len(metrics) if isinstance(file.mode, str) else file.mode
@@ -217,8 +217,8 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
 
 def _table(
     file: StudyFile, dimensions: tuple[Dimension, ...], defaults: Mapping[str, Any], problems: list[Problem]
-) -> tuple[tuple[Dimension, ...], list[dict[str, Any]], list[Row]]:
-    """One key at a time from the default; a configuration that several lines mean is one trial."""
+) -> tuple[tuple[Dimension, ...], list[dict[str, Any]], list[TableEntry]]:
+    """Changes one key at a time from the default; rows with the same configuration share a trial."""
     choices: list[Choice] = []
     for dimension in dimensions:
         if isinstance(dimension, Choice) and not any(dimension.inner):
@@ -232,7 +232,7 @@ def _table(
         for value in choice.values:
             settings = base | {choice.key: value}
             entries.setdefault(identity(settings), {key: label(setting) for key, setting in settings.items()})
-            rows.append(Row(choice.key, value, list(entries).index(identity(settings))))
+            rows.append(TableEntry(choice.key, value, list(entries).index(identity(settings))))
     return tuple(_with(choice, base[choice.key]) for choice in choices), list(entries.values()), rows
 
 

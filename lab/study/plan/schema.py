@@ -1,4 +1,4 @@
-"""What a study may say: which recipe, which of its keys vary, how they are chosen, and what is measured."""
+"""The keys of a study file: recipe, space, sampler, seeds, metric and pruner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envelope:
+class StudyKeys:
     """The keys of a study file.
 
     Args:
@@ -32,13 +32,13 @@ class Envelope:
         trials: how many trials; `one_at_a_time` and `grid` count their own.
         seeds: every trial is trained once with each; by default the recipe's own.
         metric: a final metric of a run, or several for `nsga2`; by default the task's monitor at its best checkpoint.
-        mode: whether more or less of it is better; known for the task's own metric.
-        statistic: what makes one value of those of the seeds.
+        mode: `max` or `min`, whether a larger or a smaller value is better; known for the task's own metric.
+        statistic: how the values of the seeds become one.
         pruner: what ends a trial early.
         pruner_args: keywords of Optuna's pruner.
         columns: further final metrics for the table.
-        published: figures from elsewhere to stand beside the table's, for each key as long a list as its values.
-        retries: how often a trial is begun again after its process died.
+        published: values from elsewhere for comparison: for each key a list as long as that of the space.
+        retries: how often a trial is retried after its process crashed.
         seed: the seed of the sampler.
     """
 
@@ -61,13 +61,13 @@ class Envelope:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyFile(Document, Envelope):
+class StudyFile(Document, StudyKeys):
     """A study as it was read."""
 
     def resolved(self) -> dict[str, Any]:
-        """What it says, as plain data."""
+        """The values of all keys as plain data."""
         plain = asdict(self)
-        return {key.name: plain[key.name] for key in fields(Envelope)}
+        return {key.name: plain[key.name] for key in fields(StudyKeys)}
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> StudyFile:
@@ -88,7 +88,7 @@ def build(data: dict[Any, Any], **about: Any) -> StudyFile:
     """A study from the plain data of its file, and what a `Document` knows."""
     from lab.recipe.signature import check
 
-    values, complaints = check(Envelope, {key: value for key, value in data.items() if value is not None})
+    values, complaints = check(StudyKeys, {key: value for key, value in data.items() if value is not None})
     study = StudyFile(**{"recipe": "", **values, **about})
     wrong = [study.problem(*complaint) for complaint in complaints]
     if study.seeds is not None and len(set(study.seeds)) < len(study.seeds):

@@ -1,1 +1,1 @@
-"""What came out of a study: tables, plots, the best settings."""
+"""Results of a study: tables, plots, the best settings."""

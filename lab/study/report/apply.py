@@ -12,11 +12,11 @@ from lab.study.plan.checks import overrides
 from lab.study.report.render import NAMES, number
 from lab.study.report.summary import TrialSummary, best
 from lab.study.report.table import figure
-from lab.study.work.record import Record
+from lab.study.work.record import StudyRecord
 
 
-def recipe(record: Record, number: int | None = None) -> str:
-    """A whole recipe file: what the study's base recipe says, with the settings of a trial, and where they come from.
+def recipe(record: StudyRecord, number: int | None = None) -> str:
+    """A recipe file: the study's base recipe with the settings of a trial, and a header about their origin.
 
     Args:
         record: the study.
@@ -35,7 +35,7 @@ def recipe(record: Record, number: int | None = None) -> str:
     return f"{_header(record, trial, chosen=number is None)}{to_yaml(said)}"
 
 
-def _trial(record: Record, number: int | None) -> TrialSummary:
+def _trial(record: StudyRecord, number: int | None) -> TrialSummary:
     if number is None:
         found = best(record.modes[0], record.trials)
         if found is None:
@@ -48,14 +48,18 @@ def _trial(record: Record, number: int | None) -> TrialSummary:
     return known[number]
 
 
-def _header(record: Record, trial: TrialSummary, chosen: bool) -> str:
-    """What the recipe is, as comments; the first line is the command that runs it."""
+def _header(record: StudyRecord, trial: TrialSummary, chosen: bool) -> str:
+    """Comments that say where the recipe is from; the first line is the command that runs it."""
     seeds = [seed for seed in trial.results if seed in record.seeds]
     scores = []
     for metric in record.metrics:
         found = figure({seed: trial.results[seed].metrics[metric] for seed in seeds}, record.statistic)
-        sure = f" [{number(found.sure.low)}, {number(found.sure.high)}]" if found.sure else ""
-        scores.append(f"{metric} {number(found.middle)}{sure}")
+        sure = (
+            f" [{number(found.statistic_interval.low)}, {number(found.statistic_interval.high)}]"
+            if found.statistic_interval
+            else ""
+        )
+        scores.append(f"{metric} {number(found.statistic_value)}{sure}")
     several = len(seeds) > 1
     over = (
         f", the {NAMES[record.statistic]} of seeds {', '.join(map(str, seeds))}"

@@ -1,4 +1,4 @@
-"""A study's table as a picture: a dot for each line, curves over one of two settings, or a front of several metrics."""
+"""The plot of a study's table: a dot for each row, curves over one of two settings, or a Pareto front."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 from lab.plots import COLORS, INK, better, figure
 from lab.study.report.render import NAMES, exact, label
-from lab.study.report.table import Line, Table
+from lab.study.report.table import StudyTable, TableRow
 
 MOST = 30  # trials, of which the best are shown
 LONG = 80  # characters of a label
 WIDE = 10  # of the largest and the smallest value, from which on an axis is logarithmic
 
 
-class Missing(Exception):
-    """A picture would say nothing; the message says what it needs."""
+class NotEnoughData(Exception):
+    """There is too little data for a plot; the message says what it needs."""
 
 
-def chart(table: Table) -> Iterator[Any]:
-    """The picture; yields it while it can be saved in the house style."""
+def chart(table: StudyTable) -> Iterator[Any]:
+    """Yields the figure inside the style context, so that it can be saved there."""
     lines = [line for line in table.lines if line.metrics and line.state != "failed"]
     if not lines:
-        raise Missing("no training is finished")
+        raise NotEnoughData("no training is finished")
     along = _along(table)
     if len(table.metrics) > 1:
         yield from _front(table, lines)
@@ -32,8 +32,8 @@ def chart(table: Table) -> Iterator[Any]:
         yield from _curves(table, along) if along else _dots(table)
 
 
-def _dots(table: Table) -> Iterator[Any]:
-    """One line under the other, by parameter where the study changes one at a time."""
+def _dots(table: StudyTable) -> Iterator[Any]:
+    """A dot for each row, grouped by parameter where the study changes one at a time."""
     lines = table.lines if table.one_at_a_time else table.lines[:MOST]
     places, ticks, bold = _places(table, lines)
     metric, mode = table.metrics[0], table.modes[0]
@@ -54,8 +54,8 @@ def _dots(table: Table) -> Iterator[Any]:
         yield drawing
 
 
-def _places(table: Table, lines: tuple[Line, ...]) -> tuple[list[int], list[str], set[int]]:
-    """Where each line stands, the labels from top to bottom, and which of them name a parameter."""
+def _places(table: StudyTable, lines: tuple[TableRow, ...]) -> tuple[list[int], list[str], set[int]]:
+    """The position of each row, the labels from top to bottom, and which labels are names of parameters."""
     places: list[int] = []
     ticks: list[str] = []
     bold: set[int] = set()
@@ -75,7 +75,7 @@ def _places(table: Table, lines: tuple[Line, ...]) -> tuple[list[int], list[str]
     return places, ticks, bold
 
 
-def _line(axes: Any, place: int, line: Line, metric: str) -> None:
+def _line(axes: Any, place: int, line: TableRow, metric: str) -> None:
     found = line.metrics.get(metric)
     if line.published is not None:
         axes.plot([line.published], [place], marker="D", markersize=6, color=COLORS[1], markerfacecolor="none")
@@ -83,14 +83,16 @@ def _line(axes: Any, place: int, line: Line, metric: str) -> None:
         left = axes.get_yaxis_transform()  # the left edge, whatever the values are
         axes.text(0.01, place, line.state, transform=left, va="center", color=INK, fontstyle="italic")
         return
-    if found.sure:
-        axes.plot([found.sure.low, found.sure.high], [place] * 2, color=COLORS[0], linewidth=2)
+    if found.statistic_interval:
+        axes.plot(
+            [found.statistic_interval.low, found.statistic_interval.high], [place] * 2, color=COLORS[0], linewidth=2
+        )
     seeds = list(found.seeds.values())
     axes.plot(seeds, [place] * len(seeds), marker="|", markersize=7, linestyle="none", color=COLORS[0], alpha=0.5)
-    axes.plot([found.middle], [place], marker="o", markersize=5.5, color=COLORS[0])
+    axes.plot([found.statistic_value], [place], marker="o", markersize=5.5, color=COLORS[0])
 
 
-def _along(table: Table) -> str | None:
+def _along(table: StudyTable) -> str | None:
     """The setting over which a grid can be drawn: of two that vary, the one with three numbers or more."""
     if len(table.keys) != 2 or any(line.state != "complete" for line in table.lines):
         return None
@@ -105,13 +107,13 @@ def _along(table: Table) -> str | None:
     return max(numbers, key=lambda key: len(values[key]), default=None)
 
 
-def _values(table: Table, key: str) -> list[Any]:
-    """What the setting was, each value once, in the order of their text."""
+def _values(table: StudyTable, key: str) -> list[Any]:
+    """The values of a setting, each once, in alphabetical order."""
     found = {exact(line.settings[key]): line.settings[key] for line in table.lines if key in line.settings}
     return [found[text] for text in sorted(found)]
 
 
-def _curves(table: Table, along: str) -> Iterator[Any]:
+def _curves(table: StudyTable, along: str) -> Iterator[Any]:
     """The metric over one setting, with its interval, for each value of the other."""
     (other,) = (key for key in table.keys if key != along)
     metric, mode, places = table.metrics[0], table.modes[0], sorted(_values(table, along))
@@ -122,11 +124,17 @@ def _curves(table: Table, along: str) -> Iterator[Any]:
             )
             found = [line.metrics[metric] for line in lines]
             look = {"color": COLORS[i % len(COLORS)], "linestyle": "-" if i < len(COLORS) else "--"}
-            axes.plot(places, [each.middle for each in found], marker="o", markersize=5, label=label(value), **look)
+            axes.plot(
+                places, [each.statistic_value for each in found], marker="o", markersize=5, label=label(value), **look
+            )
             for place, each in zip(places, found, strict=True):
-                if each.sure:
+                if each.statistic_interval:
                     axes.plot(
-                        [place] * 2, [each.sure.low, each.sure.high], linewidth=2.5, alpha=0.5, color=look["color"]
+                        [place] * 2,
+                        [each.statistic_interval.low, each.statistic_interval.high],
+                        linewidth=2.5,
+                        alpha=0.5,
+                        color=look["color"],
                     )
                 seeds = list(each.seeds.values())
                 axes.plot(
@@ -144,7 +152,7 @@ def _curves(table: Table, along: str) -> Iterator[Any]:
         yield drawing
 
 
-def _legend(drawing: Any, axes: Any, table: Table) -> None:
+def _legend(drawing: Any, axes: Any, table: StudyTable) -> None:
     several = any(line.finished > 1 for line in table.lines)
     looks: list[tuple[str, dict[str, Any]]] = []
     if several:
@@ -159,7 +167,7 @@ def _legend(drawing: Any, axes: Any, table: Table) -> None:
         drawing.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
-def _front(table: Table, lines: list[Line]) -> Iterator[Any]:
+def _front(table: StudyTable, lines: list[TableRow]) -> Iterator[Any]:
     """The first two metrics of all trials, those marked that no other is better than in every metric."""
     first, second = table.metrics[:2]
     shown = [line for line in lines if first in line.metrics and second in line.metrics]
@@ -176,5 +184,5 @@ def _front(table: Table, lines: list[Line]) -> Iterator[Any]:
         yield drawing
 
 
-def _pairs(table: Table) -> list[tuple[str, str]]:
+def _pairs(table: StudyTable) -> list[tuple[str, str]]:
     return list(zip(table.metrics, table.modes, strict=True))[:2]

@@ -1,7 +1,7 @@
-"""Pictures of a study: how it went, what mattered, and which values were good.
+"""Plots of a study: history, importance of parameters, slices, ranks and parallel coordinates.
 
-Optuna has such pictures too. Their labels run into each other where values are lists or keys are long, and they change
-pyplot's global style; so these are drawn here, in the style of all others, without pyplot.
+Optuna has such plots too. Their labels overlap where values are lists or keys are long, and they change pyplot's global
+style, so these are drawn here, in the common style and without pyplot.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.plots import COLORS, INK, RULE, figure
-from lab.study.report.chart import Missing, chart
+from lab.study.report.chart import NotEnoughData, chart
 from lab.study.report.render import label
 from lab.study.report.summary import TrialSummary
-from lab.study.report.table import Table, varying
-from lab.study.work.record import Record
+from lab.study.report.table import StudyTable, varying
+from lab.study.work.record import StudyRecord
 
-MOST_KEYS, MOST_PANELS = 8, 4  # in one picture; of a square of panels, in one row
+MOST_KEYS, MOST_PANELS = 8, 4  # in one plot; of a square of panels, in one row
 RATIO = 30  # of the largest and the smallest value, from which on an axis is logarithmic
 LONG = 16  # characters of a label
 SHADES = "Blues"  # the later, or the better, the darker
@@ -29,7 +29,7 @@ SHADES = "Blues"  # the later, or the better, the darker
 
 @dataclass(frozen=True)
 class Axis:
-    """Where the values of a setting stand.
+    """The axis of a setting.
 
     Args:
         key: of the recipe.
@@ -62,8 +62,8 @@ class Axis:
             axis.get_major_locator().set_params(nbins=4)
 
 
-def draw(record: Record, found: Table, folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
-    """Writes all pictures of a study that say something.
+def draw(record: StudyRecord, found: StudyTable, folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
+    """Writes all plots of a study that have enough data.
 
     Args:
         record: the study.
@@ -71,7 +71,7 @@ def draw(record: Record, found: Table, folder: Path) -> tuple[list[Path], dict[s
         folder: where they are written.
 
     Returns:
-        The files, and those that were left out, by the reason for it.
+        The files, and the names of plots that were left out, by reason.
     """
     complete = [trial for trial in record.trials if trial.state == "complete"]
     kinds: dict[str, Callable[[], Iterator[Any]]] = {
@@ -89,12 +89,12 @@ def draw(record: Record, found: Table, folder: Path) -> tuple[list[Path], dict[s
             for drawing in make():
                 files.append(folder / f"{name}.png")
                 drawing.savefig(files[-1])
-        except Missing as error:
+        except NotEnoughData as error:
             left_out.setdefault(str(error), []).append(f"{name}.png")
     return files, left_out
 
 
-def history(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
+def history(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
     """Each trial's value in the order of trials, and the best one so far."""
     _need(trials, 2)
     trials = sorted(trials, key=lambda trial: trial.number)
@@ -112,8 +112,8 @@ def history(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
         yield drawing
 
 
-def importance(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
-    """How much of the values' variance each parameter explains, by a forest of trees (fANOVA)."""
+def importance(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
+    """The share of the values' variance that each parameter explains (fANOVA)."""
     import optuna
 
     _need(trials, 3)
@@ -129,7 +129,7 @@ def importance(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
         except (ValueError, RuntimeError):  # all values are the same, or no parameter is in all trials
             found.append({})
     if any(len(each) < 2 or not sum(each.values()) for each in found):
-        raise Missing("needs values that differ, and two parameters that all trials have")
+        raise NotEnoughData("needs values that differ, and two parameters that all trials have")
     height = max(2.0, 0.8 + 0.3 * len(found[0]))
     with figure(1, len(found), width=6.0, height=height) as (drawing, axes):
         for panel, metric, shares in zip(_flat(axes), record.metrics, found, strict=True):
@@ -142,7 +142,7 @@ def importance(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
         yield drawing
 
 
-def slices(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
+def slices(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
     """The first metric over each setting."""
     _need(trials, 2)
     scales = [_axis(key, trials) for key in _keys(trials, 1)]
@@ -170,7 +170,7 @@ def slices(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
         yield drawing
 
 
-def parallel(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
+def parallel(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
     """A line for each trial through all its settings to its value."""
     import numpy as np
     from matplotlib import colormaps
@@ -204,7 +204,7 @@ def parallel(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
         yield drawing
 
 
-def rank(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
+def rank(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
     """Each pair of settings, and how good trials were there."""
     _need(trials, 3)
     scales = [_axis(key, trials) for key in _keys(trials, 2)][: MOST_PANELS + 1]
@@ -235,7 +235,7 @@ def rank(record: Record, trials: Sequence[TrialSummary]) -> Iterator[Any]:
 
 def _need(trials: Sequence[TrialSummary], count: int) -> None:
     if len(trials) < count:
-        raise Missing(
+        raise NotEnoughData(
             f"it needs {count} complete trials, and there {'is' if len(trials) == 1 else 'are'} {len(trials)}"
         )
 
@@ -243,7 +243,7 @@ def _need(trials: Sequence[TrialSummary], count: int) -> None:
 def _keys(trials: Sequence[TrialSummary], count: int) -> tuple[str, ...]:
     keys = varying(trials)
     if len(keys) < count:
-        raise Missing(f"needs {count} setting{'s' * (count > 1)} that differ{'s' * (count == 1)} between trials")
+        raise NotEnoughData(f"needs {count} setting{'s' * (count > 1)} that differ{'s' * (count == 1)} between trials")
     return keys[:MOST_KEYS]
 
 
@@ -254,7 +254,7 @@ def _axis(key: str, trials: Sequence[TrialSummary]) -> Axis:
     return Axis(key, tuple(sorted({label(value) for value in values}, key=lambda text: (len(text), text))), log=False)
 
 
-def _ranks(record: Record, trials: Sequence[TrialSummary]) -> list[float]:
+def _ranks(record: StudyRecord, trials: Sequence[TrialSummary]) -> list[float]:
     """For each trial its place by the first metric, from 0, the worst, to 1, the best; equal ones share theirs."""
     from scipy.stats import rankdata
 
@@ -264,7 +264,7 @@ def _ranks(record: Record, trials: Sequence[TrialSummary]) -> list[float]:
 
 
 def _marks(scale: Axis, low: float, high: float, span: float) -> Iterator[tuple[float, str]]:
-    """Height and text of what stands beside an axis of the parallel picture."""
+    """Height and text of the tick labels of a parallel axis."""
     if scale.labels:
         yield from (((place - low) / span, text) for place, text in enumerate(scale.labels))
         return

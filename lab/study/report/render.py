@@ -11,19 +11,19 @@ from typing import Any
 
 from lab.plots import better
 from lab.stats import Interval
-from lab.study.report.table import Figure, Line, Table
+from lab.study.report.table import Estimate, StudyTable, TableRow
 
 NAMES = {"mean": "mean", "iqm": "IQM", "median": "median"}
 SURE = "95 % INTERVAL"
 
 
-def cells(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Titles and rows, with as many digits as are read."""
+def cells(table: StudyTable) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows, with four significant digits."""
     columns = list(_columns(table))
     return [title for title, _ in columns], [[cell(line) for _, cell in columns] for line in table.lines]
 
 
-def data(table: Table) -> list[dict[str, Any]]:
+def data(table: StudyTable) -> list[dict[str, Any]]:
     """One mapping a line, with full precision and every seed."""
     return [
         {
@@ -42,7 +42,7 @@ def data(table: Table) -> list[dict[str, Any]]:
     ]
 
 
-def as_csv(table: Table) -> str:
+def as_csv(table: StudyTable) -> str:
     """Comma-separated values with full precision: every figure, its interval, and every seed a column of its own."""
     rows = [dict(_fields(table, line)) for line in table.lines]
     text = io.StringIO()
@@ -52,8 +52,8 @@ def as_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def as_markdown(table: Table) -> str:
-    """A Markdown page: the table, and what its figures are."""
+def as_markdown(table: StudyTable) -> str:
+    """A Markdown page: the table and its caption."""
     titles, rows = cells(table)
     named = 2 if table.one_at_a_time else 1 + len(table.keys)  # columns of names and settings; figures follow
     names = (*table.keys, *table.metrics, *table.columns)
@@ -70,8 +70,8 @@ def as_markdown(table: Table) -> str:
     return f"# {table.name}\n\n{body}\n\n{caption(table)}\n"
 
 
-def caption(table: Table) -> str:
-    """What the figures of the table are, in a sentence or two."""
+def caption(table: StudyTable) -> str:
+    """One or two sentences that explain the numbers of the table."""
     seeds = {len(line.seeds) for line in table.lines}
     count = f"{max(seeds)} seed{'s' * (max(seeds) > 1)}" if seeds else "its seeds"
     ways = ", ".join(map(better, table.metrics, table.modes))
@@ -82,17 +82,17 @@ def caption(table: Table) -> str:
     if table.one_at_a_time:
         text += "; each line changes one setting of the default"
     if table.published:
-        text += "; published: figures from elsewhere, as the study gives them"
+        text += "; published: values from elsewhere, as given in the study"
     return f"{text}."
 
 
 def exact(value: Any) -> str:
-    """A setting as one writes it in a recipe."""
+    """A setting as it is written in a recipe."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def label(value: Any) -> str:
-    """The same, with as many digits as are read."""
+    """The same, with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else exact(value)
 
 
@@ -103,10 +103,10 @@ def number(value: float | None) -> str:
 
 # ----------------------------------------------------------------------------------------------------------- for people
 
-Column = tuple[str, Callable[[Line], str]]  # its title, and a line's cell
+Column = tuple[str, Callable[[TableRow], str]]  # its title, and a line's cell
 
 
-def _columns(table: Table) -> Iterator[Column]:
+def _columns(table: StudyTable) -> Iterator[Column]:
     if table.one_at_a_time:
         yield "PARAMETER", lambda line: line.parameter or ""
         yield "VALUE", lambda line: exact(line.value)
@@ -129,7 +129,7 @@ def _setting(key: str) -> Column:
     return key, lambda line: label(line.settings[key]) if key in line.settings else "-"
 
 
-def _metric(table: Table, metric: str) -> Iterator[Column]:
+def _metric(table: StudyTable, metric: str) -> Iterator[Column]:
     """The mean with its interval, and the study's own statistic with its own."""
     intervals = any(len(line.seeds) > 1 for line in table.lines)
     yield _mean(metric)
@@ -146,13 +146,13 @@ def _mean(metric: str) -> Column:
     return metric, lambda line: number(figure.mean if (figure := _shown(line, metric)) else None)
 
 
-def _shown(line: Line, metric: str) -> Figure | None:
+def _shown(line: TableRow, metric: str) -> Estimate | None:
     """A failed trial has no figures, even if some of its seeds do."""
     return None if line.state == "failed" else line.metrics.get(metric)
 
 
-def _state(line: Line) -> str:
-    """What is to be said of a line whose figures are not all there."""
+def _state(line: TableRow) -> str:
+    """The state of a row that is not complete; empty for one that is."""
     return "" if line.state == "complete" else f"{line.state}: {line.reason}" if line.reason else line.state
 
 
@@ -163,7 +163,7 @@ def _interval(interval: Interval | None) -> str:
 # -------------------------------------------------------------------------------------------------------- for programs
 
 
-def _plain(table: Table, figure: Figure) -> dict[str, Any]:
+def _plain(table: StudyTable, figure: Estimate) -> dict[str, Any]:
     plain: dict[str, Any] = {"mean": figure.mean, "interval": _pair(figure.interval)}
     if table.statistic != "mean":
         plain |= {table.statistic: figure.value, f"{table.statistic}_interval": _pair(figure.value_interval)}
@@ -174,7 +174,7 @@ def _pair(interval: Interval | None) -> list[float] | None:
     return [interval.low, interval.high] if interval else None
 
 
-def _fields(table: Table, line: Line) -> Iterator[tuple[str, Any]]:
+def _fields(table: StudyTable, line: TableRow) -> Iterator[tuple[str, Any]]:
     """The cells of a line of CSV; what is missing is empty."""
     if table.one_at_a_time:
         yield from (("parameter", line.parameter), ("value", exact(line.value)))

@@ -1,4 +1,4 @@
-"""What MLflow shows of a study: its table, its pictures and its figures, in the study's own run."""
+"""Logs the table, the plots and the metrics of a study to its own run in MLflow."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from lab.study.report import render
 from lab.study.report.summary import best
-from lab.study.report.table import Table, table
-from lab.study.work.record import Record
+from lab.study.report.table import StudyTable, table
+from lab.study.work.record import StudyRecord
 from lab.tracking.redaction import mask_secrets
 
 if TYPE_CHECKING:
-    from lab.study.work.parent import Parent
+    from lab.study.work.parent_run import ParentRun
 
 
-def publish(record: Record, parent: Parent, seconds: float | None) -> None:
-    """Records what came out so far; where that fails, one line on standard error says so, and nothing else is lost.
+def publish(record: StudyRecord, parent: ParentRun, seconds: float | None) -> None:
+    """Logs the results so far. If that fails, one line on standard error says so and the study goes on.
 
     Args:
         record: the study.
@@ -38,7 +38,7 @@ def publish(record: Record, parent: Parent, seconds: float | None) -> None:
         print(f"the table of {record.name} is not in MLflow: {type(error).__name__}: {reason}", file=sys.stderr)
 
 
-def figures(record: Record, seconds: float | None) -> dict[str, float]:
+def figures(record: StudyRecord, seconds: float | None) -> dict[str, float]:
     """The metrics of the study's run: the best values, how many trials ended how, and the time of all trainings."""
     count = Counter(trial.state for trial in record.trials)
     found = {f"trials/{state}": float(count[state]) for state in ("complete", "pruned", "failed")}
@@ -51,7 +51,7 @@ def figures(record: Record, seconds: float | None) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def write(found: Table, folder: Path) -> list[Path]:
+def write(found: StudyTable, folder: Path) -> list[Path]:
     """The table as `table.csv` and `table.md`."""
     texts = {"table.csv": render.as_csv(found), "table.md": render.as_markdown(found)}
     for name, text in texts.items():
@@ -59,7 +59,7 @@ def write(found: Table, folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def _draw(record: Record, found: Table, parent: Parent, folder: Path) -> None:
+def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Path) -> None:
     from lab.study.report.plots import draw
 
     files, left_out = draw(record, found, folder)

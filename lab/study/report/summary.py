@@ -1,4 +1,4 @@
-"""What the trials of a study say: each trial's seeds, values and standing, read back from Optuna's storage."""
+"""Summaries of the trials of a study: settings, state, values and results by seed, read from Optuna's storage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FixedTrial, TrialState
 
 from lab.study.plan.space import Dimension, settings
-from lab.study.work.ledger import REASON, counting
+from lab.study.work.trial_queue import REASON, current_trials
 
 if TYPE_CHECKING:
     import optuna
@@ -48,7 +48,7 @@ class TrialSummary:
         number: Optuna's.
         entry: its place in the plan.
         state: complete, pruned, failed, running or waiting.
-        settings: the settings of the recipe it stands for; empty while it waits.
+        settings: its settings of the recipe; empty while it waits.
         values: one for each metric of the study, if it is complete.
         results: its finished trainings by seed.
         reason: why it failed.
@@ -70,7 +70,7 @@ def summary(dimensions: tuple[Dimension, ...], study: optuna.Study) -> list[Tria
         dimensions: what varies.
         study: Optuna's.
     """
-    return [_trial(dimensions, trial) for trial in counting(study)]
+    return [_trial(dimensions, trial) for trial in current_trials(study)]
 
 
 def best(mode: str, trials: Sequence[TrialSummary]) -> TrialSummary | None:
@@ -81,13 +81,13 @@ def best(mode: str, trials: Sequence[TrialSummary]) -> TrialSummary | None:
 
 
 def seeds_of(attributes: Mapping[str, Any]) -> dict[int, Result]:
-    """The finished trainings that a trial's attributes tell of, by seed."""
+    """The finished trainings in the attributes of a trial, by seed."""
     found = {int(key.split()[1]): value for key, value in attributes.items() if key.startswith("seed ")}
     return {seed: Result(value["run"], value["metrics"], value["seconds"]) for seed, value in sorted(found.items())}
 
 
 def statistic(name: str) -> Callable[[Sequence[float]], float]:
-    """What makes one value of those of the seeds."""
+    """The function that combines the values of the seeds."""
     from lab import stats
 
     known: dict[str, Callable[[Sequence[float]], float]] = {

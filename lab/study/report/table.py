@@ -1,4 +1,4 @@
-"""What came out of a study, line by line: each trial's metrics over its seeds, with intervals."""
+"""The table of a study: each trial's metrics over its seeds, with intervals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lab import stats
 from lab.stats import Interval
 from lab.study.plan.space import identity
 from lab.study.report.summary import TrialSummary, statistic
-from lab.study.work.record import Record
+from lab.study.work.record import StudyRecord
 
 ORDER = ("complete", "running", "pruned", "failed", "waiting")
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One final metric of a trial.
+class Estimate:
+    """The estimate of one final metric of a trial over its seeds.
 
     Args:
         seeds: its value for each seed that is finished.
@@ -35,18 +35,18 @@ class Figure:
     value_interval: Interval | None = None
 
     @property
-    def middle(self) -> float:
+    def statistic_value(self) -> float:
         """The study's statistic."""
         return self.mean if self.value is None else self.value
 
     @property
-    def sure(self) -> Interval | None:
+    def statistic_interval(self) -> Interval | None:
         """The interval of the study's statistic."""
         return self.interval if self.value is None else self.value_interval
 
 
 @dataclass(frozen=True)
-class Line:
+class TableRow:
     """One line of the table.
 
     Args:
@@ -57,7 +57,7 @@ class Line:
         settings: all that varies, by key.
         seeds: with which the trial is to be trained.
         metrics: the study's metrics and columns, of the seeds that are finished.
-        published: the figure from elsewhere.
+        published: the published value.
         front: whether no trial is better in all metrics, if there are several.
         reason: why it failed.
     """
@@ -68,26 +68,26 @@ class Line:
     value: Any
     settings: Mapping[str, Any]
     seeds: tuple[int, ...]
-    metrics: Mapping[str, Figure]
+    metrics: Mapping[str, Estimate]
     published: float | None = None
     front: bool | None = None
     reason: str = ""
 
     @property
     def finished(self) -> int:
-        """How many seeds are finished."""
+        """The number of finished seeds."""
         return max((len(figure.seeds) for figure in self.metrics.values()), default=0)
 
 
 @dataclass(frozen=True)
-class Table:
-    """The lines of a study, and what their figures are.
+class StudyTable:
+    """The table of a study.
 
     Args:
         name: the study's.
-        metrics: by which trials are judged.
-        modes: for each whether less (`min`) or more (`max`) of it is better.
-        statistic: of the seeds' values, that makes the value of a trial.
+        metrics: that are optimised.
+        modes: `min` or `max` for each metric.
+        statistic: that combines the values of the seeds.
         columns: further metrics.
         keys: settings that have a column, if lines are trials.
         lines: parameter by parameter if the study changes one at a time, else trials, the best first.
@@ -101,17 +101,17 @@ class Table:
     statistic: str
     columns: tuple[str, ...]
     keys: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[TableRow, ...]
     one_at_a_time: bool
     entries: int
 
     @property
     def published(self) -> bool:
-        """Whether any line has a figure from elsewhere."""
+        """Whether any row has a published value."""
         return any(line.published is not None for line in self.lines)
 
 
-def table(record: Record) -> Table:
+def table(record: StudyRecord) -> StudyTable:
     """The table of a study, finished or not."""
     if record.rows:
         keys: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ def table(record: Record) -> Table:
         begun = [trial for trial in record.trials if trial.settings or trial.state != "waiting"]
         keys = varying(begun)
         lines = sorted(_trials(record, begun), key=_rank(record))
-    return Table(
+    return StudyTable(
         name=record.name,
         metrics=record.metrics,
         modes=record.modes,
@@ -133,8 +133,8 @@ def table(record: Record) -> Table:
     )
 
 
-def figure(seeds: Mapping[int, float], name: str = "mean") -> Figure:
-    """The figures of one metric.
+def figure(seeds: Mapping[int, float], name: str = "mean") -> Estimate:
+    """The estimate of one metric.
 
     Args:
         seeds: its value for each seed; at least one.
@@ -142,11 +142,11 @@ def figure(seeds: Mapping[int, float], name: str = "mean") -> Figure:
     """
     values = list(seeds.values())
     if not all(map(math.isfinite, values)):  # nothing can be said with confidence
-        return Figure(seeds, math.nan, None, None if name == "mean" else math.nan)
-    mean = Figure(seeds, float(stats.mean(values)), stats.interval(values, stats.mean))
+        return Estimate(seeds, math.nan, None, None if name == "mean" else math.nan)
+    mean = Estimate(seeds, float(stats.mean(values)), stats.interval(values, stats.mean))
     if name == "mean":
         return mean
-    return Figure(seeds, mean.mean, mean.interval, statistic(name)(values), stats.interval(values, _along(name)))
+    return Estimate(seeds, mean.mean, mean.interval, statistic(name)(values), stats.interval(values, _along(name)))
 
 
 def _along(name: str) -> Callable[[stats.Array], Any]:
@@ -156,7 +156,7 @@ def _along(name: str) -> Callable[[stats.Array], Any]:
     return stats.iqm if name == "iqm" else lambda values: np.median(values, -1)
 
 
-def _one_at_a_time(record: Record) -> list[Line]:
+def _one_at_a_time(record: StudyRecord) -> list[TableRow]:
     """One line for each value of each key; where a figure is given, the one in the same place of `published`."""
     trials = {trial.entry: trial for trial in record.trials}
     place: dict[str, int] = {}
@@ -169,28 +169,28 @@ def _one_at_a_time(record: Record) -> list[Line]:
     return lines
 
 
-def _trials(record: Record, trials: Sequence[TrialSummary]) -> list[Line]:
+def _trials(record: StudyRecord, trials: Sequence[TrialSummary]) -> list[TableRow]:
     front = {trial.number for trial in record.optuna.best_trials} if len(record.metrics) > 1 else None
     return [_line(record, trial, front=None if front is None else trial.number in front) for trial in trials]
 
 
 def _line(
-    record: Record,
+    record: StudyRecord,
     trial: TrialSummary | None,
     parameter: str | None = None,
     value: Any = None,
     published: float | None = None,
     front: bool | None = None,
-) -> Line:
+) -> TableRow:
     if trial is None:
-        return Line(None, "waiting", parameter, value, {}, record.seeds, {}, published)
+        return TableRow(None, "waiting", parameter, value, {}, record.seeds, {}, published)
     by_metric: dict[str, dict[int, float]] = {name: {} for name in (*record.metrics, *record.columns)}
     for seed, result in trial.results.items():
         if seed in record.seeds:
             for name, values in by_metric.items():
                 if name in result.metrics:
                     values[seed] = result.metrics[name]
-    return Line(
+    return TableRow(
         trial=trial.number,
         state=trial.state,
         parameter=parameter,
@@ -211,13 +211,13 @@ def varying(trials: Sequence[TrialSummary]) -> tuple[str, ...]:
     return tuple(key for key, values in chosen.items() if len(values) > 1)
 
 
-def _rank(record: Record) -> Callable[[Line], tuple[bool, int, float, int]]:
+def _rank(record: StudyRecord) -> Callable[[TableRow], tuple[bool, int, float, int]]:
     """The front first, then complete trials by the first metric, then the others."""
     sign = 1 if record.modes[0] == "min" else -1
 
-    def rank(line: Line) -> tuple[bool, int, float, int]:
+    def rank(line: TableRow) -> tuple[bool, int, float, int]:
         found = line.metrics.get(record.metrics[0])
-        value = math.inf if found is None else sign * found.middle
+        value = math.inf if found is None else sign * found.statistic_value
         return not line.front, ORDER.index(line.state), math.inf if math.isnan(value) else value, line.trial or 0
 
     return rank

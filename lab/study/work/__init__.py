@@ -1,1 +1,1 @@
-"""How the trials of a study are trained: ledger, workers, storage."""
+"""Training the trials of a study: queue, scheduler, workers, storage."""

@@ -1,4 +1,4 @@
-"""One training of one trial: what a worker is given, does, and answers. The same function runs under every launcher."""
+"""One training of one trial: the job, its result, and the function that a worker calls under every launcher."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 90.0  # seconds to wait for another process to leave a run
 
 @dataclass(frozen=True)
 class Job:
-    """A training to be done. It can be sent to another machine.
+    """A training to be done; it can be pickled and sent to another machine.
 
     Args:
         trial: number of the trial.
@@ -25,7 +25,7 @@ class Job:
         name: the run's name.
         recipe: the whole recipe, overrides and tags included, as YAML.
         uri: the tracking server.
-        run_id: a run of this very job that was interrupted, to go on with.
+        run_id: an interrupted run of this job, to resume.
         watched: whether validations are reported, and may end the run.
     """
 
@@ -44,11 +44,11 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
+class JobResult:
+    """The result of a job.
 
     Args:
-        status: `stopped` is one that was told to, and can be gone on with.
+        status: `stopped` jobs were asked to stop and can be resumed.
         metrics: the final metrics, if it finished.
         run_id: the run, if it began.
         reason: why it failed, on one line.
@@ -62,8 +62,8 @@ class Outcome:
     seconds: float = 0.0
 
 
-class Line(Protocol):
-    """What a job can say to the one who gave it."""
+class Reporter(Protocol):
+    """The reports of a job to the scheduler."""
 
     def started(self, run_id: str) -> None:
         """The run has this id."""
@@ -72,10 +72,10 @@ class Line(Protocol):
         """A validation; true if the run shall end."""
 
 
-Work = Callable[[Job, Line], Outcome]
+JobFunction = Callable[[Job, Reporter], JobResult]
 
 
-def train(job: Job, line: Line) -> Outcome:
+def train(job: Job, reporter: Reporter) -> JobResult:
     """Trains a job, from its beginning or on from where it was interrupted; never raises an Exception."""
     from lab.engine.pruning import Pruned, PruningCallback
     from lab.recipe import load
@@ -87,9 +87,9 @@ def train(job: Job, line: Line) -> Outcome:
     def started(found: str) -> None:
         nonlocal run_id
         run_id = found
-        line.started(found)
+        reporter.started(found)
 
-    watch = PruningCallback(started, line.validated if job.watched else lambda *_: False)
+    watch = PruningCallback(started, reporter.validated if job.watched else lambda *_: False)
     try:
         if job.run_id is not None:
             done = _finished(job.run_id, job.uri)
@@ -100,19 +100,19 @@ def train(job: Job, line: Line) -> Outcome:
                 file.write_text(job.recipe)
                 recipe = load(file)
             result = fit(recipe, watch=watch)
-        return Outcome("finished", result.metrics, result.run_id, seconds=result.seconds)
+        return JobResult("finished", result.metrics, result.run_id, seconds=result.seconds)
     except Pruned:
-        return Outcome("pruned", run_id=run_id)
+        return JobResult("pruned", run_id=run_id)
     except LabError as error:
-        return Outcome("failed", run_id=run_id, reason=" ".join(str(error).split()))
+        return JobResult("failed", run_id=run_id, reason=" ".join(str(error).split()))
     except Exception as error:
-        return Outcome("failed", run_id=run_id, reason=" ".join(f"{type(error).__name__}: {error}".split()))
+        return JobResult("failed", run_id=run_id, reason=" ".join(f"{type(error).__name__}: {error}".split()))
     except (KeyboardInterrupt, SystemExit):
-        return Outcome("stopped", run_id=run_id)
+        return JobResult("stopped", run_id=run_id)
 
 
 def _patiently(go_on: Callable[[], Any]) -> Any:
-    """Its last worker may still be saving: it was left alone by the one who gave it jobs."""
+    """Resumes, waiting for the run's last worker, which may still be saving after its scheduler ended."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -131,4 +131,4 @@ def _finished(run_id: str, uri: str) -> Any:
     if run.info.status != "FINISHED":
         return None
     metrics = dict(run.data.metrics)
-    return Outcome("finished", metrics, run_id, seconds=metrics.get("seconds/fit", 0.0))
+    return JobResult("finished", metrics, run_id, seconds=metrics.get("seconds/fit", 0.0))

@@ -1,4 +1,4 @@
-"""How a study stands while it runs, on stderr: a bar where someone looks at it, a line for each trial elsewhere."""
+"""Progress of a running study on stderr: a bar in a terminal, a line for each finished trial elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lab.study.plan.plan import Plan
 from lab.study.report.summary import TrialSummary, best, summary
-from lab.study.work.ledger import Ledger
+from lab.study.work.trial_queue import TrialQueue
 
 REFRESH_SECONDS = 1.0
 OVER = ("complete", "pruned", "failed")
@@ -21,11 +21,11 @@ class Display:
 
     Args:
         plan: the study.
-        ledger: its trials.
+        queue: its trials.
     """
 
-    def __init__(self, plan: Plan, ledger: Ledger) -> None:
-        self.plan, self.ledger = plan, ledger
+    def __init__(self, plan: Plan, queue: TrialQueue) -> None:
+        self.plan, self.queue = plan, queue
         self.console = Console(stderr=True)
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"), TimeElapsedColumn()
         self.bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
@@ -35,7 +35,7 @@ class Display:
         self.trained_before = 0
 
     def __enter__(self) -> Display:
-        trials = summary(self.plan.dimensions, self.ledger.study)
+        trials = summary(self.plan.dimensions, self.queue.study)
         self.told = {trial.entry for trial in trials if trial.state in OVER}
         self.trained_before = self._trained(trials)
         if self.console.is_terminal:
@@ -43,22 +43,22 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tell(summary(self.plan.dimensions, self.ledger.study))
+        self._tell(summary(self.plan.dimensions, self.queue.study))
         self.bar.stop()
 
     def update(self) -> None:
-        """Something happened."""
+        """Refreshes the display after a change."""
         if time.monotonic() - self.drawn < REFRESH_SECONDS:
             return
         self.drawn = time.monotonic()
-        trials = summary(self.plan.dimensions, self.ledger.study)
+        trials = summary(self.plan.dimensions, self.queue.study)
         self._tell(trials)
         if self.console.is_terminal:
             self.bar.update(self.task, completed=self._trained(trials), news=self._news(trials))
             self.bar.refresh()
 
     def _trained(self, trials: list[TrialSummary]) -> int:
-        """Trainings that are over, or will not be needed."""
+        """The number of trainings that are finished or not needed."""
         seeds = len(self.plan.seeds)
         return sum(seeds if trial.state in OVER else len(trial.results) for trial in trials)
 
@@ -75,7 +75,7 @@ class Display:
         return ", ".join(parts)
 
     def _tell(self, trials: list[TrialSummary]) -> None:
-        """One line for every trial that has ended since."""
+        """Prints one line for every newly finished trial."""
         for trial in trials:
             if trial.state in OVER and trial.entry not in self.told:
                 self.told.add(trial.entry)

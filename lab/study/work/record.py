@@ -1,4 +1,4 @@
-"""A study as its storage has it: what it is and how its trials stand, to be read where its file is not."""
+"""A study as stored: its definition and its trials, readable without its file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from optuna.trial import TrialState
 
 from lab.errors import BadInput, LabError, nearest
 from lab.recipe.load import read as read_yaml
-from lab.study.plan.plan import Plan, Row
+from lab.study.plan.plan import Plan, TableEntry
 from lab.study.plan.space import parse
 from lab.study.report.summary import TrialSummary, summary
 from lab.study.work import storage
-from lab.study.work.ledger import OWNER
-from lab.study.work.parent import RUN_ID
+from lab.study.work.parent_run import RUN_ID
+from lab.study.work.trial_queue import OWNER
 from lab.tracking.redaction import mask_secrets, without_password
 from lab.tracking.server import tracking_uri
 
@@ -29,22 +29,22 @@ PLAN = "plan"  # attribute of Optuna's study
 
 
 @dataclass(frozen=True)
-class Record:
+class StudyRecord:
     """A study and its trials.
 
     Args:
         name: the study's.
-        recipe: the recipe that all trials share, as a file would say it, without what is only its owner's business.
+        recipe: the recipe that all trials share, as plain data, without the tracking address.
         sampler: how the values of its trials are chosen.
-        statistic: what makes one value of those of the seeds.
+        statistic: how the values of the seeds become one.
         metrics: the final metrics that are optimised.
-        modes: for each whether less (`min`) or more (`max`) of it is better.
+        modes: `min` or `max` for each metric.
         columns: further final metrics for the table.
-        published: figures from elsewhere, by key.
+        published: published values, by key.
         seeds: every trial is trained with each.
         entries: how many trials there are to be.
         rows: the table's lines, if the sampler is `one_at_a_time`.
-        trials: those that there are, in the order of the plan.
+        trials: the trials so far, in the order of the plan.
         run_id: the study's run in MLflow, if it has one yet.
         optuna: Optuna's study.
     """
@@ -59,17 +59,17 @@ class Record:
     published: Mapping[str, Sequence[float | None]]
     seeds: tuple[int, ...]
     entries: int
-    rows: tuple[Row, ...]
+    rows: tuple[TableEntry, ...]
     trials: Sequence[TrialSummary]
     run_id: str | None
     optuna: optuna.Study = field(repr=False)
 
     @property
     def working(self) -> bool:
-        """Whether any process works on it now."""
-        beats = self.optuna.user_attrs
+        """Whether any process is running its trials now."""
+        heartbeats = self.optuna.user_attrs
         running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return any(storage.alive(trial.user_attrs.get(OWNER), beats) for trial in running)
+        return any(storage.alive(trial.user_attrs.get(OWNER), heartbeats) for trial in running)
 
     @property
     def updated(self) -> datetime | None:
@@ -80,8 +80,8 @@ class Record:
         )
 
 
-def remember(plan: Plan, study: optuna.Study) -> None:
-    """Keeps in the storage what `read` needs; the tracking address, which may hold a password, is left out."""
+def save_plan(plan: Plan, study: optuna.Study) -> None:
+    """Writes the plan to the storage for `read`, without the tracking address, which may hold a password."""
     recipe = read_yaml(plan.recipe.path, plan.recipe.overrides)[0]
     track = {key: value for key, value in (recipe.get("track") or {}).items() if key != "uri"}
     space = {choice.key: list(getattr(choice, "values", ())) for choice in plan.dimensions}
@@ -103,7 +103,7 @@ def remember(plan: Plan, study: optuna.Study) -> None:
         study.set_user_attr(PLAN, text)
 
 
-def read(study: optuna.Study) -> Record:
+def read(study: optuna.Study) -> StudyRecord:
     """The study as it stands.
 
     Raises:
@@ -115,8 +115,8 @@ def read(study: optuna.Study) -> Record:
     said: dict[str, Any] = yaml.safe_load(attributes[PLAN])
     dimensions, _ = parse(said.pop("space"))
     said |= {key: tuple(said[key]) for key in ("metrics", "modes", "columns", "seeds")}
-    said["rows"] = tuple(Row(*row) for row in said["rows"])
-    return Record(
+    said["rows"] = tuple(TableEntry(*row) for row in said["rows"])
+    return StudyRecord(
         name=study.study_name,
         **said,
         trials=summary(dimensions, study),
@@ -125,7 +125,7 @@ def read(study: optuna.Study) -> Record:
     )
 
 
-def find(name: str, address: str | None = None, uri: str | None = None) -> Record:
+def find(name: str, address: str | None = None, uri: str | None = None) -> StudyRecord:
     """The study of that name.
 
     Args:
@@ -148,7 +148,7 @@ def find(name: str, address: str | None = None, uri: str | None = None) -> Recor
     return read(optuna.load_study(study_name=name, storage=storage.open_storage(address, name, server)))
 
 
-def every(address: str | None = None, uri: str | None = None) -> Iterator[Record | str]:
+def every(address: str | None = None, uri: str | None = None) -> Iterator[StudyRecord | str]:
     """All studies of this folder, or of a database; for one that cannot be read a line that says why.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where a study's trials are kept: a journal file on this machine, or a database that several machines share."""
+"""The storage of a study's trials: a journal file on this machine, or a database that several machines share."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 CONNECT_SECONDS = 5
-BEAT_SECONDS, DEAD_SECONDS = 15.0, 90.0  # how often a process says that it lives, and how long it is believed
+HEARTBEAT_SECONDS, DEAD_SECONDS = 15.0, 90.0  # between two heartbeats, and until a process without one counts as dead
 
 
 def folder(uri: str) -> Path:
-    """Where the studies of a tracking server have their files on this machine."""
+    """The folder of this machine that holds the studies of a tracking server."""
     return local_folder(uri) / "studies"
 
 
@@ -54,7 +54,7 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
         path = journal(name, uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileSymlinkLock(str(path), grace_period=5)  # held for milliseconds, unless its holder was killed
-        _mend(path, lock)
+        _drop_partial_line(path, lock)
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     keep_secret(address)
     if address.startswith("sqlite"):
@@ -90,8 +90,8 @@ def _database(address: str) -> BaseStorage:
             time.sleep(0.5)
 
 
-def _mend(path: Path, lock: Any) -> None:
-    """Cuts off half a line that a power cut left: Optuna would append the next one to it."""
+def _drop_partial_line(path: Path, lock: Any) -> None:
+    """Removes an incomplete last line that a power failure left: Optuna would append the next line to it."""
     if not path.exists():
         return
     from optuna.storages.journal._file import get_lock_file
@@ -107,7 +107,7 @@ def _mend(path: Path, lock: Any) -> None:
 
 @cache
 def _machine() -> str:
-    """This machine since it was started; processes of it can be looked up."""
+    """A name of this machine since its last boot."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
         return f"{socket.gethostname()}-{boot}-{os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116
@@ -116,21 +116,21 @@ def _machine() -> str:
 
 
 def owner() -> str:
-    """This process, by a name that no other one has, later or elsewhere."""
+    """A unique name of this process."""
     return f"{_machine()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
-def beat(study: optuna.Study) -> None:
-    """Says that this process lives, for those on other machines; call it every `BEAT_SECONDS`."""
+def heartbeat(study: optuna.Study) -> None:
+    """Writes a heartbeat of this process for other machines; call it every `HEARTBEAT_SECONDS`."""
     study.set_user_attr(f"alive {owner()}", time.time())
 
 
-def alive(name: str | None, beats: dict[str, Any]) -> bool:
-    """Whether the owner of a trial still works on it.
+def alive(name: str | None, heartbeats: dict[str, Any]) -> bool:
+    """Whether the process that owns a trial is still running.
 
     Args:
         name: what `owner` said there.
-        beats: the study's attributes.
+        heartbeats: the study's attributes.
     """
     if name is None:
         return False
@@ -142,4 +142,4 @@ def alive(name: str | None, beats: dict[str, Any]) -> bool:
             return not dead and abs(process.create_time() - float(created)) < 1
         except psutil.NoSuchProcess:
             return False
-    return time.time() - float(beats.get(f"alive {name}", 0)) < DEAD_SECONDS
+    return time.time() - float(heartbeats.get(f"alive {name}", 0)) < DEAD_SECONDS

@@ -1,7 +1,8 @@
 """Jobs as tasks of a Ray cluster, or of a Ray that lives on this machine for as long as the study.
 
-Ray only finds a place for each job. Which jobs there are, and what becomes of one whose process or machine died, the
-study decides, so Ray's own retries are off. What a job has to say goes through `Post`, a small actor beside the driver.
+Ray only places the jobs. The study decides which jobs there are and what happens after the crash of a process or
+machine, so Ray's own retries are off. Jobs report through `Mailbox`,
+a small actor beside the driver.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ import yaml
 
 from lab.errors import BadInput, LabError
 from lab.imports import load_object
-from lab.study.work.job import Job, Outcome, Work
-from lab.study.work.workers import STOP_SECONDS, TRAIN, Died, Ended, Event, Started, Validated
+from lab.study.work.job import Job, JobFunction, JobResult
+from lab.study.work.launcher import STOP_SECONDS, TRAIN, Crashed, Ended, Event, Started, Validated
 
 Key = tuple[int, int]
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints the deaths of processes on stdout, where only data belongs
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints the crashes of processes on stdout, where only data belongs
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning about a future default
 }
-STORE_BYTES = 100 * 2**20  # letters are small; Ray would set aside a third of the memory
+STORE_BYTES = 100 * 2**20  # reports are small; Ray would set aside a third of the memory
 REACH_SECONDS = 5.0  # Ray itself tries for two minutes
-OBITUARIES = {
+CRASH_REASONS = {
     "WorkerCrashedError": "its process was killed or crashed (out of memory?)",
     "OutOfMemoryError": "Ray ended its process because its machine ran out of memory",
-    "NodeDiedError": "its machine is gone",
+    "NodeDiedError": "its machine does not answer any more",
 }
 
 
-class Cluster:
+class RayLauncher:
     """The launcher for Ray.
 
     The environment variable RAY_ADDRESS says which cluster: `auto` for the one this machine belongs to, or host:port of
@@ -77,11 +78,11 @@ class Cluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
-        self.post = self.ray.remote(num_cpus=0, scheduling_strategy=here)(Post).remote()
+        self.post = self.ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self.task = self.ray.remote(max_retries=0)(_do)
         self.work = work
         self.tasks: dict[Any, Key] = {}
-        self.waiting: Any = None  # what ends when a letter is there
+        self.waiting: Any = None  # what ends when a report is there
 
     @property
     def idle(self) -> int:
@@ -101,13 +102,13 @@ class Cluster:
             self.waiting = self.post.wait.remote()
         self.ray.wait([self.waiting, *self.tasks], num_returns=1, timeout=timeout, fetch_local=False)
         over = list(self.tasks)
-        if over:  # before the letters are fetched: those of a task that is over are all there
+        if over:  # before the reports are fetched: those of a task that is over are all there
             over, _ = self.ray.wait(over, num_returns=len(over), timeout=0, fetch_local=False)
-        under_way = set(self.tasks.values())
-        letters = self._letters()
+        running = set(self.tasks.values())
+        reports = self._fetch()
         if self.ray.wait([self.waiting], timeout=0, fetch_local=False)[0]:
             self.waiting = None
-        return [*(letter for letter in letters if letter.key in under_way), *map(self._end, over)]
+        return [*(report for report in reports if report.key in running), *map(self._end, over)]
 
     def answer(self, key: Key, prune: bool) -> None:
         self.post.answer.remote(key, prune)
@@ -137,47 +138,47 @@ class Cluster:
         else:
             self.ray.kill(self.post)
 
-    def _letters(self) -> list[Event]:
+    def _fetch(self) -> list[Event]:
         from ray.exceptions import RayError
 
         try:
             found: list[Event] = self.ray.get(self.post.fetch.remote())
         except RayError as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise LabError(f"the Ray cluster is gone: {reason}; the same command goes on") from None
+            raise LabError(f"the Ray cluster has gone: {reason}; run the same command again to continue") from None
         return found
 
     def _end(self, task: Any) -> Event:
-        """How a task ended."""
+        """The event that a finished task stands for."""
         from ray.exceptions import RayError, TaskCancelledError
 
         key = self.tasks.pop(task)
         try:
             return Ended(key, self.ray.get(task))
         except TaskCancelledError:  # before its function began
-            return Ended(key, Outcome("stopped"))
+            return Ended(key, JobResult("stopped"))
         except RayError as error:
             said = (str(error).strip() or type(error).__name__).splitlines()
-            return Died(key, OBITUARIES.get(type(error).__name__, said[-1]))
+            return Crashed(key, CRASH_REASONS.get(type(error).__name__, said[-1]))
 
 
-class Post:
-    """Letters of the jobs, kept until the driver fetches them, and the driver's answers. A Ray actor."""
+class Mailbox:
+    """A Ray actor that holds the reports of jobs until the driver fetches them, and the driver's answers."""
 
     def __init__(self) -> None:
-        self.letters: list[Event] = []
+        self.reports: list[Event] = []
         self.arrived = asyncio.Event()
         self.answers: dict[Key, asyncio.Future[bool]] = {}
 
-    async def send(self, letter: Event) -> None:
-        self.letters.append(letter)
+    async def send(self, report: Event) -> None:
+        self.reports.append(report)
         self.arrived.set()
 
-    async def ask(self, letter: Event) -> bool:
-        """Sends a letter and waits for its answer."""
+    async def ask(self, report: Event) -> bool:
+        """Sends a report and waits for its answer."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.answers[letter.key] = answer
-        await self.send(letter)
+        self.answers[report.key] = answer
+        await self.send(report)
         return await answer
 
     async def answer(self, key: Key, prune: bool) -> None:
@@ -185,17 +186,17 @@ class Post:
             self.answers.pop(key).set_result(prune)
 
     async def wait(self) -> None:
-        """Ends when there is a letter."""
+        """Ends when there is a report."""
         await self.arrived.wait()
 
     async def fetch(self) -> list[Event]:
-        found, self.letters = self.letters, []
+        found, self.reports = self.reports, []
         self.arrived.clear()
         return found
 
 
-class Wire:
-    """The job's end of the line.
+class RayReporter:
+    """Reports of a job to the driver, through the mailbox.
 
     Args:
         post: the actor.
@@ -212,9 +213,9 @@ class Wire:
         return bool(self.ray.get(self.post.ask.remote(Validated(self.key, position, dict(metrics)))))
 
 
-def _do(work: str, job: Job, post: Any) -> Outcome:
+def _do(work: str, job: Job, post: Any) -> JobResult:
     """The task: it runs on the main thread of a process of its own, where a run can listen to signals."""
-    return cast(Work, load_object(work))(job, Wire(post, job.key))
+    return cast(JobFunction, load_object(work))(job, RayReporter(post, job.key))
 
 
 def _ray() -> Any:
@@ -234,7 +235,7 @@ def _connect(ray: Any, count: int | None) -> None:
             cpus = max(count or 1, len(os.sched_getaffinity(0)))
             ray.init("local", num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
             return
-        _knock(address)
+        _check_reachable(address)
         try:
             ray.init(address, **quiet)
         except (Exception, SystemExit) as error:  # it ends the program when a cluster does not answer
@@ -242,8 +243,8 @@ def _connect(ray: Any, count: int | None) -> None:
             raise LabError(f"Ray cluster {address} (RAY_ADDRESS) cannot be reached: {reason}") from None
 
 
-def _knock(address: str) -> None:
-    """Whether somebody is there."""
+def _check_reachable(address: str) -> None:
+    """Raises if no cluster answers at the address."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")

@@ -1,4 +1,4 @@
-"""The work on a study: trials of the ledger become jobs for the workers, and their answers values in the storage."""
+"""The scheduler of a study: makes jobs of the queued trials, and values, pruning and failures of their results."""
 
 from __future__ import annotations
 
@@ -13,39 +13,43 @@ from lab.errors import LabError, nearest
 from lab.study.plan.plan import Plan
 from lab.study.report.summary import seeds_of, statistic
 from lab.study.work import storage
-from lab.study.work.job import Job, Outcome
-from lab.study.work.ledger import Ledger
-from lab.study.work.workers import Died, Ended, Event, Launcher, Started, Validated
+from lab.study.work.job import Job, JobResult
+from lab.study.work.launcher import Crashed, Ended, Event, Launcher, Started, Validated
+from lab.study.work.trial_queue import TrialQueue
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
 WAIT_SECONDS = 1.0
-RUN, SEED, DEATHS = "run", "seed", "deaths"  # attributes of a trial: `run 3` is the run of seed 3, `seed 3` its result
+RUN, SEED, CRASHES = (
+    "run",
+    "seed",
+    "crashes",
+)  # attributes of a trial: `run 3` is the run of seed 3, `seed 3` its result
 
 
 @dataclass
-class Active:
-    """A trial that this process works on."""
+class ActiveTrial:
+    """A trial that this process is running."""
 
     trial: Trial
     settings: dict[str, Any]
     todo: list[int]
-    under_way: set[int] = field(default_factory=set)
+    running: set[int] = field(default_factory=set)
     pruned: bool = False
     reason: str = ""
 
     def gated(self, curves: bool) -> bool:
-        """Whether the other seeds wait for the first one, whose curve says if the trial is worth it."""
-        return curves and bool(self.under_way) and not seeds_of(self.trial.user_attrs)
+        """Whether the other seeds wait for the first one, whose curve the pruner looks at."""
+        return curves and bool(self.running) and not seeds_of(self.trial.user_attrs)
 
 
-class Loop:
-    """Works on a study until nothing is left to do, here or elsewhere.
+class Scheduler:
+    """Runs the trials of a study until none is left, here or in another process.
 
     Args:
         plan: the study.
-        ledger: its trials.
+        queue: its trials.
         launcher: who does the jobs.
         job: makes a job of a trial, its settings, a seed, and perhaps the id of a run to go on with.
         news: called when something happened that is worth showing.
@@ -54,67 +58,67 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
-        ledger: Ledger,
+        queue: TrialQueue,
         launcher: Launcher,
         job: Callable[[int, Mapping[str, Any], int, str | None, bool], Job],
         news: Callable[[], None] = lambda: None,
     ) -> None:
-        self.plan, self.ledger, self.launcher, self.job, self.news = plan, ledger, launcher, job, news
-        self.active: dict[int, Active] = {}
-        self.beaten = time.monotonic() - storage.BEAT_SECONDS
+        self.plan, self.queue, self.launcher, self.job, self.news = plan, queue, launcher, job, news
+        self.active: dict[int, ActiveTrial] = {}
+        self.last_heartbeat = time.monotonic() - storage.HEARTBEAT_SECONDS
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Works until everything is done or `stopped` says so; trials under way are kept then, to be gone on with.
+        """Runs until everything is done or `stopped` returns true; running trials are then queued again, to be resumed.
 
         Raises:
             LabError: no trial can ever have a value.
         """
         try:
             while not stopped():
-                self._beat()
-                self._hand_out()
+                self._heartbeat()
+                self._start_jobs()
                 if self.active:
                     self._handle(self.launcher.events(WAIT_SECONDS))
-                elif self.ledger.open():  # another process is at work, or has died
-                    self._tidy()
+                elif self.queue.open():  # another process is at work, or has died
+                    self._requeue_stale()
                     self._handle(self.launcher.events(WAIT_SECONDS))
                 else:
                     return
         finally:
-            self._give_back()
+            self._release()
 
-    def _hand_out(self) -> None:
-        """Gives every idle worker something to do."""
+    def _start_jobs(self) -> None:
+        """Starts a job on every idle worker."""
         for _ in range(self.launcher.idle):
             found = next((active for active in self.active.values() if active.todo and not self._waits(active)), None)
             if found is None:
-                trial = self.ledger.take()
+                trial = self.queue.take()
                 if trial is None:
                     return
                 found = self._begin(trial)
             if found is not None and found.todo:
                 self._start(found)
 
-    def _waits(self, active: Active) -> bool:
+    def _waits(self, active: ActiveTrial) -> bool:
         return active.gated(self.plan.curves)
 
-    def _begin(self, trial: Trial) -> Active | None:
+    def _begin(self, trial: Trial) -> ActiveTrial | None:
         from lab.study.plan.space import settings
 
         done = seeds_of(trial.user_attrs)
         chosen = settings(self.plan.dimensions, trial)
-        active = Active(trial, chosen, [seed for seed in self.plan.seeds if seed not in done])
+        active = ActiveTrial(trial, chosen, [seed for seed in self.plan.seeds if seed not in done])
         self.active[trial.number] = active
         if not active.todo:  # its owner died between the last seed and the end
-            self._settle(active)
+            self._finish(active)
             return None
         return active
 
-    def _start(self, active: Active) -> None:
+    def _start(self, active: ActiveTrial) -> None:
         seed = active.todo.pop(0)
         first = self.plan.curves and not seeds_of(active.trial.user_attrs)
         run_id = active.trial.user_attrs.get(f"{RUN} {seed}")
-        active.under_way.add(seed)
+        active.running.add(seed)
         self.launcher.start(self.job(active.trial.number, active.settings, seed, run_id, first))
 
     def _handle(self, events: list[Event]) -> None:
@@ -125,41 +129,41 @@ class Loop:
                 active.trial.set_user_attr(f"{RUN} {seed}", event.run_id)
             elif isinstance(event, Validated):
                 self.launcher.answer(event.key, self._prune(active, event))
-            elif isinstance(event, Died):
-                active.under_way.discard(seed)
-                self._bury(active, seed, event.reason)
+            elif isinstance(event, Crashed):
+                active.running.discard(seed)
+                self._retry(active, seed, event.reason)
             elif isinstance(event, Ended):
-                active.under_way.discard(seed)
-                self._note(active, seed, event.outcome)
+                active.running.discard(seed)
+                self._add_result(active, seed, event.outcome)
             self.news()
 
-    def _prune(self, active: Active, report: Validated) -> bool:
+    def _prune(self, active: ActiveTrial, report: Validated) -> bool:
         value = None if self.plan.monitor is None else report.metrics.get(self.plan.monitor)
         if value is not None and report.position not in self._reported(active):
             active.trial.report(value, report.position)
         return bool(active.trial.should_prune())
 
-    def _reported(self, active: Active) -> Mapping[int, float]:
-        values: Mapping[int, float] = self.ledger.study._storage.get_trial(active.trial._trial_id).intermediate_values
+    def _reported(self, active: ActiveTrial) -> Mapping[int, float]:
+        values: Mapping[int, float] = self.queue.study._storage.get_trial(active.trial._trial_id).intermediate_values
         return values
 
-    def _bury(self, active: Active, seed: int, reason: str) -> None:
-        """A worker died: its job is done again from the last checkpoint, but not for ever."""
-        deaths = active.trial.user_attrs.get(DEATHS, 0) + 1
-        active.trial.set_user_attr(DEATHS, deaths)
-        if deaths > self.plan.file.retries:
-            active.reason = active.reason or f"{reason}, {deaths} times"
+    def _retry(self, active: ActiveTrial, seed: int, reason: str) -> None:
+        """A worker crashed: its job is retried from the last checkpoint, at most `retries` times."""
+        crashes = active.trial.user_attrs.get(CRASHES, 0) + 1
+        active.trial.set_user_attr(CRASHES, crashes)
+        if crashes > self.plan.file.retries:
+            active.reason = active.reason or f"{reason}, {crashes} times"
             active.todo.clear()
         else:
             active.todo.insert(0, seed)
-        self._settle_if_over(active)
+        self._finish_if_done(active)
 
-    def _note(self, active: Active, seed: int, outcome: Outcome) -> None:
+    def _add_result(self, active: ActiveTrial, seed: int, outcome: JobResult) -> None:
         if outcome.status == "finished":
             missing = [metric for metric in self.plan.metrics if metric not in outcome.metrics]
             if missing:
                 near = nearest(missing[0], outcome.metrics) or f"; it logs {', '.join(sorted(outcome.metrics))}"
-                raise LabError(f"no run logs the metric {missing[0]!r}{near}; say another one in `metric:`")
+                raise LabError(f"no run logs the metric {missing[0]!r}{near}; set another one in `metric:`")
             kept = {"run": outcome.run_id, "metrics": dict(outcome.metrics), "seconds": outcome.seconds}
             active.trial.set_user_attr(f"{SEED} {seed}", kept)
             if self.plan.file.pruner == "wilcoxon" and not active.pruned:
@@ -173,38 +177,38 @@ class Loop:
             active.todo.insert(0, seed)
         if active.pruned:
             active.todo.clear()
-        self._settle_if_over(active)
+        self._finish_if_done(active)
 
-    def _settle_if_over(self, active: Active) -> None:
-        if not active.todo and not active.under_way:
-            self._settle(active)
+    def _finish_if_done(self, active: ActiveTrial) -> None:
+        if not active.todo and not active.running:
+            self._finish(active)
 
-    def _settle(self, active: Active) -> None:
-        """The trial's end: a value, pruned, or failed."""
+    def _finish(self, active: ActiveTrial) -> None:
+        """Ends a trial: with a value, pruned, or failed."""
         del self.active[active.trial.number]
         results = seeds_of(active.trial.user_attrs)
         if active.pruned:
-            self.ledger.study.tell(active.trial, state=TrialState.PRUNED)
+            self.queue.study.tell(active.trial, state=TrialState.PRUNED)
         elif active.reason:
-            self.ledger.fail(active.trial, active.reason, final=True)
+            self.queue.fail(active.trial, active.reason, final=True)
         else:
             combine = statistic(self.plan.file.statistic)
             values = [combine([result.metrics[name] for result in results.values()]) for name in self.plan.metrics]
-            self.ledger.study.tell(active.trial, values)
+            self.queue.study.tell(active.trial, values)
         self.news()
 
-    def _tidy(self) -> None:
-        if self.ledger.reap():
-            self.ledger.fill()
+    def _requeue_stale(self) -> None:
+        if self.queue.fail_stale():
+            self.queue.fill()
 
-    def _beat(self) -> None:
-        if time.monotonic() - self.beaten > storage.BEAT_SECONDS:
-            self.beaten = time.monotonic()
-            storage.beat(self.ledger.study)
-            self._tidy()
+    def _heartbeat(self) -> None:
+        if time.monotonic() - self.last_heartbeat > storage.HEARTBEAT_SECONDS:
+            self.last_heartbeat = time.monotonic()
+            storage.heartbeat(self.queue.study)
+            self._requeue_stale()
 
-    def _give_back(self) -> None:
-        """Stops what is under way, and puts its trials back on the list."""
+    def _release(self) -> None:
+        """Stops the running jobs and queues their trials again."""
         if not self.active:
             return
         for event in self.launcher.stop():
@@ -214,9 +218,9 @@ class Loop:
             if isinstance(event, Started):
                 active.trial.set_user_attr(f"{RUN} {event.key[1]}", event.run_id)
             elif isinstance(event, Ended) and event.outcome.status == "finished":
-                active.under_way.discard(event.key[1])
-                self._note(active, event.key[1], event.outcome)
+                active.running.discard(event.key[1])
+                self._add_result(active, event.key[1], event.outcome)
         for active in list(self.active.values()):
-            self.ledger.release(active.trial)
+            self.queue.release(active.trial)
         self.active.clear()
-        self.ledger.fill()
+        self.queue.fill()

@@ -1,8 +1,8 @@
-"""A worker process: it imports everything once, then does one job after another until nobody gives it any.
+"""A worker process: imports everything once, then runs one job after another.
 
-Started by `lab.study.work.workers` as `python -m lab.study.work.process FD WORK`, with its end of a socket as file
-descriptor FD and the function for a job as `package.module:name`. It ends itself when the process at the other end is
-gone.
+Started by `lab.study.work.launcher` as `python -m lab.study.work.worker FD WORK`, with its end of a socket as file
+descriptor FD and the function for a job as `package.module:name`. It ends when the process at the other end
+ends.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 
 from lab.imports import load_object
-from lab.study.work.job import Job, Work
-from lab.study.work.workers import TRAIN
+from lab.study.work.job import Job, JobFunction
+from lab.study.work.launcher import TRAIN
 
-GRACE_SECONDS = 60.0  # to save and leave, once nobody listens any more
+GRACE_SECONDS = 60.0  # to save and exit after the scheduler has ended
 
 
-class Wire:
+class PipeReporter:
     """The worker's end of the socket; a thread reads it, so that a signal to stop arrives in the middle of a training.
 
     Args:
@@ -47,7 +47,7 @@ class Wire:
             try:
                 message = self.connection.recv()
             except (EOFError, OSError):
-                _leave()
+                _shut_down()
                 return
             if isinstance(message, Job):
                 self.jobs.put(message)
@@ -58,28 +58,28 @@ class Wire:
 def main(descriptor: int, work: str) -> None:
     """Does jobs until the process is stopped."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives the jobs
-    wire = Wire(Connection(descriptor))
-    do: Work = load_object(work)
+    reporter = PipeReporter(Connection(descriptor))
+    do: JobFunction = load_object(work)
     if work == TRAIN:
         _warm_up()
-    wire.connection.send(("ready",))
+    reporter.connection.send(("ready",))
     while True:
-        outcome = do(wire.jobs.get(), wire)
-        wire.connection.send(("ended", outcome))
+        outcome = do(reporter.jobs.get(), reporter)
+        reporter.connection.send(("ended", outcome))
         if outcome.status == "stopped":
             return
 
 
 def _warm_up() -> None:
-    """Imports what every training needs, so that the first one does not wait for it."""
+    """Imports what every training needs before the first job."""
     import lab.runner.assemble
     import lab.runner.fit
     import lab.runner.resume
     import lab.tracking.logger  # noqa: F401
 
 
-def _leave() -> None:
-    """Nobody is there any more: save and stop as on SIGTERM, and in any case soon."""
+def _shut_down() -> None:
+    """The scheduler has ended: save and stop as on SIGTERM, and exit after GRACE_SECONDS in any case."""
     timer = threading.Timer(GRACE_SECONDS, os._exit, [1])
     timer.daemon = True
     timer.start()

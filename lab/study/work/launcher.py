@@ -1,4 +1,4 @@
-"""Warm worker processes on this machine: each does one job at a time, and one that dies is replaced."""
+"""Launchers of jobs, and the one for this machine: persistent worker processes, replaced when they crash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from lab.study.work.job import Job, Outcome
+from lab.study.work.job import Job, JobResult
 
 TRAIN = "lab.study.work.job:train"
 STOP_SECONDS = 90.0  # how long a worker may take to save and leave
@@ -43,44 +43,44 @@ class Ended:
     """The job is over."""
 
     key: tuple[int, int]
-    outcome: Outcome
+    outcome: JobResult
 
 
 @dataclass(frozen=True)
-class Died:
-    """The job's process is gone without an answer."""
+class Crashed:
+    """The job's process ended without a result."""
 
     key: tuple[int, int]
     reason: str
 
 
-Event = Started | Validated | Ended | Died
+Event = Started | Validated | Ended | Crashed
 
 
 class Launcher(Protocol):
-    """Whoever does the jobs: processes of this machine, or those of a cluster."""
+    """Runs jobs: on processes of this machine, or on a cluster."""
 
     @property
     def idle(self) -> int:
-        """How many more jobs can be started now."""
+        """The number of jobs that can be started now."""
 
     def start(self, job: Job) -> None:
         """Starts a job."""
 
     def events(self, timeout: float) -> list[Event]:
-        """What happened, in order; waits at most `timeout` seconds for something to happen."""
+        """The events since the last call, in order; waits at most `timeout` seconds for the first."""
 
     def answer(self, key: tuple[int, int], prune: bool) -> None:
         """Lets a job that reported a validation go on, or end."""
 
     def stop(self) -> list[Event]:
-        """Asks every job to save and end, waits for them, and returns what happened meanwhile."""
+        """Asks every job to save and end, waits for them, and returns the events meanwhile."""
 
     def close(self) -> None:
         """Ends everything that is left."""
 
 
-class Workers:
+class LocalLauncher:
     """Worker processes on this machine.
 
     Args:
@@ -141,16 +141,16 @@ class Workers:
             worker.log.close()
 
     def _read(self, worker: _Worker, replace: bool = True) -> Iterator[Event]:
-        """What one worker has said; a dead one is replaced."""
+        """The event that a worker sent; a worker that has died is replaced."""
         try:
             kind, *rest = worker.connection.recv()
         except (EOFError, OSError):
-            job, reason = worker.job, worker.obituary()
+            job, reason = worker.job, worker.exit_reason()
             worker.job = None
             if replace:
                 self.workers[self.workers.index(worker)] = self._new(worker.place)
             if job is not None:
-                yield Died(job.key, reason)
+                yield Crashed(job.key, reason)
             elif replace and not worker.ready:
                 raise RuntimeError(f"a worker cannot be started: {reason}") from None
             return
@@ -174,7 +174,7 @@ class Workers:
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = str(place % self.gpus)
         process = subprocess.Popen(
-            [sys.executable, "-m", "lab.study.work.process", str(theirs.fileno()), self.work],
+            [sys.executable, "-m", "lab.study.work.worker", str(theirs.fileno()), self.work],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -188,7 +188,7 @@ class Workers:
 
 @dataclass
 class _Worker:
-    """One process, and what it is doing."""
+    """A worker process and its current job."""
 
     place: int
     process: subprocess.Popen[bytes]
@@ -201,8 +201,8 @@ class _Worker:
         if self.process.poll() is None:
             os.kill(self.process.pid, signum)
 
-    def obituary(self) -> str:
-        """How the process ended, in words."""
+    def exit_reason(self) -> str:
+        """The reason why the process ended, in words."""
         try:
             code = self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The study's own run in MLflow: the trainings of its trials are its children, one level deep."""
+"""The parent run of a study in MLflow: the trainings of its trials are its child runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 PARENT = "mlflow.parentRunId"
 KIND = "lab.kind"  # tag of the parent: `study`
 RUN_ID = "run_id"  # attribute of Optuna's study: the parent
-BIRTH_SECONDS = 20.0  # how long a study may exist before the process that made it has said all about it
+CREATE_SECONDS = 20.0  # how long the process that created a study may take to set its attributes
 
 
-class Parent:
+class ParentRun:
     """The study's run.
 
     Args:
@@ -53,12 +53,12 @@ class Parent:
         return {PARENT: self.run_id, "study": plan.name, "trial": str(trial), "recipe": plan.recipe.name}
 
     def metrics(self, values: Mapping[str, float]) -> None:
-        """Figures of the whole study, such as its best value."""
+        """Logs metrics of the whole study, such as its best value."""
         for name, value in values.items():
             self.server.log_metric(self.run_id, name, value)
 
     def files(self, files: Sequence[Path], folder: str | None = None) -> None:
-        """Keeps files with the run."""
+        """Logs files as artifacts."""
         for file in files:
             self.server.log_artifact(self.run_id, str(file), folder)
 
@@ -80,14 +80,14 @@ class Parent:
 
 
 def wait_for(study: optuna.Study, attribute: str) -> None:
-    """Gives the process that made a study, a moment ago perhaps, time to say this about it; it may also have died."""
-    until = time.monotonic() + BIRTH_SECONDS
+    """Waits until the process that created a study has set an attribute, or CREATE_SECONDS have passed."""
+    until = time.monotonic() + CREATE_SECONDS
     while attribute not in study.user_attrs and time.monotonic() < until:
         time.sleep(0.2)
 
 
 def trial_recipe(plan: Plan, settings: Mapping[str, Any], seed: int) -> Recipe:
-    """The recipe of one training; what is wrong with it is found by whoever assembles it."""
+    """The recipe of one training; problems are found when it is assembled."""
     from lab.recipe import load
 
     chosen = [*overrides(settings), f"seed={seed}"]
