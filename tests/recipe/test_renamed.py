@@ -11,7 +11,10 @@ import pytest
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.recipe.renamed import RENAMED, renamed
-from lab.recipe.signature import check
+from lab.recipe.signature import check, parameters
+from lab.registry import find_task, task_names
+
+SHIPPED = dict(RENAMED)
 
 
 @dataclass
@@ -88,6 +91,14 @@ def test_a_recipe_and_an_override_are_refused(tmp_path: Path) -> None:
         assemble(load(tmp_path / "x.yaml", ["model.gamma_=1"]))
 
 
-def test_the_new_names_of_the_list_are_not_old_ones() -> None:
-    assert not set(RENAMED.values()) & RENAMED.keys()
+@pytest.mark.parametrize("old", SHIPPED)
+def test_every_new_name_is_a_keyword_of_something_that_is_installed(old: str) -> None:
+    section, _, new = SHIPPED[old].rpartition(".")
+    tasks = [find_task(name) for name in task_names()]
+    targets = {"model": [task.module for task in tasks], "data": [task.data for task in tasks]}
+    assert old.rpartition(".")[0] == section
+    assert any(parameter.name == new for target in targets[section] for parameter in parameters(target))
+
+
+def test_a_key_that_was_never_renamed_has_no_other_name() -> None:
     assert renamed("nowhere", ["x"]) is None

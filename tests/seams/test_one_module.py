@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lab
+from lab.cli.train import check
 from lab.errors import BadSetting, RecipeError
 from lab.recipe import load
 from lab.recipe.renamed import RENAMED
@@ -91,6 +92,11 @@ class Windows(Pairs):
             raise BadSetting("rows", f"the network looks at {self.seen}")
 
 
+class Misspelt(Pairs):
+    def trainer_default(self) -> dict[str, int]:
+        return {}
+
+
 def inline(folder: Path, data: str, more: str = "") -> Path:
     file = folder / f"{data}.yaml"
     file.write_text(
@@ -143,6 +149,18 @@ def test_data_takes_from_the_module_what_belongs_to_it_or_refuses_it(tracked: Pa
     assert data.seen == 3
     with pytest.raises(RecipeError, match=r"override data.rows=2: data.rows: the network looks at 3"):
         assemble(load(file, ["data.rows=2"]))
+
+
+def test_lab_check_warns_of_what_is_nearly_a_hook(tracked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for data in ("Misspelt", "Pairs"):
+        check([str(inline(tracked, data))])
+    said = capsys.readouterr()
+    assert said.out.count("ok ") == 2
+    warnings = [line for line in said.err.splitlines() if "warning" in line]
+    assert len(warnings) == 1
+    assert warnings[0].endswith(
+        "Misspelt.trainer_default is never called by lab; the hook is called 'trainer_defaults'"
+    )
 
 
 def test_a_study_needs_a_metric_where_the_task_has_none(tracked: Path) -> None:
