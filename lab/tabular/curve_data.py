@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
-from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
 
-from lab.data import DatasetInfo, Table, check_fold, train_val_split
+from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, train_val_split
 from lab.errors import BadSetting
 
 # name -> from x (N,) to y (N,), for x from -1 to 1
@@ -28,12 +26,12 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 LEAST = 10  # pairs, of which two at least are left for each part
 
 
-class CurveData(LightningDataModule):
-    """Batches of pairs (B, 2): x, and the y that belongs to it.
+class CurveData(TableDataModule):
+    """Batches of pairs: `x` (B, 1), and the `y` (B, 1) that belongs to it.
 
     Args:
-        function: what is drawn where there is no file: waves, bump, step or line, for x from -1 to 1.
-        points: pairs that are drawn.
+        function: what is sampled where there is no file: waves, bump, step or line, for x from -1 to 1.
+        points: pairs that are sampled.
         noise: standard deviation of what is added to the function's values.
         path: a CSV file with x and y in its two columns, with or without a line of names above them.
         val_fraction: share of the pairs that chooses the best checkpoint.
@@ -41,7 +39,7 @@ class CurveData(LightningDataModule):
         folds: instead of a fraction, validate on one of so many parts of what is not for the test.
         fold: which of them, from 0.
         batch_size: pairs of a batch.
-        data_seed: draws and divides the pairs.
+        data_seed: samples and divides the pairs.
     """
 
     def __init__(
@@ -57,22 +55,24 @@ class CurveData(LightningDataModule):
         batch_size: Annotated[int, Gt(0)] = 32,
         data_seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size)
         self.save_hyperparameters()
         check_fold(fold, folds)
         random = torch.Generator().manual_seed(data_seed)
-        self.function, self.path, self.batch_size = function, path, batch_size
-        self.pairs = _drawn(function, points, noise, random) if path is None else read(Path(path))  # (N, 2)
-        order = torch.randperm(len(self.pairs), generator=random)
+        self.function, self.path = function, path
+        pairs = _sampled(function, points, noise, random) if path is None else read(Path(path))  # (N, 2)
+        self.table = Table({"x": pairs[:, :1].clone(), "y": pairs[:, 1:].clone()})
+        order = torch.randperm(len(pairs), generator=random)
         tested = max(2, round(len(order) * test_fraction))
         left = order[tested:]
         train, val = train_val_split(left, val_fraction * len(order) / len(left), fold, folds)
-        self.rows = {"train": train, "val": val, "test": order[:tested]}
+        self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": order[:tested]}
 
     def facts(self) -> dict[str, Any]:
         """What a network needs to see numbers around 0 of size 1, and the function, where it is known."""
-        train = self.part("train")
-        means, spreads = train.mean(0).tolist(), train.std(0).clamp(min=1e-6).tolist()
+        train = self.table[self.rows["train"]]
+        pairs = torch.cat([train["x"], train["y"]], 1)
+        means, spreads = pairs.mean(0).tolist(), pairs.std(0).clamp(min=1e-6).tolist()
         return {"center": means, "spread": spreads, "function": self.function if self.path is None else None}
 
     def tags(self) -> dict[str, str]:
@@ -80,18 +80,8 @@ class CurveData(LightningDataModule):
         name = self.function if self.path is None else Path(self.path).name
         return {"data.name": name, "data.origin": "generated" if self.path is None else "real"}
 
-    def part(self, name: str) -> Tensor:
-        """Pairs (N, 2) for `train`, `val` or `test`."""
-        return self.pairs[self.rows[name]]
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(TensorDataset(self.part("train")), self.batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(TensorDataset(self.part("val")), len(self.rows["val"]))
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(TensorDataset(self.part("test")), len(self.rows["test"]))
+    def load_tables(self, test: bool) -> Mapping[Split, Table]:  # noqa: ARG002 - all of them are there
+        return {split: self.table[rows] for split, rows in self.rows.items()}
 
 
 def read(path: Path) -> Tensor:
@@ -123,7 +113,7 @@ def _number(text: str) -> bool:
         return False
 
 
-def _drawn(function: str, points: int, noise: float, random: torch.Generator) -> Tensor:
+def _sampled(function: str, points: int, noise: float, random: torch.Generator) -> Tensor:
     x = torch.rand(points, generator=random) * 2 - 1
     return torch.stack([x, FUNCTIONS[function](x) + noise * torch.randn(points, generator=random)], 1)
 
@@ -148,5 +138,4 @@ def curve_datasets() -> list[DatasetInfo]:
 
 def _read(name: Literal["waves", "bump", "step", "line"], split: Literal["train", "test"]) -> Table:
     data = CurveData(name)
-    rows = data.pairs[data.rows["test"] if split == "test" else torch.cat([data.rows["train"], data.rows["val"]])]
-    return Table(dict(zip("xy", rows.split(1, 1), strict=True)))
+    return data.table[data.rows["test"] if split == "test" else torch.cat([data.rows["train"], data.rows["val"]])]

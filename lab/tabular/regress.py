@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
 from lab import plots
+from lab.data import Batch
 from lab.learning import SupervisedModule
 from lab.networks import MLP, Activation
 from lab.tabular import plots as draw
@@ -58,16 +59,15 @@ class Regress(SupervisedModule):
         y: Tensor = self.network((x - self.center[0]) / self.spread[0])
         return y * self.spread[1] + self.center[1]
 
-    def training_loss(self, batch: list[Tensor], progress: float) -> Tensor:  # noqa: ARG002
-        x, y = batch[0].split(1, 1)
+    def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         # in units of their standard deviation, so that one learning rate does for all data
-        return F.mse_loss(self(x) / self.spread[1], y / self.spread[1])
+        return F.mse_loss(self(batch["x"]) / self.spread[1], batch["y"] / self.spread[1])
 
-    def evaluate_batch(self, batch: list[Tensor]) -> dict[str, Tensor]:
-        x, y = batch[0].split(1, 1)
+    def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
+        x, y = batch["x"], batch["y"]
         predicted = self(x).float()
         self.metrics.update(predicted, y)
-        self.pairs.update(batch[0])
+        self.pairs.update(torch.cat([x, y], 1))
         return {"loss": ((predicted - y) / self.spread[1]).square().squeeze(1)}
 
     def report(self) -> None:

@@ -21,6 +21,10 @@ def quiet(**settings):
     return Trainer(accelerator="cpu", devices=1, logger=False, num_sanity_val_steps=0, **silent, **settings)
 
 
+def pairs(data):
+    return torch.cat([data.table["x"], data.table["y"]], 1)
+
+
 def written(folder, *lines):
     file = folder / "pairs.csv"
     file.write_text("\n".join(lines))
@@ -32,18 +36,18 @@ def written(folder, *lines):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_pairs_are_the_function_and_its_noise(function):
-    clean, noisy = (CurveData(function, points=2_000, noise=noise).pairs for noise in (0, 0.3))
+    clean, noisy = (pairs(CurveData(function, points=2_000, noise=noise)) for noise in (0, 0.3))
     assert torch.equal(clean[:, 1], FUNCTIONS[function](clean[:, 0]))
     assert torch.equal(clean[:, 0], noisy[:, 0])
     assert float((noisy - clean)[:, 1].std()) == pytest.approx(0.3, rel=0.05)
-    assert not torch.equal(noisy, CurveData(function, points=2_000, noise=0.3, data_seed=1).pairs)
+    assert not torch.equal(noisy, pairs(CurveData(function, points=2_000, noise=0.3, data_seed=1)))
 
 
 def test_parts_share_nothing_and_leave_nothing_out():
     data = CurveData(points=101, val_fraction=0.1, test_fraction=0.3)
-    assert {name: len(data.part(name)) for name in ("train", "val", "test")} == {"train": 61, "val": 10, "test": 30}
+    assert {name: len(rows) for name, rows in data.rows.items()} == {"train": 61, "val": 10, "test": 30}
     assert sorted(torch.cat(list(data.rows.values())).tolist()) == list(range(101))
-    train = data.part("train").numpy()
+    train = pairs(data)[data.rows["train"]].numpy()
     np.testing.assert_allclose(data.facts()["center"], train.mean(0), rtol=1e-5)
     np.testing.assert_allclose(data.facts()["spread"], train.std(0, ddof=1), rtol=1e-5)
     assert all(len(CurveData(points=LEAST, val_fraction=0.4, test_fraction=0.4).rows[part]) > 1 for part in data.rows)
@@ -52,8 +56,7 @@ def test_parts_share_nothing_and_leave_nothing_out():
 @pytest.mark.parametrize("names", [[], ["x,y"]], ids=["bare", "named"])
 def test_a_file_with_two_columns_is_read(names, tmp_path):
     file = written(tmp_path, *names, *(f"{i}, {2 * i + 1}" for i in range(20)), "")
-    pairs = read(file)
-    assert pairs.tolist() == [[i, 2 * i + 1] for i in range(20)]
+    assert read(file).tolist() == [[i, 2 * i + 1] for i in range(20)]
     data = CurveData(path=str(file))
     assert data.facts()["function"] is None
     assert data.tags() == {"data.name": "pairs.csv", "data.origin": "real"}
@@ -85,6 +88,22 @@ def test_no_file_and_no_text_are_one_line(tmp_path):
             CurveData(path=str(tmp_path / name))
 
 
+def test_a_shuffled_epoch_is_that_of_the_run_s_seed():
+    def epoch(seed):
+        torch.manual_seed(seed)
+        data = CurveData(points=100, batch_size=16)
+        data.setup("fit")
+        return torch.cat([torch.cat([batch["x"], batch["y"]], 1) for batch in data.train_dataloader()])
+
+    first = epoch(0)
+    assert first.shape == (48, 2)
+    assert torch.equal(first, epoch(0))
+    assert not torch.equal(first, epoch(1))
+    whole = CurveData(points=100)
+    training = pairs(whole)[whole.rows["train"]].tolist()
+    assert all(pair in training for pair in first.tolist())
+
+
 # ---- training, figures, pictures -------------------------------------------------------------------------------------
 
 
@@ -94,7 +113,7 @@ def test_numbers_are_in_the_units_of_the_data():
         module.network[0].weight.fill_(1.0)
         module.network[0].bias.zero_()
         torch.testing.assert_close(module(torch.tensor([[10.0], [14.0]])), torch.tensor([[-5.0], [1.0]]))
-        loss = module.training_loss([torch.tensor([[14.0, 4.0]])], 0.0)
+        loss = module.training_loss({"x": torch.tensor([[14.0]]), "y": torch.tensor([[4.0]])}, 0.0)
     assert float(loss) == pytest.approx(1.0), "one spread away"
 
 
@@ -107,7 +126,7 @@ def test_it_learns_the_waves_and_says_what_scikit_learn_says(monkeypatch):
     trainer = quiet(max_epochs=40, limit_val_batches=0)
     trainer.fit(module, data)
     (found,) = trainer.test(module, data, verbose=False)
-    x, y = data.part("test").split(1, 1)
+    x, y = pairs(data)[data.rows["test"]].split(1, 1)
     with torch.inference_mode():
         said = module.eval()(x)
     expected = {

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from lab.data import DatasetInfo, find_dataset
 from lab.errors import BadSetting
 from lab.testing import check_task
 from lightning import Trainer
@@ -14,7 +15,7 @@ from two_moons.module import MoonsClassifier
 
 
 def rows(data: MoonsData, part: str) -> set[tuple[float, ...]]:
-    return {tuple(point) for point in data.parts[part].tensors[0].tolist()}
+    return {tuple(point) for point in data.tables[part]["points"].tolist()}
 
 
 def zip_rows(points: torch.Tensor, labels: torch.Tensor) -> list[tuple[list[float], int]]:
@@ -28,6 +29,7 @@ def test_keeps_the_contract(tmp_path):
 def test_the_parts_share_no_point_and_lose_none():
     data = MoonsData(n=500)
     data.setup("fit")
+    data.setup("test")
     train, val, test = (rows(data, part) for part in ("train", "val", "test"))
     assert (len(train), len(val), len(test)) == (300, 100, 100)
     assert len(train | val | test) == 500
@@ -37,7 +39,7 @@ def test_only_the_data_seed_decides_the_points():
     first, second, other = MoonsData(), MoonsData(), MoonsData(data_seed=1)
     for run_seed, data in enumerate((first, second, other)):
         torch.manual_seed(run_seed)
-        data.setup("fit")
+        data.setup("test")
     assert rows(first, "test") == rows(second, "test") != rows(other, "test")
 
 
@@ -46,13 +48,19 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused():
         MoonsData(val_fraction=0.6, test_fraction=0.4)
 
 
-def test_a_batch_is_a_slice_of_the_tensors():
+def test_a_batch_keeps_points_and_labels_together():
     data = MoonsData(n=100, batch_size=32)
     data.setup("fit")
-    batches = list(data.train_dataloader())
-    assert [tuple(points.shape) for points, _ in batches] == [(32, 2), (28, 2)]
-    served = sorted([*point, label] for points, labels in batches for point, label in zip_rows(points, labels))
-    assert served == sorted([*point, label] for point, label in zip_rows(*data.parts["train"].tensors))
+    (batch,) = data.train_dataloader()  # 60 points are one batch of 32; the rest has its turn in another epoch
+    assert (batch["points"].shape, batch["label"].shape) == ((32, 2), (32,))
+    train = zip_rows(*(data.tables["train"][name] for name in ("points", "label")))
+    assert all(pair in train for pair in zip_rows(batch["points"], batch["label"]))
+
+
+def test_the_catalogue_lists_it():
+    info = find_dataset("two_moons", DatasetInfo)
+    assert (len(info.load("train")), len(info.load("test"))) == (info.train_rows, info.test_rows)
+    assert info.counts(info.load("test")) == {"upper": 212, "lower": 188}
 
 
 def test_learns_the_moons():

@@ -1,24 +1,22 @@
-"""Scikit-learn's two moons as a LightningDataModule: made in a millisecond, kept in memory, served a batch at a time."""
+"""Scikit-learn's two moons: a data module on the shared tables, and the record that `lab data` lists."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
+from lab.data import DatasetInfo, Split, Table, TableDataModule, concat
 from lab.errors import BadSetting
-from lightning import LightningDataModule
 from sklearn.datasets import make_moons
-from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
-
-Batch = tuple[Tensor, Tensor]  # points (B, 2) float32, labels (B,) int64
 
 
-class MoonsData(LightningDataModule):
+class MoonsData(TableDataModule):
     """Points of two interleaved half circles, in three parts that share no point.
 
-    The points depend on `data_seed` alone, so runs with different seeds train on the same data and can be compared.
+    A batch holds `points` (B, 2) float32 and `label` (B,) int64. The points depend on `data_seed` alone, so runs with
+    different seeds train on the same data and can be compared.
 
     Args:
         n: points in all three parts together.
@@ -26,7 +24,7 @@ class MoonsData(LightningDataModule):
         val_fraction: share of the points that chooses the best checkpoint.
         test_fraction: share of the points that is looked at once, at the very end.
         batch_size: points in a batch.
-        data_seed: draws the points and their split.
+        data_seed: samples the points and their split.
     """
 
     def __init__(
@@ -38,51 +36,41 @@ class MoonsData(LightningDataModule):
         batch_size: Annotated[int, Gt(0)] = 64,
         data_seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size)
         self.save_hyperparameters()
-        self.sizes = {"val": int(n * val_fraction), "test": int(n * test_fraction)}
+        self.sizes: dict[Split, int] = {"val": int(n * val_fraction), "test": int(n * test_fraction)}
         self.sizes["train"] = n - sum(self.sizes.values())
-        if empty := [part for part, size in self.sizes.items() if size < 1]:  # no single range can say this
+        if empty := [split for split, size in self.sizes.items() if size < 1]:  # no single range can say this
             raise BadSetting("n", f"{n} points, split by val_fraction and test_fraction, leave none for {empty[0]}")
 
     def facts(self) -> dict[str, int]:
         """What the module has to know about the data: asked for before `setup`, so it must cost nothing."""
         return {"features": 2, "classes": 2}
 
-    def setup(self, stage: str) -> None:
-        """Draw the points and split them; the same on every process, since only `data_seed` decides."""
+    def load_tables(self, test: bool) -> Mapping[Split, Table]:
+        """Sample the points and split them; the same on every process, since only `data_seed` decides."""
         hp = self.hparams
         points, labels = make_moons(hp.n, noise=hp.noise, random_state=hp.data_seed)  # already shuffled
-        points, labels = torch.as_tensor(points, dtype=torch.float32), torch.as_tensor(labels)
-        order = ("train", "val", "test")
-        sizes = [self.sizes[part] for part in order]
-        self.parts = {
-            part: InMemory(*tensors)
-            for part, *tensors in zip(order, points.split(sizes), labels.split(sizes), strict=True)
-        }
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("test")
-
-    def _loader(self, part: str, shuffle: bool = False) -> DataLoader[Batch]:
-        return DataLoader(
-            self.parts[part], batch_size=self.hparams.batch_size, shuffle=shuffle, collate_fn=already_a_batch
-        )
+        moons = Table({"points": torch.as_tensor(points, dtype=torch.float32), "label": torch.as_tensor(labels)})
+        train, val = self.sizes["train"], self.sizes["val"]
+        return {"train": moons[:train], "val": moons[train : train + val], "test": moons[train + val :]}
 
 
-class InMemory(TensorDataset):
-    """Tensors that a DataLoader indexes once per batch instead of once per point."""
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        points, labels = self.tensors
-        return points[rows], labels[rows]
+def read(split: Literal["train", "test"]) -> Table:
+    """The points that the recipe learns from, or is tested on."""
+    tables = MoonsData().load_tables(test=split == "test")
+    return tables["test"] if split == "test" else concat([tables["train"], tables["val"]])
 
 
-def already_a_batch(batch: Batch) -> Batch:
-    return batch
+DATASET = DatasetInfo(
+    name="two_moons",
+    field="tabular",
+    description="points of two interleaved half circles",
+    source="scikit-learn's make_moons; BSD-3-Clause",
+    origin="generated",
+    read=read,
+    train_rows=1_600,
+    test_rows=400,
+    columns={"points": "(N, 2) float32", "label": "(N,) int64"},
+    classes=("upper", "lower"),
+)

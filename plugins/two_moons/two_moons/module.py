@@ -53,14 +53,14 @@ class MoonsClassifier(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.parameters(), lr=self.hparams.lr, weight_decay=self.hparams.weight_decay)
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        points, labels = batch
+    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
+        points, labels = batch["points"], batch["label"]
         loss = F.cross_entropy(self(points), labels)
         self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        points, labels = batch
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        points, labels = batch["points"], batch["label"]
         logits = self(points)
         self.val_accuracy(logits, labels)
         self.log("val/loss", F.cross_entropy(logits, labels), sync_dist=True)
@@ -69,11 +69,11 @@ class MoonsClassifier(LightningModule):
     def on_test_start(self) -> None:
         self.tested: list[tuple[Tensor, Tensor]] = []  # for the picture; under several processes, this one's share
 
-    def test_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        points, labels = batch
+    def test_step(self, batch: dict[str, Tensor]) -> None:
+        points, labels = batch["points"], batch["label"]
         self.test_accuracy(self(points), labels)
         self.log("test/accuracy", self.test_accuracy)
-        self.tested.append(batch)
+        self.tested.append((points, labels))
 
     def on_test_end(self) -> None:
         """Draw the probability of moon 1 over the plane, with the test points on top."""
