@@ -120,7 +120,7 @@ class PPO(OnPolicy):
         with torch.no_grad():
             parameters = self.policy(experience.observation)
             ratio = (self.policy.log_prob(parameters, experience.action) - log_prob).exp()
-            measured["policy/kl"] = self.policy.divergence(experience.parameters, parameters).mean()
+            measured["policy/kl"] = self.policy.kl_divergence(experience.parameters, parameters).mean()
             measured["policy/clip_fraction"] = ((ratio - 1).abs() > self.clip_range).float().mean()
             measured["policy/entropy"] = self.policy.entropy(parameters).mean()
             if self.objective == "kl":
@@ -153,7 +153,7 @@ class PPO(OnPolicy):
             clipped = ratio.clamp(1 - self.clip_range, 1 + self.clip_range)
             gain = torch.minimum(ratio * advantage, clipped * advantage)
         else:
-            gain = ratio * advantage - self.beta * self.policy.divergence(old, parameters)
+            gain = ratio * advantage - self.beta * self.policy.kl_divergence(old, parameters)
         return -gain.mean(), F.mse_loss(self.value(observation), target), self.policy.entropy(parameters).mean()
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:

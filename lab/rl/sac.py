@@ -26,7 +26,7 @@ from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Critics, GaussianActor
-from lab.rl.networks.exploration import Sampling
+from lab.rl.networks.exploration import StochasticExploration
 from lab.task import Task, Unit
 
 
@@ -71,11 +71,11 @@ class SAC(OffPolicy):
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
-        self.explorer = Sampling(self.actor)
+        self.explorer = StochasticExploration(self.actor)
         self.example_input_array = torch.zeros(1, observation_size)
 
     def _critics(self, observation_size: int, action_size: int, hidden: HiddenSizes) -> Critics:
-        return Critics(observation_size, action_size, hidden, count=2)
+        return Critics(observation_size, action_size, hidden, num_critics=2)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), the squashed mean, for observations (B, O)."""

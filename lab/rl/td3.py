@@ -72,7 +72,7 @@ class TD3(OffPolicy):
         self.gamma, self.tau, self.policy_delay, self.reward_scale = gamma, tau, policy_delay, reward_scale
         self.target_policy_noise, self.target_noise_clip = target_policy_noise, target_noise_clip
         self.actor = Actor(observation_size, bounds, hidden)
-        self.critics = Critics(observation_size, len(bounds["low"]), hidden, count=2)
+        self.critics = Critics(observation_size, len(bounds["low"]), hidden, num_critics=2)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.explorer = NOISES[noise](self.actor, bounds, sigma)

@@ -98,7 +98,7 @@ class TRPO(OnPolicy):
             """How much better the policy's actions would be than the old one's, and how far away it is."""
             parameters = self.policy(observation)
             ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
-            return (ratio * advantage).mean(), self.policy.divergence(old, parameters).mean()
+            return (ratio * advantage).mean(), self.policy.kl_divergence(old, parameters).mean()
 
         gain, divergence = surrogate()
         gradient = flat(torch.autograd.grad(gain, weights, retain_graph=True))  # (W,) of all weights

@@ -94,7 +94,7 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, objective):
     if objective == "clip":
         theirs = reference(agent, kind, clip_epsilon=agent.clip_range)
     else:  # on target beta stays: torchrl changes it before the backward pass, whose gradient has the new one
-        target = agent.policy.divergence(data[2], agent.policy(data[0])).mean().item()
+        target = agent.policy.kl_divergence(data[2], agent.policy(data[0])).mean().item()
         theirs = reference(agent, kind, penalty=True, beta=0.7, dtarg=target)
     found = theirs(as_tensordict(kind, *data))
     policy, value, entropy = agent.losses(*data)

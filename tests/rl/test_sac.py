@@ -12,8 +12,8 @@ from torchrl.data import Bounded
 from torchrl.modules import TanhNormal
 from torchrl.objectives import SACLoss
 
-from lab.rl.networks.actor_critic import GaussianActor, log_slope
-from lab.rl.networks.exploration import Sampling
+from lab.rl.networks.actor_critic import GaussianActor, log_tanh_derivative
+from lab.rl.networks.exploration import StochasticExploration
 from lab.rl.sac import SAC
 from tests.rl.peer import One, as_tensordict, load, transitions
 
@@ -125,7 +125,7 @@ def test_densities_add_up_to_one():
 @pytest.mark.parametrize("raw", [0.0, 1e-4, 0.5, -3.0, 9.5, -20.0, 300.0])
 def test_the_slope_of_tanh_has_a_logarithm_where_tanh_rounds_to_one(raw):
     value = torch.tensor(raw, requires_grad=True)
-    found = log_slope(value)
+    found = log_tanh_derivative(value)
     wanted = -2 * (abs(raw) + math.log1p(math.exp(-2 * abs(raw))) - math.log(2))  # -2 log cosh
     assert float(found) == pytest.approx(wanted, rel=1e-6, abs=3e-7)
     (gradient,) = torch.autograd.grad(found, value)
@@ -164,7 +164,7 @@ def test_exploration_draws_from_the_policy_whose_density_is_used():
     agent = make()
     observation = torch.randn(1, 3).expand(50_000, 3)
     torch.manual_seed(0)
-    drawn = Sampling(agent.actor)(TensorDict({"observation": observation}, [50_000]))["action"]
+    drawn = StochasticExploration(agent.actor)(TensorDict({"observation": observation}, [50_000]))["action"]
     torch.manual_seed(0)
     wanted, _ = agent.actor.sample(observation, torch.randn(50_000, 2))
     torch.testing.assert_close(drawn, wanted)

@@ -37,7 +37,7 @@ def test_a_step_is_better_and_keeps_the_bound(kind, target_kl):
     agent = make(kind, target_kl=target_kl)
     data, before = experience(agent), copy.deepcopy(agent.policy.state_dict())
     measured = agent.learn(data, agent.configure_optimizers().tensors())
-    divergence = agent.policy.divergence(data.parameters, agent.policy(data.observation)).mean()
+    divergence = agent.policy.kl_divergence(data.parameters, agent.policy(data.observation)).mean()
     torch.testing.assert_close(measured["policy/kl"], divergence.detach())
     assert 0.2 * target_kl < divergence <= target_kl
     assert measured["policy/gain"] > 0
@@ -76,7 +76,9 @@ def test_the_step_is_the_natural_gradient(kind):
         return (ratio * advantage).mean()
 
     gradient = torch.autograd.functional.jacobian(gain, start)
-    matrix = torch.autograd.functional.hessian(lambda vector: policy.divergence(old, parameters(vector)).mean(), start)
+    matrix = torch.autograd.functional.hessian(
+        lambda vector: policy.kl_divergence(old, parameters(vector)).mean(), start
+    )
     matrix += 0.1 * torch.eye(len(start), dtype=torch.float64)
     direction = torch.linalg.solve(matrix, gradient)
     expected = (2e-5 / (direction @ matrix @ direction)).sqrt() * direction

@@ -18,7 +18,7 @@ from lab.rl.common.learner import Learner, gradient_norm
 from lab.rl.data.rollout import Rollout
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
-from lab.rl.networks.normalization import ObservationNorm, RewardScale
+from lab.rl.networks.normalization import ObservationNorm, RewardNorm
 
 EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
 
@@ -76,15 +76,15 @@ class OnPolicy(Learner):
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
-        self.policy = policies.policy(observation_size, action, hidden, log_std_init)
-        self.critic = policies.network(observation_size, 1, hidden, gain=1.0)
+        self.policy = policies.make_policy(observation_size, action, hidden, log_std_init)
+        self.critic = policies.orthogonal_mlp(observation_size, hidden, 1, last_layer_gain=1.0)
         self.observation_norm = ObservationNorm(observation_size) if normalize_observations else None
-        self.reward_scale = RewardScale(num_envs, gamma) if normalize_rewards else None
+        self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
         self.example_input_array = torch.zeros(1, observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), or (B,) of discrete ones, for observations (B, O)."""
-        return self.policy.command(self.policy.mode(self.policy(self.normalize(observation))))
+        return self.policy.env_action(self.policy.mode(self.policy(self.normalize(observation))))
 
     def noise(self, *shape: int) -> Tensor:
         """What `explore` needs for so many steps."""
@@ -93,7 +93,7 @@ class OnPolicy(Learner):
     def explore(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The policy's action on observations (N, O), and the action that goes to the environment."""
         action = self.policy.sample(self.policy(self.normalize(observation)), noise)
-        return action, self.policy.command(action)
+        return action, self.policy.env_action(action)
 
     def normalize(self, observation: Tensor) -> Tensor:
         return observation if self.observation_norm is None else self.observation_norm(observation)

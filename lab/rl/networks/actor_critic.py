@@ -8,32 +8,46 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchrl.modules import MLP
 
+from lab.networks import MLP
 from lab.rl.envs.spaces import ContinuousSpec, vector_size
 
-LAST = 3e-3  # half-width of the last layer's first weights, as in Lillicrap et al. 2016
-LOG_DEVIATIONS = (-20.0, 2.0)  # limits of a Gaussian policy, those of Haarnoja et al.'s code
+LAST_LAYER_BOUND = 3e-3  # its first weights are uniform within it, as in Lillicrap et al. 2016
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # of a Gaussian policy, those of Haarnoja et al.'s code
 HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 
 
-class Actor(nn.Module):
-    """A deterministic policy: observation (..., O) -> action (..., A), squashed by tanh into the action's bounds."""
+class SquashedActor(nn.Module):
+    """The network of a policy whose actions are squashed by tanh into their bounds.
+
+    Args:
+        observation_size: length of an observation.
+        action: bounds of the action.
+        hidden: widths of the hidden layers.
+    """
 
     center: Tensor
     scale: Tensor
+    outputs_per_action = 1
 
     def __init__(self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int]) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        inputs = vector_size(observation_size)
-        self.net = MLP(in_features=inputs, out_features=len(low), num_cells=hidden, activation_class=nn.ReLU)
-        _start_small(self.net)
+        self.net = MLP(vector_size(observation_size), hidden, self.outputs_per_action * len(low))
+        _init_last_layer(self.net)
         self.register_buffer("center", (high + low) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
 
+    def squash(self, raw: Tensor) -> Tensor:
+        """Any numbers (..., A) -> actions within their bounds."""
+        return self.center + self.scale * torch.tanh(raw)
+
+
+class Actor(SquashedActor):
+    """A deterministic policy: observation (..., O) -> action (..., A), squashed by tanh into the action's bounds."""
+
     def forward(self, observation: Tensor) -> Tensor:
-        return self.center + self.scale * torch.tanh(self.net(observation))
+        return self.squash(self.net(observation))
 
 
 class Critic(nn.Module):
@@ -41,10 +55,8 @@ class Critic(nn.Module):
 
     def __init__(self, observation_size: int, action_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.net = MLP(
-            in_features=observation_size + action_size, out_features=1, num_cells=hidden, activation_class=nn.ReLU
-        )
-        _start_small(self.net)
+        self.net = MLP(observation_size + action_size, hidden, 1)
+        _init_last_layer(self.net)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         value: Tensor = self.net(torch.cat([observation, action], -1))
@@ -52,76 +64,67 @@ class Critic(nn.Module):
 
 
 class Critics(nn.Module):
-    """Several state-action values at once: observation (B, O), action (B, A) -> values (count, B, outputs).
+    """Several state-action values at once: observation (B, O), action (B, A) -> values (num_critics, B, outputs).
 
     Each has its own weights, which lie in one tensor per layer, so that a layer of all critics is one call: two
     (64, 64) critics on 128 samples take the calls of one.
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, hidden: Sequence[int], count: int, outputs: int = 1
+        self, observation_size: int, action_size: int, hidden: Sequence[int], num_critics: int, outputs: int = 1
     ) -> None:
         super().__init__()
         widths = [observation_size + action_size, *hidden, outputs]
-        bounds = [width**-0.5 for width in widths[:-2]] + [LAST]  # torch's own first weights of a layer; the last small
+        # torch's own first weights of a layer, and small ones in the last
+        bounds = [*(width**-0.5 for width in widths[:-2]), LAST_LAYER_BOUND]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for inputs, neurons, bound in zip(widths, widths[1:], bounds, strict=False):
-            self.weights.append(nn.init.uniform_(torch.empty(count, inputs, neurons), -bound, bound))
-            self.biases.append(nn.init.uniform_(torch.empty(count, 1, neurons), -bound, bound))
+            self.weights.append(nn.init.uniform_(torch.empty(num_critics, inputs, neurons), -bound, bound))
+            self.biases.append(nn.init.uniform_(torch.empty(num_critics, 1, neurons), -bound, bound))
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        values = torch.cat([observation, action], -1).expand(len(self.weights[0]), -1, -1)  # (count, B, O + A)
+        values = torch.cat([observation, action], -1).expand(len(self.weights[0]), -1, -1)  # (num_critics, B, O + A)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             values = torch.relu(torch.baddbmm(bias, values, weight))
         return torch.baddbmm(self.biases[-1], values, self.weights[-1])
 
 
-class GaussianActor(nn.Module):
+class GaussianActor(SquashedActor):
     """A stochastic policy: a Gaussian with a mean and a deviation for each action, squashed by tanh into the bounds.
 
     Densities are those of the action scaled to [-1, 1], so that entropies do not depend on the action's unit.
     """
 
-    center: Tensor
-    scale: Tensor
-
-    def __init__(self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int]) -> None:
-        super().__init__()
-        low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        inputs = vector_size(observation_size)
-        self.net = MLP(in_features=inputs, out_features=2 * len(low), num_cells=hidden, activation_class=nn.ReLU)
-        _start_small(self.net)
-        self.register_buffer("center", (high + low) / 2, persistent=False)
-        self.register_buffer("scale", (high - low) / 2, persistent=False)
+    outputs_per_action = 2
 
     def forward(self, observation: Tensor) -> Tensor:
         """The greedy action (..., A), the squashed mean, for observations (..., O)."""
-        return self.center + self.scale * torch.tanh(self._gaussian(observation)[0])
+        return self.squash(self._gaussian(observation)[0])
 
     def explore(self, observation: Tensor) -> Tensor:
-        """An action (..., A) drawn from the policy, without its density."""
-        mean, log_deviation = self._gaussian(observation)
-        return self.center + self.scale * torch.tanh(mean + log_deviation.exp() * torch.randn_like(mean))
+        """An action (..., A) sampled from the policy, without its density."""
+        mean, log_std = self._gaussian(observation)
+        return self.squash(mean + log_std.exp() * torch.randn_like(mean))
 
     def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Action (..., A) and log-density (..., 1) that standard normal `noise` (..., A) gives; both have gradients."""
-        mean, log_deviation = self._gaussian(observation)
-        raw = mean + log_deviation.exp() * noise
-        log_density = -0.5 * noise.square() - log_deviation - HALF_LOG_TWO_PI - log_slope(raw)
-        return self.center + self.scale * torch.tanh(raw), log_density.sum(-1, keepdim=True)
+        mean, log_std = self._gaussian(observation)
+        raw = mean + log_std.exp() * noise
+        log_prob = -0.5 * noise.square() - log_std - HALF_LOG_TWO_PI - log_tanh_derivative(raw)
+        return self.squash(raw), log_prob.sum(-1, keepdim=True)
 
     def _gaussian(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_deviation = self.net(observation).float().chunk(2, -1)
-        return mean, log_deviation.clamp(*LOG_DEVIATIONS)
+        mean, log_std = self.net(observation).float().chunk(2, -1)
+        return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 
-def log_slope(raw: Tensor) -> Tensor:
+def log_tanh_derivative(raw: Tensor) -> Tensor:
     """log(1 - tanh(raw)^2), also where tanh rounds to 1 (from 9 on): 2 (log 2 - raw - softplus(-2 raw))."""
     return 2 * (math.log(2) - raw - F.softplus(-2 * raw))
 
 
-def _start_small(net: MLP) -> None:
+def _init_last_layer(net: MLP) -> None:
     """First actions in the middle of their range, where tanh has a slope, and first values near zero."""
     last = net[-1]
-    nn.init.uniform_(last.weight, -LAST, LAST)
-    nn.init.uniform_(last.bias, -LAST, LAST)
+    nn.init.uniform_(last.weight, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)
+    nn.init.uniform_(last.bias, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)

@@ -1,4 +1,4 @@
-"""Exploration among discrete actions: mostly the one of the greatest value, now and then any."""
+"""Exploration among discrete actions: mostly the one of the greatest value, with a small probability any."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class EpsilonGreedy(TensorDictModuleBase):
 
     Args:
         network: observation (..., O) -> (..., A, N).
-        values: what `network` says -> values (..., A).
-        actions: how many there are.
+        action_values: output of `network` (..., A, N) -> values (..., A).
+        num_actions: how many actions there are.
         epsilon: the first probability; later ones are written into the buffer.
     """
 
@@ -28,15 +28,17 @@ class EpsilonGreedy(TensorDictModuleBase):
     out_keys: tuple[str, ...] = ("action",)
     epsilon: Tensor
 
-    def __init__(self, network: QNetwork, values: Callable[[Tensor], Tensor], actions: int, epsilon: float) -> None:
+    def __init__(
+        self, network: QNetwork, action_values: Callable[[Tensor], Tensor], num_actions: int, epsilon: float
+    ) -> None:
         super().__init__()
-        self.network, self.values, self.actions = network, values, actions
+        self.network, self.action_values, self.num_actions = network, action_values, num_actions
         self.register_buffer("epsilon", torch.tensor(epsilon))
 
     def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
         observation = tensordict.get("observation")
         noise = torch.randn(self.network.noise_size, device=observation.device) if self.network.noise_size else None
-        greedy = self.values(self.network(observation, noise)).argmax(-1)  # (...)
+        greedy = self.action_values(self.network(observation, noise)).argmax(-1)  # (...)
         random = torch.rand(greedy.shape, device=greedy.device) < self.epsilon
-        tensordict.set("action", torch.where(random, torch.randint_like(greedy, self.actions), greedy))
+        tensordict.set("action", torch.where(random, torch.randint_like(greedy, self.num_actions), greedy))
         return tensordict

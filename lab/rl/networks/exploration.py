@@ -1,4 +1,4 @@
-"""Exploration: an actor's action with noise, as one module.
+"""Exploration with continuous actions: an actor's action with noise, or a sample of a stochastic policy.
 
 torchrl's own noise modules cost several TensorDict passes per environment step: collection with them took 566 us a
 step, and 215-250 us with one module that reads and writes a single key (Pendulum, one core with AVX-512).
@@ -52,7 +52,7 @@ class GaussianNoise(TensorDictModuleBase):
 
 
 class OrnsteinUhlenbeckNoise(GaussianNoise):
-    """Noise that drifts: x += theta * (0 - x) * dt + sigma * sqrt(dt) * N(0, 1), started at 0 in every episode.
+    """Correlated noise: x += theta * (0 - x) * dt + sigma * sqrt(dt) * N(0, 1), started at 0 in every episode.
 
     Source: Lillicrap et al. 2016 (DDPG), with theta = 0.15; dt is one environment step. `sigma` is a fraction of half
     the action's range. The state `x` is a buffer, so that a checkpoint holds it.
@@ -69,8 +69,8 @@ class OrnsteinUhlenbeckNoise(GaussianNoise):
         self.register_buffer("state", torch.zeros(len(action["low"])))
 
     def noise(self, tensordict: TensorDictBase, action: Tensor) -> Tensor:
-        kept = self.state * ~tensordict.get("is_init")
-        self.state = kept * (1 - self.theta * self.dt) + torch.randn_like(action) * self.scale * math.sqrt(self.dt)
+        previous = self.state * ~tensordict.get("is_init")
+        self.state = previous * (1 - self.theta * self.dt) + torch.randn_like(action) * self.scale * math.sqrt(self.dt)
         return self.state
 
 
@@ -78,8 +78,8 @@ Noise = Literal["gaussian", "ornstein_uhlenbeck"]
 NOISES: dict[Noise, type[GaussianNoise]] = {"gaussian": GaussianNoise, "ornstein_uhlenbeck": OrnsteinUhlenbeckNoise}
 
 
-class Sampling(TensorDictModuleBase):
-    """Draws the action from a Gaussian policy.
+class StochasticExploration(TensorDictModuleBase):
+    """Samples the action from a Gaussian policy.
 
     Args:
         actor: observation (..., O) -> mean and deviation of the action before it is squashed.

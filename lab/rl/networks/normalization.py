@@ -1,7 +1,7 @@
-"""Observations and rewards in units of their own spread, learnt while the agent acts and kept with its weights.
+"""Normalised observations and rewards, by running statistics that are kept with the agent's weights.
 
-A policy acts by the figures as they were when its rollout began and learns by the same ones; they move on afterwards.
-So one rollout comes from one policy, and its old probabilities are exact.
+A policy acts by the statistics as they were when its rollout began and learns by the same ones; they are updated
+afterwards. So one rollout comes from one policy, and its old probabilities are exact.
 """
 
 from __future__ import annotations
@@ -9,66 +9,66 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-LIMIT = 10.0  # what lies further out is cut off: a rare event must not shake the weights
-TINY = 1e-8
+CLIP = 10.0  # normalised values are clipped: a rare event must not shake the weights
+EPSILON = 1e-8  # added to a variance
 
 
-class Spread(nn.Module):
-    """Mean and variance of all that was seen, merged batch by batch.
+class RunningMeanStd(nn.Module):
+    """Mean and variance of all samples so far, merged batch by batch.
 
     Source of the merge: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance".
     """
 
     mean: Tensor
-    variance: Tensor
+    var: Tensor
     count: Tensor
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("variance", torch.ones(size))
+        self.register_buffer("var", torch.ones(size))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def update(self, batch: Tensor) -> None:
-        """Takes in `batch` (B, size)."""
-        total, distance = self.count + len(batch), batch.mean(0) - self.mean
+        """Merges the samples of `batch` (B, size)."""
+        total, delta = self.count + len(batch), batch.mean(0) - self.mean
         share = len(batch) / total
-        self.mean += distance * share
-        self.variance.lerp_(batch.var(0, correction=0) + distance.square() * (1 - share), share)
+        self.mean += delta * share
+        self.var.lerp_(batch.var(0, correction=0) + delta.square() * (1 - share), share)
         self.count.copy_(total)
 
 
-class ObservationNorm(Spread):
-    """Observations (..., O) with mean 0 and variance 1, as far as known."""
+class ObservationNorm(RunningMeanStd):
+    """Observations (..., O) shifted and scaled to mean 0 and variance 1."""
 
     def forward(self, observation: Tensor) -> Tensor:
-        return ((observation - self.mean) * (self.variance + TINY).rsqrt()).clamp(-LIMIT, LIMIT)
+        return ((observation - self.mean) * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)
 
 
-class RewardScale(Spread):
-    """Rewards divided by the spread of the running discounted return; their mean stays, because it has a meaning.
+class RewardNorm(RunningMeanStd):
+    """Rewards divided by the standard deviation of the discounted return; their mean stays, because it has a meaning.
 
     Args:
-        envs: environments that are played side by side.
+        num_envs: environments that are stepped side by side.
         gamma: discount of the return per step.
     """
 
-    running: Tensor
+    returns: Tensor
 
-    def __init__(self, envs: int, gamma: float) -> None:
+    def __init__(self, num_envs: int, gamma: float) -> None:
         super().__init__(1)
         self.gamma = gamma
-        self.register_buffer("running", torch.zeros(envs))  # each environment's return up to now
+        self.register_buffer("returns", torch.zeros(num_envs))  # each environment's discounted return so far
 
     @torch.no_grad()
     def forward(self, reward: Tensor, done: Tensor) -> Tensor:
-        """Takes in rewards (T, N) and returns them scaled."""
-        returns, running = reward.cpu().numpy().copy(), self.running.cpu().numpy().copy()
-        going_on = ~done.cpu().numpy()
-        for row, alive in zip(returns, going_on, strict=True):
-            row += self.gamma * running
-            running = row * alive
-        self.running.copy_(torch.from_numpy(running))
+        """Merges rewards (T, N) into the statistics, and normalises them."""
+        returns, current = reward.cpu().numpy().copy(), self.returns.cpu().numpy().copy()
+        not_done = ~done.cpu().numpy()
+        for row, alive in zip(returns, not_done, strict=True):
+            row += self.gamma * current
+            current = row * alive
+        self.returns.copy_(torch.from_numpy(current))
         self.update(torch.from_numpy(returns).reshape(-1, 1).to(reward.device))
-        return (reward * (self.variance + TINY).rsqrt()).clamp(-LIMIT, LIMIT)
+        return (reward * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)

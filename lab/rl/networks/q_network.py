@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchrl.modules import MLP
 
-from lab.rl.networks.pixels import Convolutions
+from lab.networks import MLP
+from lab.rl.networks.nature_cnn import NatureCNN
 
 
 class QNetwork(nn.Module):
@@ -28,7 +28,7 @@ class QNetwork(nn.Module):
     def __init__(
         self,
         observation_size: int | list[int],
-        actions: int,
+        num_actions: int,
         hidden: Sequence[int],
         atoms: int = 1,
         dueling: bool = False,
@@ -36,27 +36,24 @@ class QNetwork(nn.Module):
         scale: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        self.eyes: nn.Module = nn.Identity()
+        self.encoder: nn.Module = nn.Identity()
         if isinstance(observation_size, int):
             size, divisor = observation_size, 1.0
         else:
-            self.eyes = Convolutions(observation_size)
-            size, divisor = self.eyes.width, 255.0
+            self.encoder = NatureCNN(observation_size)
+            size, divisor = self.encoder.width, 255.0
         self.register_buffer("scale", torch.tensor(scale or [divisor]), persistent=False)
         *body, last = hidden
-        self.shapes = [(actions, atoms), (1, atoms)] if dueling else [(actions, atoms)]
-        self.body = nn.Identity() if not body else MLP(
-            in_features=size, out_features=body[-1], num_cells=body[:-1], activation_class=nn.ReLU,
-            activate_last_layer=True,
-        )  # fmt: skip
-        width = body[-1] if body else size
+        self.shapes = [(num_actions, atoms), (1, atoms)] if dueling else [(num_actions, atoms)]
+        self.body = MLP(size, body, None)
+        width = self.body.out_features
         self.streams = nn.ModuleList(Stream(width, last, rows * atoms, sigma) for rows, _ in self.shapes)
         self.splits = [2 * last + width + rows * atoms if sigma is not None else 0 for rows, _ in self.shapes]
         self.noise_size = sum(self.splits)
 
     def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """With `noise`, standard normal (`noise_size`,), its weights are a sample; without, their means."""
-        features = self.body(self.eyes(observation / self.scale))  # (..., hidden)
+        features = self.body(self.encoder(observation / self.scale))  # (..., hidden)
         parts: Sequence[Tensor | None] = [None] * len(self.streams)
         if noise is not None and self.noise_size:
             shaped = noise.sign() * noise.abs().sqrt()

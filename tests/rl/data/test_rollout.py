@@ -11,8 +11,8 @@ from lab.errors import BadSetting
 from lab.rl.a2c import A2C
 from lab.rl.common.advantage import gae
 from lab.rl.data.rollout import RolloutData
-from lab.rl.networks.normalization import ObservationNorm, RewardScale
-from lab.rl.networks.policies import Categorical, Gaussian
+from lab.rl.networks.normalization import ObservationNorm, RewardNorm
+from lab.rl.networks.policies import CategoricalPolicy, GaussianPolicy
 from lab.rl.ppo import PPO
 from lab.rl.reinforce import REINFORCE
 from lab.rl.trpo import TRPO
@@ -135,13 +135,13 @@ def test_observations_get_mean_0_and_variance_1_after_any_batches():
     for batch in seen.split([7, 50, 43]):
         norm.update(batch)
     torch.testing.assert_close(norm.mean, seen.mean(0))
-    torch.testing.assert_close(norm.variance, seen.var(0, correction=0))
+    torch.testing.assert_close(norm.var, seen.var(0, correction=0))
     torch.testing.assert_close(norm(seen).mean(0), torch.zeros(2), atol=1e-5, rtol=0)
 
 
 def test_rewards_are_divided_by_the_spread_of_the_running_return():
     torch.manual_seed(0)
-    reward, done, scale = torch.randn(30, 2), torch.rand(30, 2) < 0.2, RewardScale(2, gamma=0.9)
+    reward, done, scale = torch.randn(30, 2), torch.rand(30, 2) < 0.2, RewardNorm(2, gamma=0.9)
     found = torch.cat([scale(reward[:12], done[:12]), scale(reward[12:], done[12:])])
     running, returns = torch.zeros(2), []
     for step in range(30):
@@ -152,7 +152,8 @@ def test_rewards_are_divided_by_the_spread_of_the_running_return():
 
 
 @pytest.mark.parametrize(
-    "policy", [Gaussian(3, {"low": [-2.0, 0.0], "high": [2.0, 1.0]}, [8], 0.3), Categorical(3, {"count": 4}, [8])]
+    "policy",
+    [GaussianPolicy(3, {"low": [-2.0, 0.0], "high": [2.0, 1.0]}, [8], 0.3), CategoricalPolicy(3, {"count": 4}, [8])],
 )
 def test_policies_are_torchs_distributions(policy):
     torch.manual_seed(0)
@@ -160,23 +161,23 @@ def test_policies_are_torchs_distributions(policy):
     new = new + 0.1
 
     def distribution(parameters):
-        if isinstance(policy, Categorical):
+        if isinstance(policy, CategoricalPolicy):
             return torch.distributions.Categorical(logits=parameters)
         mean, log_std = parameters.chunk(2, -1)
         return torch.distributions.Independent(torch.distributions.Normal(mean, log_std.exp()), 1)
 
-    if isinstance(policy, Categorical):
+    if isinstance(policy, CategoricalPolicy):
         new = new.log_softmax(-1)
     action = policy.sample(old, policy.noise(5))
     torch.testing.assert_close(policy.log_prob(new, action), distribution(new).log_prob(action))
     torch.testing.assert_close(policy.entropy(old), distribution(old).entropy())
     expected = torch.distributions.kl_divergence(distribution(old), distribution(new))
-    torch.testing.assert_close(policy.divergence(old, new), expected)
+    torch.testing.assert_close(policy.kl_divergence(old, new), expected)
 
 
 def test_samples_have_the_chances_that_the_policy_says():
     torch.manual_seed(0)
-    policy = Categorical(3, {"count": 3}, [8])
+    policy = CategoricalPolicy(3, {"count": 3}, [8])
     chances = torch.tensor([0.7, 0.2, 0.1])
     drawn = policy.sample(chances.log().expand(20_000, 3), policy.noise(20_000))
     torch.testing.assert_close(drawn.bincount() / 20_000, chances, atol=0.01, rtol=0)

@@ -12,10 +12,10 @@ from lab.errors import BadSetting, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.rl.common import evaluation
-from lab.rl.data.buffer import check_room
+from lab.rl.data.buffer import check_buffer_fits
 from lab.rl.data.replay import ReplayData
 from lab.rl.dqn import DQN
-from lab.rl.networks.pixels import Convolutions
+from lab.rl.networks.nature_cnn import NatureCNN
 from lab.rl.networks.q_network import QNetwork
 from lab.runner.assemble import assemble
 
@@ -29,7 +29,7 @@ def mnih():
 
 
 def test_the_convolutions_are_those_of_the_paper():
-    ours, theirs = Convolutions([4, 84, 84]), mnih()
+    ours, theirs = NatureCNN([4, 84, 84]), mnih()
     theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
     images = torch.rand(2, 3, 4, 84, 84)
     assert ours.width == 3136
@@ -41,8 +41,8 @@ def test_bytes_are_scaled_in_the_network():
     network = QNetwork([4, 84, 84], 6, [16], dueling=True)
     images = torch.randint(256, (2, 4, 84, 84), dtype=torch.uint8)
     assert network(images).shape == (2, 6, 1)
-    found, features = network(images), network.eyes(images / 255)
-    network.eyes, network.scale = nn.Identity(), torch.ones(1)
+    found, features = network(images), network.encoder(images / 255)
+    network.encoder, network.scale = nn.Identity(), torch.ones(1)
     torch.testing.assert_close(network(features), found)
 
 
@@ -123,7 +123,7 @@ def test_a_buffer_larger_than_memory_is_refused(monkeypatch):
 def test_frames_take_a_byte_a_pixel(monkeypatch):
     facts = {"observation_size": [4, 84, 84], "action": {"count": 6}}
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=100_000 * (8 * 84 * 84 + 13)))
-    check_room(100_000, "memory", facts)
-    check_room(100_001, "memmap", facts)
+    check_buffer_fits(100_000, "memory", facts)
+    check_buffer_fits(100_001, "memmap", facts)
     with pytest.raises(BadSetting, match="100,001 transitions of 56,461 bytes"):
-        check_room(100_001, "memory", facts)
+        check_buffer_fits(100_001, "memory", facts)

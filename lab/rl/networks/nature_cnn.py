@@ -1,4 +1,4 @@
-"""What an agent with pictures sees them with: the convolutions of Mnih et al. 2015."""
+"""The convolutional encoder of agents that observe images, that of Mnih et al. 2015 in Nature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchrl.modules import ConvNet
 
 
-class Convolutions(nn.Module):
+class NatureCNN(nn.Module):
     """Images (..., images, height, width), from 0 to 1 -> features (..., `width`).
 
     Args:
