@@ -24,7 +24,7 @@ from lab.data import root
 from lab.errors import BadInput, BadSetting, LabError
 from lab.vision.data.datasets import image_datasets
 from lab.vision.data.image_data import ImageData
-from lab.vision.data.real import downloads, keypoints
+from lab.vision.data.real import downloads, folder, keypoints
 
 RANDOM = np.random.default_rng(0)
 
@@ -327,6 +327,21 @@ def other_size(folder):
     put(folder / "masks" / "3.png", encoded(np.zeros((5, 6), np.uint8)))
 
 
+def jpeg_mask(own):
+    (own / "masks" / "3.png").unlink()
+    put(own / "masks" / "3.jpg", encoded(np.zeros((20, 30), np.uint8), "JPEG"))
+
+
+def wide_mask(own):
+    Image.fromarray(np.full((20, 30), 300, np.uint16)).save(own / "masks" / "3.png")
+
+
+def film(own):
+    (own / "images" / "3.jpg").unlink()
+    frame = Image.fromarray(np.zeros((20, 30, 3), np.uint8))
+    frame.save(own / "images" / "3.tif", save_all=True, append_images=[frame])
+
+
 def out_of_range(folder):
     put(folder / "masks" / "3.png", encoded(np.full((20, 30), 7, np.uint8)))
 
@@ -356,6 +371,88 @@ def test_a_bad_file_is_named_in_one_line(own, harm, message):
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
+
+
+def test_16_bits_are_scaled_and_32_are_refused(own):
+    ramp = np.linspace(0, 65535, 600).round().astype(np.uint16).reshape(20, 30)
+    (own / "images" / "3.jpg").unlink()
+    Image.fromarray(ramp).save(own / "images" / "3.png")
+    found = folder.load(own, 20)["image"][3].float()
+    Image.fromarray((ramp / 257).round().astype(np.uint8)).save(own / "images" / "3.png")
+    torch.testing.assert_close(found, folder.load(own, 20)["image"][3].float())
+    assert found.unique().numel() > 100
+    (own / "images" / "3.png").unlink()
+    Image.fromarray(ramp.astype(np.int32)).save(own / "images" / "3.tif")
+    with pytest.raises(BadInput, match=r"images/3.tif has 32 bits for each pixel \(I\)"):
+        folder.load(own, 20)
+
+
+def test_a_picture_is_turned_as_its_exif_says(own):
+    picture = np.zeros((20, 30, 3), np.uint8)
+    picture[:10] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(picture).save(own / "images" / "3.jpg", exif=exif, quality=100)
+    found = folder.load(own, 20)["image"][3].float()
+    assert found[:, :8].mean() < 5
+    assert found[:, 12:].mean() > 250
+    exif[0x0112] = 6  # on its side: the mask has to be as the picture is seen
+    Image.fromarray(picture).save(own / "images" / "3.jpg", exif=exif)
+    with pytest.raises(BadInput, match=r"masks/3.png has 30 x 20 pixels, but its image 3.jpg has 20 x 30"):
+        folder.load(own, 20)
+
+
+def test_masks_of_0_and_255_are_not_read_as_nothing_to_learn(own):
+    (own / "classes.txt").write_text("background\nobject\n")
+    for i in range(10):
+        put(own / "masks" / f"{i}.png", encoded(np.repeat([[0], [255]], 10, 0).repeat(30, 1).astype(np.uint8)))
+    with pytest.raises(BadInput, match="hold 0 and 255 alone, and 255 is for pixels without a class; write 1 for the"):
+        folder.load(own, 20)
+    (own / "classes.txt").unlink()
+    assert folder.load(own, 20)["mask"].unique().tolist() == [0, 1]
+
+
+def test_subfolders_and_tiff_are_read_and_what_desktops_leave_is_not(own):
+    for kind in ("images", "masks"):
+        (own / kind / "more").mkdir()
+        (own / kind / ".DS_Store").write_bytes(b"x")
+        (own / kind / "Thumbs.db").write_bytes(b"x")
+    Image.fromarray(np.full((20, 30, 3), 9, np.uint8)).save(own / "images" / "more" / "3.tif")
+    put(own / "masks" / "more" / "3.png", encoded(np.full((20, 30), 2, np.uint8)))
+    found = folder.load(own, 20)
+    assert len(found) == 11
+    assert (found["image"][10] == 9).all()
+    assert (found["mask"][10] == 2).all()
+    assert (found["mask"][3] != 2).any()
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda own: put(own / "images" / "notes.txt", b""), "images/notes.txt is no image that can be read"),
+        (lambda own: put(own / "images" / "x.heic", b""), "images/x.heic is no image that can be read"),
+        (lambda own: put(own / "masks" / "x.png", b""), "masks/x.png has no image, as 1 of 11 masks"),
+        (lambda own: put(own / "images" / "3.png", b""), "images/3.png and 3.jpg have one name but for the ending"),
+        (lambda own: put(own / "masks" / "3.bmp", b""), "masks/3.png and 3.bmp have one name but for the ending"),
+        (jpeg_mask, "masks/3.jpg is a JPEG file, which blurs the values of a mask; save it as PNG"),
+        (wide_mask, "masks/3.png holds values from 300 to 300; a mask has values from 0 to 255"),
+        (film, "images/3.tif holds 2 images; save each as a file of its own"),
+        (lambda own: (own / "classes.txt").write_text("sky\n\nsea\nsand\n"), "classes.txt:2 is blank"),
+        (lambda own: (own / "classes.txt").write_text("sky\nsea\nsky\n"), "classes.txt:3 repeats 'sky', the name of"),
+        (lambda own: (own / "classes.txt").write_bytes(b"sky\nsea\xff\n"), "classes.txt is not UTF-8 text"),
+    ],
+)
+def test_nothing_is_guessed_or_left_out(own, harm, message):
+    harm(own)
+    with pytest.raises(BadInput) as error:
+        load(own)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(own):
+    (own / "classes.txt").write_text("\ufeffsky\r\nsea\r\nsand\r\n\r\n", encoding="utf-8")
+    assert folder.mask_classes(own) == ("sky", "sea", "sand")
 
 
 def test_an_empty_folder_and_an_empty_list_of_classes_are_refused(own):

@@ -13,17 +13,25 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lab.data import Table, cached_table
 from lab.errors import BadInput, BadSetting
 
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP")  # whose values at an edge are others than those that were saved
+VERSION = 2  # goes up when other pixels come out of the same files
 Classes = Callable[[NDArray[np.uint8], Path], NDArray[np.uint8]]  # values of a mask file, and its name -> classes
 
 
-def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Table:
+def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upright: bool = False) -> Table:
     """Pictures and masks of any shape, squeezed to `size` x `size`; a cache knows them by name, size and time.
+
+    Args:
+        pairs: the file of each picture, and of its mask.
+        size: height and width of the result.
+        classes: from the values of a mask file, and its name, to classes.
+        upright: turn a picture as its EXIF orientation says, as every viewer does; published sets count raw pixels.
 
     Raises:
         BadInput: a file is missing or no image, a mask is not as large as its picture, or `classes` refuses it.
@@ -33,28 +41,30 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> T
     if needed > free / 2:
         words = f"{len(pairs)} images of {size} x {size} need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
         raise BadSetting("size", f"{words}; take smaller ones")
-    digest = hashlib.sha256(f"{classes.__name__} {size}".encode())
+    digest = hashlib.sha256(f"{VERSION} {classes.__name__} {size} {upright}".encode())
     for path in (path for pair in pairs for path in pair):
         try:
             found = path.stat()
         except FileNotFoundError:
             raise BadInput(f"{path} is missing") from None
         digest.update(f"{path.resolve()} {found.st_size} {found.st_mtime_ns}".encode())
-    return cached_table(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes))
+    return cached_table(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes, upright))
 
 
-def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) -> Table:
+def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upright: bool) -> Table:
     pictures = torch.empty(len(pairs), 3, size, size, dtype=torch.uint8)
     masks = torch.empty(len(pairs), size, size, dtype=torch.uint8)
 
     def read(i: int) -> None:
         picture_file, mask_file = pairs[i]
         picture, mask = _opened(picture_file), _opened(mask_file)
+        if upright:
+            picture = ImageOps.exif_transpose(picture)
         if picture.size != mask.size:
             shapes = [f"{image.width} x {image.height}" for image in (mask, picture)]
             raise BadInput(f"{mask_file} has {shapes[0]} pixels, but its image {picture_file.name} has {shapes[1]}")
         whole = classes(_values(mask, mask_file), mask_file)  # before it is made smaller, which could hide a wrong one
-        picture = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        picture = _colours(picture, picture_file).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
         small = Image.fromarray(whole).resize((size, size), Image.Resampling.NEAREST)
         pictures[i] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
         masks[i] = torch.from_numpy(np.array(small))
@@ -65,8 +75,24 @@ def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes) ->
     return Table({"image": pictures, "mask": masks})
 
 
+def _colours(picture: Any, path: Path) -> Any:
+    """Three bytes for each pixel; 16 bits of grey are scaled, where Pillow would cut off what is above 255."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.array(picture).astype(np.uint16) / 257).round().astype(np.uint8)).convert("RGB")
+    if picture.mode in ("I", "F"):
+        raise BadInput(f"{path} has 32 bits for each pixel ({picture.mode}); save it with 8 or 16 bits")
+    return picture.convert("RGB")
+
+
 def _values(mask: Any, path: Path) -> NDArray[np.uint8]:
     """One number for each pixel; of a palette its places, and not its colours."""
+    if mask.format in LOSSY:
+        raise BadInput(f"{path} is a {mask.format} file, which blurs the values of a mask; save it as PNG")
+    if mask.mode.startswith("I"):
+        wide = np.array(mask)
+        if wide.min() < 0 or wide.max() > 255:
+            raise BadInput(f"{path} holds values from {wide.min()} to {wide.max()}; a mask has values from 0 to 255")
+        return wide.astype(np.uint8)
     if mask.mode in ("1", "L", "P"):
         return np.array(mask).astype(np.uint8)
     colours = np.array(mask.convert("RGB"))
@@ -78,6 +104,8 @@ def _values(mask: Any, path: Path) -> NDArray[np.uint8]:
 def _opened(path: Path) -> Any:
     try:
         with Image.open(path) as image:
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a camera's preview beside the picture
+                raise BadInput(f"{path} holds {image.n_frames} images; save each as a file of its own")
             image.load()
             return image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
