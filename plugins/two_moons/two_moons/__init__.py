@@ -1,1 +1,1 @@
-"""Two moons: a complete task for `lab`, in three short files (data, module, task) and a recipe."""
+"""Two moons: a complete task for `lab`: its data, its module, and a recipe."""
