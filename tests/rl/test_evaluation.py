@@ -25,15 +25,13 @@ def alone(env, policy, seed):
     return total
 
 
-def test_returns_are_those_of_single_episodes(monkeypatch):
-    monkeypatch.setattr(evaluation, "MAX_PARALLEL", 3)  # fewer than episodes: lanes are used again
+def test_returns_are_those_of_single_episodes():
     seeds = list(range(8))
     wanted = [alone("Pendulum-v1", swing, seed) for seed in seeds]
-    np.testing.assert_allclose(evaluation.play(swing, "Pendulum-v1", seeds, CPU), wanted, rtol=1e-6)
+    np.testing.assert_allclose(evaluation.play(swing, "Pendulum-v1", seeds, CPU, num_envs=3), wanted, rtol=1e-6)
 
 
-def test_episodes_of_different_lengths_do_not_disturb_each_other(monkeypatch):
-    monkeypatch.setattr(evaluation, "MAX_PARALLEL", 4)
+def test_episodes_of_different_lengths_do_not_disturb_each_other():
 
     def balance(observation):
         return (observation[:, 2] > 0).long()
@@ -41,7 +39,7 @@ def test_episodes_of_different_lengths_do_not_disturb_each_other(monkeypatch):
     seeds = list(range(10))
     wanted = [alone("CartPole-v1", balance, seed) for seed in seeds]
     assert len(set(wanted)) > 3
-    np.testing.assert_array_equal(evaluation.play(balance, "CartPole-v1", seeds, CPU), wanted)
+    np.testing.assert_array_equal(evaluation.play(balance, "CartPole-v1", seeds, CPU, num_envs=4), wanted)
 
 
 def test_no_policy_beats_the_optimum_of_the_same_starts():

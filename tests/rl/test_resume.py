@@ -232,18 +232,23 @@ def register(monkeypatch, training, evaluation):
         (
             Broken(step=117),
             Broken(),
-            "environment Broken-v0 failed at env step 117: ZeroDivisionError: division by zero",
+            "environment Broken-v0 failed at env step 117, step 17 of episode 6: ZeroDivisionError: division by zero",
         ),
-        (Broken(start=8), Broken(), "environment Broken-v0 failed in the reset after env step 120: RuntimeError"),
+        (
+            Broken(start=8),
+            Broken(),
+            "environment Broken-v0 failed in the reset after env step 120, episode 7: RuntimeError",
+        ),
         (
             Broken(),
             Broken(step=7),
-            "environment Broken-v0 failed in the episode from start seed 10000: ZeroDivisionError: division by zero",
+            "environment Broken-v0 failed at env step 7, step 7 of episode 1 (start seed 10000): ZeroDivisionError: "
+            "division by zero",
         ),
         (
             Broken(),
             Broken(start=1),
-            "environment Broken-v0 failed in the reset with start seed 10000: RuntimeError",
+            "environment Broken-v0 failed in the reset after env step 0, episode 1 (start seed 10000): RuntimeError",
         ),
     ],
 )

@@ -36,10 +36,10 @@ def test_the_highest_quantiles_of_all_critics_together_are_cut_off():
     agent = make(TQC, **SIZES)
     values = torch.zeros(3, 1, 7)
     values[0] = 100 + torch.arange(7)  # one optimist holds all that is cut off
-    found = agent._pessimistic(values)
+    found = agent._next_value(values)
     assert found.shape == (1, 3 * 5)
     assert found.sum() == 100
-    torch.testing.assert_close(agent._climbed(values), values.mean().reshape(1, 1))
+    torch.testing.assert_close(agent._actor_objective(values), values.mean().reshape(1, 1))
 
 
 def test_quantiles_of_a_known_distribution_are_learned():

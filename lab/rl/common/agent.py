@@ -33,6 +33,7 @@ class Agent(LightningModule):
         self.env = env
         self.automatic_optimization = False
         self.env_steps = 0
+        self.episode_steps: int | None = None  # the data's, for an environment without a time limit of its own
 
     def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         self._evaluate("val", seeds)
@@ -42,7 +43,8 @@ class Agent(LightningModule):
 
     def _evaluate(self, stage: str, seeds: Tensor) -> None:
         starts = seeds.tolist()
-        returns = evaluation.play(self, self.env, starts, self.device)
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        returns = evaluation.play(self, self.env, starts, self.device, data.eval_envs, data.episode_steps)
         metrics = {f"{stage}/return": returns.mean()}
         if self.env in evaluation.OPTIMA and stage == "test":
             metrics["test/optimality_gap"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
@@ -51,13 +53,13 @@ class Agent(LightningModule):
         self.log("step", float(self.env_steps), batch_size=len(starts))  # the x-axis of the loggers
         if stage == "val":
             self.log("env_steps", float(self.env_steps), batch_size=len(starts))
-            explored = self.trainer.datamodule.mean_return()  # type: ignore[attr-defined]
+            explored = data.mean_return()
             if explored is not None:
                 self.log("train/return_mean", explored, batch_size=len(starts), sync_dist=True)
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""
-        return evaluation.record_video(self, self.env, seed, self.device, video)
+        return evaluation.record_video(self, self.env, seed, self.device, video, self.episode_steps)
 
     def on_test_end(self) -> None:
         if self.logger is None or not self.trainer.is_global_zero:

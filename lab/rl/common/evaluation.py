@@ -3,80 +3,112 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from lab.rl.envs import environment, pendulum
+from lab.rl.envs import atari, environment, pendulum
+from lab.rl.envs.checked import CheckedEnv
 
 # environments whose optimum can be computed: name -> (start seeds -> best possible returns)
 OPTIMA: dict[str, Callable[[Sequence[int]], np.ndarray]] = {
     "Pendulum-v1": lambda seeds: pendulum.optimal_returns(pendulum.start_states(seeds)),
 }
-MAX_PARALLEL = 32  # episodes played side by side; more save little, and a heavy simulator costs memory
+NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environment nor the recipe has a time limit
 
 
 @torch.inference_mode()
-def play(policy: Callable[[Tensor], Tensor], env: str, seeds: Sequence[int], device: torch.device) -> np.ndarray:
+def play(
+    policy: Callable[[Tensor], Tensor],
+    env: str,
+    seeds: Sequence[int],
+    device: torch.device,
+    num_envs: int = 1,
+    episode_steps: int | None = None,
+) -> np.ndarray:
     """Undiscounted returns (len(seeds),) of one episode from each start seed.
 
     The episodes go in lock-step, so that the policy sees a batch of observations; an environment whose episode ends
-    takes the next seed. An episode depends on its seed alone.
+    takes the next seed. An episode depends on its seed, and on `num_envs` only as far as a network rounds a batch
+    differently than a single observation.
 
     Args:
         policy: observations (B, O) -> actions (B, A) or action indices (B,).
         env: name of the environment.
         seeds: start seeds, one per episode.
         device: where `policy` lives.
+        num_envs: how many episodes are played side by side at most.
+        episode_steps: time limit of an episode, for an environment that has none of its own.
 
     Raises:
         LabError: the environment itself failed; the message names the start seed.
     """
-    lanes = [environment.make(env) for _ in range(min(MAX_PARALLEL, len(seeds)))]
+    envs = [environment.make(env) for _ in range(min(num_envs, len(seeds)))]
+    limit = _time_limit(envs[0], episode_steps)
     returns = np.zeros(len(seeds))
     waiting = iter(range(len(seeds)))
-    playing: list[tuple[int, gym.Env[Any, Any]]] = []
+    playing: list[tuple[int, CheckedEnv]] = []
     observations: list[np.ndarray] = []
 
-    def start(lane: gym.Env[Any, Any]) -> None:
+    def start(lane: CheckedEnv) -> None:
         for episode in waiting:
             playing.append((episode, lane))
-            observations.append(_reset(lane, env, int(seeds[episode])))
+            observations.append(lane.reset(seed=int(seeds[episode]))[0])
             return
 
-    for lane in lanes:
+    for lane in envs:
         start(lane)
     while playing:
         actions = policy(torch.from_numpy(np.stack(observations)).to(device)).cpu().numpy()
         ended = []
         for i, (episode, lane) in enumerate(playing):
-            observations[i], reward, terminated, truncated = _step(lane, env, int(seeds[episode]), actions[i])
+            observations[i], reward, terminated, truncated, _ = lane.step(actions[i])
             returns[episode] += reward
-            if terminated or truncated:
+            if terminated or truncated or lane.episode_steps == limit:
+                if not (terminated or truncated) and episode_steps is None:
+                    warnings.warn(_unlimited(env), stacklevel=2)
                 ended.append(i)
         for i in reversed(ended):
             _, lane = playing.pop(i)
             observations.pop(i)
             start(lane)
-    for lane in lanes:
+    for lane in envs:
         lane.close()
     return returns
 
 
+def _time_limit(env: CheckedEnv, episode_steps: int | None) -> int | None:
+    """Steps after which an episode is cut off here, or None where the environment does that itself."""
+    if atari.is_game(env.name) or (env.spec is not None and env.spec.max_episode_steps is not None):
+        return None
+    return episode_steps or NO_LIMIT
+
+
+def _unlimited(env: str) -> str:
+    return f"{env} has no time limit: evaluation ends an episode after {NO_LIMIT:,} steps; set data.episode_steps"
+
+
 @torch.inference_mode()
-def record_video(policy: Callable[[Tensor], Tensor], env: str, seed: int, device: torch.device, video: Path) -> float:
+def record_video(
+    policy: Callable[[Tensor], Tensor],
+    env: str,
+    seed: int,
+    device: torch.device,
+    video: Path,
+    episode_steps: int | None = None,
+) -> float:
     """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return."""
     import imageio_ffmpeg
 
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # frames are drawn in memory: no screen is needed
     os.environ.setdefault("MUJOCO_GL", "egl")
     made = environment.make(env, render_mode="rgb_array")
-    observation = _reset(made, env, seed)
+    limit = _time_limit(made, episode_steps)
+    observation, _ = made.reset(seed=seed)
     frame = np.asarray(made.render())
     height, width = frame.shape[:2]
     writer = imageio_ffmpeg.write_frames(
@@ -87,29 +119,9 @@ def record_video(policy: Callable[[Tensor], Tensor], env: str, seed: int, device
     while not over:
         writer.send(np.ascontiguousarray(frame))
         action = policy(torch.from_numpy(observation).to(device)[None])[0]
-        observation, reward, terminated, truncated = _step(made, env, seed, action.cpu().numpy())
-        total, over, frame = total + reward, terminated or truncated, np.asarray(made.render())
+        observation, reward, terminated, truncated, _ = made.step(action.cpu().numpy())
+        over = terminated or truncated or made.episode_steps == limit
+        total, frame = total + reward, np.asarray(made.render())
     writer.close()
     made.close()
     return total
-
-
-def _reset(lane: gym.Env[Any, Any], env: str, seed: int) -> np.ndarray:
-    try:
-        observation, _ = lane.reset(seed=seed)
-    except Exception as error:
-        raise environment.failure(env, f"in the reset with start seed {seed}", error) from error
-    return _as_declared(lane, observation)
-
-
-def _step(lane: gym.Env[Any, Any], env: str, seed: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
-    try:
-        observation, reward, terminated, truncated, _ = lane.step(action)
-    except Exception as error:
-        raise environment.failure(env, f"in the episode from start seed {seed}", error) from error
-    return _as_declared(lane, observation), float(reward), terminated, truncated
-
-
-def _as_declared(lane: gym.Env[Any, Any], observation: Any) -> np.ndarray:
-    """An environment may say single precision or bytes and show something else."""
-    return np.asarray(observation, lane.observation_space.dtype)

@@ -79,15 +79,15 @@ class Learner(Agent):
         self.env_steps = batch.env_steps
         total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
         optimizer: Any = self.optimizers()
+        position = min(1.0, self.schedule_position(batch) / total)  # the last block may go beyond the budget
         for group in optimizer.param_groups:
-            group["lr"] = self.lr * (1 - (1 - self.final_lr) * self.schedule_position(batch) / total)
+            group["lr"] = self.lr * (1 - (1 - self.final_lr) * position)
         measured = optimizer.step(lambda: self.update_on_batch(batch, optimizer.tensors()))
-        if self.logger is not None:
-            # as one tensor, so that the device is waited for once
-            values = torch.stack([value.float() for value in measured.values()]).tolist()
-            metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(batch.returns, "train/return")
-            metrics |= {"env_steps": batch.env_steps, "updates": int(self.updates)}
-            self.logger.log_metrics(metrics, step=batch.env_steps)
+        # as one tensor, so that the device is waited for once
+        values = torch.stack([value.float() for value in measured.values()]).tolist()
+        metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(batch.returns, "train/return")
+        steps = float(batch.env_steps)
+        self.log_dict(metrics | {"env_steps": steps, "step": steps, "updates": float(self.updates)})
 
 
 def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:

@@ -23,12 +23,23 @@ class CollectionData(LightningDataModule):
         eval_every: environment steps between two validations.
         eval_episodes: episodes of a validation.
         test_episodes: episodes of the test.
+        eval_envs: environments in which a validation or test plays its episodes side by side.
+        episode_steps: time limit of training episodes, and of evaluation where the environment has none.
     """
 
-    def __init__(self, total_steps: int, eval_every: int, eval_episodes: int, test_episodes: int) -> None:
+    def __init__(
+        self,
+        total_steps: int,
+        eval_every: int,
+        eval_episodes: int,
+        test_episodes: int,
+        eval_envs: int,
+        episode_steps: int | None,
+    ) -> None:
         super().__init__()
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
+        self.eval_envs, self.episode_steps = eval_envs, episode_steps
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
@@ -56,7 +67,12 @@ class CollectionData(LightningDataModule):
         while steps < self.total_steps:
             steps = math.ceil(self._due(steps) / self._stride) * self._stride
             epochs += 1
-        return {"max_epochs": epochs, "reload_dataloaders_every_n_epochs": 1, "num_sanity_val_steps": 0}
+        return {
+            "max_epochs": epochs,
+            "reload_dataloaders_every_n_epochs": 1,
+            "num_sanity_val_steps": 0,
+            "log_every_n_steps": 1,  # a training step is a whole block
+        }
 
     def mean_return(self) -> float | None:
         """Mean undiscounted return of the training episodes so far, random ones included; None before the first end."""
@@ -130,4 +146,6 @@ class BlockLoader:
 
 def seed_loader(first: int, episodes: int) -> DataLoader[torch.Tensor]:
     """One batch of consecutive start seeds."""
-    return DataLoader(torch.arange(first, first + episodes), batch_size=episodes)  # type: ignore[arg-type]
+    # with a generator of its own: a loader draws a number from torch's for each pass, and training would see that
+    own = torch.Generator()
+    return DataLoader(torch.arange(first, first + episodes), batch_size=episodes, generator=own)  # type: ignore[arg-type]

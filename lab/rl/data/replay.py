@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+import gymnasium as gym
 import torch
 from annotated_types import Ge, Gt, Le
 from tensordict import TensorDict, TensorDictBase
@@ -63,6 +64,7 @@ class ReplayData(CollectionData):
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
         test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
+        eval_envs: environments in which a validation or test plays its episodes side by side.
     """
 
     def __init__(
@@ -84,15 +86,16 @@ class ReplayData(CollectionData):
         eval_every: Annotated[int, Gt(0)] = 1_000,
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
+        eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
-        super().__init__(total_steps, eval_every, eval_episodes, test_episodes)
+        super().__init__(total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps)
         self.save_hyperparameters()
         self.env, self.batch_size, self.learning_starts = env, batch_size, learning_starts
         self.train_freq, self.buffer_size, self.storage = train_freq, min(buffer_size, total_steps), storage
-        self.episode_steps, self.num_action_bins, self.n_step = episode_steps, num_action_bins, n_step
+        self.num_action_bins, self.n_step = num_action_bins, n_step
         self.priority = (priority_alpha, priority_beta) if prioritized else None
-        self.updates = round(train_freq * updates_per_step)  # per block
-        if self.updates < 1:
+        self.updates_per_step = updates_per_step
+        if round(train_freq * updates_per_step, 6) < 1:
             raise BadSetting(
                 "updates_per_step", f"{updates_per_step} times a train_freq of {train_freq} is less than one update"
             )
@@ -116,7 +119,7 @@ class ReplayData(CollectionData):
 
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
-        return self.env_steps, self.total_steps, "env steps"
+        return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
 
     def setup(self, stage: str) -> None:
         if stage != "fit":
@@ -132,11 +135,12 @@ class ReplayData(CollectionData):
             own = set(policy.buffers())
             names = [name for name, buffer in agent.named_buffers() if buffer in own]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
-        made = environment.make(self.env, max_episode_steps=self.episode_steps)
+        made: gym.Env[Any, Any] = environment.make(self.env, max_episode_steps=self.episode_steps)
+        self.checked_env = made
         made = DiscretizedAction(made, self.facts()["action"]) if self.num_action_bins else made
         made = atari.for_training(made) if atari.is_game(self.env) else made
-        self.checked_env = environment.CheckedEnv(made, self.env)
-        env = GymWrapper(self.checked_env, device=None, categorical_action_encoding=True)
+        self.training_env = made  # with all wrappers
+        env = GymWrapper(made, device=None, categorical_action_encoding=True)
         if "is_init" in policy.in_keys:
             env = TransformedEnv(env, InitTracker())
         env.set_seed(torch.initial_seed() % 2**31)
@@ -180,8 +184,8 @@ class ReplayData(CollectionData):
             "collector": {name: counts[name] for name in ("frames", "iter")},
             "carrier": self.collector._carrier.clone().to_dict(),  # the step that comes next, which torchrl leaves out
             "noise": {name: buffer.clone() for name, buffer in self.policy.named_buffers()},  # each process has its own
-            "env": snapshot.take(self.checked_env),
-            "generator": snapshot.generator(self.checked_env),
+            "env": snapshot.take(self.training_env),
+            "generator": snapshot.generator(self.training_env),
             "buffer": self.buffer.state_dict(),
         }
 
@@ -202,11 +206,11 @@ class ReplayData(CollectionData):
             buffer.copy_(state["noise"][name])
         self.collector.load_state_dict(state["collector"], strict=False)
         try:
-            snapshot.restore(self.checked_env, state["env"])
+            snapshot.restore(self.training_env, state["env"])
             self.collector._carrier = TensorDict(state["carrier"]).clone()
         except snapshot.Mismatch as reason:
             warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
-            snapshot.set_generator(self.checked_env, state["generator"])
+            snapshot.set_generator(self.training_env, state["generator"])
             self.checked_env.steps, self._running_return = state["collector"]["frames"], 0.0
             self.buffer.episode += 1
             self.collector.reset()
@@ -227,12 +231,19 @@ class ReplayData(CollectionData):
         self.count(returns)
         if self.env_steps <= self.learning_starts:
             return None
-        batches = self.buffer.sample(self.updates, self.batch_size, self.env_steps / self.total_steps)
+        progress = min(1.0, self.env_steps / self.total_steps)  # the last block may go beyond the budget
+        batches = self.buffer.sample(self._updates_due(), self.batch_size, progress)
         return Block(batches, self.env_steps, returns)
 
     def set_priorities(self, index: torch.Tensor, errors: torch.Tensor) -> None:
         """Errors of the module, at least 0, on the transitions at `index`; both of any one shape."""
         self.buffer.set_priorities(index, errors)
+
+    def _updates_due(self) -> int:
+        """Updates of the present block; fractions are carried over, so that the sum over the run is exact."""
+        block = self.env_steps // self._stride - self.learning_starts // self._stride  # the first to learn from is 1
+        due, before = (int(number * self.train_freq * self.updates_per_step + 1e-6) for number in (block, block - 1))
+        return due - before
 
     def epoch_length(self) -> int:
         first = max(self._epoch_began, self.learning_starts // self._stride * self._stride)

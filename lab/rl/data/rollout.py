@@ -54,6 +54,7 @@ class RolloutData(CollectionData):
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
         test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
+        eval_envs: environments in which a validation or test plays its episodes side by side.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class RolloutData(CollectionData):
         eval_every: Annotated[int, Gt(0)] = 10_000,
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
+        eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
-        super().__init__(total_steps, eval_every, eval_episodes, test_episodes)
+        super().__init__(total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps)
         self.save_hyperparameters()
         self.env, self.num_envs, self.num_steps = env, num_envs, num_steps
-        self.episode_steps, self.reset_each_rollout = episode_steps, reset_each_rollout
+        self.reset_each_rollout = reset_each_rollout
         if self._stride > total_steps:
             rollout = f"{num_envs} environments times {num_steps} steps are a rollout of {self._stride}"
             raise BadSetting("num_envs", f"{rollout}, more than total_steps ({total_steps})")

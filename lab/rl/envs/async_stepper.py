@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium as gym
 
 from lab.errors import BadSetting, LabError
+from lab.rl.envs import environment
 from lab.rl.envs.stepping import ColumnSpec, Stepper, SyncStepper, Vectorization, column_specs, step_buffers
 
 TIMEOUT = 5.0  # seconds that a process has for its last step
@@ -56,6 +57,7 @@ class AsyncStepper:
 
     def __init__(self, env: str, episode_steps: int | None, columns: Sequence[ColumnSpec], num_envs: int) -> None:
         self.env = env
+        spec = gym.spec(environment.resolve(env))
         context: Any = get_context("forkserver")
         context.set_forkserver_preload([__name__])  # imported once, not in every process
         memory = [context.RawArray("b", num_envs * column.size) for column in columns]
@@ -66,7 +68,7 @@ class AsyncStepper:
         self.pipes, self.processes = [], []
         for share in self.shares:
             near, far = context.Pipe()
-            work = (far, gym.spec(env), env, episode_steps, memory, columns, share)
+            work = (far, spec, spec.id, episode_steps, memory, columns, share)
             self.processes.append(context.Process(target=_serve, args=work, daemon=True))
             self.processes[-1].start()
             far.close()

@@ -49,5 +49,5 @@ class DiscretizedAction(gym.ActionWrapper[Any, Any, Any]):
         self.action_space = gym.spaces.Discrete(len(self.values))
 
     def action(self, action: Any) -> np.ndarray:
-        value: np.ndarray = self.values[int(action)]
+        value: np.ndarray = self.values[int(action)].copy()
         return value

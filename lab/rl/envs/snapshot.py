@@ -16,16 +16,25 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from gymnasium.envs.registration import EnvSpec
 
 from lab.errors import LabError
+from lab.rl.envs.plain import (
+    State,
+    Unstorable,
+    class_name,
+    is_emulator,
+    is_mujoco_data,
+    is_ordinary,
+    pack_array,
+    pack_mujoco,
+    unpack_array,
+)
 
-State = dict[str, Any]
 Environment = gym.Env[Any, Any]
 
 PLAIN = (type(None), bool, int, float, str)
@@ -52,8 +61,8 @@ def take(env: Environment) -> State | None:
     layers = list(_layers(env))
     writer = _Writer(layers)
     try:
-        return {"layers": [{"class": _name(layer), "holds": writer.attributes(layer)} for layer in layers]}
-    except _Unstorable:
+        return {"layers": [{"class": class_name(layer), "holds": writer.attributes(layer)} for layer in layers]}
+    except Unstorable:
         return None
 
 
@@ -67,7 +76,7 @@ def restore(env: Environment, state: State | None) -> None:
         raise Mismatch("parts of it cannot be kept")
     env.reset()  # what only a reset makes has to be there
     layers, reader = list(_layers(env)), _Reader()
-    if [_name(layer) for layer in layers] != [saved["class"] for saved in state["layers"]]:
+    if [class_name(layer) for layer in layers] != [saved["class"] for saved in state["layers"]]:
         raise Mismatch(f"the snapshot is not of {env}")
     found = [reader.attributes(layer, saved["holds"]) for layer, saved in zip(layers, state["layers"], strict=True)]
     for layer, values in zip(layers, found, strict=True):
@@ -85,7 +94,7 @@ def generator(env: Environment) -> State | None:
     """The environment's own generator, if it is NumPy's; enough to start a next episode with the same numbers."""
     try:
         saved: State = _Writer([]).value(env.unwrapped.np_random)
-    except _Unstorable:
+    except Unstorable:
         return None
     return saved
 
@@ -94,10 +103,6 @@ def set_generator(env: Environment, state: State | None) -> None:
     """The counterpart of `generator`."""
     if state is not None:
         env.unwrapped.np_random = _Reader().value(state)
-
-
-class _Unstorable(Exception):
-    """Something that cannot be kept."""
 
 
 class _Writer:
@@ -121,7 +126,7 @@ class _Writer:
         return (
             isinstance(value, FIXED)
             or any(owner is layer for layer in self.layers)
-            or (module.partition(".")[0] in FIXED_PACKAGES and not _is_mujoco_data(value) and not _is_emulator(value))
+            or (module.partition(".")[0] in FIXED_PACKAGES and not is_mujoco_data(value) and not is_emulator(value))
             or module in FIXED_MODULES
             or (type(value) is list and value != [] and all(self.fixed(item) for item in value))
         )
@@ -133,7 +138,7 @@ class _Writer:
         if type(value) is bytes:  # `torch.load(weights_only=True)` refuses empty ones
             return {"kind": "bytes", "text": value.decode("latin-1")}
         if isinstance(value, np.generic):
-            return {"kind": "number", **_numbers(np.asarray(value))}
+            return {"kind": "number", **pack_array(np.asarray(value))}
         if type(value) is tuple:
             return {"kind": "tuple", "items": [self.value(item) for item in value]}
         if id(value) in self.numbered:
@@ -155,23 +160,23 @@ class _Writer:
             return {"kind": "deque", "items": [self.value(item) for item in value], "length": value.maxlen}
         if kind is dict:
             return {"kind": "dict", "items": [[self.value(key), self.value(item)] for key, item in value.items()]}
-        if owned and _is_mujoco_data(value):
-            return {"kind": "mujoco", **_mujoco(value)}
+        if owned and is_mujoco_data(value):
+            return {"kind": "mujoco", **pack_mujoco(value)}
         # with sticky actions the next frame depends on the one before, which the emulator does not write down
-        if owned and _is_emulator(value) and not value.getFloat("repeat_action_probability"):
+        if owned and is_emulator(value) and not value.getFloat("repeat_action_probability"):
             return {"kind": "emulator", "state": self.value(value.cloneSystemState().serialize())}
-        if owned and _is_ordinary(value):
-            return {"kind": "object", "class": _name(value), "holds": self.attributes(value)}
-        raise _Unstorable
+        if owned and is_ordinary(value):
+            return {"kind": "object", "class": class_name(value), "holds": self.attributes(value)}
+        raise Unstorable
 
     def array(self, value: np.ndarray) -> State:
         memory: Any = value
         while isinstance(memory, np.ndarray):
             memory = memory.base
         if memory is not None or any(np.may_share_memory(value, other) for other in self.arrays):
-            raise _Unstorable  # a copy would not follow the memory it is a view of
+            raise Unstorable  # a copy would not follow the memory it is a view of
         self.arrays.append(value)
-        return _numbers(value)
+        return pack_array(value)
 
 
 class _Reader:
@@ -193,7 +198,7 @@ class _Reader:
             case "bytes":
                 return saved["text"].encode("latin-1")
             case "number":
-                return _array(saved)[()]
+                return unpack_array(saved)[()]
             case "tuple":
                 return tuple(self.value(item) for item in saved["items"])
             case "same":
@@ -216,7 +221,7 @@ class _Reader:
         """The thing itself, there before what it holds, because that may hold it in turn."""
         match saved["kind"]:
             case "array":
-                return _array(saved)
+                return unpack_array(saved)
             case "generator":
                 return np.random.Generator(GENERATORS[saved["class"]]())
             case "deque":
@@ -225,19 +230,19 @@ class _Reader:
                 self.mujoco(saved, live)
                 return live
             case "emulator":
-                if not _is_emulator(live):
-                    raise Mismatch(f"expected an emulator, found a {_name(live)}")
+                if not is_emulator(live):
+                    raise Mismatch(f"expected an emulator, found a {class_name(live)}")
                 self.games.append((live, self.value(saved["state"])))
                 return live
             case "object":
-                if _name(live) != saved["class"] or not _is_ordinary(live):
-                    raise Mismatch(f"expected a {saved['class']}, found a {_name(live)}")
+                if class_name(live) != saved["class"] or not is_ordinary(live):
+                    raise Mismatch(f"expected a {saved['class']}, found a {class_name(live)}")
                 return object.__new__(type(live))
         return {"list": list, "set": set, "dict": dict}[saved["kind"]]()
 
     def mujoco(self, saved: State, live: Any) -> None:
         for name, array in saved["arrays"].items():
-            target, value = getattr(live, name, None), _array(array)
+            target, value = getattr(live, name, None), unpack_array(array)
             if not isinstance(target, np.ndarray) or (target.shape, target.dtype) != (value.shape, value.dtype):
                 raise Mismatch(f"MuJoCo's {name} has another shape")
             self.memory.append((target, value))
@@ -250,53 +255,3 @@ def _layers(env: Environment) -> Iterator[Environment]:
         yield env
         env = env.env
     yield env
-
-
-def _name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def _numbers(array: np.ndarray) -> State:
-    """An array as bytes: torch has no tensors of texts and other things that NumPy has."""
-    if array.dtype.hasobject or array.dtype.names:
-        raise _Unstorable
-    order: Literal["F", "C"] = "F" if array.flags.fnc else "C"
-    memory = np.frombuffer(array.tobytes(order), np.uint8).copy()
-    return {"dtype": array.dtype.str, "shape": array.shape, "order": order, "bytes": torch.from_numpy(memory)}
-
-
-def _array(saved: State) -> np.ndarray:
-    memory = np.frombuffer(saved["bytes"].numpy().tobytes(), saved["dtype"])
-    return memory.reshape(saved["shape"], order=saved["order"]).copy(order="A")
-
-
-def _is_ordinary(value: Any) -> bool:
-    """Whether an object is no more than what its `__dict__` says: nothing written in C, no slots."""
-    kind: Any = type(value)
-    return (
-        kind.__new__ is object.__new__
-        and hasattr(value, "__dict__")
-        and not any(vars(base).get("__slots__") for base in kind.__mro__)
-    )
-
-
-def _is_mujoco_data(value: Any) -> bool:
-    return type(value).__name__ == "MjData" and type(value).__module__.partition(".")[0] == "mujoco"
-
-
-def _is_emulator(value: Any) -> bool:
-    return _name(value) == "ale_py._ale_py.ALEInterface"
-
-
-def _mujoco(data: Any) -> State:
-    """The memory of an `MjData` that has a fixed size; contacts and constraints are found anew in every step."""
-    blank = type(data)(data.model)  # has no contacts: what shows memory here has a fixed place
-    arrays, scalars = {}, {}
-    for name in dir(blank):
-        value = getattr(blank, name) if not name.startswith("_") else None
-        if isinstance(value, np.ndarray):
-            if value.size and value.base is not None:
-                arrays[name] = _numbers(getattr(data, name))
-        elif isinstance(value, bool | float) or name.endswith("_awake"):
-            scalars[name] = getattr(data, name)
-    return {"arrays": arrays, "scalars": scalars}

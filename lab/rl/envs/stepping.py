@@ -79,9 +79,7 @@ class SyncStepper:
 
     def __init__(self, env: str, episode_steps: int | None, buffers: StepBuffers) -> None:
         self.buffers = buffers
-        self.envs = [
-            environment.CheckedEnv(environment.make(env, max_episode_steps=episode_steps), env) for _ in buffers.reward
-        ]
+        self.envs = [environment.make(env, max_episode_steps=episode_steps) for _ in buffers.reward]
 
     def reset(self, seeds: Sequence[int | None]) -> None:
         for number, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
@@ -89,7 +87,6 @@ class SyncStepper:
 
     def step(self) -> None:
         action, observation, next_observation, reward, terminated, done = self.buffers
-        action = action.copy()  # an environment may keep its action, and the buffer is written again
         for number, env in enumerate(self.envs):
             seen, reward[number], ended, truncated, _ = env.step(action[number])
             next_observation[number] = observation[number] = seen

@@ -143,7 +143,8 @@ def test_an_environment_that_fails_is_one_line(mode, start, fragile):
     assert np.array_equal(found[2][2], found[0][0])  # its first action is still what it was
     with pytest.raises(LabError) as error:
         take(world, actions(world, 1))
-    assert str(error.value) == "environment Fragile-v0 failed at env step 4: RuntimeError: the motor burns"
+    place = "at env step 4, step 4 of episode 1 (start seed 0)"
+    assert str(error.value) == f"environment Fragile-v0 failed {place}: RuntimeError: the motor burns"
     assert len(world.snapshot()) == 3  # it can still be asked
 
 
@@ -204,7 +205,7 @@ def test_no_process_outlives_the_run(end, tmp_path):
 def test_processes_without_sense_are_refused(monkeypatch):
     check_vectorization("async", 2)
     check_vectorization("sync", 1)
-    with pytest.raises(BadSetting, match=r"^stepping: processes need .* and data\.envs is 1; take loop$"):
+    with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and data\.num_envs is 1; take sync$"):
         check_vectorization("async", 1)
     monkeypatch.setattr(async_stepper, "cores", lambda: 1)
     with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and this machine has one core; take sync$"):

@@ -1,0 +1,307 @@
+"""Environments as people write them: shared arrays, strict spaces, no end, NaN, old interfaces; what agents log."""
+
+import csv
+import itertools
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Discrete
+from lightning import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger
+
+from lab.errors import BadSetting, LabError
+from lab.rl.common import evaluation
+from lab.rl.data.replay import ReplayData
+from lab.rl.data.rollout import RolloutData
+from lab.rl.ddpg import DDPG
+from lab.rl.dqn import DQN
+from lab.rl.envs import async_stepper, environment
+from lab.rl.ppo import PPO
+
+QUIET = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+CPU = torch.device("cpu")
+
+
+class Point(gym.Env):
+    """A point on a line: observes (steps, place), moves by its action, and is paid for being near 0."""
+
+    low, high, kind, shared, made = -1.0, 1.0, np.float32, False, 0
+
+    def __init__(self):
+        type(self).made += 1
+        self.observation_space = Box(-np.inf, np.inf, (2,), np.float32)
+        self.action_space = Box(self.low, self.high, (1,), self.kind)
+        self.state = np.zeros(2, np.float32)
+
+    def shown(self):
+        return self.state if self.shared else self.state.copy()
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed, options=options)
+        self.state[:] = 0, self.np_random.uniform(-1, 1)
+        return self.shown(), {}
+
+    def step(self, action):
+        self.state += 1, self.move(action)
+        return self.shown(), -abs(float(self.state[1])), bool(abs(self.state[1]) > 3), False, {}
+
+    def move(self, action):
+        distance = float(action[0])
+        if self.shared:
+            action[:] = 77  # it is the environment's own
+        return distance
+
+
+class Shared(Point):
+    """Returns one and the same array, and changes its actions."""
+
+    shared = True
+
+
+class Strict(Point):
+    """Refuses an action that is outside its space by one bit."""
+
+    low, high = -4.6, 2.7
+
+    def move(self, action):
+        assert self.action_space.contains(action), action
+        return float(action[0]) * 0.1
+
+
+class Double(Strict):
+    kind = np.float64
+
+
+class Whole(Strict):
+    low, high, kind = 0, 5, np.int64
+
+
+class Lookup(Point):
+    """Looks its discrete action up in a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.action_space = Discrete(3)
+
+    def move(self, action):
+        return {0: -0.5, 1: 0.5, 2: 0.0}[action]
+
+
+@pytest.fixture
+def register(monkeypatch):
+    def add(kind, limit=20):
+        kind.made = 0
+        name = f"{kind.__name__}-v0"
+        monkeypatch.setitem(gym.registry, name, EnvSpec(name, entry_point=kind, max_episode_steps=limit))
+        return name
+
+    return add
+
+
+def fit(agent, data, callbacks=(), logger=False, **settings):
+    torch.set_num_threads(1)
+    trainer = Trainer(
+        **(data.trainer_defaults() | QUIET), logger=logger, callbacks=list(callbacks), accelerator="cpu", **settings
+    )
+    trainer.fit(agent, datamodule=data)
+    return trainer
+
+
+def replay(env, agent=DDPG, **settings):
+    seed_everything(0, verbose=False)
+    short = {"total_steps": 120, "learning_starts": 40, "batch_size": 8, "train_freq": 10, "eval_every": 60}
+    data = ReplayData(env, **(short | {"eval_episodes": 2} | settings))
+    model = agent(**data.facts(), hidden=[8])
+    return model, data, fit(model, data)
+
+
+def rollouts(env, **settings):
+    seed_everything(0, verbose=False)
+    data = RolloutData(env, **({"total_steps": 96, "num_envs": 2, "num_steps": 16, "eval_every": 48} | settings))
+    model = PPO(**data.facts(), hidden=[8], batch_size=32, update_epochs=1)
+    return model, data, fit(model, data)
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_shared_arrays_are_copied(register):
+    (one, rows, _), (other, same, _) = replay(register(Point)), replay(register(Shared))
+    assert (rows.replay[:] == same.replay[:]).all()
+    assert not torch.equal(same.replay[:]["observation"], same.replay[:]["next", "observation"])
+    assert equal(one, other)
+    assert equal(rollouts("Point-v0")[0], rollouts("Shared-v0")[0])
+
+
+@pytest.mark.parametrize("kind", [Strict, Double, Whole])
+def test_actions_lie_in_their_space(kind, register):
+    env = environment.make(register(kind))
+    env.reset(seed=0)
+    for action in (-9.0, 2.7000003, 9.0, 1.4):
+        env.step(np.array([action], np.float32))
+    replay(env.name)
+    rollouts(env.name)
+
+
+def test_a_discrete_action_is_a_number_everywhere(register, tmp_path):
+    name = register(Lookup)
+    model, _, _ = replay(name, DQN)
+    rollouts(name)
+    assert np.isfinite(evaluation.play(model, name, [1, 2, 3], CPU, num_envs=2)).all()
+    with pytest.raises(Exception, match="render"):  # it is played up to where it cannot be drawn
+        evaluation.record_video(model, name, 1, CPU, tmp_path / "a.mp4")
+
+
+def changed(**methods):
+    return type("Changed", (Point,), methods)
+
+
+FAULTS = {
+    "column 1 of the observation is nan": lambda *_: (np.array([1, np.nan]), 0.0, False, False, {}),
+    "column 0 of the observation is -inf": lambda *_: (np.array([-np.inf, 1]), 0.0, False, False, {}),
+    "the reward is inf": lambda *_: (np.ones(2), np.inf, False, False, {}),
+    "must be a float, int, np.integer or np.floating, actual type: NoneType": lambda *_: (
+        np.ones(2), None, False, False, {},
+    ),
+    "actual type: ndarray of shape (1,)": lambda *_: (np.ones(2), np.ones(1), False, False, {}),
+    "expected shape: (2,), actual shape: (3,)": lambda *_: (np.ones(3), 0.0, False, False, {}),
+    "is written in old step API": lambda *_: (np.ones(2), 0.0, False, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "step"), FAULTS.items(), ids=list(FAULTS))
+def test_a_fault_names_environment_step_and_episode(message, step, register):
+    env = environment.make(register(changed(step=step)))
+    env.reset(seed=7)
+    with pytest.raises(LabError) as error:
+        env.step(np.zeros(1, np.float32))
+    where = "environment Changed-v0 failed at env step 1, step 1 of episode 1 (start seed 7): "
+    assert str(error.value).startswith(where)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_old_reset_is_named(register):
+    env = environment.make(register(changed(reset=lambda *_, **__: np.zeros(2, np.float32))))
+    with pytest.raises(LabError, match=r"Changed-v0 failed in the reset .*was not a tuple of the form `\(obs, info\)`"):
+        env.reset(seed=1)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no licence"), AssertionError(), gym.error.Error("no display")])
+def test_a_constructor_that_fails_is_one_line(error, register):
+    def fail(self):
+        raise error
+
+    with pytest.raises(BadSetting) as found:
+        environment.describe(register(changed(__init__=fail)))
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    assert str(found.value) == f"env: 'Changed-v0' could not be made: {words}"
+
+
+def test_an_evaluation_without_end_is_cut_off(register):
+    class Endless(Point):
+        def move(self, action):  # noqa: ARG002
+            return 0.0
+
+    model, _, _ = replay(register(Endless), eval_every=200, eval_episodes=1, episode_steps=30)
+    Endless.made = 0
+    name = register(Endless, limit=None)
+    with pytest.warns(UserWarning, match="Endless-v0 has no time limit: evaluation ends an episode after 1,000 steps"):
+        evaluation.play(model, name, [1], CPU)
+    assert -30 <= evaluation.play(model, name, [1], CPU, episode_steps=30)[0] <= 0
+    replay(name, episode_steps=30)
+
+
+@pytest.mark.parametrize("train", [replay, rollouts])
+def test_evaluation_changes_no_weight(train, register):
+    name = register(Point)
+    weights = [train(name, eval_every=every, eval_episodes=count)[0] for every, count in [(32, 1), (96, 3)]]
+    assert equal(*weights)
+
+
+def test_few_environments_exist_at_once(register):
+    alive, most = set(), []
+
+    class Counted(Point):
+        def __init__(self):
+            super().__init__()
+            alive.add(id(self))
+            most.append(len(alive))
+
+        def close(self):
+            alive.discard(id(self))
+
+    replay(register(Counted), eval_episodes=5)
+    assert max(most) == 2
+    most.clear()
+    rollouts("Counted-v0", eval_episodes=5)
+    assert max(most) == 3
+
+
+@pytest.mark.parametrize(("rate", "freq"), [(0.25, 10), (0.3, 10), (1.5, 3), (1.0, 10)])
+def test_updates_per_step_is_exact_over_the_run(rate, freq, register):
+    model, data, _ = replay(register(Point), updates_per_step=rate, train_freq=freq, learning_starts=30)
+    assert int(model.updates) == int((data.env_steps - 30) * rate + 1e-6)
+
+
+def test_no_schedule_goes_beyond_its_end(register):
+    rates = []
+
+    class Watched(DDPG):
+        def update_on_batch(self, block, state):
+            rates.append(float(state[0][-1]))
+            return super().update_on_batch(block, state)
+
+    seed_everything(0, verbose=False)
+    short = {"total_steps": 105, "learning_starts": 40, "train_freq": 10, "batch_size": 8, "eval_episodes": 1}
+    data = ReplayData(register(Point), **short)
+    fit(Watched(**data.facts(), hidden=[8], final_lr=0.0), data)
+    assert data.env_steps == 110
+    assert min(rates) == rates[-1] == 0.0
+    seed_everything(0, verbose=False)
+    _, data, _ = replay("Point-v0", DQN, num_action_bins=3, prioritized=True, total_steps=105)
+    assert data.replay.sampler.beta == 1.0
+
+
+def test_an_environment_of_a_module_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "my_envs.py").write_text(
+        "import gymnasium as gym\nfrom gymnasium.envs.classic_control.cartpole import CartPoleEnv\n"
+        "gym.register('Mine-v0', entry_point=CartPoleEnv, max_episode_steps=20)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(async_stepper, "cores", lambda: 2)
+    assert environment.describe("my_envs:Mine-v0")["observation_size"] == 4
+    stepper = async_stepper.make_stepper("async", "my_envs:Mine-v0", 2, None)
+    stepper.reset([0, 1])
+    stepper.step()
+    stepper.close()
+
+
+def test_losses_are_logged_like_everybody_s(register, tmp_path):
+    class Seen(Callback):
+        def __init__(self):
+            self.values = []
+
+        def on_train_batch_end(self, trainer, module, outputs, batch, index):  # noqa: ARG002
+            self.values.append(dict(trainer.callback_metrics))
+
+    seed_everything(0, verbose=False)
+    short = {"total_steps": 120, "learning_starts": 40, "batch_size": 8, "train_freq": 10, "eval_every": 60}
+    data = ReplayData(register(Point), **short, eval_episodes=1)
+    seen, logger = Seen(), CSVLogger(tmp_path)
+    fit(DDPG(**data.facts(), hidden=[8]), data, [seen], logger)
+    assert all({"loss/critic", "loss/actor", "env_steps", "updates"} <= set(values) for values in seen.values)
+    with Path(logger.log_dir, "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    losses = [(int(row["step"]), float(row["loss/critic"])) for row in rows if row["loss/critic"]]
+    assert losses == [
+        (steps, float(values["loss/critic"]))
+        for steps, values in zip(itertools.count(50, 10), seen.values, strict=False)
+    ]
