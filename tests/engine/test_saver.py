@@ -62,7 +62,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def fit(module: Net, folder: Path, saver: Saver | None = None, *callbacks: Any, **settings: Any) -> Trainer:
+ROWS = DataLoader(torch.zeros(8, 1))  # type: ignore[arg-type]
+
+
+def fit(
+    module: Net, folder: Path, saver: Saver | None = None, *callbacks: Any, rows: Any = ROWS, **settings: Any
+) -> Trainer:
     """Eight batches an epoch, one epoch."""
     saver = saver or Saver(0, None, None, SignalHandler())
     saver.folder = folder
@@ -73,7 +78,6 @@ def fit(module: Net, folder: Path, saver: Saver | None = None, *callbacks: Any, 
         | settings
     )
     trainer = Trainer(**chosen, plugins=[Files()], callbacks=[*callbacks, TerminateOnNaN(saver), saver])
-    rows = DataLoader(torch.zeros(8, 1))  # type: ignore[arg-type]
     trainer.fit(module, rows, rows)
     return trainer
 
@@ -209,3 +213,25 @@ def test_the_second_signal_ends_the_process_at_once():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "last words\n"), done.stderr
+
+
+def test_the_order_of_the_data_changes_with_the_epoch_and_follows_from_the_seed(folder: Path):
+    seen: list[float] = []
+
+    class Watched(Net):
+        def train_dataloader(self) -> DataLoader[Any]:
+            return DataLoader(torch.arange(8.0).unsqueeze(1), shuffle=True)  # type: ignore[arg-type]
+
+        def training_step(self, batch: Tensor) -> Tensor | None:
+            seen.append(float(batch))
+            return super().training_step(batch)
+
+    orders = []
+    for seed in (3, 3, 4):
+        seen.clear()
+        saver = Saver(seed, None, None, SignalHandler())
+        fit(Watched(), folder, saver, rows=None, max_epochs=2)
+        assert sorted(seen[:8]) == sorted(seen[8:]) == list(range(8))
+        assert seen[:8] != seen[8:]
+        orders.append(tuple(seen))
+    assert orders[0] == orders[1] != orders[2]
