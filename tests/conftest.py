@@ -31,13 +31,11 @@ def no_address_left_behind():
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
+def empty_database():
     """A database as MLflow makes it, which costs seconds each time."""
-    from mlflow import MlflowClient
+    from lab.testing.runs import empty_database
 
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
+    return empty_database()
 
 
 @pytest.fixture

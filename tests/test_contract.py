@@ -2,12 +2,12 @@
 
 import os
 import random
+import socket
 from typing import Annotated, Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from annotated_types import Gt
 from lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, TensorDataset
@@ -16,35 +16,31 @@ from lab import testing
 from lab.errors import BadSetting
 from lab.plots import figure, log_figure
 from lab.recipe import load
-from lab.registry import find_recipe, recipes, task_names
+from lab.registry import find_recipe, task_names
 from lab.task import Task
 from lab.testing import ContractError
-from lab.testing.interruption import check_repeats
-
-
-def quick(name, folder):
-    """A recipe with short episodes or few images that need no network, where there is one; None is the task's first."""
-    known = (f"{name}_{data}" for data in ("pendulum", "digits", "scenes", "faces"))
-    chosen = next((recipe for recipe in known if recipe in recipes()), None)
-    if chosen is None or chosen.endswith(("_pendulum", "_digits")):
-        return chosen
-    recipe = yaml.safe_load(find_recipe(chosen).read_text())
-    recipe["data"]["images"] = 520
-    file = folder / f"{chosen}.yaml"
-    file.write_text(yaml.safe_dump(recipe))
-    return file
+from lab.testing.clauses import needs_nothing, no_network, warn_of_global_generators
+from lab.testing.memory import MemoryLogger
+from lab.testing.resuming import check_resume, whole
+from lab.testing.runs import small
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", task_names())
-def test_every_task_keeps_the_contract(name, tracked):
-    testing.check_task(name, recipe=quick(name, tracked), tmp_path=tracked)
+def test_every_task_keeps_the_contract(name, tmp_path):
+    testing.check_task(name, tmp_path=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["regress", "reinforce"])
+def test_a_run_that_is_killed_is_resumed(name, tmp_path):
+    testing.check_task(name, tmp_path=tmp_path, kill=True)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", task_names())
-def test_every_task_resumes_from_twenty_random_points(name, tracked):
-    testing.check_task(name, recipe=quick(name, tracked), tmp_path=tracked, kills=[random.random() for _ in range(20)])
+def test_every_task_resumes_from_twenty_random_points(name, tmp_path):
+    testing.check_task(name, tmp_path=tmp_path, kill=True, stops=[random.random() for _ in range(20)])
 
 
 @pytest.mark.long
@@ -53,7 +49,7 @@ def test_an_agent_with_drifting_noise_resumes_from_twenty_random_points(tracked)
     text = find_recipe("ddpg_pendulum").read_text()
     recipe.write_text(text.replace("  gamma: 0.99\n", "  gamma: 0.99\n  noise: ornstein_uhlenbeck\n"))
     assert load(recipe).model["noise"] == "ornstein_uhlenbeck"
-    testing.check_task("ddpg", recipe=recipe, tmp_path=tracked, kills=[random.random() for _ in range(20)])
+    testing.check_task("ddpg", recipe=recipe, tmp_path=tracked, kill=True, stops=[random.random() for _ in range(20)])
 
 
 @pytest.mark.long
@@ -61,8 +57,8 @@ def test_environments_in_processes_resume_from_twenty_random_points(tracked):
     recipe = tracked / "processes.yaml"
     recipe.write_text(find_recipe("ppo_cartpole").read_text().replace("data:    {", "data: {vectorization: async, "))
     assert load(recipe).data["vectorization"] == "async"
-    whole = testing.train(recipe, tracked, seed=0, size=testing.KILLED)
-    testing.check_resume(recipe, tracked, whole, [random.random() for _ in range(20)])
+    run = testing.train(recipe, tracked, seed=0, size=testing.RESUMED)
+    testing.check_kills(recipe, tracked, run, [random.random() for _ in range(20)])
 
 
 # ---- a task that keeps it, and others that each break one clause ----------------------------------------------------
@@ -203,11 +199,12 @@ def test_a_sound_task_passes_every_clause(recipe, tracked):
     file = recipe()
     testing.check_parameters(task())
     testing.check_facts(file)
-    run = testing.train(file, tracked, seed=0)
+    run = testing.train(file, tracked, seed=0, size=testing.RESUMED)
     testing.check_tracking(task(), run)
     testing.check_checkpoints(task(), run)
     testing.check_logged_model(task(), run)
-    testing.check_seeds(run, testing.train(file, tracked, seed=1))
+    testing.check_interruption(file, tracked, run.last, [0.0, 0.5, 1.0])
+    testing.check_seeds(file, tracked)
 
 
 @pytest.mark.slow
@@ -237,16 +234,47 @@ def test_a_name_that_is_nearly_a_hooks_is_noticed():
 @pytest.mark.slow
 def test_a_task_with_randomness_of_its_own_is_noticed(recipe, tracked):
     file = recipe(Unseeded)
-    run = testing.train(file, tracked, seed=0, size=testing.KILLED)
+    run = testing.train(file, tracked, seed=0, size=testing.RESUMED)
     with pytest.raises(ContractError, match="the same seed twice gives different weights"):
-        check_repeats(file, tracked, run)
+        testing.check_interruption(file, tracked, run.last, [])
 
 
 @pytest.mark.slow
 def test_a_task_that_ignores_the_seed_is_noticed(recipe, tracked):
-    runs = [testing.train(recipe(Fixed), tracked, seed) for seed in (0, 1)]
     with pytest.raises(ContractError, match="two different seeds give the same weights"):
-        testing.check_seeds(*runs)
+        testing.check_seeds(recipe(Fixed), tracked)
+
+
+class Forgetting(Net):
+    """Counts its steps where no checkpoint finds the count."""
+
+    count = 0
+
+    def training_step(self, batch):
+        self.count += 1
+        return self.count * super().training_step(batch)
+
+
+class Misreporting(Net):
+    """The same, and only a metric shows it."""
+
+    count = 0
+
+    def training_step(self, batch):
+        self.count += 1
+        self.log("train/count", float(self.count), on_step=False, on_epoch=True)
+        return super().training_step(batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "sentence"), [(Forgetting, "has other weights than one"), (Misreporting, "differs|lacks the metrics")]
+)
+def test_a_module_that_forgets_what_it_counts_is_noticed(module, sentence, recipe, tmp_path):
+    short = small(recipe(module), size=testing.RESUMED)
+    left_alone = whole(short, tmp_path / "whole")
+    with pytest.raises(ContractError, match=sentence):
+        check_resume(short, tmp_path, left_alone, [0.4])
 
 
 @pytest.mark.slow
@@ -345,7 +373,48 @@ class Elsewhere(Numbers):
 
 
 def test_data_whose_package_is_missing_is_not_asked(recipe):
-    testing.check_facts(recipe(data=Elsewhere))
+    assert testing.check_facts(recipe(data=Elsewhere)) is None
+
+
+class Downloaded(Numbers):
+    def prepare_data(self):
+        socket.create_connection(("127.0.0.1", 9))
+
+
+class Drawn(Numbers):
+    def setup(self, stage):  # noqa: ARG002 - Lightning's signature
+        torch.rand(3)
+
+
+def test_a_recipe_that_would_download_is_not_the_one_that_is_trained(recipe):
+    assert needs_nothing(recipe(), Numbers())
+    assert not needs_nothing(recipe(data=Downloaded), Downloaded())
+    with no_network(), pytest.raises(OSError, match="no network"):
+        Downloaded().prepare_data()
+
+
+def test_data_from_the_global_generator_are_warned_of():
+    with pytest.warns(UserWarning, match=r"Drawn.setup draws from the global generator of torch, [\s\S]*`data_seed`"):
+        warn_of_global_generators(Drawn())
+
+
+def test_a_memory_logger_keeps_what_it_is_told_and_goes_back():
+    logger = MemoryLogger()
+    logger.log_metrics({"loss": 1.0}, 1)
+    position = logger.position()
+    logger.log_metrics({"loss": 2.0}, 2)
+    logger.rewind(position)
+    assert logger.points == [("loss", 1, 1.0)]
+    logger.experiment.log_figure(logger.run_id, None, "plots/a.png")
+    assert logger.plots == ["plots/a.png"]
+
+
+def test_every_broken_clause_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(testing, "find_task", lambda _: task(Undocumented))
+    with pytest.raises(ContractError) as error:
+        testing.check_task("nobody", tmp_path=tmp_path)
+    for sentence in ("momentum is missing", "no installed recipe says", "no recipe of nobody can be trained"):
+        assert sentence in str(error.value)
 
 
 # ---- recipes ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The clause on interruption: a run killed anywhere and resumed is the run that was left alone."""
+"""The clause on interruption for real: a run killed anywhere (kill -9) and resumed is the run that was left alone."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.testing.processes import Process
-from lab.testing.runs import SMALL, ContractError, overrides, require, same, train, weights
+from lab.testing.runs import BATCHES, RESUMED, ContractError, overrides, require, same, train, weights
 
 if TYPE_CHECKING:
     from lab.runner.results import RunResult
 
-# Long enough to be killed in the middle of an epoch, and saved after every batch, so that every point is a new one.
-BATCHES = 4
-KILLED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
 
-
-def check_resume(file: Path, folder: Path, whole: RunResult, kills: Sequence[float]) -> None:
+def check_kills(file: Path, folder: Path, whole: RunResult, kills: Sequence[float]) -> None:
     """A run killed anywhere (kill -9) and resumed ends with the weights and the metrics of one that was left alone.
 
     Args:
         file: the recipe.
         folder: where the runs are kept.
-        whole: the run that was left alone, of seed 0 and as long as `KILLED` says.
+        whole: the run that was left alone, of seed 0 and as long as `RESUMED` says.
         kills: how far the others are when they are killed, from 0 to 1.
     """
     from lab.runner.results import find_run
@@ -56,7 +52,7 @@ def check_resume(file: Path, folder: Path, whole: RunResult, kills: Sequence[flo
 
 def check_repeats(file: Path, folder: Path, whole: RunResult) -> None:
     """The same seed gives the same weights; if it does not, no resumed run can."""
-    again = train(file, folder, seed=0, size=KILLED)
+    again = train(file, folder, seed=0, size=RESUMED)
     seeded = same(weights(whole.last), weights(again.last))
     require(seeded, "the same seed twice gives different weights: some randomness ignores the seed")
 
@@ -66,7 +62,7 @@ def _killed(file: Path, folder: Path, kill: float) -> str:
     begun = "mlruns/*/*/artifacts/recipe.yaml"  # the first that a run writes down
     known = set(folder.glob(begun))
     left = round(kill * 2 * BATCHES)  # of all the checkpoints but the very last, after which it may be too late
-    command = ["run", str(file), *overrides(folder, 0, KILLED)]
+    command = ["run", str(file), *overrides(file, 0, RESUMED, folder)]
     log, recipe, newest = folder / "killed.log", None, 0
     process = Process("lab", command, log)
     while process.poll() is None and (recipe is None or left > 0):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.recipe import load
+from lab.recipe import Recipe, load
+from lab.recipe.signature import takes
+from lab.registry import find_task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,34 +21,64 @@ if TYPE_CHECKING:
 
     Weights = dict[str, Tensor]
 
-# Two epochs of one batch, on the one device every machine has. (Were an epoch of unknown length cut off after two
-# batches, Lightning would leave out the validation wherever the epoch had only one.)
+# Two epochs, on the one device every machine has. (Were an epoch of unknown length cut off after two batches, Lightning
+# would leave out the validation wherever the epoch had only one.)
 SMALL = (
     "trainer.max_epochs=2",
     "trainer.limit_val_batches=1",
     "trainer.limit_test_batches=1",
     "trainer.accelerator=cpu",
     "trainer.devices=1",
+    "compile=false",
     "track.system_metrics=false",
 )
 SHRUNK = (*SMALL, "trainer.limit_train_batches=1")
-UNTESTED = (*SHRUNK, "trainer.limit_test_batches=0")  # where its weights are all that is asked
+# Long enough to be stopped in the middle of an epoch, and saved after every batch, so that every point is a new one.
+BATCHES = 4
+RESUMED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
+# Shorter evaluations and less data, wherever the constructor of a data module has the keyword.
+FEWER = {"eval_episodes": 1, "test_episodes": 1, "max_images": 520}
 
 
 class ContractError(AssertionError):
     """A task does not keep one clause of the contract; the message says which, and what to change."""
 
 
+def small(file: Path, seed: int = 0, size: Sequence[str] = SHRUNK, folder: Path | None = None) -> Recipe:
+    """The recipe for a run of a few batches.
+
+    Args:
+        file: the recipe.
+        seed: of the run.
+        size: overrides that say how few.
+        folder: where it is tracked, in a database of its own.
+    """
+    return load(file, overrides(file, seed, size, folder))
+
+
 def train(file: Path, folder: Path, seed: int, size: Sequence[str] = SHRUNK) -> RunResult:
     """Run the recipe for a few batches, tracked in a database of its own."""
     from lab.runner.fit import fit
 
-    settings = overrides(folder, seed, size)
+    if not (folder / "mlflow.db").exists():
+        shutil.copy(empty_database(), folder / "mlflow.db")
     try:
-        return fit(load(file, settings))
+        return fit(small(file, seed, size, folder))
     except Exception as error:
-        command = " ".join(["lab run", str(file), *settings])
+        command = " ".join(["lab run", str(file), *overrides(file, seed, size, folder)])
         raise ContractError(f"`{command}` failed with {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def empty_database() -> Path:
+    """A database as MLflow makes it, to be copied: to make one costs seconds."""
+    from mlflow import MlflowClient
+
+    folder = tempfile.mkdtemp(prefix="lab-empty-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = Path(folder, "mlflow.db")
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
 
 
 def require(kept: object, sentence: str) -> None:
@@ -50,8 +86,14 @@ def require(kept: object, sentence: str) -> None:
         raise ContractError(sentence)
 
 
-def overrides(folder: Path, seed: int, size: Sequence[str]) -> list[str]:
-    return [*size, f"seed={seed}", f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
+def overrides(file: Path, seed: int, size: Sequence[str], folder: Path | None = None) -> list[str]:
+    """The overrides for a short run: `size`, and fewer episodes and images where the data module has such a keyword."""
+    recipe = load(file)
+    if isinstance(recipe.task, str):
+        known = takes(find_task(recipe.task).data)[0]
+        size = [*size, *(f"data.{key}={most}" for key, most in FEWER.items() if key in known)]
+    uri = [] if folder is None else [f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
+    return [*size, f"seed={seed}", *uri]
 
 
 def weights(checkpoint: Path | None) -> Weights:

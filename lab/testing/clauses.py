@@ -1,0 +1,151 @@
+"""The clauses that need no training: parameters, hooks, recipes, and what the data says about itself."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import socket
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from lab.errors import LabError, RecipeError
+from lab.recipe import load
+from lab.recipe.signature import check, parameters, takes
+from lab.registry import recipes
+from lab.task import hook, lookalikes
+from lab.testing.runs import ContractError, require, small
+
+if TYPE_CHECKING:
+    from lightning import LightningDataModule
+
+    from lab.task import Task
+
+
+def check_parameters(task: Task) -> None:
+    """Every constructor parameter is a typed keyword with a line under `Args:`."""
+    for target in (task.module, task.data):
+        where = f"{target.__module__}.{target.__qualname__}"
+        for argument in inspect.signature(target).parameters.values():
+            by_name = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+            passed_on = argument.kind is argument.VAR_KEYWORD and not takes(target)[1]
+            named = by_name or passed_on
+            require(named, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
+        for keyword in parameters(target):
+            require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
+            require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
+
+
+def check_hooks(task: Task) -> None:
+    """No method has nearly the name of a hook, and is never called because of it."""
+    for sentence in lookalikes(task):
+        raise ContractError(sentence)
+
+
+def own_recipes(name: str) -> list[Path]:
+    """The installed recipes whose `task:` is this one: at least one."""
+    unreadable, own = [], []
+    for file in recipes().values():
+        try:
+            own += [file.path] if name in file.path.read_text() and load(file.path).task == name else []
+        except RecipeError as error:
+            unreadable.append(str(error))
+    hint = "; ".join(
+        ["ship one in the package and name its folder in the entry-point group `lab.recipes`", *unreadable]
+    )
+    require(own, f"no installed recipe says `task: {name}`: {hint}")
+    return sorted(own)
+
+
+def check_header(file: Path) -> None:
+    """The first line is the command that runs the recipe; the comment below says which score to expect."""
+    first, *below = file.read_text(encoding="utf-8").splitlines() or [""]
+    command = re.match(r"# lab run (\S+)", first)
+    require(
+        command is not None and Path(command[1]).stem == file.stem,
+        f"{file}:1: the first line is the command that runs the recipe, such as `# lab run {file.stem}`",
+    )
+    header = " ".join(itertools.takewhile(lambda line: line.startswith("#"), below))
+    require(
+        re.search(r"\bexpect.*\d", header),
+        f"{file}:2: the comment below says which score to expect, such as `# expect a test/accuracy of 0.97`",
+    )
+
+
+def check_facts(file: Path) -> LightningDataModule | None:
+    """`data.facts()` is plain, cheap, the same twice, and nothing a recipe may set; None where its extra is missing."""
+    from lab.runner.assemble import assemble
+
+    try:
+        assembly = assemble(small(file))
+    except RecipeError as error:
+        if all("is not installed: pip install" in problem.message for problem in error.problems):
+            return None
+        raise ContractError(f"{file} cannot be used: {error}") from error
+    where = f"{type(assembly.data).__qualname__}.facts()"
+    facts: Callable[[], dict[str, Any]] = hook(assembly.data, "facts") or dict  # none at all is fine
+    first = facts()
+    start = time.perf_counter()
+    second = facts()
+    seconds = time.perf_counter() - start
+    require(first == second, f"{where} is not the same twice: {first!r}, then {second!r}")
+    require(seconds < 1, f"{where} took {seconds:.1f} s; it is asked before setup() and must be cheap")
+    for key, value in first.items():
+        require(_plain(value), f"{where}: {key} is {value!r}; only plain values survive in a checkpoint")
+    refused = {key for key, _ in check(assembly.task.module, dict.fromkeys(first, 1), given=first, partial=True)[1]}
+    for key in first.keys() - refused:
+        raise ContractError(f"{where}: a recipe can set model.{key}, though it is a fact of the data")
+    return assembly.data
+
+
+def needs_nothing(file: Path, data: LightningDataModule) -> bool:
+    """Whether a recipe can be trained as it is: without a network and without another run."""
+    start = load(file).start_from
+    if start is not None and start.run is not None:
+        return False
+    with no_network():
+        try:
+            data.prepare_data()
+        except (LabError, OSError):
+            return False
+    return True
+
+
+def warn_of_global_generators(data: LightningDataModule) -> None:
+    """Warns of data that are drawn in `setup` from a generator that the run's seed sets: each run sees others."""
+    from lab.engine.loop_state import generators
+    from lab.testing.resuming import differences
+
+    before = generators()
+    with suppress(Exception):  # some can only be set up under a Trainer
+        data.setup("fit")
+        for name in {name.partition(".")[0] for name in differences(before, generators())}:
+            warnings.warn(
+                f"{type(data).__qualname__}.setup draws from the global generator of {name}, so that runs with "
+                "different seeds see different data; take a generator of its own, with a parameter `data_seed`",
+                stacklevel=2,
+            )
+
+
+@contextmanager
+def no_network() -> Iterator[None]:
+    """Every connection fails while the block lasts, and what is not on this machine is not downloaded."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError("no network")
+
+    with patch.object(socket.socket, "connect", refuse):
+        yield
+
+
+def _plain(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return all(_plain(entry) for entry in value)
+    if type(value) is dict:
+        return all(_plain(entry) for entry in (*value, *value.values()))
+    return value is None or type(value) in (bool, int, float, str)

@@ -1,0 +1,74 @@
+"""A run that is kept in memory: what a training logs can be looked at without MLflow and without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+
+class MemoryLogger(Logger):
+    """Lightning's logger for a training whose record nobody needs afterwards; a resumed training may go on with it.
+
+    Args:
+        run_id: what modules find as `logger.run_id`, as with a run in MLflow.
+
+    Attributes:
+        points: every value of every metric, as name, step and value, in order.
+        hyperparameters: what Lightning logs of the module and of the data.
+        experiment: stands for the MLflow client.
+    """
+
+    def __init__(self, run_id: str = "memory") -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.points: list[tuple[str, int, float]] = []
+        self.hyperparameters: dict[str, Any] = {}
+        self._client = MemoryClient()
+
+    @property
+    def name(self) -> str:
+        return "memory"
+
+    @property
+    def version(self) -> str:
+        return self.run_id
+
+    @property
+    def experiment(self) -> MemoryClient:
+        return self._client
+
+    @property
+    def plots(self) -> list[str]:
+        """The names of the figures that were logged, such as `plots/boundary.png`."""
+        return [str(arguments[-1]) for method, arguments in self._client.calls if method == "log_figure"]
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.points += [(name, int(step or 0), float(value)) for name, value in metrics.items()]
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
+        self.hyperparameters |= dict(params)
+
+    def position(self) -> int:
+        """How many values there are."""
+        return len(self.points)
+
+    def rewind(self, position: int) -> None:
+        """Forgets what was logged after there were so many values: the resumed training logs it again."""
+        del self.points[position:]
+
+
+class MemoryClient:
+    """Takes every call that an `MlflowClient` would, remembers it in `calls` as (method, arguments), and gives None."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, method: str) -> Any:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        return lambda *arguments, **named: self.calls.append((method, (*arguments, *named.values())))
