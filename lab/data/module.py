@@ -51,21 +51,13 @@ class TableDataModule(LightningDataModule):
         self.tables = {split: table.to(device) for split, table in self.tables.items()}
 
     def train_dataloader(self) -> TableLoader:
-        return TableLoader(
-            self.tables["train"],
-            self.batch_size,
-            seed=self.seed,
-            position=self._position,
-            collate=self.collate,
-            transform=self.transform,
-            **self._process(),
-        )
+        return self._loader("train", self.seed, self.transform)
 
     def val_dataloader(self) -> TableLoader:
-        return TableLoader(self.tables["val"], self.batch_size, collate=self.collate, **self._process())
+        return self._loader("val")
 
     def test_dataloader(self) -> TableLoader:
-        return TableLoader(self.tables["test"], self.batch_size, collate=self.collate, **self._process())
+        return self._loader("test")
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ARG002
         """It is there already; looking at every tensor takes a fiftieth of a small network's step."""
@@ -78,6 +70,15 @@ class TableDataModule(LightningDataModule):
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
         return self.trainer.current_epoch, progress.current.ready if self.trainer.training else 0
 
-    def _process(self) -> dict[str, int]:
+    def _loader(self, split: Split, seed: int | None = None, transform: Transform | None = None) -> TableLoader:
         trainer = self.trainer
-        return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
+        return TableLoader(
+            self.tables[split],
+            self.batch_size,
+            seed=seed,
+            rank=0 if trainer is None else trainer.global_rank,
+            world_size=1 if trainer is None else trainer.world_size,
+            position=self._position,
+            collate=self.collate,
+            transform=transform,
+        )

@@ -23,6 +23,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "step": lambda x: x.sign(),
     "line": lambda x: 2 * x - 0.5,
 }
+Function = Literal["waves", "bump", "step", "line"]
+ABOUT: dict[Function, str] = {"waves": "two sines", "bump": "a bell", "step": "a sign", "line": "a line"}
 LEAST = 10  # pairs, of which two at least are left for each part
 
 
@@ -44,7 +46,7 @@ class CurveData(TableDataModule):
 
     def __init__(
         self,
-        function: Literal["waves", "bump", "step", "line"] = "waves",
+        function: Function = "waves",
         points: Annotated[int, Ge(LEAST)] = 500,
         noise: Annotated[float, Ge(0)] = 0.1,
         path: str | None = None,
@@ -132,10 +134,10 @@ def curve_datasets() -> list[DatasetInfo]:
             test_rows=100,
             columns={"x": "(N, 1) float", "y": "(N, 1) float"},
         )
-        for name, about in (("waves", "two sines"), ("bump", "a bell"), ("step", "a sign"), ("line", "a line"))
+        for name, about in ABOUT.items()
     ]
 
 
-def _read(name: Literal["waves", "bump", "step", "line"], split: Literal["train", "test"]) -> Table:
+def _read(name: Function, split: Literal["train", "test"]) -> Table:
     data = CurveData(name)
     return data.table[data.rows["test"] if split == "test" else torch.cat([data.rows["train"], data.rows["val"]])]

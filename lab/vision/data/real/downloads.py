@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torchvision import datasets
 
 from lab.data import Table, fetch_into, root
@@ -86,7 +87,8 @@ def _letters(found: Any, size: int) -> Table:
     images = _grey(found, size)
     labels = images["label"]
     upright = Table({"image": images["image"].mT.contiguous(), "label": labels - 1})
-    return upright[(labels >= 1) & (labels <= 26)]
+    letters: Tensor = (labels >= 1) & (labels <= 26)
+    return upright[letters]
 
 
 def _colour(found: Any, size: int) -> Table:  # noqa: ARG001
