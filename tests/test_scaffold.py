@@ -19,9 +19,7 @@ def test_every_trace_of_the_template_is_renamed(name, tmp_path):
     package = name.replace("-", "_")
     assert folder == tmp_path / "new" / f"lab-{package.replace('_', '-')}"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    code = {
-        f"{package}/{part}" for part in ("__init__.py", "data.py", "module.py", "task.py", f"recipes/{package}.yaml")
-    }
+    code = {f"{package}/{part}" for part in ("__init__.py", "data.py", "module.py", f"recipes/{package}.yaml")}
     assert files == code | {"pyproject.toml", "README.md", f"tests/test_{package}.py"}
     if package != "my_task":
         text = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())

@@ -1,68 +1,64 @@
-"""A small network that fits a curve, and a picture of the fit."""
+"""A small network that fits a curve, and a plot of the fit."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt
-from lightning import LightningModule
-from torch import Tensor, nn
+from lab.learning import SupervisedModule
+from lab.networks import MLP
+from lab.plots import figure, log_figure
+from lab.task import Task
+from torch import Tensor
 from torch.nn import functional as F
 
+from my_task.data import MyTaskData
 
-class MyTaskModule(LightningModule):
-    """x (B, inputs) -> y (B, outputs).
+
+class MyTaskModule(SupervisedModule):
+    """x (B, in_features) -> y (B, out_features).
 
     Args:
-        inputs: numbers in; a fact of the data.
-        outputs: numbers out; a fact of the data.
-        hidden: width of the hidden layer.
-        lr: learning rate of Adam.
+        in_features: size of the input; a fact of the data.
+        out_features: size of the output; a fact of the data.
+        hidden: widths of the hidden layers.
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
-        hidden: Annotated[int, Gt(0)] = 64,
-        lr: Annotated[float, Gt(0)] = 1e-2,
+        in_features: int,
+        out_features: int,
+        hidden: tuple[Annotated[int, Gt(0)], ...] = (64,),
+        **training: Any,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()  # keep them plain: the checkpoint then loads with weights_only=True
-        self.net = nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, outputs))
-        self.example_input_array = torch.zeros(1, inputs)  # lets the trained model be logged as a loadable one
+        super().__init__(**training)  # lr, optimizer, schedule, weight_decay, ...; it saves the hyperparameters, too
+        self.network = MLP(in_features, hidden, out_features, "tanh")
+        self.example_input_array = torch.zeros(1, in_features)  # so that the trained model is logged to MLflow
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+        return self.network(x)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.hparams.lr)
+    def training_loss(self, batch: dict[str, Tensor], progress: float) -> Tensor:
+        return F.mse_loss(self(batch["x"]), batch["y"])
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        return self._loss("train", batch)
+    def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": F.mse_loss(self(batch["x"]), batch["y"], reduction="none").mean(1)}
 
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        self._loss("val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        self._loss("test", batch)
-
-    def _loss(self, part: str, batch: tuple[Tensor, Tensor]) -> Tensor:
-        x, y = batch
-        loss = F.mse_loss(self(x), y)
-        self.log(f"{part}/loss", loss, on_step=False, on_epoch=True, sync_dist=True)
-        return loss
-
-    def on_test_end(self) -> None:
-        from lab.plots import figure, log_figure  # here, so that a checkpoint loads where `lab` is missing
-
+    def report(self) -> None:
         x = torch.linspace(-3, 3, 200)[:, None]
-        with torch.inference_mode():
-            y = self(x.to(self.device, self.dtype)).float().cpu()
+        y = self(x.to(self.device, self.dtype)).float().cpu()
         with figure() as (drawing, axes):
-            axes.plot(x.numpy(), x.sin().numpy(), label="sin(x)")
-            axes.plot(x.numpy(), y.numpy(), label="network")
+            axes.plot(x, x.sin(), label="sin(x)")
+            axes.plot(x, y, label="network")
             axes.set(title="Fit", xlabel="x", ylabel="y")
             axes.legend()
         log_figure(self, "fit.png", drawing)
+
+
+TASK = Task(
+    module=MyTaskModule,
+    data=MyTaskData,
+    monitor="val/loss",
+    mode="min",
+)
