@@ -54,8 +54,6 @@ class TerminateOnNaN(Callback):
             self._check_logged(trainer)
 
     def _check_logged(self, trainer: Trainer) -> None:
-        if past := getattr(self.saver.tracker, "not_finite", None):  # agents log past Lightning
-            self._check(trainer, past[0], past[1])
         for name, value in trainer.callback_metrics.items():
             if "loss" in name:
                 self._check(trainer, name, value)

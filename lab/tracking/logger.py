@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 import time
@@ -69,7 +68,6 @@ class Tracker(Logger):
         super().__init__()
         self.uri, self._experiment_name = uri, experiment
         self.run_id = ""
-        self.not_finite: tuple[str, float, int] | None = None  # name, value and step of the first such loss
         self._offline, self._meant_for = offline_for is not None, offline_for or uri
         self._memory: list[Point] = []  # adding to and cutting off a list needs no lock
         self._repeats: Counter[Identity] = Counter()
@@ -128,12 +126,10 @@ class Tracker(Logger):
         keep one or both, as they fall into the same millisecond or not.
         """
         for point in points:
-            name, value, _, step = point
+            name = point[0]
             if self._newest.get(name) == _identity(point):
                 continue
             self._newest[name] = _identity(point)
-            if "loss" in name and not math.isfinite(value):
-                self.not_finite = self.not_finite or (name, value, step)
             if self._repeats[_identity(point)] > 0:
                 self._repeats[_identity(point)] -= 1
             else:

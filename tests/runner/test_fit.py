@@ -205,7 +205,10 @@ def test_all_problems_come_together(recipe):
     [
         (["trainer.accelerator=cuda"], "trainer: "),
         (["callbacks=[{class_path: nowhere.Nothing}]"], "nowhere"),
-        (["data.updates_per_step=0.001"], "data.updates_per_step: 0.001 times a block of 50 is no update"),
+        (
+            ["data.updates_per_step=0.001"],
+            "data.updates_per_step: 0.001 times a train_freq of 50 is",
+        ),
         (["data.learning_starts=600"], "data.learning_starts: expected less than total_steps (600), found 600"),
     ],
 )

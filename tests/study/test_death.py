@@ -93,7 +93,7 @@ def test_ctrl_c_stops_the_workers_and_gives_the_trials_back(driver):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert "stopped: study study keeps its trials; the same command goes on" in err
+    assert "stopped: study study keeps its trials; run the same command again to continue" in err
     assert not any(worker.is_running() for worker in workers)
     out, err = driver().communicate(timeout=120)
     assert out.strip() == ALL, err

@@ -298,15 +298,6 @@ def test_system_metrics_go_through_the_journal_and_on(start, monkeypatch):
     assert steps(again) == list(range(len(steps(again))))
 
 
-def test_the_first_loss_that_is_no_number_is_remembered(start):
-    tracker = start()
-    tracker.log_metrics({"val/accuracy": math.nan, "train/loss": 1.0}, 1)
-    assert tracker.not_finite is None
-    tracker.log_metrics({"train/loss": math.inf}, 2)
-    tracker.log_metrics({"loss": math.nan}, 3)
-    assert tracker.not_finite == ("train/loss", math.inf, 2)
-
-
 def test_only_the_first_process_has_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     monkeypatch.chdir(tmp_path)

@@ -33,6 +33,7 @@ class Agent(LightningModule):
         self.env = env
         self.automatic_optimization = False
         self.env_steps = 0
+        self.recent_returns: list[float] = []  # of training episodes, until they are logged
         self.episode_steps: int | None = None  # the data's, for an environment without a time limit of its own
 
     def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
@@ -78,10 +79,10 @@ class Agent(LightningModule):
         """Logs the algorithm's own pictures."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["env_steps"] = self.env_steps
+        checkpoint["env_steps"], checkpoint["recent_returns"] = self.env_steps, list(self.recent_returns)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.env_steps = checkpoint["env_steps"]
+        self.env_steps, self.recent_returns = checkpoint["env_steps"], list(checkpoint["recent_returns"])
 
 
 def mean_or_nothing(returns: list[float], name: str) -> dict[str, float]:

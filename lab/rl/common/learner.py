@@ -75,7 +75,7 @@ class Learner(Agent):
     def configure_optimizers(self) -> adam.Adam:
         return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
         self.env_steps = batch.env_steps
         total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
         optimizer: Any = self.optimizers()
@@ -83,11 +83,22 @@ class Learner(Agent):
         for group in optimizer.param_groups:
             group["lr"] = self.lr * (1 - (1 - self.final_lr) * position)
         measured = optimizer.step(lambda: self.update_on_batch(batch, optimizer.tensors()))
+        self.recent_returns += batch.returns
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and self.trainer.global_step % every == 0:  # logging takes as long as a small block's updates
+            self._log(measured, batch.env_steps)
+        losses = [value.float() for name, value in measured.items() if name.startswith("loss/")]
+        return torch.stack(losses).sum()  # for callbacks, which find in it whether one became NaN
+
+    def _log(self, measured: dict[str, Tensor], env_steps: int) -> None:
+        """Logs the values of a block, and the mean return of the training episodes that ended since the last time."""
         # as one tensor, so that the device is waited for once
         values = torch.stack([value.float() for value in measured.values()]).tolist()
-        metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(batch.returns, "train/return")
-        steps = float(batch.env_steps)
-        self.log_dict(metrics | {"env_steps": steps, "step": steps, "updates": float(self.updates)})
+        metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(self.recent_returns, "train/return")
+        self.recent_returns = []
+        self.log_dict(
+            metrics | dict.fromkeys(("env_steps", "step"), float(env_steps)) | {"updates": float(self.updates)}
+        )
 
 
 def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:

@@ -15,6 +15,9 @@ from torch.utils.data import DataLoader
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
 
+LOGGED_BLOCKS = 100  # of a run, at most: logging the values of one takes some 3 ms, as long as a small block
+
+
 class CollectionData(LightningDataModule):
     """A data module that collects blocks of environment steps; an epoch lasts until the next validation is due.
 
@@ -71,7 +74,7 @@ class CollectionData(LightningDataModule):
             "max_epochs": epochs,
             "reload_dataloaders_every_n_epochs": 1,
             "num_sanity_val_steps": 0,
-            "log_every_n_steps": 1,  # a training step is a whole block
+            "log_every_n_steps": math.ceil(self.total_steps / self._stride / LOGGED_BLOCKS),
         }
 
     def mean_return(self) -> float | None:

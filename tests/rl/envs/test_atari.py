@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.rl.envs import atari, environment
-from lab.rl.envs import snapshot as simulator
+from lab.rl.envs import atari, environment, snapshot
 
 pytest.importorskip("ale_py", reason="needs the extra: pip install 'torch-lab[atari]'")
 pytest.importorskip("cv2", reason="needs the extra: pip install 'torch-lab[atari]'")
@@ -72,21 +71,21 @@ def test_a_game_goes_on_in_another_emulator(game, tmp_path):
     one, other = (atari.for_training(environment.make(f"{game}NoFrameskip-v4")) for _ in range(2))
     one.reset(seed=0)
     play(one, 60)
-    torch.save(simulator.snapshot(one), tmp_path / "game.pt")
-    simulator.restore(other, torch.load(tmp_path / "game.pt", weights_only=True))
+    torch.save(snapshot.take(one), tmp_path / "game.pt")
+    snapshot.restore(other, torch.load(tmp_path / "game.pt", weights_only=True))
     assert same(play(one, 400, seed=1), play(other, 400, seed=1))
 
 
 def test_a_game_that_repeats_actions_by_chance_cannot_be_kept():
     env = environment.make("ALE/Pong-v5")
     env.reset(seed=0)
-    assert simulator.snapshot(env) is None
+    assert snapshot.take(env) is None
 
 
 def test_a_snapshot_of_something_else_is_no_game():
     env = environment.make("PongNoFrameskip-v4")
     env.reset(seed=0)
-    state = simulator.snapshot(env)
+    state = snapshot.take(env)
     other = gym.wrappers.TimeLimit(gym.make("CartPole-v1"), 9)
-    with pytest.raises(simulator.Mismatch):
-        simulator.restore(other, state)
+    with pytest.raises(snapshot.Mismatch):
+        snapshot.restore(other, state)
