@@ -142,11 +142,12 @@ class DQN(OffPolicy):
     def update_flags(self, number: int) -> dict[str, bool]:
         return {"move": (number + 1) % self.target_update_interval == 0}
 
-    def training_step(self, block: Block, batch_idx: int) -> None:
-        super().training_step(block, batch_idx)
+    def training_step(self, block: Block, batch_idx: int) -> Tensor:
+        loss = super().training_step(block, batch_idx)
         done, total, _ = self.trainer.datamodule.progress()  # type: ignore[attr-defined]
         first, last = self.epsilons
         self.explorer.epsilon.fill_(first + (last - first) * min(1.0, done / (self.exploration_fraction * total)))
+        return loss
 
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         reward = batches["next", "reward"]  # (updates, B, 1)

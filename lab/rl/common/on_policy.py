@@ -77,7 +77,7 @@ class OnPolicy(Learner):
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
         self.policy = policies.make_policy(observation_size, action, hidden, log_std_init)
-        self.critic = policies.orthogonal_mlp(observation_size, hidden, 1, last_layer_gain=1.0)
+        self.critic: nn.Module = policies.orthogonal_mlp(observation_size, hidden, 1, last_layer_gain=1.0)
         self.observation_norm = ObservationNorm(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
         self.example_input_array = torch.zeros(1, observation_size)

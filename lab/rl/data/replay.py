@@ -135,8 +135,8 @@ class ReplayData(CollectionData):
             own = set(policy.buffers())
             names = [name for name, buffer in agent.named_buffers() if buffer in own]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
-        made: gym.Env[Any, Any] = environment.make(self.env, max_episode_steps=self.episode_steps)
-        self.checked_env = made
+        self.checked_env = environment.make(self.env, max_episode_steps=self.episode_steps)
+        made: gym.Env[Any, Any] = self.checked_env
         made = DiscretizedAction(made, self.facts()["action"]) if self.num_action_bins else made
         made = atari.for_training(made) if atari.is_game(self.env) else made
         self.training_env = made  # with all wrappers

@@ -42,7 +42,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         seen, action = env.observation_space, env.action_space
         self.is_vector = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
         self.is_discrete = isinstance(action, gym.spaces.Discrete)
-        if self.is_vector and seen.dtype != np.float32:
+        if isinstance(seen, gym.spaces.Box) and self.is_vector and seen.dtype != np.float32:
             self.observation_space = _single_precision(seen)
         self.seen_type, self.seen_shape = self.observation_space.dtype, self.observation_space.shape
         self.bounds: tuple[np.ndarray, np.ndarray] | None = None
