@@ -2,7 +2,7 @@
 
 Many environments return the same array in every step, or change an action in place; others are of an older interface or
 show NaN. Whatever passes here is a copy of the declared type, so that nobody behind it has to know. A step through it
-costs about 3 us more than without.
+costs 2 us more than without.
 """
 
 from __future__ import annotations
