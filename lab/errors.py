@@ -1,4 +1,4 @@
-"""What may go wrong, in words a user can act on. The command line prints these without a traceback."""
+"""The errors of `lab`, in words a user can act on. The command line prints these without a traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LabError(Exception):
 
 
 class BadInput(LabError):
-    """What the user gave cannot be used; nothing slow was started."""
+    """The input cannot be used; nothing slow was started."""
 
     exit_code = 2
 

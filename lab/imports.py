@@ -86,7 +86,7 @@ def _name(base: type) -> str:
 
 
 def _twin(found: Any, base: type) -> str:
-    """What to do about a class that descends from one of the same name in another package."""
+    """The next step for a class that descends from one of the same name in another package."""
     twins = [cls for cls in getattr(found, "__mro__", ()) if cls.__qualname__ == base.__qualname__]
     return f"; it descends from {_name(twins[0])}, so import {base.__qualname__} from {_package(base)}" if twins else ""
 

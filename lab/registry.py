@@ -100,7 +100,7 @@ def plugins(load: bool = True) -> list[Plugin]:
 
 
 def dataset_records() -> list[tuple[Plugin, list[Any]]]:
-    """What each entry point of group `lab.datasets` gives: a record, several, or what a function of no arguments
+    """The records of each entry point of group `lab.datasets`: a record, several, or what a function of no arguments
     returns; of a broken one nothing, and why."""
     found: list[tuple[Plugin, list[Any]]] = []
     for entry in _entries("datasets"):
@@ -211,7 +211,7 @@ def _records(entry: Plugin) -> list[Any]:
 
 
 def _folder(entry: Plugin) -> Path:
-    """Where a package lies. Finding a dotted name would import its parents, so only the first part is looked up."""
+    """The folder of a package. Finding a dotted name would import its parents, so only the first part is looked up."""
     top, *rest = entry.value.split(".")
     try:
         spec = find_spec(top)

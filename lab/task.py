@@ -22,7 +22,7 @@ Unit = Annotated[float, Ge(0), Le(1)]  # a setting that is a share, a probabilit
 
 @dataclass(frozen=True)
 class Task:
-    """What an entry point of group `lab.tasks` names.
+    """The record that an entry point of group `lab.tasks` names.
 
     Args:
         module: the LightningModule class; its constructor's signature is the schema of `model:`.
@@ -60,7 +60,7 @@ class DataHooks(Protocol):
         """Tags of the run that say something about its data, such as whether it is `real` or `generated`."""
 
     def progress(self) -> tuple[int, int, str]:
-        """How far training is: how much is done, of how much, and in which unit; batches are counted otherwise."""
+        """Progress of training: done, total and unit; batches are counted otherwise."""
 
     def write_buffers(self, folder: Path) -> list[str]:
         """Writes what is too big to rewrite in every checkpoint as new files; names all files that are needed now.
@@ -79,7 +79,7 @@ class ModuleHooks(Protocol):
         """Takes weights that others have trained; called before those of `start_from` are copied, so that these win."""
 
     def compile(self) -> None:
-        """What `compile: true` calls; without one of its own, `forward` is compiled."""
+        """Compiles the module for `compile: true`; without one of its own, `forward` is compiled."""
 
     def assets(self) -> dict[str, bytes]:
         """Files that belong to the network and are neither weights nor hyperparameters, such as a vocabulary, by name.

@@ -106,7 +106,7 @@ def show(
 
 
 def summary(rows: Table) -> list[dict[str, Any]]:
-    """What each column holds: name, dtype, shape (T for rows of different length), range, and how many are NaN."""
+    """The columns: name, dtype, shape (T for rows of different length), range, and how many are NaN."""
     from lab.data import Ragged
 
     found = []

@@ -1,4 +1,4 @@
-"""Where data sets lie, and what took a while to generate, to decode or to train, stored as it is in memory."""
+"""The folder of data sets, and a cache of what is slow to generate, to decode or to train."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Split = Literal["train", "val", "test"]
 
 
 class TableDataModule(LightningDataModule):
-    """What the data modules of supervised tasks share. A subclass says `load_tables`, and `collate` where it has to.
+    """The base data module of supervised tasks. A subclass says `load_tables`, and `collate` where it has to.
 
     Batches follow from the run's seed, the epoch and the number of the batch, so that a resumed run goes on with the
     next one. Nothing is to be moved to a device, since the tables are there already.

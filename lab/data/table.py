@@ -65,7 +65,7 @@ class Ragged:
 
     @property
     def device(self) -> torch.device:
-        """Where the values lie."""
+        """The device of the values."""
         return self.values.device
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Table:
 
     @property
     def device(self) -> torch.device:
-        """Where the columns lie."""
+        """The device of the columns."""
         return next(iter(self.columns.values())).device
 
     def __len__(self) -> int:

@@ -84,7 +84,7 @@ def extend(
 
 
 def results(trainer: Trainer) -> Any:
-    """What `self.log` has gathered in this epoch of training, by hook and name."""
+    """The values that `self.log` has gathered in this epoch of training, by hook and name."""
     return trainer.fit_loop.epoch_loop._results
 
 

@@ -69,7 +69,7 @@ class DataOrder:
             self.before_fetch = generators()
 
     def state_dict(self, trainer: Trainer, boundary: bool) -> State:
-        """What the authors' own generators were when the present epoch began; at a `boundary` it begins now."""
+        """The states of the authors' own generators when the present epoch began; at a `boundary` it begins now."""
         now = [holder.generator.get_state() for holder in self._foreign(trainer)]
         return {"generators": now if boundary else self.at_start, "before_fetch": self.before_fetch}
 

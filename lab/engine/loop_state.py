@@ -55,7 +55,7 @@ def set_generators(state: State) -> None:
 
 
 def partial_metrics(module: LightningModule) -> State:
-    """What the module's torchmetrics have gathered so far; their own `state_dict` is empty by default."""
+    """The states of the module's torchmetrics so far; their own `state_dict` is empty by default."""
     return {
         name: {"states": dict(metric.metric_state), "updates": metric._update_count}
         for name, metric in module.named_modules()
@@ -75,7 +75,7 @@ def set_partial_metrics(module: LightningModule, state: State) -> None:
 
 
 def partial_results(trainer: Trainer) -> State:
-    """What `self.log` has gathered in this epoch, and the newest values of all metrics."""
+    """The values that `self.log` has gathered in this epoch, and the newest values of all metrics."""
     gathered = {}
     for key, result in results(trainer).items():
         if result.has_reset:

@@ -1,4 +1,4 @@
-"""What a run sets for its whole process: threads, denormal numbers, and which library may talk."""
+"""Settings of a run for its whole process: threads, denormal numbers, and which library may talk."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def progress(settings: Mapping[str, Any]) -> list[Callback]:
 
 
 class ProgressBar(Callback):
-    """How far the run is, the newest metrics, and the time left; on stderr, and only where someone looks at it.
+    """Progress of the run, the newest metrics, and the time left; on stderr, and only where someone looks at it.
 
     A data module may say how far it is with `progress() -> (done, total, unit)`; otherwise batches are counted.
     """
@@ -105,7 +105,7 @@ class ProgressBar(Callback):
 
 
 def counted(trainer: Trainer) -> tuple[int, int | None, str]:
-    """How far training is: steps done, steps to do (None if nobody knows), and what is counted."""
+    """Progress of training: steps done, steps to do (None if nobody knows), and what is counted."""
     own = hook(trainer.datamodule, "progress")  # type: ignore[attr-defined]
     if own is not None:
         found: tuple[int, int, str] = own()

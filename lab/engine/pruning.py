@@ -36,7 +36,7 @@ class PruningCallback(Callback):
 
 
 def position(trainer: Trainer) -> int:
-    """How far the run is, in environment steps or in epochs."""
+    """Position of the run, in environment steps or in epochs."""
     return counted(trainer)[0] if _counts_itself(trainer) else trainer.current_epoch + 1
 
 

@@ -228,11 +228,11 @@ class Saver(Checkpoint):
             read(self._of_process(trainer) / BUFFERS, loaded["buffers"])
 
     def _of_process(self, trainer: Trainer) -> Path:
-        """Where a process keeps what is its own; the first one in the run's folder itself."""
+        """The folder of a process for its own files; the first one in the run's folder itself."""
         return self.folder if trainer.is_global_zero else self.folder / f"process{trainer.global_rank}"
 
     def _own(self, trainer: Trainer, serial: int) -> State:
-        """What this process wrote beside the checkpoint with this number."""
+        """The part that this process wrote beside the checkpoint with this number."""
         folder = self._of_process(trainer)
         for name in (NEXT, LAST, PREVIOUS):
             if (folder / name).exists():

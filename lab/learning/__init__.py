@@ -1,4 +1,4 @@
-"""What supervised tasks share: one LightningModule, optimizers, learning-rate schedules, regularisation."""
+"""The base of supervised tasks: one LightningModule, optimizers, learning-rate schedules, regularisation."""
 
 from lab.learning.evaluation import EvaluatedModule, Stage
 from lab.learning.examples import Examples

@@ -40,7 +40,7 @@ class EvaluatedModule(LightningModule):
         """
 
     def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:  # noqa: ARG002 - for subclasses
-        """What is logged besides the loss, without the prefix: by default all of `metrics`."""
+        """The values that are logged besides the loss, without the prefix: by default all of `metrics`."""
         values: dict[str, Any] = self.metrics.compute()
         return values
 

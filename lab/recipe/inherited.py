@@ -12,7 +12,7 @@ from typing import Any
 
 
 def constructors(target: Callable[..., Any]) -> tuple[list[Callable[..., Any]], bool]:
-    """What a call of `target` reaches by keywords, and whether it takes keywords that none of them names.
+    """The keywords that a call of `target` reaches, and whether it takes keywords that none of them names.
 
     Args:
         target: a class or a function.

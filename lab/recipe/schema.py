@@ -1,4 +1,4 @@
-"""What a recipe may say: the envelope around the keywords of its task, and how it is written back to YAML."""
+"""The schema of a recipe: the envelope around the keywords of its task, and how it is written back to YAML."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ClassSpec:
 
 @dataclass(frozen=True)
 class Track:
-    """Where and under which names a run is recorded in MLflow.
+    """Server, experiment, names and tags under which MLflow records a run.
 
     Args:
         experiment: the experiment's name; by default the task's.
@@ -132,7 +132,7 @@ class Envelope:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What is known of a YAML file besides what it says.
+    """Name, path and line numbers of a YAML file.
 
     Args:
         name: the file's name without its ending.

@@ -138,7 +138,7 @@ def takes(target: Callable[..., Any]) -> tuple[list[str], bool]:
 
 
 def _keywords(target: Callable[..., Any]) -> tuple[dict[str, _Keyword], bool]:
-    """What `target` can be called with by name, and whether it takes `**kwargs` besides.
+    """The keywords of `target`, and whether it takes `**kwargs` besides.
 
     Keywords of a parent belong to it where its constructor passes `**kwargs` on; its own ones come first.
     """
@@ -175,7 +175,7 @@ def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:
 
 
 def _meanings(target: Callable[..., Any]) -> dict[str, str]:
-    """What the `Args:` of the class, its constructor and their parents say about each keyword."""
+    """The meaning of each keyword, from the `Args:` of the class, its constructor and their parents."""
     owners = (
         [doc for cls in target.__mro__ for doc in (cls, vars(cls).get("__init__"))]
         if isinstance(target, type)

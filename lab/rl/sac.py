@@ -125,11 +125,11 @@ class SAC(OffPolicy):
         )
 
     def _next_value(self, values: Tensor) -> Tensor:
-        """What the future is taken to be worth (B, 1), given what the target critics say (2, B, 1)."""
+        """The value of the next state (B, 1), given what the target critics say (2, B, 1)."""
         return values.amin(0)
 
     def _actor_objective(self, values: Tensor) -> Tensor:
-        """What the actor maximises (B, 1), given what the critics say (2, B, 1)."""
+        """The objective of the actor (B, 1), given what the critics say (2, B, 1)."""
         return values.amin(0)
 
     def _critic_loss(self, values: Tensor, goal: Tensor) -> Tensor:

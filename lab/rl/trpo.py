@@ -95,7 +95,7 @@ class TRPO(OnPolicy):
         log_prob = self.policy.log_prob(old, action)
 
         def surrogate() -> tuple[Tensor, Tensor]:
-            """How much better the policy's actions would be than the old one's, and how far away it is."""
+            """The surrogate objective of the policy, and its KL divergence from the old one."""
             parameters = self.policy(observation)
             ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
             return (ratio * advantage).mean(), self.policy.kl_divergence(old, parameters).mean()

@@ -118,7 +118,7 @@ def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
 
 
 def _facts(recipe: Recipe, task: Task, data: LightningDataModule, problems: list[Problem]) -> dict[str, Any] | None:
-    """What the data says about itself, as far as the module asks for it; None if the data refuses its settings."""
+    """The facts of the data, as far as the module asks for it; None if the data refuses its settings."""
     ask = hook(data, "facts") or dict
     try:
         facts: dict[str, Any] = ask()

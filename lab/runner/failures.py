@@ -1,4 +1,4 @@
-"""What went wrong in a run, as one line: in which part, at which step, in whose code, and what to change."""
+"""A failure of a run as one line: in which part, at which step, in whose code, and what to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run writes down about itself: parameters, recipe, code, packages and hardware."""
+"""The record of a run: parameters, recipe, code, packages and hardware."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def system_metrics(tracker: Tracker) -> Iterator[None]:
 
 
 def _git(*words: str) -> str:
-    """What git says about the current folder; empty where it is not in a repository."""
+    """The output of git in the current folder; empty where it is not in a repository."""
     try:
         found = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""What a run keeps about itself, read back: its recipe, and its files."""
+"""The record of a run, read back: its recipe, and its files."""
 
 from __future__ import annotations
 

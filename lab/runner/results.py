@@ -1,4 +1,4 @@
-"""What a run leaves behind, as `lab run` returns it and as `lab runs` reads it from MLflow."""
+"""The result of a run, as `lab run` returns it and as `lab runs` reads it from MLflow."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RunRow:
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
-    """What the Trainer's last call logged, as plain numbers; `step` is an axis and no metric."""
+    """The metrics of the Trainer's last call, as plain numbers; `step` is an axis and no metric."""
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves behind.
+    """The result of a training.
 
     Args:
         metrics: the newest value of every metric that was logged.

@@ -71,14 +71,14 @@ class CurveData(TableDataModule):
         self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": order[:tested]}
 
     def facts(self) -> dict[str, Any]:
-        """What a network needs to see numbers around 0 of size 1, and the function, where it is known."""
+        """Means and standard deviations of x and y, and the function, where it is known."""
         train = self.table[self.rows["train"]]
         pairs = torch.cat([train["x"], train["y"]], 1)
         means, spreads = pairs.mean(0).tolist(), pairs.std(0).clamp(min=1e-6).tolist()
         return {"center": means, "spread": spreads, "function": self.function if self.path is None else None}
 
     def tags(self) -> dict[str, str]:
-        """What the run's record says about its data."""
+        """Tags of the run about its data."""
         name = self.function if self.path is None else Path(self.path).name
         return {"data.name": name, "data.origin": "generated" if self.path is None else "real"}
 

@@ -77,7 +77,7 @@ class Regress(SupervisedModule):
         plots.log_figure(self, "layers.png", draw.layers(self.network, self._activations(pairs[:, :1])))
 
     def _activations(self, x: Tensor) -> list[Tensor]:
-        """What comes out of each hidden layer (N, width), and out of the last one (N, 1), in units of its spread."""
+        """The output of each hidden layer (N, width), and out of the last one (N, 1), in units of its spread."""
         values, found = (x - self.center[0]) / self.spread[0], []
         for layer in self.network:
             values = layer(values)

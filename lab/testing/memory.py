@@ -54,7 +54,7 @@ class MemoryLogger(Logger):
         self.hyperparameters |= dict(params)
 
     def position(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return len(self.points)
 
     def rewind(self, position: int) -> None:

@@ -1,4 +1,4 @@
-"""What every part of the contract uses: short runs of a recipe, and what they leave behind."""
+"""Helpers of all parts of the contract: short runs of a recipe, and what they leave behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has to tell its tracking server, in a file of its own: appended in order, kept until it has been sent."""
+"""The operations of a run for its tracking server, in a file: appended in order, kept until they have been sent."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Journal:
             yield from operation.get("metrics", ())
 
     def cursor(self, destination: str) -> int:
-        """How far this destination has got; an offset that is lost means that all is sent again, which is harmless."""
+        """The offset that this destination has reached; if it is lost, all is sent again, which is harmless."""
         try:
             return min(int((self.folder / f"{destination}.cursor").read_text()), self.length)
         except (FileNotFoundError, ValueError):
@@ -116,7 +116,7 @@ class Journal:
         draft.replace(self.folder / f"{destination}.cursor")
 
     def waiting(self, destination: str) -> int:
-        """How many operations this destination does not have yet."""
+        """Number of operations that this destination does not have yet."""
         start = self.cursor(destination)
         with self.path.open("rb") as file:
             file.seek(start)

@@ -281,6 +281,6 @@ def _existing(folder: str | None) -> Path | None:
 
 
 def _identity(point: Point) -> Identity:
-    """What makes a point the same when a resumed run logs it again, at another time; NaN equals NaN."""
+    """The identity of a point when a resumed run logs it again, at another time; NaN equals NaN."""
     key, value, _, step = point
     return key, step, repr(value)

@@ -1,4 +1,4 @@
-"""What may be said about a server's address: everything but user name, password and what looks secret in its query."""
+"""Addresses of servers without their secrets: everything but user name, password and what looks secret in its query."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _parts(uri: str) -> tuple[str, str, str, list[str]]:
 
 
 def _secret_values(pair: str) -> list[str]:
-    """What a pair of the query gives away; a pair may hold pairs of its own, as ODBC's `odbc_connect` does."""
+    """The secrets in a pair of the query; a pair may hold pairs of its own, as ODBC's `odbc_connect` does."""
     inner = [piece for piece in re.split("[;&?]", unquote_plus(pair)) if SECRET.search(piece)]
     return [piece.partition("=")[2] for piece in (pair, *inner)] if inner else []
 

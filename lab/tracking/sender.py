@@ -120,7 +120,7 @@ def pause(usual: float, busy: float) -> float:
 
 
 def _bundles(operations: Iterator[tuple[Operation, int]]) -> Iterator[tuple[list[Operation], int]]:
-    """What goes in one request, with the offset behind it: neighbouring metrics together, all else alone."""
+    """The operations of one request, with the offset behind it: neighbouring metrics together, all else alone."""
     bundle: list[Operation] = []
     points = end = 0
     for operation, after in operations:
@@ -135,5 +135,5 @@ def _bundles(operations: Iterator[tuple[Operation, int]]) -> Iterator[tuple[list
 
 
 def to_stderr(line: str) -> None:
-    """What people should know at once, whoever reads standard output."""
+    """Prints a line on standard error, so that standard output stays data."""
     print(line, file=sys.stderr, flush=True)

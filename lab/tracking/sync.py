@@ -24,7 +24,7 @@ OFFLINE_ID = "lab.offline_id"  # tag on the server: the id that the run has in t
 
 @dataclass(frozen=True)
 class Report:
-    """What was sent of one run.
+    """Counts of the operations of one run that were sent.
 
     Args:
         run_id: the run, as this machine knows it.
@@ -111,7 +111,7 @@ def _copy_of(header: Operation, server: MlflowClient, address: str) -> str:
 
 
 def _address(recorded: str, uri: str | None) -> str:
-    """Where to send. Journals hold no passwords: an address with one comes from the caller or the environment."""
+    """The server to send to. Journals hold no passwords: such an address is the caller's or the environment's."""
     if recorded.startswith("sqlite:"):
         return recorded
     if uri is not None and not uri.startswith("sqlite:"):

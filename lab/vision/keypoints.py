@@ -170,7 +170,7 @@ def known(points: Tensor) -> Tensor:
 
 
 def across(points: Tensor) -> Tensor:
-    """How far the known points of each image reach from left to right, (B,), in pixels; NaN where that is nowhere."""
+    """Width of the known points of each image from left to right, (B,), in pixels; NaN where that is nowhere."""
     x, marked = points[..., 0], known(points)
     reach = x.masked_fill(~marked, -torch.inf).amax(1) - x.masked_fill(~marked, torch.inf).amin(1)
     return torch.where(reach > 0, reach, torch.nan)
@@ -190,7 +190,7 @@ def middles(maps: Tensor) -> Tensor:
 
 
 def divergence(maps: Tensor, points: Tensor, sigma: float) -> Tensor:
-    """How far heat maps (B, P, H, W) are from Gaussians around the known points (B, P, 2), mean KL(Gaussian, map).
+    """Distance of heat maps (B, P, H, W) from Gaussians around the known points (B, P, 2), mean KL(Gaussian, map).
 
     A Gaussian is one along x times one along y, each over the pixels of the image; so is its entropy a sum of two.
     """
@@ -205,7 +205,7 @@ def divergence(maps: Tensor, points: Tensor, sigma: float) -> Tensor:
 
 
 def centres(line: Tensor) -> Tensor:
-    """Where the middles of that many pixels are, (..., N) -> (N,)."""
+    """Centres of that many pixels, (..., N) -> (N,)."""
     return torch.arange(line.shape[-1], device=line.device) + 0.5
 
 

@@ -159,7 +159,7 @@ def image_to_text(shown: dict[str, Tensor], captions: list[str], most: int = 8, 
 
 
 def _different(captions: list[str]) -> list[int]:
-    """Where each caption stands for the first time."""
+    """The first position of each caption."""
     return [i for i, caption in enumerate(captions) if caption not in captions[:i]]
 
 

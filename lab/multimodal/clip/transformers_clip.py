@@ -110,7 +110,7 @@ class TransformersCLIP(nn.Module):
 
 
 def folder(name: str) -> str:
-    """Where the files of a model are.
+    """The folder of a model's files.
 
     Raises:
         BadSetting: nowhere on this machine.

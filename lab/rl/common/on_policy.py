@@ -87,7 +87,7 @@ class OnPolicy(Learner):
         return self.policy.env_action(self.policy.mode(self.policy(self.normalize(observation))))
 
     def noise(self, *shape: int) -> Tensor:
-        """What `explore` needs for so many steps."""
+        """The random numbers that `explore` needs for so many steps."""
         return self.policy.noise(*shape)
 
     def explore(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -62,7 +62,7 @@ class CollectionData(LightningDataModule):
 
     @abstractmethod
     def epoch_length(self) -> int:
-        """How many blocks to learn from the present epoch has in all."""
+        """Blocks of the present epoch that are learned from."""
 
     def trainer_defaults(self) -> dict[str, Any]:
         """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""

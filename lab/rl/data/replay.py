@@ -28,7 +28,7 @@ from lab.rl.envs.discretize import DiscretizedAction, discretize
 
 
 class Block(NamedTuple):
-    """What one `training_step` works on.
+    """The batch of one `training_step`.
 
     Args:
         batches: TensorDict of shape (updates, batch size) with the keys that `ReplayBuffer.sample` names.
@@ -173,7 +173,7 @@ class ReplayData(CollectionData):
             self.collector = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Where a process stands between two blocks, but for the transitions, which go with `write_buffers`."""
+        """The state of a process between two blocks, but for the transitions, which go with `write_buffers`."""
         if self.collector is None or self.collector.closed:
             return {}
         counts = self.collector.state_dict()
@@ -271,6 +271,6 @@ class ReplayData(CollectionData):
 
 
 def _devices(policy: torch.device) -> dict[str, Any]:
-    """Where a collector works. On the CPU nothing is said: every device that is named costs a copy per step, and all
+    """The devices of a collector. On the CPU nothing is said: every device that is named costs a copy per step, and all
     three together more than half of the time (521 us a step instead of 233)."""
     return {} if policy.type == "cpu" else {"policy_device": policy, "env_device": "cpu", "storing_device": "cpu"}

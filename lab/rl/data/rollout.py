@@ -24,7 +24,7 @@ from lab.rl.envs.stepping import Stepper, Vectorization
 
 
 class Rollout(NamedTuple):
-    """What one `training_step` works on.
+    """The batch of one `training_step`.
 
     Args:
         steps: TensorDict (T, N), time first, with `observation`, `action`, and in `next` `observation`, `reward`,
@@ -106,7 +106,7 @@ class RolloutData(CollectionData):
             self.stepper = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the environments stand between two rollouts, and the counters."""
+        """The state of the environments between two rollouts, and the counters."""
         if self.stepper is None:
             return {}
         return {

@@ -44,7 +44,7 @@ class Segments:
         self.segments: list[Segment] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the buffer is written and how it is sampled; what is in it goes with `write`."""
+        """The position in the buffer and the state of its sampler; its content goes with `write`."""
         writer, sampler = self.replay.writer.state_dict(), self.replay.sampler
         state = {"writer": dict(writer), "sampler": dict(sampler.state_dict()), "rows": len(self.replay)}
         if isinstance(
@@ -100,7 +100,7 @@ class Segments:
             self.replay.sampler.set_leaves(self._places(rows), state["priorities"][-rows:])
 
     def _places(self, rows: int) -> Tensor:
-        """Where the newest `rows` lie in the ring, oldest first."""
+        """Positions of the newest `rows` in the ring, oldest first."""
         cursor, size = self.replay.writer.state_dict()["_cursor"], self.replay.storage.max_size
         places: Tensor = (cursor - torch.arange(rows, 0, -1)) % size
         return places

@@ -37,7 +37,7 @@ def check_vectorization(vectorization: Vectorization, num_envs: int) -> None:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -141,7 +141,7 @@ def _serve(
 
 
 def _attempt(do: Callable[..., Any], *arguments: Any) -> tuple[Any, str, str]:
-    """What it returns, or the error and where it came from."""
+    """The return value of the call, or the error and where it came from."""
     try:
         return do(*arguments), "", ""
     except Exception as error:

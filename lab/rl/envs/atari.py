@@ -76,5 +76,5 @@ class EpisodicLife(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def for_training(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """What an agent learns from: one life at a time, and the sign of a reward."""
+    """The training wrappers of a game: one life at a time, and the sign of a reward."""
     return EpisodicLife(ClipReward(env, -1.0, 1.0))  # rewards are whole numbers

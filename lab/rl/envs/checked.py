@@ -138,7 +138,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def failure(env: str, where: str, error: Exception) -> LabError:
-    """What to raise `from error` when an environment's own code failed: its name, where, and the error in one line."""
+    """The error to raise when an environment's own code failed: its name, where, and the error in one line."""
     words, kind = first_line(error), type(error).__name__
     return LabError(f"environment {env} failed {where}: {kind if words == kind else f'{kind}: {words}'}")
 

@@ -81,7 +81,7 @@ def _extra(env: str, error: Exception) -> str:
 
 
 def _entry(env: str) -> str:
-    """Where the code of an environment lies, if it is registered."""
+    """The entry point of an environment, if it is registered."""
     return str(gym.registry[env].entry_point) if env in gym.registry else ""
 
 

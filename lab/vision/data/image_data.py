@@ -70,7 +70,7 @@ class ImageData(TableDataModule):
         return self.dataset.origin
 
     def facts(self) -> dict[str, Any]:
-        """What a module may name: sizes, and the names of what it predicts; 0 and empty where there are none."""
+        """The facts of the images: sizes, and the names of what it predicts; 0 and empty where there are none."""
         of = self.dataset
         return {
             "channels": of.channels,
@@ -89,7 +89,7 @@ class ImageData(TableDataModule):
         }
 
     def tags(self) -> dict[str, str]:
-        """What the run's record says about its data."""
+        """Tags of the run about its data."""
         return {"data.name": self.dataset.name, "data.origin": self.origin}
 
     def prepare_data(self) -> None:

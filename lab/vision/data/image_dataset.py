@@ -18,7 +18,7 @@ ReadImages = Callable[[Literal["train", "test"], int, int, int], Table]  # split
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageDataset(DatasetInfo):
-    """What is known about a set of images before any image of it is there.
+    """The record of a set of images, before any image of it is there.
 
     Args:
         read_images: gives the images of a split, how many of them where they are generated and by which seed, and of
@@ -60,7 +60,7 @@ class ImageDataset(DatasetInfo):
             raise BadSetting("size", f"{self.name} knows places in images of {own}; leave it out")
 
     def counts(self, table: Table) -> dict[str, int]:
-        """How many images there are of each class, with each class in their mask, or with each key point."""
+        """Number of images of each class, with each class in their mask, or with each key point."""
         if "mask" in table and "label" not in table:
             masks = table["mask"].flatten(1)
             return {name: int((masks == i).any(1).sum()) for i, name in enumerate(self.mask_classes)}

@@ -1,4 +1,4 @@
-"""What a set looks like, on one page: samples, counts, mean images, and a map on which alike images lie together."""
+"""An overview of a set on one page: samples, counts, mean images, and a map on which alike images lie together."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Evaluation:
             metric.reset()
 
     def frame(self, module: Any) -> Tensor:
-        """What always the same noise gives (N, C, S, S), as bytes; logged as a picture of the epoch."""
+        """Images from the same noise every time (N, C, S, S), as bytes; logged as a picture of the epoch."""
         labels = torch.arange(pictures.FILMED) * len(self.names) // pictures.FILMED
         codes = module.codes(labels, torch.Generator().manual_seed(0)).to(module.device)
         images = module(codes).float().clamp(0, 1).cpu()

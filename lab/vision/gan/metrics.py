@@ -1,4 +1,4 @@
-"""How far images that were drawn are from real ones, by metrics of torchmetrics' kind; formulas are in docs/gan.md."""
+"""The distance of generated images from real ones, by metrics of torchmetrics' kind; formulas are in docs/gan.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Divergence(Metric):
 
 
 class Diversity(Metric):
-    """How much drawn images of a class vary, as a share of what real ones do: 0 is one image again and again.
+    """Diversity of the generated images of a class, as a share of what real ones do: 0 is one image again and again.
 
     Variation is the mean squared distance of features from the mean of their class (all within-class variance).
 

@@ -47,7 +47,7 @@ class ReferenceClassifier(nn.Module):
         return features
 
     def read(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """How sure it is (B,), from 0 to 1, and of which class (B,)."""
+        """The confidence (B,), from 0 to 1, and the predicted class (B,)."""
         sure, classes = self.last(features).softmax(1).max(1)
         return sure, classes
 

@@ -1,1 +1,1 @@
-"""What the tasks draw of what they have learnt: a file for each task."""
+"""Plots of the vision tasks: a file for each task."""

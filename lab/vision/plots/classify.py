@@ -18,7 +18,7 @@ COUNTED = 16  # classes whose counts find room inside it
 
 
 def confusion(matrix: Tensor, names: list[str]) -> Figure:
-    """How often each class (rows) was taken for each (columns), as shares of the row; matrix (K, K) of counts."""
+    """The confusion matrix, true classes in rows, as shares of the row; matrix (K, K) of counts."""
     from matplotlib.colors import PowerNorm
 
     count, total = len(names), matrix.sum().clamp(min=1)

@@ -101,7 +101,7 @@ def _draw(random: torch.Generator, at: dict[str, Tensor], scale: Tensor, turn: T
         return uniform(random, low, high, n, 1, 1)
 
     def ellipse(centre: Tensor, wide: Tensor | float, high: Tensor | float, axis: Tensor = right) -> Tensor:
-        """How much of every pixel lies inside."""
+        """The share of every pixel that lies inside."""
         u, v = _frame(x, y, centre, axis)
         radius = torch.hypot(u / (wide * s), v / (high * s))
         return ((1 - radius) * (s * torch.as_tensor(wide).minimum(torch.as_tensor(high))) + 0.5).clamp(0, 1)

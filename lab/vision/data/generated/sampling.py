@@ -1,4 +1,4 @@
-"""What the generators of images share: an endless sequence in chunks, and random numbers of some shapes."""
+"""Helpers of the generators of images: an endless sequence in chunks, and random numbers of some shapes."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _places(random: torch.Generator, radius: Tensor) -> Tensor:
 
 
 def _cover(random: torch.Generator, kinds: Tensor, centre: Tensor, radius: Tensor, size: int) -> Tensor:
-    """How much of every pixel each image's shape covers: (N, size, size)."""
+    """The share of every pixel that each image's shape covers: (N, size, size)."""
     n = len(kinds)
     x, y = pixels(size)
     turn = uniform(random, -0.35, 0.35, n, 1, 1)

@@ -1,4 +1,4 @@
-"""What the classes of the downloaded sets are called, known before anything is downloaded."""
+"""Names of the classes of the downloaded sets, known before anything is downloaded."""
 
 
 def _words(text: str) -> tuple[str, ...]:
