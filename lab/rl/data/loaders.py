@@ -23,9 +23,9 @@ class CollectionData(LightningDataModule):
 
     Args:
         total_steps: environment steps of the whole run.
-        eval_every: environment steps between two validations.
-        eval_episodes: episodes of a validation.
-        test_episodes: episodes of the test.
+        eval_every: environment steps between two validations; also the length of an epoch.
+        eval_episodes: episodes of a validation, always from the same start seeds.
+        test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
         eval_envs: environments in which a validation or test plays its episodes side by side.
         episode_steps: time limit of training episodes, and of evaluation where the environment has none.
     """

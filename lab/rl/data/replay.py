@@ -61,10 +61,6 @@ class ReplayData(CollectionData):
         priority_alpha: how much the error decides, from 0, uniform, to 1, proportional; if `prioritized`.
         priority_beta: how far importance weights correct for that at the start; rises linearly to 1; if `prioritized`.
         storage: where the buffer lives: `memory`, or memory-mapped files (`memmap`) for buffers larger than memory.
-        eval_every: environment steps between two validations; also the length of an epoch.
-        eval_episodes: episodes of a validation, always from the same start seeds.
-        test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
-        eval_envs: environments in which a validation or test plays its episodes side by side.
     """
 
     def __init__(

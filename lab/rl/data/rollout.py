@@ -51,10 +51,6 @@ class RolloutData(CollectionData):
         episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
             starts and changes nothing else, because truncated episodes bootstrap.
         reset_each_rollout: whether every rollout begins with new episodes, instead of going on with those under way.
-        eval_every: environment steps between two validations; also the length of an epoch.
-        eval_episodes: episodes of a validation, always from the same start seeds.
-        test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
-        eval_envs: environments in which a validation or test plays its episodes side by side.
     """
 
     def __init__(
