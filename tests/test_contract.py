@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from lab.plots import figure, log_figure
 from lab.recipe import load
 from lab.registry import find_recipe, task_names
 from lab.task import Task
-from lab.testing import ContractError
+from lab.testing import ContractError, clauses
 from lab.testing.clauses import needs_nothing, no_network, warn_of_global_generators
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
@@ -381,14 +382,20 @@ class Downloaded(Numbers):
         socket.create_connection(("127.0.0.1", 9))
 
 
+class Pretrained(Net):
+    def pretrain(self):
+        socket.create_connection(("127.0.0.1", 9))
+
+
 class Drawn(Numbers):
     def setup(self, stage):  # noqa: ARG002 - Lightning's signature
         torch.rand(3)
 
 
 def test_a_recipe_that_would_download_is_not_the_one_that_is_trained(recipe):
-    assert needs_nothing(recipe(), Numbers())
-    assert not needs_nothing(recipe(data=Downloaded), Downloaded())
+    for module, data, alone in ((Net, Numbers, True), (Net, Downloaded, False), (Pretrained, Numbers, False)):
+        file = recipe(module, data)
+        assert needs_nothing(file, testing.check_facts(file)) is alone
     with no_network(), pytest.raises(OSError, match="no network"):
         Downloaded().prepare_data()
 
@@ -418,6 +425,16 @@ def test_every_broken_clause_is_named(monkeypatch, tmp_path):
 
 
 # ---- recipes ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_shortest_recipe_comes_first(monkeypatch, tmp_path):
+    said = {"a": "total_steps: 900", "b": "total_steps: 90", "c": "seed: 1", "d": "max_epochs: 2"}
+    for stem, words in said.items():
+        section = "trainer" if "epochs" in words else "data"
+        (tmp_path / f"{stem}.yaml").write_text(f"task: reinforce\n{section}: {{{words}}}\n")
+    files = {file.stem: SimpleNamespace(path=file) for file in tmp_path.glob("*.yaml")}
+    monkeypatch.setattr(clauses, "recipes", lambda: files)
+    assert [file.stem for file in testing.own_recipes("reinforce")] == ["b", "a", "d", "c"]
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def check_task(
 
     Args:
         name: an installed task, as `lab ls` prints it.
-        recipe: the recipe to run, by name or path; by default the first of the task's own that needs neither a network
-            nor a package that is not installed.
+        recipe: the recipe to run, by name or path; by default the one of the task's own that asks for the fewest steps
+            or epochs, among those that need neither a network nor a package that is not installed.
         tmp_path: where the runs are kept; by default a folder that is removed afterwards.
         kill: besides, end runs in processes of their own for real (kill -9) before they are resumed.
         stops: how far a run is when it is stopped to be resumed, from 0 to 1; by default once, anywhere.
@@ -69,10 +69,10 @@ def check_task(
     chosen = None if recipe is None else find_recipe(str(recipe))
     for file in keeps(own_recipes, name) or []:
         keeps(check_header, file)
-        data = keeps(check_facts, file)
-        if chosen is None and data is not None and needs_nothing(file, data):
+        assembly = keeps(check_facts, file)
+        if chosen is None and assembly is not None and needs_nothing(file, assembly):
             chosen = file
-            warn_of_global_generators(data)
+            warn_of_global_generators(assembly.data)
     if chosen is None:
         broken.append(f"no recipe of {name} can be trained without a network, another run or a missing package")
     else:

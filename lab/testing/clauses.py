@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 import re
 import socket
 import time
@@ -24,6 +25,7 @@ from lab.testing.runs import ContractError, require, small
 if TYPE_CHECKING:
     from lightning import LightningDataModule
 
+    from lab.runner.assembly import Assembly
     from lab.task import Task
 
 
@@ -48,7 +50,7 @@ def check_hooks(task: Task) -> None:
 
 
 def own_recipes(name: str) -> list[Path]:
-    """The installed recipes whose `task:` is this one: at least one."""
+    """The installed recipes whose `task:` is this one, the shortest training first: at least one."""
     unreadable, own = [], []
     for file in recipes().values():
         try:
@@ -59,7 +61,14 @@ def own_recipes(name: str) -> list[Path]:
         ["ship one in the package and name its folder in the entry-point group `lab.recipes`", *unreadable]
     )
     require(own, f"no installed recipe says `task: {name}`: {hint}")
-    return sorted(own)
+    return sorted(own, key=_length)
+
+
+def _length(file: Path) -> tuple[float, float, str]:
+    """Orders recipes by the steps or epochs that they ask for; by name where they ask for none."""
+    recipe = load(file)
+    steps, epochs = recipe.data.get("total_steps", math.inf), recipe.trainer.get("max_epochs", math.inf)
+    return steps, epochs, file.stem
 
 
 def check_header(file: Path) -> None:
@@ -77,7 +86,7 @@ def check_header(file: Path) -> None:
     )
 
 
-def check_facts(file: Path) -> LightningDataModule | None:
+def check_facts(file: Path) -> Assembly | None:
     """`data.facts()` is plain, cheap, the same twice, and nothing a recipe may set; None where its extra is missing."""
     from lab.runner.assemble import assemble
 
@@ -100,17 +109,19 @@ def check_facts(file: Path) -> LightningDataModule | None:
     refused = {key for key, _ in check(assembly.task.module, dict.fromkeys(first, 1), given=first, partial=True)[1]}
     for key in first.keys() - refused:
         raise ContractError(f"{where}: a recipe can set model.{key}, though it is a fact of the data")
-    return assembly.data
+    return assembly
 
 
-def needs_nothing(file: Path, data: LightningDataModule) -> bool:
-    """Whether a recipe can be trained as it is: without a network and without another run."""
+def needs_nothing(file: Path, assembly: Assembly) -> bool:
+    """Whether a recipe can be trained as it is: without a network, for data or for weights, and without another run."""
     start = load(file).start_from
     if start is not None and start.run is not None:
         return False
+    pretrain = hook(assembly.module, "pretrain") or (lambda: None)
     with no_network():
         try:
-            data.prepare_data()
+            assembly.data.prepare_data()
+            pretrain()
         except (LabError, OSError):
             return False
     return True

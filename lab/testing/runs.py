@@ -37,7 +37,7 @@ SHRUNK = (*SMALL, "trainer.limit_train_batches=1")
 BATCHES = 4
 RESUMED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
 # Shorter evaluations and less data, wherever the constructor of a data module has the keyword.
-FEWER = {"eval_episodes": 1, "test_episodes": 1, "max_images": 520}
+FEWER = {"eval_episodes": 1, "test_episodes": 1, "episode_steps": 50, "max_images": 520}
 
 
 class ContractError(AssertionError):
