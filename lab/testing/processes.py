@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import multiprocessing
 import os
 import runpy
 import signal
@@ -108,6 +109,7 @@ def serve(descriptor: int) -> None:
     for library in LIBRARIES:
         with suppress(ImportError):
             import_module(library)
+    multiprocessing.set_start_method(None, force=True)  # torchrl chooses `spawn` for everybody when it is imported
     sys.stdout.flush()  # what libraries say to that is nobody's output
     gc.freeze()  # else every process goes through all their objects again, at the latest when it ends
     connection = Connection(descriptor)

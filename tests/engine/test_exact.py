@@ -65,7 +65,8 @@ class Data(LightningDataModule):
             case "own generator":
                 return DataLoader(Noisy(), 4, shuffle=True, generator=torch.Generator().manual_seed(5))
             case "workers":
-                return DataLoader(Noisy(), 4, shuffle=True, num_workers=1)
+                # torchrl makes `spawn` the default when it is imported, and each worker would import torch again.
+                return DataLoader(Noisy(), 4, shuffle=True, num_workers=1, multiprocessing_context="fork")
             case "stream":
                 return DataLoader(Stream(), 4)
         return DataLoader(Noisy(), 4, shuffle=True)
@@ -204,9 +205,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=pytest.mark.slow) if way == "read by workers" else way for way in WAYS]
-)
+@pytest.mark.parametrize("way", WAYS)
 def test_stopped_anywhere_it_ends_with_the_same_bits_and_the_same_metrics(way: str, recipe: Path, tmp_path: Path):
     whole, logged = train(recipe, WAYS[way], tmp_path / "whole")
     batches = whole.trainer.fit_loop.epoch_loop.batch_progress.total.completed
