@@ -30,12 +30,14 @@ class Task:
         monitor: the validation metric that chooses the best checkpoint, such as `val/return`; without
             one the last checkpoint is the best.
         mode: whether a larger (`max`) or a smaller (`min`) value of `monitor` is better.
+        score: the test's metric that is the run's score; by default the test's counterpart of `monitor`.
     """
 
     module: type[LightningModule]
     data: type[LightningDataModule]
     monitor: str | None
     mode: Literal["min", "max"]
+    score: str | None = None
 
 
 class DataHooks(Protocol):

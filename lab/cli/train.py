@@ -175,10 +175,15 @@ def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
+    from lab.runner.results import BEST, counterpart, once
+
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
-    beside = {name: number(value) for name, value in result.metrics.items() if name.startswith("test")}
+    beside = {name: number(result.tested[name]) for name in once(result.tested)}
     kept = {"run": result.run_id, "best": result.best, "last": result.last}
     score = {} if result.monitor is None else {result.monitor: number(result.score)}
+    if result.monitor is not None and result.monitor not in result.tested:
+        why = f"the test did not log {counterpart(result.monitor.removeprefix(BEST))}" if result.tested else "no test"
+        score[result.monitor] += f"  (in validation; {why})"
     facts = {**score, **beside, **kept}
     width = max(map(len, facts))
     for title, fact in facts.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest
 from lab.registry import find_task
-from lab.runner.results import MODE, SCORE
+from lab.runner.results import MODE, MONITOR, SCORE
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -73,17 +73,21 @@ def curve_metrics(runs: Sequence[Run], curves: Sequence[str]) -> list[str]:
 
 def validation_metric(runs: Sequence[Run], metric: str) -> str:
     """The metric to draw over time: `val/return` for `test/return`, if all runs have it, else the metric itself."""
-    counterpart = _validation(metric)
-    return counterpart if all(counterpart in run.data.metrics for run in runs) else metric
+    found = {_validation(run, metric) for run in runs}
+    name = next(iter(found))
+    return name if len(found) == 1 and all(name in run.data.metrics for run in runs) else metric
 
 
 def _own(run: Run) -> set[str]:
     """The run's score, and what it was in validation."""
     score = run.data.tags.get(SCORE, "")
-    return {score, _validation(score)} - {""}
+    return {score, _validation(run, score)} - {""}
 
 
-def _validation(metric: str) -> str:
+def _validation(run: Run, metric: str) -> str:
+    """The validation's counterpart of the run's score, as it recorded it; of another metric by its name."""
+    if metric == run.data.tags.get(SCORE) and MONITOR in run.data.tags:
+        return str(run.data.tags[MONITOR])
     return metric.replace("test", "val", 1)
 
 

@@ -30,15 +30,17 @@ class InlineTask:
 
     Args:
         module: the LightningModule, as `package.module:Name`.
-        data: the LightningDataModule, as `package.module:Name`.
+        data: the LightningDataModule, as `package.module:Name`; by default none, and the module has the loaders.
         monitor: the validation metric that chooses the best checkpoint; without one the last is the best.
         mode: whether a smaller or a larger value of it is better.
+        score: the test's metric that is the run's score; by default the test's counterpart of `monitor`.
     """
 
     module: str
-    data: str
+    data: str | None = None
     monitor: str | None = None
     mode: Literal["min", "max"] = "min"
+    score: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Envelope:
     """The keys of a recipe file.
 
     Args:
-        task: the name of an installed task (`lab ls`), or a mapping with module, data, monitor and mode.
+        task: the name of an installed task (`lab ls`), or a mapping with module, data, monitor, mode and score.
         seed: the seed of every generator.
         threads: torch threads of this process; by default torch's own choice.
         compile: whether to run the module through `torch.compile`.

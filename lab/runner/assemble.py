@@ -101,13 +101,22 @@ def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
 
         classes: dict[str, Any] = {}
         for part, base in {"module": LightningModule, "data": LightningDataModule}.items():
+            path = getattr(recipe.task, part)
             try:
-                classes[part] = load_class(getattr(recipe.task, part), base)
+                classes[part] = base if path is None else load_class(path, base)
             except BadInput as error:
                 problems.append(recipe.problem(f"task.{part}", str(error)))
         if len(classes) < 2:
             return None
-        return Task(**classes, monitor=recipe.task.monitor, mode=recipe.task.mode)
+        source = classes["module" if recipe.task.data is None else "data"]
+        if source.train_dataloader is LightningModule.train_dataloader:
+            message = f"{source.__name__} has no train_dataloader; name a LightningDataModule that has one"
+            problems.append(recipe.problem("task.data", message))
+            return None
+        if recipe.task.data is None and recipe.data:
+            problems.append(recipe.problem("data", "`task.data` names no data module that could take settings"))
+            return None
+        return Task(**classes, monitor=recipe.task.monitor, mode=recipe.task.mode, score=recipe.task.score)
     if any(problem.key.split(".")[0] == "task" for problem in problems):
         return None
     try:

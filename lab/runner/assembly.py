@@ -24,7 +24,7 @@ class Assembly:
         name: the task's name, or that of its module.
         task: the record.
         module: the built module.
-        data: the built data module.
+        data: the built data module; a bare one if the module brings its own loaders.
         trainer: the built Trainer, with callbacks, without a logger.
         trainer_settings: the keywords the Trainer was built with.
         best: writes the checkpoint with the best monitored metric.
@@ -40,3 +40,10 @@ class Assembly:
     trainer_settings: dict[str, Any]
     best: ModelCheckpoint
     saver: Saver
+
+    @property
+    def datamodule(self) -> LightningDataModule | None:
+        """What the Trainer is given: with any data module at all it never asks the module for loaders."""
+        from lightning import LightningDataModule
+
+        return None if type(self.data) is LightningDataModule else self.data

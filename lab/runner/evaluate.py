@@ -32,7 +32,9 @@ def evaluate(
     """
     length = [] if episodes is None else [f"data.test_episodes={episodes}"]
     assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
-    assembly.trainer.test(assembly.module, assembly.data, ckpt_path=str(path), verbose=False, weights_only=True)
+    assembly.trainer.test(
+        assembly.module, datamodule=assembly.datamodule, ckpt_path=str(path), verbose=False, weights_only=True
+    )
     return final_metrics(assembly.trainer)
 
 

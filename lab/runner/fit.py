@@ -112,19 +112,17 @@ def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict
         trained: what the training left behind.
         tested: the test's metrics.
     """
+    from lab.runner import record
     from lab.runner.export import log_model
-    from lab.runner.results import BEST, MODE, SCORE, RunResult, counterpart
+    from lab.runner.results import BEST, RunResult, score_name
 
-    monitor, score = assembly.task.monitor, trained.best_score
-    at_best = {} if score is None else {f"{BEST}{monitor}": score}
-    if monitor is not None and counterpart(monitor) in tested:
-        monitor = counterpart(monitor)
-        score = tested[monitor]
+    monitor, best = assembly.task.monitor, trained.best_score
+    at_best = {} if best is None else {f"{BEST}{monitor}": best}
+    name = score_name(assembly.task, tested) or next(iter(at_best), None)
+    score = None if name is None else (tested | at_best)[name]
     if assembly.trainer.is_global_zero:
-        if monitor is not None:
-            tracker.set_tag(SCORE, monitor)
-            tracker.set_tag(MODE, assembly.task.mode)
         tracker.log_metrics(at_best | {"seconds/fit": trained.seconds}, step=0)
+        record.score(tracker, assembly.task, name, score)
         log_model(tracker, assembly.module)
         assembly.saver.clean_up()
         if tracker.folder is None:  # the artifacts lie on another machine
@@ -134,9 +132,10 @@ def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict
         name=assembly.recipe.track.name or assembly.recipe.name,
         task=assembly.name,
         status="FINISHED",
-        monitor=monitor,
+        monitor=name,
         score=score,
         metrics=trained.metrics | at_best | tested,
+        tested=tested,
         best=trained.best,
         last=trained.last,
         uri=tracker.uri,

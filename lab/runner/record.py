@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.utilities import rank_zero_only
 
 import lab
-from lab.task import hook
+from lab.runner.results import MODE, MONITOR, SCORE
+from lab.task import Task, hook
+from lab.tracking.names import metric_name
 from lab.tracking.redaction import redact, without_password
 
 if TYPE_CHECKING:
@@ -62,6 +64,23 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
     for name, text in texts.items():
         if text:
             tracker.experiment.log_text(tracker.run_id, text, name)
+
+
+def score(tracker: Tracker, task: Task, name: str | None, value: float | None) -> None:
+    """Records by which metric the run is judged, and which curve chose its best checkpoint.
+
+    Lightning's own names may differ from what it logs: `valid_loss` of each step and epoch is `valid_loss_epoch`, and
+    with `logger=False` nothing is logged. The score has to be found under its name, so it is logged once more then.
+    """
+    if name is None or value is None:
+        return
+    if not tracker.has_metric(name):
+        tracker.log_metrics({name: value}, step=0)
+    tracker.set_tag(SCORE, metric_name(name))
+    tracker.set_tag(MODE, task.mode)
+    curves = [curve for curve in (task.monitor, f"{task.monitor}_epoch") if curve and tracker.has_metric(curve)]
+    if curves:
+        tracker.set_tag(MONITOR, metric_name(curves[0]))
 
 
 def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +14,20 @@ from lab.tracking.redaction import without_password
 from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from lightning import Trainer
     from mlflow.entities import Run
 
+    from lab.task import Task
+
 SCORE = "lab.score"  # the run's tag that names the metric by which it is judged
+MONITOR = "lab.monitor"  # and the one that names the metric of validation that chose the best checkpoint
 BEST = "best/"  # before the monitor's name: its value at the best checkpoint
 MODE = "lab.mode"  # and the one that says whether a larger (max) or a smaller (min) value is better
+_WORDS = ("validation", "valid", "val", "evaluation", "eval")
+_LOWER = "|".join([*_WORDS, *map(str.capitalize, _WORDS)])
+_VALIDATION = re.compile(rf"(?<![A-Za-z])(?:(?:{_LOWER})(?![a-z])|(?:{'|'.join(map(str.upper, _WORDS))})(?![A-Za-z]))")
 
 
 @dataclass(frozen=True)
@@ -29,10 +39,11 @@ class RunResult:
         name: the run's name.
         task: the task's name.
         status: `FINISHED`, `FAILED` or `KILLED`.
-        monitor: the metric that is the score: the test's counterpart of the task's monitor where there is one; None
-            for a task without a monitor.
+        monitor: the metric that is the score: what `task.score` names, else the test's counterpart of the task's
+            monitor, else `best/` and the monitor, which is its value in validation; None for a task without a monitor.
         score: its value for the best checkpoint.
         metrics: all final metrics.
+        tested: those of them that the test logged.
         best: the checkpoint with the best monitored metric.
         last: the checkpoint at the end of training.
         uri: the tracking server.
@@ -46,6 +57,7 @@ class RunResult:
     monitor: str | None
     score: float | None
     metrics: dict[str, float]
+    tested: dict[str, float]
     best: Path | None
     last: Path | None
     uri: str
@@ -74,8 +86,39 @@ def final_metrics(trainer: Trainer) -> dict[str, float]:
 
 
 def counterpart(monitor: str) -> str:
-    """The test's name for a validation metric: `val/return` -> `test/return`, `val_loss` -> `test_loss`."""
-    return monitor.replace("val", "test", 1)
+    """The test's name for a validation metric: `val/return` -> `test/return`, `m/valid_acc` -> `m/test_acc`.
+
+    The word may be val, valid, validation or eval and has to be a whole one: `value_loss` and `interval` have none.
+    """
+    return _VALIDATION.sub(lambda word: _in_case_of(word.group(), "test"), monitor, count=1)
+
+
+def score_name(task: Task, tested: Collection[str]) -> str | None:
+    """The score among the metrics that the test logged: what the task names, or its monitor's counterpart.
+
+    The counterpart may differ in what Lightning appends to names, `_epoch` and `/dataloader_idx_0`. None where the test
+    logged neither; says aloud that it did not log what the task names.
+    """
+    if task.score is not None and task.score not in tested:
+        logged = nearest(task.score, tested) or f"; it logged {', '.join(once(tested)) or 'nothing'}"
+        print(f"task.score: the test logged no {task.score!r}{logged}", file=sys.stderr)
+    wanted = [] if task.score is None else [task.score]
+    if task.monitor is not None:
+        other = counterpart(task.monitor)
+        wanted += [other, plain_name(other), f"{plain_name(other)}_epoch"]
+    return next((name for name in wanted if name in tested), None)
+
+
+def plain_name(name: str) -> str:
+    """A logged name without what Lightning appends to it."""
+    return re.sub(r"(_epoch)?(/dataloader_idx_\d+)?$", "", name)
+
+
+def once(metrics: Iterable[str]) -> list[str]:
+    """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names."""
+    names = list(metrics)
+    twice = {f"{name}{end}" for name in names for end in ("_step", "_epoch")}
+    return [name for name in names if name not in twice]
 
 
 def runs(experiment: str | None = None, last: int = 20, uri: str | None = None) -> list[RunRow]:
@@ -138,3 +181,7 @@ def _row(run: Run, experiment: str) -> RunRow:
         started=datetime.fromtimestamp(info.start_time / 1000),
         seed=int(tags["seed"]) if tags.get("seed", "").isdigit() else None,
     )
+
+
+def _in_case_of(pattern: str, word: str) -> str:
+    return word.upper() if pattern.isupper() else word.capitalize() if pattern[0].isupper() else word

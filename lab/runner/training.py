@@ -56,7 +56,7 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
         best.dirpath = str(folder)
     trainer.logger = logger
     safely = True if checkpoint else None
-    trainer.fit(assembly.module, datamodule=assembly.data, ckpt_path=checkpoint, weights_only=safely)
+    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=checkpoint, weights_only=safely)
     # read before the test, which loads the best checkpoint and with it the callbacks as they were then
     return Trained(
         metrics=saver.resumed_metrics() | final_metrics(trainer),
@@ -74,12 +74,17 @@ def test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
         assembly: the run's objects; their logger gets the metrics too.
         checkpoint: the one to test; None tests the module as it is.
     """
-    has_step = is_overridden("test_step", assembly.module, LightningModule)
-    if not has_step or not is_overridden("test_dataloader", assembly.data, LightningDataModule):
+    module, data = assembly.module, assembly.datamodule
+    has_loader = (
+        is_overridden("test_dataloader", module, LightningModule)
+        if data is None
+        else is_overridden("test_dataloader", data, LightningDataModule)
+    )
+    if not has_loader or not is_overridden("test_step", module, LightningModule):
         return {}
     assembly.trainer.test(
-        assembly.module,
-        datamodule=assembly.data,
+        module,
+        datamodule=data,
         ckpt_path=str(checkpoint) if checkpoint else None,
         verbose=False,
         weights_only=True if checkpoint else None,

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lab.errors import BadInput
 from lab.tracking.client import JournalingClient
 from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Journal, Point
+from lab.tracking.names import metric_name
 from lab.tracking.redaction import redact, without_password
 from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import Sender
@@ -119,14 +120,19 @@ class Tracker(Logger):
         now = int(time.time() * 1000)
         self.log_points([(name, float(value), now, int(step or 0)) for name, value in metrics.items()])
 
+    def has_metric(self, name: str) -> bool:
+        """Whether a metric of this name was logged; in a resumed run, whether one was by the checkpoint or since."""
+        return metric_name(name) in self._newest
+
     def log_points(self, points: Sequence[Point]) -> None:
         """Metrics with times of their own; those that a resumed run repeats are known already.
 
         So are those that say again what the newest one said, as Lightning's `epoch` does at every call: MLflow would
         keep one or both, as they fall into the same millisecond or not.
         """
-        for point in points:
-            name = point[0]
+        for given, *rest in points:
+            name = metric_name(given)
+            point: Point = (name, *rest)
             if self._newest.get(name) == _identity(point):
                 continue
             self._newest[name] = _identity(point)

@@ -210,7 +210,7 @@ zzzzzz: 1
 """
     assert problems(text) == [
         "x.yaml:1: modle: unknown key 'modle'; did you mean 'model'?",
-        "x.yaml:2: task: expected text or a mapping with module, data, monitor, mode, found 3",
+        "x.yaml:2: task: expected text or a mapping with module, data, monitor, mode, score, found 3",
         "x.yaml:3: seed: expected a whole number from 0 to 4294967295, found -1",
         "x.yaml:4: threads: expected a whole number from 1 to 4096 or null, found 0",
         "x.yaml:5: compile: expected true or false, found 1",

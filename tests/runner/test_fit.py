@@ -272,7 +272,7 @@ def test_an_existing_project_runs_unchanged(recipe):
         "model: {width: 8}\ndata: {batch_size: 16}\ntrainer: {max_epochs: 20, accelerator: cpu}\n"
     )
     result = lab.run("existing.yaml", "track.system_metrics=false")
-    assert (result.status, result.monitor, result.task) == ("FINISHED", "val_loss", "Net")
+    assert (result.status, result.monitor, result.task) == ("FINISHED", "best/val_loss", "Net")
     assert result.score < 0.05
     with pytest.raises(RecipeError, match="nothing says when to stop; give one of max_epochs"):
         lab.run("existing.yaml", "trainer.max_epochs=null")

@@ -199,6 +199,7 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
 
     task = assembly.task
     own = [] if task.monitor is None else [f"{BEST}{task.monitor}", task.monitor, counterpart(task.monitor)]
+    own += [task.score] if task.score is not None else []
     metrics = (file.metric,) if isinstance(file.metric, str) else file.metric or tuple(own[:1])
     if not metrics:
         problems.append(file.problem("metric", f"missing; task {assembly.name!r} has no monitor that could judge"))
