@@ -299,9 +299,7 @@ def test_a_name_that_the_page_makes_is_known():
     )
 
 
-@pytest.mark.parametrize(
-    "block", ["task: ddpg\nmodle: {}", "task: {data: a.b:C}", "task: ddpg\nseed: -1", "task: [x"]
-)
+@pytest.mark.parametrize("block", ["task: ddpg\nmodle: {}", "task: {data: a.b:C}", "task: ddpg\nseed: -1", "task: [x"])
 def test_a_planted_recipe_is_found(block, tmp_path):
     assert bad_recipes(f"```yaml\n{block}\n```\n", tmp_path)
 
