@@ -66,8 +66,9 @@ def _rate(way: Callable[[str], Any], work: tuple[str, int]) -> float | None:
 
 def _ours(way: Any, envs: int, env: str) -> Any:
     from lab.rl.envs.async_stepper import make_stepper
+    from lab.rl.envs.factory import EnvFactory
 
-    world = make_stepper(way, env, envs, None)
+    world = make_stepper(way, EnvFactory(env), envs)
     world.reset(list(range(envs)))
 
     def step(action: Any) -> None:

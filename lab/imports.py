@@ -42,19 +42,9 @@ def load_object(path: str) -> Any:
         BadInput: saying which half failed, or that the module is one of Python's own.
     """
     module_name, name = path.split(":", 1) if ":" in path else path.rpartition(".")[::2]
-    if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not re.fullmatch(r"\w+(\.\w+)*", name):
+    if not re.fullmatch(r"\w+(\.\w+)*", name):
         raise BadInput(f"expected `package.module:Name`, found {path!r}")
-    parts = module_name.split(".")
-    if parts[0] in sys.stdlib_module_names:  # some of them act when they are imported
-        raise BadInput(f"{path!r} is in Python's standard library; name a class of a package or of your own")
-    if parts[-1] == "__main__":
-        raise BadInput(f"{path!r} is in a script, which would run; name a class of a module")
-    try:
-        found: Any = import_module(module_name)
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
-        raise BadInput(f"importing {module_name!r} failed: {one_line(error)}") from error
+    found: Any = load_module(module_name, path)
     for part in name.split("."):
         try:
             found = _attribute(found, part)
@@ -62,6 +52,31 @@ def load_object(path: str) -> Any:
             reason = "" if isinstance(error, AttributeError) else f": {one_line(error)}"
             raise BadInput(f"module {module_name!r} has no {name!r}{reason}{nearest(part, _names(found))}") from error
     return found
+
+
+def load_module(module_name: str, path: str) -> ModuleType:
+    """The module, imported; of Python's own ones and of scripts none is.
+
+    Args:
+        module_name: its dotted name.
+        path: the whole of what was named, for the message.
+
+    Raises:
+        BadInput: there is no such module, its import fails, or it may not be imported.
+    """
+    if not re.fullmatch(r"\w+(\.\w+)*", module_name):
+        raise BadInput(f"expected `package.module:Name`, found {path!r}")
+    parts = module_name.split(".")
+    if parts[0] in sys.stdlib_module_names:  # some of them act when they are imported
+        raise BadInput(f"{path!r} is in Python's standard library; name a class of a package or of your own")
+    if parts[-1] == "__main__":
+        raise BadInput(f"{path!r} is in a script, which would run; name a class of a module")
+    try:
+        return import_module(module_name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
+        raise BadInput(f"importing {module_name!r} failed: {one_line(error)}") from error
 
 
 def _attribute(owner: Any, name: str) -> Any:

@@ -45,7 +45,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     ),
     "scaffold": ({"errors", "registry"}, HEAVY),
     **{field: (FIELD_MAY, {*RL_ONLY, "mlflow", "optuna"}) for field in FIELDS - {"rl", "multimodal"}},
-    "rl": (FIELD_MAY, {"mlflow", "optuna"}),
+    "rl": (FIELD_MAY | {"imports"}, {"mlflow", "optuna"}),
     "multimodal": (FIELD_MAY | {"vision", "text"}, {*RL_ONLY, "mlflow", "optuna"}),
 }
 MOST_FILES = 15  # on one level of a room, `__init__.py` not counted

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab import files
 from lab.errors import BadInput
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
@@ -58,7 +59,8 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     assembly, path = _restore(run, checkpoint, [], uri)
     if hook(assembly.module, "play") is None:
         raise BadInput(f"task {assembly.name!r} has nothing to play; lab eval {run} tests it")
-    module: Any = type(assembly.module).load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+    module: Any = assembly.module.eval()
+    module.load_state_dict(files.load(path)["state_dict"])
     return video, float(module.play(video, seed))
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from lab.rl.common import evaluation
+from lab.rl.envs.factory import EnvFactory
 
 CPU = torch.device("cpu")
 
@@ -28,7 +29,9 @@ def alone(env, policy, seed):
 def test_returns_are_those_of_single_episodes():
     seeds = list(range(8))
     wanted = [alone("Pendulum-v1", swing, seed) for seed in seeds]
-    np.testing.assert_allclose(evaluation.play(swing, "Pendulum-v1", seeds, CPU, num_envs=3), wanted, rtol=1e-6)
+    np.testing.assert_allclose(
+        evaluation.play(swing, EnvFactory("Pendulum-v1"), seeds, CPU, num_envs=3), wanted, rtol=1e-6
+    )
 
 
 def test_episodes_of_different_lengths_do_not_disturb_each_other():
@@ -39,17 +42,17 @@ def test_episodes_of_different_lengths_do_not_disturb_each_other():
     seeds = list(range(10))
     wanted = [alone("CartPole-v1", balance, seed) for seed in seeds]
     assert len(set(wanted)) > 3
-    np.testing.assert_array_equal(evaluation.play(balance, "CartPole-v1", seeds, CPU, num_envs=4), wanted)
+    np.testing.assert_array_equal(evaluation.play(balance, EnvFactory("CartPole-v1"), seeds, CPU, num_envs=4), wanted)
 
 
 def test_no_policy_beats_the_optimum_of_the_same_starts():
     seeds = range(20)
-    returns = evaluation.play(swing, "Pendulum-v1", list(seeds), CPU)
+    returns = evaluation.play(swing, EnvFactory("Pendulum-v1"), list(seeds), CPU)
     assert (evaluation.OPTIMA["Pendulum-v1"](seeds) >= returns - 0.1).all()
 
 
 def test_a_film_is_a_film(tmp_path):
     video = tmp_path / "agent.mp4"
-    total = evaluation.record_video(swing, "Pendulum-v1", 3, CPU, video)
+    total = evaluation.record_video(swing, EnvFactory("Pendulum-v1"), 3, CPU, video)
     assert abs(total - alone("Pendulum-v1", swing, 3)) < 1e-3
     assert video.read_bytes()[4:8] == b"ftyp"

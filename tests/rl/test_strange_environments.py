@@ -9,9 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Discrete
-from lightning import Callback, Trainer, seed_everything
+from lightning import Callback, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
 from lab.errors import BadSetting, LabError
@@ -21,95 +19,17 @@ from lab.rl.data.rollout import RolloutData
 from lab.rl.ddpg import DDPG
 from lab.rl.dqn import DQN
 from lab.rl.envs import async_stepper, environment
+from lab.rl.envs.factory import EnvFactory
 from lab.rl.ppo import PPO
+from tests.rl import points
+from tests.rl.points import Double, Lookup, Point, Shared, Strict, Whole, equal, fit
 
-QUIET = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 CPU = torch.device("cpu")
-
-
-class Point(gym.Env):
-    """A point on a line: observes (steps, place), moves by its action, and is paid for being near 0."""
-
-    low, high, kind, shared, made = -1.0, 1.0, np.float32, False, 0
-
-    def __init__(self):
-        type(self).made += 1
-        self.observation_space = Box(-np.inf, np.inf, (2,), np.float32)
-        self.action_space = Box(self.low, self.high, (1,), self.kind)
-        self.state = np.zeros(2, np.float32)
-
-    def shown(self):
-        return self.state if self.shared else self.state.copy()
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed, options=options)
-        self.state[:] = 0, self.np_random.uniform(-1, 1)
-        return self.shown(), {}
-
-    def step(self, action):
-        self.state += 1, self.move(action)
-        return self.shown(), -abs(float(self.state[1])), bool(abs(self.state[1]) > 3), False, {}
-
-    def move(self, action):
-        distance = float(action[0])
-        if self.shared:
-            action[:] = 77  # it is the environment's own
-        return distance
-
-
-class Shared(Point):
-    """Returns one and the same array, and changes its actions."""
-
-    shared = True
-
-
-class Strict(Point):
-    """Refuses an action that is outside its space by one bit."""
-
-    low, high = -4.6, 2.7
-
-    def move(self, action):
-        assert self.action_space.contains(action), action
-        return float(action[0]) * 0.1
-
-
-class Double(Strict):
-    kind = np.float64
-
-
-class Whole(Strict):
-    low, high, kind = 0, 5, np.int64
-
-
-class Lookup(Point):
-    """Looks its discrete action up in a dictionary."""
-
-    def __init__(self):
-        super().__init__()
-        self.action_space = Discrete(3)
-
-    def move(self, action):
-        return {0: -0.5, 1: 0.5, 2: 0.0}[action]
 
 
 @pytest.fixture
 def register(monkeypatch):
-    def add(kind, limit=20):
-        kind.made = 0
-        name = f"{kind.__name__}-v0"
-        monkeypatch.setitem(gym.registry, name, EnvSpec(name, entry_point=kind, max_episode_steps=limit))
-        return name
-
-    return add
-
-
-def fit(agent, data, callbacks=(), logger=False, **settings):
-    torch.set_num_threads(1)
-    trainer = Trainer(
-        **(data.trainer_defaults() | QUIET), logger=logger, callbacks=list(callbacks), accelerator="cpu", **settings
-    )
-    trainer.fit(agent, datamodule=data)
-    return trainer
+    return lambda kind, **settings: points.register(monkeypatch, kind, **settings)
 
 
 def replay(env, agent=DDPG, **settings):
@@ -125,10 +45,6 @@ def rollouts(env, **settings):
     data = RolloutData(env, **({"total_steps": 96, "num_envs": 2, "num_steps": 16, "eval_every": 48} | settings))
     model = PPO(**data.facts(), hidden=[8], batch_size=32, update_epochs=1)
     return model, data, fit(model, data)
-
-
-def equal(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 def test_shared_arrays_are_copied(register):
@@ -153,9 +69,8 @@ def test_a_discrete_action_is_a_number_everywhere(register, tmp_path):
     name = register(Lookup)
     model, _, _ = replay(name, DQN)
     rollouts(name)
-    assert np.isfinite(evaluation.play(model, name, [1, 2, 3], CPU, num_envs=2)).all()
-    with pytest.raises(Exception, match="render"):  # it is played up to where it cannot be drawn
-        evaluation.record_video(model, name, 1, CPU, tmp_path / "a.mp4")
+    assert np.isfinite(evaluation.play(model, EnvFactory(name), [1, 2, 3], CPU, num_envs=2)).all()
+    assert -60 < evaluation.record_video(model, EnvFactory(name), 1, CPU, tmp_path / "a.mp4") <= 0
 
 
 def changed(**methods):
@@ -169,7 +84,7 @@ FAULTS = {
     "must be a float, int, np.integer or np.floating, actual type: NoneType": lambda *_: (
         np.ones(2), None, False, False, {},
     ),
-    "actual type: ndarray of shape (1,)": lambda *_: (np.ones(2), np.ones(1), False, False, {}),
+    "actual type: ndarray of float64 (1,)": lambda *_: (np.ones(2), np.ones(1), False, False, {}),
     "expected shape: (2,), actual shape: (3,)": lambda *_: (np.ones(3), 0.0, False, False, {}),
     "is written in old step API": lambda *_: (np.ones(2), 0.0, False, {}),
 }  # fmt: skip
@@ -210,38 +125,11 @@ def test_an_evaluation_without_end_is_cut_off(register):
             return 0.0
 
     model, _, _ = replay(register(Endless), eval_every=200, eval_episodes=1, episode_steps=30)
-    Endless.made = 0
     name = register(Endless, limit=None)
     with pytest.warns(UserWarning, match="Endless-v0 has no time limit: evaluation ends an episode after 1,000 steps"):
-        evaluation.play(model, name, [1], CPU)
-    assert -30 <= evaluation.play(model, name, [1], CPU, episode_steps=30)[0] <= 0
+        evaluation.play(model, EnvFactory(name), [1], CPU)
+    assert -30 <= evaluation.play(model, EnvFactory(name, episode_steps=30), [1], CPU)[0] <= 0
     replay(name, episode_steps=30)
-
-
-@pytest.mark.parametrize("train", [replay, rollouts])
-def test_evaluation_changes_no_weight(train, register):
-    name = register(Point)
-    weights = [train(name, eval_every=every, eval_episodes=count)[0] for every, count in [(32, 1), (96, 3)]]
-    assert equal(*weights)
-
-
-def test_few_environments_exist_at_once(register):
-    alive, most = set(), []
-
-    class Counted(Point):
-        def __init__(self):
-            super().__init__()
-            alive.add(id(self))
-            most.append(len(alive))
-
-        def close(self):
-            alive.discard(id(self))
-
-    replay(register(Counted), eval_episodes=5)
-    assert max(most) == 2
-    most.clear()
-    rollouts("Counted-v0", eval_episodes=5)
-    assert max(most) == 3
 
 
 @pytest.mark.parametrize(("rate", "freq"), [(0.25, 10), (0.3, 10), (1.5, 3), (1.0, 10)])
@@ -278,7 +166,7 @@ def test_an_environment_of_a_module_in_the_current_folder(tmp_path, monkeypatch)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(async_stepper, "cores", lambda: 2)
     assert environment.describe("my_envs:Mine-v0")["observation_size"] == 4
-    stepper = async_stepper.make_stepper("async", "my_envs:Mine-v0", 2, None)
+    stepper = async_stepper.make_stepper("async", EnvFactory("my_envs:Mine-v0"), 2)
     stepper.reset([0, 1])
     stepper.step()
     stepper.close()

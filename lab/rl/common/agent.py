@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lab import plots
 from lab.rl.common import evaluation
+from lab.rl.envs.factory import EnvFactory
 
 
 class Agent(LightningModule):
@@ -34,7 +35,7 @@ class Agent(LightningModule):
         self.automatic_optimization = False
         self.env_steps = 0
         self.recent_returns: list[float] = []  # of training episodes, until they are logged
-        self.episode_steps: int | None = None  # the data's, for an environment without a time limit of its own
+        self.env_factory = EnvFactory(env)  # the data brings its own, with keywords and a time limit
 
     def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         self._evaluate("val", seeds)
@@ -45,9 +46,9 @@ class Agent(LightningModule):
     def _evaluate(self, stage: str, seeds: Tensor) -> None:
         starts = seeds.tolist()
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        returns = evaluation.play(self, self.env, starts, self.device, data.eval_envs, data.episode_steps)
+        returns = evaluation.play(self, self.env_factory, starts, self.device, data.eval_envs)
         metrics = {f"{stage}/return": returns.mean()}
-        if self.env in evaluation.OPTIMA and stage == "test":
+        if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
             metrics["test/optimality_gap"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
         metrics = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
         self.log_dict(metrics, batch_size=len(starts), sync_dist=True, prog_bar=True)
@@ -60,7 +61,7 @@ class Agent(LightningModule):
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""
-        return evaluation.record_video(self, self.env, seed, self.device, video, self.episode_steps)
+        return evaluation.record_video(self, self.env_factory, seed, self.device, video)
 
     def on_test_end(self) -> None:
         if self.logger is None or not self.trainer.is_global_zero:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
+
+from lab.rl.envs.factory import EnvFactory
 
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
@@ -22,6 +24,9 @@ class CollectionData(LightningDataModule):
     """A data module that collects blocks of environment steps; an epoch lasts until the next validation is due.
 
     Args:
+        env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
+            that registers it.
+        env_kwargs: keywords of the environment's constructor.
         total_steps: environment steps of the whole run.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
@@ -32,6 +37,8 @@ class CollectionData(LightningDataModule):
 
     def __init__(
         self,
+        env: str,
+        env_kwargs: Mapping[str, Any] | None,
         total_steps: int,
         eval_every: int,
         eval_episodes: int,
@@ -42,7 +49,8 @@ class CollectionData(LightningDataModule):
         super().__init__()
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
-        self.eval_envs, self.episode_steps = eval_envs, episode_steps
+        self.eval_envs, self.env = eval_envs, env
+        self.env_factory = EnvFactory(env, env_kwargs, episode_steps)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
@@ -63,6 +71,14 @@ class CollectionData(LightningDataModule):
     @abstractmethod
     def epoch_length(self) -> int:
         """Blocks of the present epoch that are learned from."""
+
+    def connect(self, module: Any) -> None:
+        """Gives the module the environments to evaluate in."""
+        module.env_factory = self.env_factory
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        assert self.trainer is not None
+        self.connect(self.trainer.lightning_module)
 
     def trainer_defaults(self) -> dict[str, Any]:
         """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""

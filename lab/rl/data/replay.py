@@ -23,7 +23,7 @@ from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 from lab.errors import BadSetting, LabError
 from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
 from lab.rl.data.loaders import CollectionData
-from lab.rl.envs import atari, environment, snapshot
+from lab.rl.envs import atari, snapshot
 from lab.rl.envs.discretize import DiscretizedAction, discretize
 
 
@@ -45,7 +45,9 @@ class ReplayData(CollectionData):
     """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
 
     Args:
-        env: name of a registered Gymnasium environment.
+        env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
+            that registers it.
+        env_kwargs: keywords of the environment's constructor.
         total_steps: environment steps of the whole run, random ones included.
         batch_size: transitions per update.
         episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
@@ -67,6 +69,7 @@ class ReplayData(CollectionData):
         self,
         env: str,
         total_steps: Annotated[int, Gt(0)],
+        env_kwargs: dict[str, Any] | None = None,
         batch_size: Annotated[int, Gt(0)] = 256,
         episode_steps: Annotated[int, Gt(0)] | None = None,
         learning_starts: Annotated[int, Ge(1)] = 1_000,
@@ -84,9 +87,11 @@ class ReplayData(CollectionData):
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
-        super().__init__(total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps)
+        super().__init__(
+            env, env_kwargs, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+        )
         self.save_hyperparameters()
-        self.env, self.batch_size, self.learning_starts = env, batch_size, learning_starts
+        self.batch_size, self.learning_starts = batch_size, learning_starts
         self.train_freq, self.buffer_size, self.storage = train_freq, min(buffer_size, total_steps), storage
         self.num_action_bins, self.n_step = num_action_bins, n_step
         self.priority = (priority_alpha, priority_beta) if prioritized else None
@@ -105,7 +110,7 @@ class ReplayData(CollectionData):
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment; refuses a buffer that does not fit into memory."""
-        facts = environment.describe(self.env)
+        facts = self.env_factory.facts()
         check_buffer_fits(self.buffer_size, self.storage, facts)
         return (
             facts | {"action": discretize(self.env, facts["action"], self.num_action_bins)}
@@ -118,6 +123,7 @@ class ReplayData(CollectionData):
         return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         if stage != "fit":
             return
         assert self.trainer is not None
@@ -131,7 +137,7 @@ class ReplayData(CollectionData):
             own = set(policy.buffers())
             names = [name for name, buffer in agent.named_buffers() if buffer in own]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
-        self.checked_env = environment.make(self.env, max_episode_steps=self.episode_steps)
+        self.checked_env = self.env_factory.for_training()
         made: gym.Env[Any, Any] = self.checked_env
         made = DiscretizedAction(made, self.facts()["action"]) if self.num_action_bins else made
         made = atari.for_training(made) if atari.is_game(self.env) else made

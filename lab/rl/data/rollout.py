@@ -18,7 +18,6 @@ from torch import Tensor
 
 from lab.errors import BadSetting
 from lab.rl.data.loaders import CollectionData
-from lab.rl.envs import environment
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.stepping import Stepper, Vectorization
 
@@ -42,7 +41,9 @@ class RolloutData(CollectionData):
     """Plays the module's policy in several environments and hands over every rollout once.
 
     Args:
-        env: name of a registered Gymnasium environment.
+        env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
+            that registers it.
+        env_kwargs: keywords of the environment's constructor.
         total_steps: environment steps of the whole run, over all environments; the last rollout is a whole one.
         num_envs: environments that are played side by side.
         vectorization: `sync` steps one environment after the other in this process, `async` in processes, one per core
@@ -57,6 +58,7 @@ class RolloutData(CollectionData):
         self,
         env: str,
         total_steps: Annotated[int, Gt(0)],
+        env_kwargs: dict[str, Any] | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 8,
         vectorization: Vectorization = "sync",
         num_steps: Annotated[int, Gt(0)] = 128,
@@ -67,9 +69,11 @@ class RolloutData(CollectionData):
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
-        super().__init__(total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps)
+        super().__init__(
+            env, env_kwargs, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+        )
         self.save_hyperparameters()
-        self.env, self.num_envs, self.num_steps = env, num_envs, num_steps
+        self.num_envs, self.num_steps = num_envs, num_steps
         self.reset_each_rollout = reset_each_rollout
         if self._stride > total_steps:
             rollout = f"{num_envs} environments times {num_steps} steps are a rollout of {self._stride}"
@@ -81,19 +85,20 @@ class RolloutData(CollectionData):
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment; `num_envs` and `num_steps`."""
-        return environment.describe(self.env) | {"num_envs": self.num_envs, "num_steps": self.num_steps}
+        return self.env_factory.facts() | {"num_envs": self.num_envs, "num_steps": self.num_steps}
 
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
         return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         if stage != "fit":
             return
         assert self.trainer is not None
         if self.trainer.world_size > 1:
             raise BadSetting("trainer.devices", "rollouts are collected by one process; set data.num_envs instead")
-        self.stepper = make_stepper(self.vectorization, self.env, self.num_envs, self.episode_steps)
+        self.stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs)
         self.stepper.reset(np.random.SeedSequence(torch.initial_seed()).generate_state(self.num_envs).tolist())
 
     def teardown(self, stage: str) -> None:

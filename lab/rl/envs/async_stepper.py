@@ -15,18 +15,19 @@ from typing import Any
 import gymnasium as gym
 
 from lab.errors import BadSetting, LabError
-from lab.rl.envs import environment
+from lab.rl.envs.entry_point import find_spec
+from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.stepping import ColumnSpec, Stepper, SyncStepper, Vectorization, column_specs, step_buffers
 
 TIMEOUT = 5.0  # seconds that a process has for its last step
 
 
-def make_stepper(vectorization: Vectorization, env: str, num_envs: int, episode_steps: int | None) -> Stepper:
+def make_stepper(vectorization: Vectorization, factory: EnvFactory, num_envs: int) -> Stepper:
     """`num_envs` environments that wait for their first `reset`."""
-    columns = column_specs(env)
+    columns = column_specs(factory.facts())
     if vectorization == "async":
-        return AsyncStepper(env, episode_steps, columns, num_envs)
-    return SyncStepper(env, episode_steps, step_buffers([bytearray(num_envs * c.size) for c in columns], columns))
+        return AsyncStepper(factory, columns, num_envs)
+    return SyncStepper(factory, step_buffers([bytearray(num_envs * c.size) for c in columns], columns))
 
 
 def check_vectorization(vectorization: Vectorization, num_envs: int) -> None:
@@ -49,15 +50,14 @@ class AsyncStepper:
     when their pipe closes, and that closes with this process, however it dies.
 
     Args:
-        env: name of the environment.
-        episode_steps: time limit of an episode, if not the environment's own.
+        factory: makes the environments.
         columns: of the buffers.
         num_envs: how many environments.
     """
 
-    def __init__(self, env: str, episode_steps: int | None, columns: Sequence[ColumnSpec], num_envs: int) -> None:
-        self.env = env
-        spec = gym.spec(environment.resolve(env))
+    def __init__(self, factory: EnvFactory, columns: Sequence[ColumnSpec], num_envs: int) -> None:
+        self.env = factory.env
+        spec = _sendable(self.env)
         context: Any = get_context("forkserver")
         context.set_forkserver_preload([__name__])  # imported once, not in every process
         memory = [context.RawArray("b", num_envs * column.size) for column in columns]
@@ -68,7 +68,7 @@ class AsyncStepper:
         self.pipes, self.processes = [], []
         for share in self.shares:
             near, far = context.Pipe()
-            work = (far, spec, spec.id, episode_steps, memory, columns, share)
+            work = (far, spec, factory, memory, columns, share)
             self.processes.append(context.Process(target=_serve, args=work, daemon=True))
             self.processes[-1].start()
             far.close()
@@ -118,11 +118,27 @@ class AsyncStepper:
         return answers
 
 
+def _sendable(env: str) -> Any:
+    """What another process needs to know of an environment, besides its name; None where the name has a module.
+
+    Raises:
+        BadSetting: it was registered with a function that cannot be sent.
+    """
+    if ":" in env:
+        return None
+    spec = find_spec(env)
+    try:
+        pickle.dumps(spec)
+    except Exception as error:
+        needed = f"name its module (data.env=my_module:{env}), or take sync"
+        raise BadSetting("vectorization", f"{env!r} cannot be sent to another process: {needed}") from error
+    return spec
+
+
 def _serve(
     pipe: connection.Connection,
     spec: Any,
-    env: str,
-    episode_steps: int | None,
+    factory: EnvFactory,
     memory: Sequence[Any],
     columns: Sequence[ColumnSpec],
     share: slice,
@@ -130,8 +146,9 @@ def _serve(
     """A process: makes its environments, then obeys orders until the pipe closes."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)  # they are meant for the run, which may want to save first
-    gym.registry.setdefault(spec.id, spec)  # this process may know fewer environments
-    stepper, *error = _attempt(lambda: SyncStepper(env, episode_steps, step_buffers(memory, columns).rows(share)))
+    if spec is not None:
+        gym.registry.setdefault(spec.id, spec)  # this process may know fewer environments
+    stepper, *error = _attempt(lambda: SyncStepper(factory, step_buffers(memory, columns).rows(share)))
     answer = (None, *error)
     with suppress(EOFError, OSError):
         while True:

@@ -16,10 +16,12 @@ import numpy as np
 from lab.errors import LabError
 
 NUMBERS = (int, float, np.integer, np.floating)
+TRUTHS = (True, False, 0, 1)
 OLD_STEP = (
     "core environment is written in old step API which returns one bool instead of two; "
     "it should return (observation, reward, terminated, truncated, info)"
 )
+NO_INFO = "the info returned by `{}()` must be a python dictionary, actual type: "
 OLD_RESET = "the result returned by `env.reset()` was not a tuple of the form `(obs, info)`, actual type: "
 
 
@@ -39,9 +41,11 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.name, self.steps, self.episode, self.episode_steps = name, 0, 0, 0
         self.start_seed: int | None = None
-        seen, action = env.observation_space, env.action_space
+        seen, action = _space(env, "observation_space"), _space(env, "action_space")
         self.is_vector = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
-        self.is_discrete = isinstance(action, gym.spaces.Discrete)
+        self.is_discrete, self.first_action = isinstance(action, gym.spaces.Discrete), 0
+        if isinstance(action, gym.spaces.Discrete) and action.start:  # here actions are counted from 0
+            self.first_action, self.action_space = int(action.start), gym.spaces.Discrete(int(action.n))
         if isinstance(seen, gym.spaces.Box) and self.is_vector and seen.dtype != np.float32:
             self.observation_space = _single_precision(seen)
         self.seen_type, self.seen_shape = self.observation_space.dtype, self.observation_space.shape
@@ -62,13 +66,15 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             raise failure(self.name, where, error) from error
         if type(result) is not tuple or len(result) != 2:
             raise self._fault(where, OLD_RESET + _kind(result))
+        if not isinstance(result[1], dict):
+            raise self._fault(where, NO_INFO.format("reset") + _kind(result[1]))
         return self._observation(result[0], where, "reset"), result[1]
 
     def step(self, action: Any) -> Any:
         self.steps += 1
         self.episode_steps += 1
         try:
-            result = self.env.step(self._action(action))
+            result: Any = self.env.step(self._action(action))
         except Exception as error:
             if isinstance(error, ValueError) and "to unpack (expected 5" in str(error):  # in a wrapper of Gymnasium's
                 raise self._fault(self._where(), OLD_STEP) from error
@@ -76,18 +82,18 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         if type(result) is not tuple or len(result) != 5:
             raise self._fault(self._where(), OLD_STEP)
         observation, reward, terminated, truncated, info = result
-        return (
-            self._observation(observation, "", "step"),
-            self._reward(reward),
-            bool(terminated),
-            bool(truncated),
-            info,
-        )
+        if type(terminated) is not bool:
+            terminated = self._truth(terminated, "terminated")
+        if type(truncated) is not bool:
+            truncated = self._truth(truncated, "truncated")
+        if not isinstance(info, dict):
+            raise self._fault("", NO_INFO.format("step") + _kind(info))
+        return self._observation(observation, "", "step"), self._reward(reward), terminated, truncated, info
 
     def _action(self, action: Any) -> Any:
         """A copy inside the space, of its own type; a Python number where it is discrete."""
         if self.bounds is None:
-            return int(action) if self.is_discrete else action
+            return int(action) + self.first_action if self.is_discrete else action
         low, high = self.bounds
         inside = np.minimum(np.maximum(action, low), high)
         if inside.dtype == self.action_type:
@@ -99,6 +105,8 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             return observation
         try:
             seen = np.array(observation, self.seen_type)
+            if not self.is_vector and not np.can_cast(np.asarray(observation).dtype, self.seen_type, "same_kind"):
+                raise TypeError  # such as an image from 0 to 1 as whole numbers, which would be black
         except (TypeError, ValueError):
             raise self._fault(
                 where, f"the obs returned by the `{method}()` method was expecting a numpy array, actual type: "
@@ -117,15 +125,20 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
     def _reward(self, reward: Any) -> float:
         if not isinstance(reward, NUMBERS) and not (isinstance(reward, np.ndarray) and reward.ndim == 0):
-            shape = f" of shape {reward.shape}" if isinstance(reward, np.ndarray) else ""
             raise self._fault(
                 "", "the reward returned by `step()` must be a float, int, np.integer or np.floating, "
-                f"actual type: {_kind(reward)}{shape}",
+                f"actual type: {_kind(reward)}",
             )  # fmt: skip
         value = float(reward)
         if not math.isfinite(value):
             raise self._fault("", f"the reward is {value}")
         return value
+
+    def _truth(self, value: Any, name: str) -> bool:
+        is_one = isinstance(value, int | np.bool_ | np.integer) or (isinstance(value, np.ndarray) and not value.ndim)
+        if is_one and value in TRUTHS:
+            return bool(value)
+        raise self._fault("", f"expects `{name}` signal to be a boolean, actual type: {_kind(value)}")
 
     def _fault(self, where: str, words: str) -> LabError:
         return LabError(f"environment {self.name} failed {where or self._where()}: {words}")
@@ -143,7 +156,7 @@ def failure(env: str, where: str, error: Exception) -> LabError:
     return LabError(f"environment {env} failed {where}: {kind if words == kind else f'{kind}: {words}'}")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's text, or its type."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
@@ -153,4 +166,12 @@ def _single_precision(space: gym.spaces.Box) -> gym.spaces.Box:
 
 
 def _kind(value: Any) -> str:
-    return type(value).__name__
+    """The type of a value, and what else is worth knowing of an array."""
+    return f"ndarray of {value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _space(env: gym.Env[Any, Any], name: str) -> gym.Space[Any]:
+    space = getattr(env, name, None)
+    if not isinstance(space, gym.Space):
+        raise TypeError(f"its {name} is {'missing' if space is None else _kind(space)}, expected a gymnasium.Space")
+    return space

@@ -3,61 +3,56 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import sys
 import warnings
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.error import DependencyNotInstalled, DeprecatedEnv, UnregisteredEnv
+from gymnasium.error import DependencyNotInstalled
 
-from lab.errors import BadSetting, nearest
-from lab.rl.envs import atari, spaces
+from lab.errors import BadSetting
+from lab.rl.envs import atari, entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
 
 EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs
+MISSING = (ImportError, DependencyNotInstalled)
+BY_GYMNASIUM = " was raised from the environment creator for "  # and more, after the text of a TypeError
 
 
-def make(env: str, **settings: Any) -> CheckedEnv:
+def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any) -> CheckedEnv:
     """The environment registered as `env`, such as `Pendulum-v1` or `module:Name-v0`, as a `CheckedEnv`.
 
+    Args:
+        env: its name.
+        env_kwargs: keywords of its constructor.
+        settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
+
     Raises:
-        BadSetting: nobody registered that name, a package it needs is missing, or its constructor fails.
+        BadSetting: nobody registered that name, a package it needs is missing, it has no such keyword, or its
+            constructor fails.
     """
-    if env not in gym.registry and not atari.register() and atari.NAMES.match(env):
-        raise BadSetting("env", f"{env!r} needs a package that is not installed: pip install 'torch-lab[atari]'")
+    given = env_kwargs or {}
     try:
-        name = resolve(env)
-        if ".mujoco." in _entry(name):
+        spec = entry_point.find_spec(env)
+        creator = entry_point.find_creator(env, spec)
+    except BadSetting as error:
+        if isinstance(error.__cause__, MISSING) and (extra := _extra(env, error.__cause__)):
+            raise BadSetting("env", f"{env!r} needs a package that is not installed: {extra}") from None
+        raise
+    entry_point.check_keywords(env, creator, given, spec.kwargs)
+    try:
+        if ".mujoco." in str(spec.entry_point):
             _warn_for_mujoco()
-        make_it = atari.make if atari.is_game(name) else gym.make
-        made = make_it(name, disable_env_checker=True, **settings)
-    except (DependencyNotInstalled, ModuleNotFoundError) as error:
-        raise BadSetting("env", f"{env!r} needs a package that is not installed: {_extra(env, error)}") from None
-    except (UnregisteredEnv, DeprecatedEnv) as error:
-        known = nearest(env, gym.registry)
-        raise BadSetting("env", f"no environment {env!r}{known or f' ({first_line(error)})'}") from None
-    except Exception as error:
-        kind, words = type(error).__name__, first_line(error)
-        said = kind if words == kind else f"{kind}: {words}"
-        if env in gym.registry or ":" in env:
-            raise BadSetting("env", f"{env!r} could not be made: {said}") from error
-        raise BadSetting("env", f"no environment {env!r} ({words})") from None
-    return CheckedEnv(made, env)
+        make_it = atari.make if atari.is_game(spec.id) else gym.make
+        made = CheckedEnv(make_it(spec.id, disable_env_checker=True, **given, **settings), env)
+    except BadSetting:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _refused(env, creator, given, error) from error
+    return made
 
 
-def resolve(env: str) -> str:
-    """The registered name behind `env`; `module:Name-v0` imports the module, also from the current folder."""
-    module, _, name = env.rpartition(":")
-    if module:
-        if str(Path.cwd()) not in sys.path:
-            sys.path.append(str(Path.cwd()))
-        importlib.import_module(module)
-    return name
-
-
-def describe(env: str) -> dict[str, Any]:
+def describe(env: str, env_kwargs: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Plain facts of an environment: `env`, `observation_size` and `action` (an `ActionSpec`).
 
     The size is the length of a vector, or [images, height, width] of images.
@@ -65,24 +60,41 @@ def describe(env: str) -> dict[str, Any]:
     Raises:
         BadSetting: the environment is unknown, or its spaces are none that an algorithm here can use.
     """
-    made = make(env)
-    observation, action = made.observation_space, made.action_space
-    made.close()
-    size = spaces.observation_size(env, observation)
-    return {"env": env, "observation_size": size, "action": spaces.action_spec(env, action)}
+    made = make(env, env_kwargs)
+    try:
+        return facts(made)
+    finally:
+        made.close()
 
 
-def _extra(env: str, error: Exception) -> str:
-    """The pip command that brings what `env` needs, or else gymnasium's own words."""
+def facts(made: CheckedEnv) -> dict[str, Any]:
+    """What `describe` returns, of an environment that was made."""
+    action = spaces.action_spec(made.name, made.action_space)  # first: an observation can nearly always be flattened
+    size = spaces.observation_size(made.name, made.observation_space)
+    return {"env": made.name, "observation_size": size, "action": action}
+
+
+def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], error: BaseException) -> BadSetting:
+    """The error to raise when a constructor failed with `error`."""
+    if isinstance(error, MISSING):
+        needed = _extra(env, error) or first_line(error)
+        return BadSetting("env", f"{env!r} needs a package that is not installed: {needed}")
+    words, kind = first_line(error).partition(BY_GYMNASIUM)[0], type(error).__name__
+    if isinstance(error, TypeError) and "unexpected keyword argument" in words:
+        known = entry_point.keywords(creator)
+        for name in given:
+            if name not in known and repr(name) in words:
+                return entry_point.unknown_keyword(env, name, known)
+    return BadSetting("env", f"{env!r} could not be made: {kind if words == kind else f'{kind}: {words}'}")
+
+
+def _extra(env: str, error: BaseException) -> str:
+    """The pip command that brings what `env` needs, if it is one of this package's extras."""
+    entry = str(gym.registry[env].entry_point) if env in gym.registry else ""
     for extra in EXTRAS:
-        if extra in _entry(env) or extra in str(error).lower():
+        if extra in entry or extra in str(error).lower():
             return f"pip install 'torch-lab[{extra}]'"
-    return first_line(error)
-
-
-def _entry(env: str) -> str:
-    """The entry point of an environment, if it is registered."""
-    return str(gym.registry[env].entry_point) if env in gym.registry else ""
+    return ""
 
 
 @functools.cache

@@ -41,9 +41,7 @@ def observation_size(env: str, space: gym.Space[Any]) -> int | list[int]:
     if isinstance(space, gym.spaces.Box) and atari.is_game(env):
         return list(space.shape)
     needed = "a vector (a Box with one dimension) or an Atari game is needed"
-    if not isinstance(space, gym.spaces.Box):
-        needed += "; register it under a name of your own with gymnasium.wrappers.FlattenObservation around it"
-    raise BadSetting("env", f"{env!r} observes {_described(space)}; {needed}")
+    raise BadSetting("env", f"{env!r} observes {_described(space)}; {needed}{_flattening(space)}")
 
 
 def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
@@ -52,12 +50,15 @@ def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
     Raises:
         BadSetting: no algorithm here can use such actions.
     """
-    if isinstance(space, gym.spaces.Discrete) and space.start == 0:
+    if isinstance(space, gym.spaces.Discrete):
         return {"count": int(space.n)}
     if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.isfinite([space.low, space.high]).all():
         return {"low": space.low.tolist(), "high": space.high.tolist()}
-    needed = "a Discrete that starts at 0 or a bounded Box with one dimension is needed"
-    raise BadSetting("env", f"{env!r} acts in {_described(space)}; {needed}")
+    is_unbounded = isinstance(space, gym.spaces.Box) and not np.isfinite([space.low, space.high]).all()
+    found = f"{_described(space)}{' without bounds' if is_unbounded else ''}"
+    needed = "a Discrete or a bounded Box with one dimension is needed"
+    wayout = "register it under a name of your own with gymnasium.wrappers.TransformAction around it"
+    raise BadSetting("env", f"{env!r} acts in {found}; {needed}; {wayout}")
 
 
 def vector_size(observation_size: int | list[int]) -> int:
@@ -99,6 +100,25 @@ def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpe
     wayout = f"{bins}, or {continuous}" if count == 1 else continuous
     there = "is a continuous one" if count == 1 else f"are {count} continuous ones"
     raise BadSetting("action", f"{algorithm} needs discrete actions; there {there}: {wayout}")
+
+
+def _flattening(space: gym.Space[Any]) -> str:
+    """The wrappers that make a vector of a space, as the next step; nothing where Gymnasium has none."""
+    if _flattens(space):
+        wrappers = "gymnasium.wrappers.FlattenObservation"
+    elif isinstance(space, gym.spaces.Dict) and (keys := [key for key, part in space.items() if _flattens(part)]):
+        wrappers = f"gymnasium.wrappers.FilterObservation (of {', '.join(keys)}) and FlattenObservation"
+    else:
+        return ""
+    return f"; register it under a name of your own with {wrappers} around it"
+
+
+def _flattens(space: gym.Space[Any]) -> bool:
+    try:
+        flat = gym.spaces.flatten_space(space)
+    except NotImplementedError:
+        return False
+    return isinstance(flat, gym.spaces.Box) and len(flat.shape) == 1
 
 
 def _described(space: gym.Space[Any]) -> str:

@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from lab.rl.envs import environment, snapshot
+from lab.rl.envs import snapshot
+from lab.rl.envs.factory import EnvFactory
 
 Vectorization = Literal["sync", "async"]
 
@@ -72,14 +73,13 @@ class SyncStepper:
     """Steps environments in this process, one after the other.
 
     Args:
-        env: name of the environment.
-        episode_steps: time limit of an episode, if not the environment's own.
+        factory: makes the environments.
         buffers: as many rows as there are to be environments.
     """
 
-    def __init__(self, env: str, episode_steps: int | None, buffers: StepBuffers) -> None:
+    def __init__(self, factory: EnvFactory, buffers: StepBuffers) -> None:
         self.buffers = buffers
-        self.envs = [environment.make(env, max_episode_steps=episode_steps) for _ in buffers.reward]
+        self.envs = [factory.for_training() for _ in buffers.reward]
 
     def reset(self, seeds: Sequence[int | None]) -> None:
         for number, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
@@ -127,9 +127,8 @@ class ColumnSpec(NamedTuple):
         return int(np.prod(self.shape, dtype=int)) * np.dtype(self.type).itemsize
 
 
-def column_specs(env: str) -> list[ColumnSpec]:
-    """Those of the `StepBuffers` of an environment."""
-    facts = environment.describe(env)
+def column_specs(facts: dict[str, Any]) -> list[ColumnSpec]:
+    """Those of the `StepBuffers` of an environment, given its facts."""
     spec = facts["action"]
     action = ColumnSpec((len(spec["low"]),), "f4") if "low" in spec else ColumnSpec((), "i8")
     observation = ColumnSpec((facts["observation_size"],), "f4")

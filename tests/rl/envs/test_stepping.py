@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from lab.errors import BadSetting, LabError
 from lab.rl.envs import async_stepper
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
+from lab.rl.envs.factory import EnvFactory
 
 MODES = ("sync", "async")
 pytestmark = pytest.mark.slow
@@ -31,7 +32,7 @@ def start():
     started = []
 
     def begin(mode, env, envs=3, episode_steps=None):
-        started.append(make_stepper(mode, env, envs, episode_steps))
+        started.append(make_stepper(mode, EnvFactory(env, episode_steps=episode_steps), envs))
         started[-1].reset([5 * number for number in range(envs)])
         return started[-1]
 
@@ -173,9 +174,10 @@ def test_processes_end_with_their_environments(start):
 SCRIPT = """
 import os, sys, time
 from lab.rl.envs import async_stepper
+from lab.rl.envs.factory import EnvFactory
 if __name__ == "__main__":
     async_stepper.cores = lambda: 2
-    world = async_stepper.make_stepper("async", "CartPole-v1", 2, None)
+    world = async_stepper.make_stepper("async", EnvFactory("CartPole-v1"), 2)
     world.reset([0, 1])
     print(*(process.pid for process in world.processes), flush=True)
     if sys.argv[1] == "sleep":

@@ -15,6 +15,7 @@ from lab.rl.common import evaluation
 from lab.rl.data.buffer import check_buffer_fits
 from lab.rl.data.replay import ReplayData
 from lab.rl.dqn import DQN
+from lab.rl.envs.factory import EnvFactory
 from lab.rl.networks.nature_cnn import NatureCNN
 from lab.rl.networks.q_network import QNetwork
 from lab.runner.assemble import assemble
@@ -91,7 +92,7 @@ def test_an_agent_learns_from_a_game_and_goes_on_in_the_middle_of_it(tmp_path):
     again, other = learn(tmp_path, resume=True)
     assert (other.replay[:] == rows).all()
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in agent.state_dict().items())
-    (score,) = evaluation.play(agent, "PongNoFrameskip-v4", [0], torch.device("cpu"))
+    (score,) = evaluation.play(agent, EnvFactory("PongNoFrameskip-v4"), [0], torch.device("cpu"))
     assert score in range(-21, 22)
 
 

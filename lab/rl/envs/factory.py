@@ -1,0 +1,114 @@
+"""The environments of a run: one to look at and to evaluate in, which is used again and again, and those of training.
+
+Some environments may exist only once or a few times, such as a simulator with a licence or one that takes minutes to
+start. So no more are made than a run needs: `num_envs` to train in and, by default, one for all the rest.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from lab.errors import LabError
+from lab.rl.envs import atari, environment
+from lab.rl.envs.checked import CheckedEnv
+from lab.rl.envs.entry_point import find_spec
+
+NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environment nor the recipe has a time limit
+
+
+class EnvFactory:
+    """Makes the environments of one name; a copy of it has none yet.
+
+    Args:
+        env: name of the environment.
+        env_kwargs: keywords of its constructor.
+        episode_steps: time limit of a training episode, if not the environment's own; in evaluation that of an
+            environment that has none.
+    """
+
+    def __init__(self, env: str, env_kwargs: Mapping[str, Any] | None = None, episode_steps: int | None = None) -> None:
+        self.env, self.env_kwargs, self.episode_steps = env, dict(env_kwargs or {}), episode_steps
+        self._kept: list[CheckedEnv] = []  # the evaluation's
+        self._facts: dict[str, Any] = {}
+        self._end = weakref.finalize(self, _close, self._kept)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.env, self.env_kwargs, self.episode_steps)
+
+    def facts(self) -> dict[str, Any]:
+        """`env`, `observation_size` and `action`, as `environment.describe` has them."""
+        if not self._facts:
+            self._facts = environment.facts(self.for_evaluation(1)[0])
+        return dict(self._facts)
+
+    def for_training(self) -> CheckedEnv:
+        """A new environment, which is the caller's to close."""
+        return environment.make(self.env, self.env_kwargs, max_episode_steps=self.episode_steps)
+
+    def for_evaluation(self, count: int) -> list[CheckedEnv]:
+        """The same environments every time; the next ones only after all episodes in these are over."""
+        while len(self._kept) < count:
+            self._kept.append(environment.make(self.env, self.env_kwargs))
+        return self._kept[:count]
+
+    @contextmanager
+    def for_video(self) -> Iterator[CheckedEnv]:
+        """The first of the evaluation's environments, able to draw; a new one if it prepares for that when it is made.
+
+        Raises:
+            LabError: it cannot draw.
+        """
+        made = self.for_evaluation(1)[0]
+        if "rgb_array" not in (made.metadata.get("render_modes") or ()):
+            raise LabError(f"{self.env} does not draw: its metadata['render_modes'] lacks 'rgb_array'")
+        try:
+            made.unwrapped.render_mode = "rgb_array"
+            made.reset(seed=0)
+            draw(made)
+        except Exception:
+            self._kept.pop(0).close()  # first, since it may be the only one that can exist
+            made = environment.make(self.env, self.env_kwargs, render_mode="rgb_array")
+            try:
+                yield made
+            finally:
+                made.close()
+        else:
+            try:
+                yield made
+            finally:
+                with suppress(AttributeError):
+                    made.unwrapped.render_mode = None
+
+    def time_limit(self) -> int | None:
+        """Steps after which evaluation ends an episode, or None where the environment does that itself."""
+        spec = find_spec(self.env)
+        if atari.is_game(spec.id) or spec.max_episode_steps is not None:
+            return None
+        return self.episode_steps or NO_LIMIT
+
+    def close(self) -> None:
+        """Closes the evaluation's environments; if they are asked for once more, there are new ones."""
+        _close(self._kept)
+
+
+def draw(env: CheckedEnv) -> np.ndarray:
+    """The present picture of an environment (H, W, 3).
+
+    Raises:
+        LabError: what it returns is none.
+    """
+    frame: Any = env.render()
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        found = f"an array of {frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise LabError(f"{env.name} does not draw: render() returned {found}, expected an array of uint8 (H, W, 3)")
+    return frame
+
+
+def _close(envs: list[CheckedEnv]) -> None:
+    while envs:
+        envs.pop().close()

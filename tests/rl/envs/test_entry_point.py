@@ -1,0 +1,148 @@
+"""What a name of an environment leads to is checked before it is called, and so are the keywords of its constructor."""
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
+
+from lab.errors import BadSetting
+from lab.rl.envs.async_stepper import _sendable
+from lab.rl.envs.environment import describe, make
+from tests.rl.points import Point, Sized
+
+MODULE = """
+import gymnasium as gym
+from tests.rl.points import Point
+
+class Mine(Point):
+    pass
+
+class Loose(Point):
+    pass
+
+gym.register("Other/Mine-v0", entry_point=Mine)
+gym.register("Other/Made-v0", entry_point=lambda **keywords: Mine(**keywords))
+"""
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    def add(entry_point, name="Named-v0", **settings):
+        monkeypatch.setitem(gym.registry, name, EnvSpec(name, entry_point=entry_point, **settings))
+        return name
+
+    return add
+
+
+def refusal(env, env_kwargs=None):
+    with pytest.raises(BadSetting) as error:
+        make(env, env_kwargs)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "entry_point",
+    [
+        "subprocess:Popen",
+        "os:system",
+        subprocess.Popen,
+        subprocess.run,
+        os.system,
+        functools.partial(subprocess.run, shell=True),
+        functools.partial(Path, "x"),
+        dict,
+        Path,
+        exec,
+        "lab.errors:BadInput",
+        "lab.errors:nothing",
+        3,
+        None,
+    ],
+)
+def test_only_environments_are_called(entry_point, registered, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refusal(registered(entry_point, kwargs={"args": ["touch", "made"]}))
+    assert message.startswith("env: 'Named-v0' ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_neither_are_other_things_than_wrappers(registered):
+    wrapper = WrapperSpec("Wrapper", "subprocess:Popen", {"args": ["true"]})
+    assert "is in Python's standard library" in refusal(registered(Point, additional_wrappers=(wrapper,)))
+
+
+@pytest.mark.parametrize(
+    "entry_point", [Point, "tests.rl.points:Point", lambda **_: Point(), functools.partial(Sized, size=2)]
+)
+def test_classes_functions_and_partials_make_environments(entry_point, registered):
+    assert describe(registered(entry_point))["observation_size"] == 2
+
+
+def test_names_in_a_module_are_suggested(tmp_path, monkeypatch):
+    (tmp_path / "other_envs.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert describe("other_envs:Other/Mine-v0")["env"] == "other_envs:Other/Mine-v0"
+    assert refusal("other_envs:Other/Min-v0").endswith("; did you mean 'other_envs:Other/Mine-v0'?")
+    wanted = "; Loose is a class: call gymnasium.register('Loose-v0', entry_point=Loose) in other_envs"
+    assert refusal("other_envs:Loose").endswith(wanted)
+    assert refusal("other_envs:xyz").endswith(
+        "; other_envs registers other_envs:Other/Mine-v0, other_envs:Other/Made-v0"
+    )
+    assert _sendable("other_envs:Other/Made-v0") is None
+    with pytest.raises(BadSetting, match=r"vectorization: .*name its module \(data.env=my_module:Other/Made-v0\)"):
+        _sendable("Other/Made-v0")
+    assert _sendable("CartPole-v1").id == "CartPole-v1"
+
+
+KEYWORDS = [
+    (None, "env_kwargs: 'Named-v0' cannot be made without size; set data.env_kwargs={size: ...}"),
+    ({"size": 3, "sped": 2}, "env_kwargs.sped: unknown keyword 'sped' of 'Named-v0'; did you mean 'speed'?"),
+    ({"size": 3, "weight": 2}, "unknown keyword 'weight' of 'Named-v0'; known keywords: size, speed"),
+    ({"size": "big"}, "env_kwargs.size: expected a whole number, found 'big'"),
+    ({"size": True}, "env_kwargs.size: expected a whole number, found True"),
+    ({"size": 3, "speed": "1"}, "env_kwargs.speed: expected a number, found '1'"),
+    ({"size": 3, "render_mode": "human"}, "env_kwargs.render_mode: cannot be set here: lab play sets it"),
+    ({"size": 3, "max_episode_steps": 3}, "cannot be set here: set data.episode_steps"),
+]
+
+
+@pytest.mark.parametrize(("env_kwargs", "words"), KEYWORDS)
+def test_keywords_are_those_of_the_constructor(env_kwargs, words, registered):
+    assert words in refusal(registered(Sized), env_kwargs)
+
+
+def test_keywords_that_fit_are_passed_on(registered):
+    env = make(registered(Sized), {"size": 3, "speed": 2})
+    assert (env.unwrapped.size, env.unwrapped.speed) == (3, 2)
+    assert make(registered(Sized, kwargs={"size": 7})).unwrapped.size == 7
+
+
+def test_a_constructor_that_takes_any_keyword_decides_itself(registered):
+    class Free(Point):
+        def __init__(self, **keywords):
+            self.size = keywords.pop("size", 1)
+            super().__init__(**keywords)
+
+    assert make(registered(Free), {"size": 5}).unwrapped.size == 5
+    assert refusal("Named-v0", {"render": 5}).startswith("env_kwargs.render: unknown keyword 'render'")
+
+
+def test_an_exit_in_a_constructor_is_no_exit(registered):
+    def leave(**_):
+        sys.exit(3)
+
+    assert refusal(registered(leave)) == "env: 'Named-v0' could not be made: SystemExit: 3"
+
+
+def test_a_space_that_is_missing_is_named(registered):
+    class Bare(gym.Env):
+        pass
+
+    assert "TypeError: its observation_space is missing, expected a gymnasium.Space" in refusal(registered(Bare))

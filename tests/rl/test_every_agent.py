@@ -1,0 +1,125 @@
+"""What holds for every agent that is registered: what it sends to an environment, and what changes its weights."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+
+from lab.errors import BadSetting
+from lab.registry import find_task, task_names
+from lab.rl.common import evaluation
+from lab.rl.data.loaders import CollectionData
+from lab.rl.envs import async_stepper
+from tests.rl import points
+from tests.rl.points import Double, FromOne, Lookup, Point, Shared, SharedLookup, Strict, Whole
+
+AGENTS = {name: task for name in task_names() if issubclass((task := find_task(name)).data, CollectionData)}
+DISCRETE = ("dqn", "ppo", "a2c", "reinforce", "trpo")
+
+
+@pytest.fixture
+def register(monkeypatch):
+    return lambda kind, **settings: points.register(monkeypatch, kind, **settings)
+
+
+@pytest.fixture(params=AGENTS)
+def agent(request):
+    return AGENTS[request.param]
+
+
+def test_all_are_found():
+    assert set(AGENTS) >= {"ddpg", "td3", "sac", "tqc", *DISCRETE}
+
+
+def test_an_environment_may_keep_its_arrays_to_itself(agent, register):
+    one, other = (points.train(agent, register(kind))[0] for kind in (Point, Shared))
+    assert points.equal(one, other)
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_actions_are_numbers_however_they_are_counted(name, register):
+    one, *others = (
+        points.train(AGENTS[name], register(kind), discrete=True)[0] for kind in (Lookup, SharedLookup, FromOne)
+    )
+    assert all(points.equal(one, other) for other in others)
+
+
+@pytest.mark.parametrize("kind", [Strict, Double, Whole])
+def test_actions_lie_in_their_space(kind, agent, register):
+    points.train(agent, register(kind))
+
+
+@pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (1,)), Box(0, np.inf, (1,)), Box(-1, 1, (2, 2))])
+def test_actions_without_bounds_are_refused(space, agent, register):
+    class Unbounded(Point):
+        def __init__(self):
+            super().__init__()
+            self.action_space = space
+
+    with pytest.raises(BadSetting, match="env: 'Unbounded-v0' acts in a Box"):
+        points.train(agent, register(Unbounded))
+
+
+def test_evaluation_changes_no_weight(agent, register):
+    name = register(Point)
+    once, often = (
+        points.train(agent, name, eval_every=every, eval_episodes=count, eval_envs=lanes)[0]
+        for every, count, lanes in [(60, 1, 1), (20, 3, 2)]
+    )
+    assert points.equal(once, often)
+
+
+def test_no_more_environments_are_made_than_a_run_needs(agent, register, tmp_path):
+    Point.made = 0
+    model, data, trainer = points.train(agent, register(Point), eval_every=20)
+    trainer.test(model, datamodule=data, verbose=False)
+    model.play(tmp_path / "agent.mp4", seed=0)
+    assert Point.made == getattr(data, "num_envs", 1) + 1
+
+
+def test_processes_make_them_instead(register, monkeypatch):
+    monkeypatch.setattr(async_stepper, "cores", lambda: 2)
+    Point.made = 0
+    points.train(AGENTS["ppo"], register(Point), vectorization="async")
+    assert Point.made == 1
+
+
+def test_an_environment_that_draws_from_its_start_on_is_made_anew_for_it(register, tmp_path):
+    class Prepared(Point):
+        def __init__(self, render_mode=None):
+            super().__init__(render_mode)
+            self.canvas = np.zeros((16, 16, 3), np.uint8) if render_mode else None
+
+        def render(self):
+            return self.canvas
+
+    Point.made = 0
+    model, data, _ = points.train(AGENTS["ddpg"], register(Prepared))
+    model.play(tmp_path / "agent.mp4", seed=0)
+    assert Point.made == 3
+    assert data.env_factory.for_evaluation(1)[0].unwrapped.render_mode is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "frame", "words"),
+    [
+        ({}, None, r"its metadata\['render_modes'\] lacks 'rgb_array'"),
+        (Point.metadata, None, r"render\(\) returned NoneType, expected an array of uint8 \(H, W, 3\)"),
+        (Point.metadata, np.zeros((4, 4)), r"render\(\) returned an array of float64 \(4, 4\)"),
+    ],
+)
+def test_an_environment_that_does_not_draw_says_why(metadata, frame, words, register, tmp_path):
+    kind = type("Blind", (Point,), {"metadata": metadata, "render": lambda _: frame})
+    model, *_ = points.train(AGENTS["ddpg"], register(kind))
+    with pytest.raises(Exception, match=f"Blind-v0 does not draw: {words}"):
+        model.play(tmp_path / "agent.mp4", seed=0)
+
+
+def test_the_optimum_is_that_of_the_environment_as_it_is_registered(monkeypatch):
+    monkeypatch.setitem(evaluation.OPTIMA, "Pendulum-v1", lambda seeds: np.zeros(len(seeds)))
+    for keywords, expected in [({}, True), ({"g": 5.0}, False)]:
+        model, data, trainer = points.train(AGENTS["ddpg"], "Pendulum-v1", env_kwargs=keywords)
+        assert data.env_factory.for_evaluation(1)[0].unwrapped.g == keywords.get("g", 10.0)
+        (metrics,) = trainer.test(model, datamodule=data, verbose=False)
+        assert ("test/optimality_gap" in metrics) == expected
+    assert gym.spec("Pendulum-v1").kwargs == {}
