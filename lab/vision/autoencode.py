@@ -23,7 +23,7 @@ from lab.task import Task
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.autoencoder import CODE_SIZE, DROPOUT, MIN_SIZE, Autoencoder
-from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.normalize import Normalize
 from lab.vision.plots import autoencode as draw
 
 NEIGHBOURS = 5  # codes that vote for the class of another
@@ -70,7 +70,7 @@ class Autoencode(SupervisedModule):
         check(self.corruption, "corruption", moved=False)  # the target stays where it is
         network = Autoencoder(channels, size, latent_dim, dropout, variational=beta is not None)
         self.network = network.to(memory_format=torch.channels_last)
-        self.normalise, self.names = Normalise(channels, size, mean, std), class_names
+        self.normalise, self.names = Normalize(channels, size, mean, std), class_names
         self.loss, self.beta = loss, beta
         wanted = {"mse": True, "bce": loss == "bce", "kl": beta, "corrupted_mse": self.corruption}
         means: dict[str, Any] = {name: MeanMetric() for name, said in wanted.items() if said}

@@ -29,7 +29,7 @@ from lab.errors import BadSetting
 from lab.learning import LazyMetrics, SupervisedModule
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
-from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import TIMM, make
 from lab.vision.plots import classify as draw
 
@@ -83,7 +83,7 @@ class Classify(SupervisedModule):
             raise BadSetting("straight_through", "only a sample can be passed straight through; it needs head: gumbel")
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = make(network, channels, size, classes, frozen).to(memory_format=torch.channels_last)
-        self.normalise, self.names = Normalise(channels, size, mean, std), class_names
+        self.normalise, self.names = Normalize(channels, size, mean, std), class_names
         self.head, self.straight_through = head, straight_through
         self.temperature, self.final_temperature = temperature, final_temperature
         self.label_smoothing = label_smoothing

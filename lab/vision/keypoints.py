@@ -20,7 +20,7 @@ from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
-from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
 from lab.vision.networks.segmentation import Segmenter
 from lab.vision.plots import keypoints as draw
@@ -76,7 +76,7 @@ class Keypoints(SupervisedModule):
             made = Segmenter(network or "unet", encoder, channels, size, count, depth)
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = made.to(memory_format=torch.channels_last)
-        self.normalise, self.size, self.names = Normalise(channels, size, mean, std), size, point_names
+        self.normalise, self.size, self.names = Normalize(channels, size, mean, std), size, point_names
         self.method, self.sigma, self.heatmap_weight = method, sigma, heatmap_weight
         self.normalize_by = normalize_by
         self.errors = Errors(count)

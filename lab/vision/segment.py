@@ -1,8 +1,8 @@
 """A class for every pixel: any network of `lab.vision.networks.segmentation`, trained whole or in part.
 
-Two ways to begin with what others have learnt: an existing segmentation network whose last layer is replaced (`tune:
-head`, or `all` to train everything from there), and the fixed features of an encoder with a decoder of our own
-(`network: generic`, `tune: decoder`).
+Two ways to begin with what others have learnt: an existing segmentation network whose last layer is replaced
+(`trainable: head`, or `all` to train everything from there), and the fixed features of an encoder with a decoder of our
+own (`network: generic`, `trainable: decoder`).
 
 Sources: Ronneberger, Fischer and Brox, U-Net, MICCAI 2015; Milletari, Navab and Ahmadi, V-Net, 3DV 2016, for the Dice
 loss, whose sums go over all images of a batch here; Lin, Goyal, Girshick, He and Dollar, Focal loss for dense object
@@ -26,8 +26,8 @@ from lab.learning import LazyMetrics, Stage, SupervisedModule
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import IGNORE_INDEX
-from lab.vision.networks.normalise import Normalise
-from lab.vision.networks.segmentation import Segmenter, Tune
+from lab.vision.networks.normalize import Normalize
+from lab.vision.networks.segmentation import Segmenter, Trainable
 from lab.vision.plots import segment as draw
 
 Loss = Literal["cross_entropy", "dice", "focal"]
@@ -48,7 +48,7 @@ class Segment(SupervisedModule):
             network generic, clip, the image encoder of the task of that name.
         depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
         pretrained: begin with the weights that the library has, of the network or else of its encoder.
-        tune: what is trained: all; the decoder behind a fixed encoder; or the head, which is the last layer, alone.
+        trainable: what is trained: all; the decoder behind a fixed encoder; or the head, the last layer, alone.
         loss: cross_entropy, dice or focal, or several of them, which are added.
     """
 
@@ -65,7 +65,7 @@ class Segment(SupervisedModule):
         encoder: str = "resnet18",
         depth: Annotated[int, Ge(3), Le(5)] | None = None,
         pretrained: bool = False,
-        tune: Tune = "all",
+        trainable: Trainable = "all",
         loss: tuple[Loss, ...] = ("cross_entropy", "dice"),
         **training: Any,
     ) -> None:
@@ -77,10 +77,10 @@ class Segment(SupervisedModule):
         if not loss:
             raise BadSetting("loss", "name at least one of cross_entropy, dice and focal")
         logits = 1 if classes == 2 else classes
-        made = Segmenter(network, encoder, channels, size, logits, depth, tune)
+        made = Segmenter(network, encoder, channels, size, logits, depth, trainable)
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = made.to(memory_format=torch.channels_last)
-        self.normalise, self.names = Normalise(channels, size, mean, std), mask_names
+        self.normalise, self.names = Normalize(channels, size, mean, std), mask_names
         self.losses = nn.ModuleList(criterion(name, logits == 1) for name in loss)
         self.confusion = MulticlassConfusionMatrix(classes, ignore_index=IGNORE_INDEX, validate_args=False)
         self.example_input_array = torch.zeros(1, channels, size, size)

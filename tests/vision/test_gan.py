@@ -181,12 +181,12 @@ class Written(GAN):
             logits = c(torch.cat([(real + 1) / 2, (drawn.detach() + 1) / 2]))
             guess = logits[:n].argmax(1)
             pairs.append((real, guess))
-        if self.mismatched:
+        if self.mismatch_weight:
             pairs.append((real, (labels + torch.randint_like(labels, 1, self.num_conditions)) % self.num_conditions))
         # dropout is drawn for all images together, so they are shown together here as well
         images, claims = (torch.cat(column) for column in zip(*pairs, strict=True))
         belief = d(images, claims).sigmoid().chunk(len(pairs))
-        s, a, m = self.label_smoothing, (self.alpha if triple else 0.0), self.mismatched
+        s, a, m = self.label_smoothing, (self.alpha if triple else 0.0), self.mismatch_weight
         value = ((1 - s) * belief[0].log() + s * (1 - belief[0]).log()).mean()
         value = value + (1 - a) * (1 - belief[1]).log().mean()
         if triple:
@@ -206,7 +206,7 @@ class Written(GAN):
         if triple:
             p = logits.softmax(1)
             rows = torch.arange(n)
-            loss = -p[rows, labels].log().mean() - self.pseudo * p[n + rows, labels].log().mean()
+            loss = -p[rows, labels].log().mean() - self.pseudo_label_weight * p[n + rows, labels].log().mean()
             loss = loss + self.alpha * (p[rows, guess] * (1 - belief[2]).log().detach()).mean()
             loss.backward()
             torch.optim.Adam(c.parameters(), rates["lr_classifier"], betas=(0.5, 0.999)).step()
@@ -220,9 +220,9 @@ class Written(GAN):
         {"kind": "dcgan", "label_smoothing": 0.1, "feature_matching": 2.0, "lr_generator": 3e-3},
         {"kind": "improved", "lr_discriminator": 1e-3},
         {"kind": "conditional"},
-        {"kind": "conditional", "mismatched": 0.4},
-        {"kind": "triple", "alpha": 0.3, "pseudo": 0.2},
-        {"kind": "triple", "alpha": 0.3, "mismatched": 0.2},
+        {"kind": "conditional", "mismatch_weight": 0.4},
+        {"kind": "triple", "alpha": 0.3, "pseudo_label_weight": 0.2},
+        {"kind": "triple", "alpha": 0.3, "mismatch_weight": 0.2},
     ],
 )
 def test_a_step_is_the_one_that_the_papers_write_down(settings, own_data, untrained):
@@ -236,7 +236,7 @@ def test_a_step_is_the_one_that_the_papers_write_down(settings, own_data, untrai
 
 def test_labels_that_are_mismatched_are_all_wrong(monkeypatch, own_data, untrained):
     seen = []
-    module, data = GAN(**FACTS, kind="conditional", width=0.1, mismatched=0.3), ImageData("digits", batch_size=64)
+    module, data = GAN(**FACTS, kind="conditional", width=0.1, mismatch_weight=0.3), ImageData("digits", batch_size=64)
     module.discriminator.register_forward_hook(lambda _, images_and_labels, __: seen.append(images_and_labels[1]))
     quiet(max_epochs=1, limit_train_batches=1, limit_val_batches=0).fit(module, data)
     true, of_drawn, wrong = seen[0].chunk(3)

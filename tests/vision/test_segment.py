@@ -170,13 +170,13 @@ def test_every_architecture_takes_sides_that_it_cannot_halve(name):
 
 @pytest.mark.parametrize("name", ["unet", "generic", "torchvision:deeplabv3_mobilenet_v3_large"])
 def test_what_is_not_tuned_stays_as_it_is(name):
-    for tune, free in (
+    for trainable, free in (
         ("head", {"head"}),
         ("decoder", {"decoder", "head"}),
         ("all", {"encoder", "decoder", "head"}),
     ):
         torch.manual_seed(0)
-        network = Segmenter(name, "timm:lcnet_050", 3, 32, 4, tune=tune).train()
+        network = Segmenter(name, "timm:lcnet_050", 3, 32, 4, trainable=trainable).train()
         assert {key.split(".")[0] for key in trained(network)} == free
         before = {key: value.clone() for key, value in network.state_dict().items()}
         optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
@@ -320,7 +320,7 @@ def test_a_network_learns_where_the_shapes_are():
         (["model.encoder=timm:vit_tiny_patch16_224"], "model.network: unet on timm:vit_tiny_patch16_224 cannot take"),
         (["model.loss=[dice, focl]"], "expected 'cross_entropy', 'dice' or 'focal', found 'focl'"),
         (["model.loss=[]"], "model.loss: name at least one"),
-        (["model.tune=some"], "model.tune: expected"),
+        (["model.trainable=some"], "model.trainable: expected"),
         (["data.name=digits"], "this set has no masks to learn"),
     ],
 )  # fmt: skip

@@ -26,7 +26,7 @@ from lab.multimodal.clip.open_clip import OPEN_CLIP, OpenCLIP
 from lab.multimodal.clip.transformers_clip import TRANSFORMERS, TransformersCLIP
 from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
-from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.normalize import Normalize
 
 MOST = 100.0  # that inner products are multiplied by
 
@@ -91,7 +91,7 @@ class Clip(SupervisedModule):
             known = f"known are cnn, {OPEN_CLIP}NAME and {TRANSFORMERS}NAME"
             raise BadSetting("network", f"no network {network!r}; {known}")
         self.network = made
-        self.normalise = Normalise(channels, size, mean, std)
+        self.normalise = Normalize(channels, size, mean, std)
         self.register_buffer("prompts", prompts(pairs, words), persistent=False)  # (pairs, 3)
         self.retrieval = Retrieval()
         self.top5 = MulticlassAccuracy(len(pairs), top_k=5, average="micro", validate_args=False)

@@ -32,7 +32,7 @@ from lab.vision.gan import networks
 from lab.vision.gan.evaluation import Evaluation, Extractor, check
 from lab.vision.gan.losses import against, averaged, classifier_loss
 from lab.vision.gan.reference_classifier import reference_classifier
-from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
 
 Share = Annotated[float, Ge(0), Lt(1)]
@@ -60,9 +60,9 @@ class GAN(LightningModule):
         label_smoothing: what the discriminator's target for real images lacks to 1.
         spectral_norm: keep the largest singular value of every layer of the discriminator at 1.
         feature_matching: weight of the distance of mean features of the reference classifier in the generator's loss.
-        mismatched: weight of real images with wrong labels in the discriminator's loss, of conditional kinds.
+        mismatch_weight: weight of real images with wrong labels in the discriminator's loss, of conditional kinds.
         alpha: share of guessed pairs, rather than drawn ones, among those that are not real, in the triple game.
-        pseudo: weight of drawn images with their labels in the classifier's loss, in the triple game.
+        pseudo_label_weight: weight of drawn images with their labels in the classifier's loss, in the triple game.
         extractor: whose features FID compares: a reference classifier trained on the same set, or inception.
     """
 
@@ -84,9 +84,9 @@ class GAN(LightningModule):
         label_smoothing: Share = 0.0,
         spectral_norm: bool = False,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
-        mismatched: Annotated[float, Ge(0)] = 0.0,
+        mismatch_weight: Annotated[float, Ge(0)] = 0.0,
         alpha: Annotated[float, Gt(0), Lt(1)] = 0.5,
-        pseudo: Annotated[float, Ge(0)] = 0.1,
+        pseudo_label_weight: Annotated[float, Ge(0)] = 0.1,
         extractor: Extractor = "reference_classifier",
     ) -> None:
         super().__init__()
@@ -98,8 +98,12 @@ class GAN(LightningModule):
             raise BadSetting("size", f"images grow twice by a factor of 2, so 4 divides their side; found {size}")
         check(extractor)
         self.kind, self.latent_dim, self.names, self.beta1 = kind, latent_dim, class_names, beta1
-        self.label_smoothing, self.feature_matching, self.mismatched = label_smoothing, feature_matching, mismatched
-        self.alpha, self.pseudo = alpha, pseudo
+        self.label_smoothing, self.feature_matching, self.mismatch_weight = (
+            label_smoothing,
+            feature_matching,
+            mismatch_weight,
+        )
+        self.alpha, self.pseudo_label_weight = alpha, pseudo_label_weight
         self.extractor: Extractor = extractor
         self.num_conditions = conditions = len(class_names) if kind in ("conditional", "triple") else 0
         residual = kind != "dcgan"
@@ -111,7 +115,7 @@ class GAN(LightningModule):
         }
         if kind == "triple":
             network = make("cnn", channels, size, self.num_conditions)
-            self.classifier = nn.Sequential(Normalise(channels, size, mean, std), network)
+            self.classifier = nn.Sequential(Normalize(channels, size, mean, std), network)
             self.classifier.to(memory_format=torch.channels_last)
             self.players["classifier"] = (self.classifier, lr_classifier)
         self.averaged = averaged(self.generator, ema_decay) if ema_decay else None
@@ -179,9 +183,9 @@ class GAN(LightningModule):
             read = self.classifier(torch.cat([batch["image"], (drawn.detach() + 1) / 2])).float()
             guesses = read[: len(real)].argmax(1)
             fakes, weights = [*fakes, (real, guesses)], [1 - self.alpha, self.alpha]
-        if self.num_conditions and self.mismatched:
+        if self.num_conditions and self.mismatch_weight:
             others = (labels + torch.randint_like(labels, 1, self.num_conditions)) % self.num_conditions
-            fakes, weights = [*fakes, (real, others)], [*weights, self.mismatched]
+            fakes, weights = [*fakes, (real, others)], [*weights, self.mismatch_weight]
 
         images, claims = zip((real, labels), *fakes, strict=True)
         on_real, *on_fakes = self.discriminator(torch.cat(images), torch.cat(claims)).split(len(real))
@@ -198,7 +202,7 @@ class GAN(LightningModule):
 
         if self.kind == "triple":
             terms = read, labels, guesses, on_fakes[1].detach()
-            losses["classifier"] = classifier_loss(*terms, self.pseudo, self.alpha)
+            losses["classifier"] = classifier_loss(*terms, self.pseudo_label_weight, self.alpha)
             self._optimizer_step(optimizers[2], losses["classifier"])
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from lab.data import cached
 from lab.vision.data.image_data import ImageData
-from lab.vision.networks.normalise import Normalise
+from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
 
 VERSION = 1  # goes up when other weights come out for the same images
@@ -37,7 +37,7 @@ class ReferenceClassifier(nn.Module):
     def __init__(self, channels: int, size: int, class_names: list[str], mean: list[float], std: list[float]) -> None:
         super().__init__()
         network: Any = make("cnn", channels, size, len(class_names))
-        self.body = nn.Sequential(Normalise(channels, size, mean, std), *network[:-1])
+        self.body = nn.Sequential(Normalize(channels, size, mean, std), *network[:-1])
         self.last: nn.Linear = network[-1]
         self.num_features = self.last.in_features  # torchmetrics asks for it
         self.to(memory_format=torch.channels_last)

@@ -20,7 +20,7 @@ from lab.networks import pretrained_weights
 from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.image_encoder import ImageEncoder
 
-Tune = Literal["all", "decoder", "head"]
+Trainable = Literal["all", "decoder", "head"]
 TIMM, TORCHVISION = "timm:", "torchvision:"
 CLIP = "clip"  # the image encoder of the task of that name
 
@@ -65,8 +65,8 @@ class Segmenter(nn.Module):
         size: height and width of an image.
         classes: logits of a pixel.
         depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
-        tune: the part that is trained: all; the decoder and the head behind a frozen encoder; or the head, the last
-            layer, alone. A frozen part keeps the statistics of its normalisation as well.
+        trainable: the part that is trained: all; the decoder and the head behind a frozen encoder; or the head, the
+            last layer, alone. A frozen part keeps the statistics of its normalisation as well.
 
     Raises:
         BadSetting: there is no such network or encoder, or they cannot take such images.
@@ -80,10 +80,10 @@ class Segmenter(nn.Module):
         size: int,
         classes: int,
         depth: int | None = None,
-        tune: Tune = "all",
+        trainable: Trainable = "all",
     ) -> None:
         super().__init__()
-        self.name, self.tune = name if name.startswith(TORCHVISION) else f"{name} on {encoder}", tune
+        self.name, self.trainable = name if name.startswith(TORCHVISION) else f"{name} on {encoder}", trainable
         self.build, self.spec = builder(name), NetworkSpec(encoder, channels, size, classes, depth)
         try:
             self.encoder, self.decoder, self.head, self.stride = self.build(self.spec)
@@ -126,7 +126,7 @@ class Segmenter(nn.Module):
         self.decoder.load_state_dict(decoder.state_dict())
 
     def _frozen(self) -> tuple[nn.Module, ...]:
-        return {"all": (), "decoder": (self.encoder,), "head": (self.encoder, self.decoder)}[self.tune]
+        return {"all": (), "decoder": (self.encoder,), "head": (self.encoder, self.decoder)}[self.trainable]
 
 
 def builder(name: str) -> Build:

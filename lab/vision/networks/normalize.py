@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lab.errors import BadInput
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """Images (B, channels, size, size), from 0 to 1 -> the same with mean 0 and standard deviation 1 in each channel.
 
     Args:
