@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import types
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeVar
@@ -35,6 +37,31 @@ def load_class(path: str, base: type[T]) -> type[T]:
     raise BadInput(f"{path!r} is {kind}; expected a subclass of {_name(base)}{_twin(found, base)}")
 
 
+def load_callable(path: str) -> Callable[..., Any]:
+    """The class or function called `package.module:Name`; it is not called. A class method is bound to its class.
+
+    Raises:
+        BadInput: there is no such thing, it is something else, or it is one of Python's own.
+    """
+    found = load_object(path)
+    if isinstance(found, classmethod | staticmethod):
+        owner = load_object(re.sub(r"[.]\w+$", "", path))
+        found = found.__get__(None, owner)
+    kinds = type | types.FunctionType | types.BuiltinFunctionType | types.MethodType
+    if not isinstance(found, kinds):
+        raise BadInput(f"{path!r} is of type {type(found).__name__}; expected a class or a function")
+    if is_standard(found):
+        origin = f"{found.__module__}.{found.__qualname__}"
+        raise BadInput(f"{path!r} is {origin} of Python's standard library; name one of a package or of your own")
+    return found
+
+
+def is_standard(found: Any) -> bool:
+    """Whether a class or a function is one of Python's own, wherever it was found."""
+    home = getattr(found, "__module__", None) or type(getattr(found, "__self__", None)).__module__
+    return str(home).partition(".")[0] in sys.stdlib_module_names
+
+
 def load_object(path: str) -> Any:
     """The object called `package.module:Name`, or `package.module.Name` in Lightning's spelling; it is not called.
 
@@ -44,6 +71,9 @@ def load_object(path: str) -> Any:
     module_name, name = path.split(":", 1) if ":" in path else path.rpartition(".")[::2]
     if not re.fullmatch(r"\w+(\.\w+)*", name):
         raise BadInput(f"expected `package.module:Name`, found {path!r}")
+    outer, _, last = module_name.rpartition(".")
+    if ":" not in path and isinstance(getattr(sys.modules.get(outer), last, None), type):
+        module_name, name = outer, f"{last}.{name}"  # `package.module.Name.method`
     found: Any = load_module(module_name, path)
     for part in name.split("."):
         try:

@@ -28,7 +28,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "files": ({"errors"}, HEAVY - {"torch"}),
     "stats": (set(), HEAVY),
     "plots": ({"errors"}, {*RL_ONLY, "mlflow"}),
-    "recipe": ({"errors", "task"}, HEAVY),
+    "recipe": ({"errors", "task", "imports"}, HEAVY),
     "data": ({"errors", "task", "files", "registry"}, {*RL_ONLY, "mlflow", "optuna"}),
     "networks": ({"errors", "task", "files", "data"}, {*RL_ONLY, "mlflow", "optuna"}),
     "learning": ({"errors", "task", "files", "stats", "plots", "data", "networks"}, {*RL_ONLY, "mlflow", "optuna"}),

@@ -39,7 +39,7 @@ class Card:
 
     def json(self) -> dict[str, Any]:
         """The card as plain data; a required parameter has no `default`."""
-        from lab.recipe.signature import REQUIRED
+        from lab.recipe.keywords import REQUIRED
 
         card = asdict(self)
         for parameter in (*card["model"], *card["data"]):
@@ -104,7 +104,7 @@ def _first_paragraph(module: type[Any]) -> str:
 
 
 def _default(parameter: Parameter) -> str:
-    from lab.recipe.signature import REQUIRED
+    from lab.recipe.keywords import REQUIRED
 
     if parameter.given:
         return "given by the data"

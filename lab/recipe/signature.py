@@ -7,13 +7,9 @@ but '3' is not 3 and true is not 1. Python then makes it, because JSON would tur
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import itertools
 import json
 import math
-import re
-import types
-import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
@@ -21,17 +17,21 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.errors import nearest
-from lab.recipe.inherited import constructors
+from lab.errors import BadSetting, nearest
+from lab.recipe.converted import converted
+from lab.recipe.keywords import REQUIRED, keywords, meanings
+from lab.recipe.objects import Construction, holds_objects, meant_object
+from lab.recipe.offers import fitting, offer, takes_objects
 from lab.recipe.renamed import renamed
-from lab.recipe.types import UNIONS, adapter, choices, fits, plain
+from lab.recipe.types import UNIONS, adapter, choices, fits, limits, plain
 from lab.recipe.wording import bounds, code, show, words
 
-REQUIRED: Any = inspect.Parameter.empty
 # complaints of pydantic that already say what a user needs
 _TOLD = {"value_error", "assertion_error", "string_pattern_mismatch", "predicate_failed"}
 MOST = 20  # complaints about one value: a long list may be wrong all through
 Complaint = tuple[str, str]
+Path = tuple[str, ...]
+Judged = tuple[Any, list[tuple[Path, str]]]  # the value as the constructor gets it, and what is wrong with it
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def check(
     *,
     given: Collection[str] = (),
     partial: bool = False,
-    within: tuple[str, ...] = (),
+    within: Path = (),
+    objects: bool = False,
 ) -> tuple[dict[str, Any], list[Complaint]]:
     """The keywords `target` can be called with, and what is wrong with the others as (key, message).
 
@@ -71,17 +72,19 @@ def check(
         given: keywords somebody else supplies: not required here, and wrong if set here.
         partial: do not complain about missing keywords.
         within: the keys of the recipe that these values stand under, by which a renamed one is known.
+        objects: take mappings with `class_path` for objects, which `lab.recipe.objects.construct` then makes.
     """
-    keywords, extra = _keywords(target)
-    settable = [name for name in keywords if name not in given]
+    known, extra = keywords(target)
+    settable = [name for name in known if name not in given]
     accepted: dict[str, Any] = {}
     complaints: list[Complaint] = []
     now: set[str] = set()  # keywords that were given under the name they had before
     for name, value in values.items():
         if name in given:
             complaints.append((name, "filled in by lab; a recipe cannot set it"))
-        elif name in keywords or (extra and isinstance(name, str)):
-            made, wrong = _judge(keywords[name].hint if name in keywords else Any, value, (*within, name))
+        elif name in known or (extra and isinstance(name, str)):
+            hint = known[name].hint if name in known else Any
+            made, wrong = (_compose if objects else _judge)(hint, value, (*within, name))
             complaints += [(".".join(path[len(within) :]), message) for path, message in wrong]
             if not wrong:
                 accepted[name] = made
@@ -92,111 +95,109 @@ def check(
             close = nearest(str(name), settable) or f"; known keys: {', '.join(settable) or 'none'}"
             complaints.append((str(name), f"unknown key {name!r}{close}"))
     for name in settable:
-        if not partial and not {name} & (values.keys() | now) and keywords[name].default is REQUIRED:
-            meaning = _meanings(target).get(name, "").rstrip(".")
-            complaints.append((name, f"missing; expected {words(keywords[name].hint)}{meaning and f': {meaning}'}"))
+        if not partial and not {name} & (values.keys() | now) and known[name].default is REQUIRED:
+            meaning = meanings(target).get(name, "").rstrip(".")
+            complaints.append((name, f"missing; expected {words(known[name].hint)}{meaning and f': {meaning}'}"))
     return accepted, complaints
 
 
 def parameters(target: Callable[..., Any], given: Collection[str] = ()) -> list[Parameter]:
     """Every keyword of `target`, in its order."""
-    meanings = _meanings(target)
+    meaning = meanings(target)
     return [
-        Parameter(name, code(hint), default, bounds(hint), meanings.get(name, ""), name in given)
-        for name, (hint, default) in _keywords(target)[0].items()
+        Parameter(name, code(hint), default, bounds(hint), meaning.get(name, ""), name in given)
+        for name, (hint, default) in keywords(target)[0].items()
     ]
 
 
 def schema(target: Callable[..., Any]) -> dict[str, Any]:
     """The JSON schema of the keywords that a recipe can set, for editors."""
-    keywords, extra = _keywords(target)
-    meanings = _meanings(target)
-    hints = {name: hint for name, keyword in keywords.items() if (hint := plain(keyword.hint)) is not None}
+    known, extra = keywords(target)
+    meaning = meanings(target)
+    hints = {name: hint for name, keyword in known.items() if (hint := plain(keyword.hint)) is not None}
     found, shared = TypeAdapter.json_schemas([(name, "validation", adapter(hint)) for name, hint in hints.items()])
     properties = {name: dict(found[name, "validation"]["items"]) for name in hints}
     for name, entry in properties.items():
-        if isinstance(keywords[name].default, bool | int | float | str | None):
-            entry["default"] = keywords[name].default
-        if name in meanings:
-            entry["description"] = meanings[name]
-    required = [name for name in hints if keywords[name].default is REQUIRED]
+        if isinstance(known[name].default, bool | int | float | str | None):
+            entry["default"] = known[name].default
+        if name in meaning:
+            entry["description"] = meaning[name]
+    required = [name for name in hints if known[name].default is REQUIRED]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": extra, **shared}
 
 
-# ------------------------------------------------------------------------------------------------ reading a signature
+# ------------------------------------------------------------------------------------------- values that hold objects
 
 
-class _Keyword(typing.NamedTuple):
-    hint: Any
-    default: Any
+def _compose(hint: Any, value: Any, path: Path, in_config: bool = False) -> Judged:
+    """As `_judge`, for a value that may describe objects: what it gives may hold a `Construction`.
 
-
-def takes(target: Callable[..., Any]) -> tuple[list[str], bool]:
-    """The names of its keywords, and whether it takes any others besides."""
-    keywords, extra = _keywords(target)
-    return list(keywords), extra
-
-
-def _keywords(target: Callable[..., Any]) -> tuple[dict[str, _Keyword], bool]:
-    """The keywords of `target`, and whether it takes `**kwargs` besides.
-
-    Keywords of a parent belong to it where its constructor passes `**kwargs` on; its own ones come first.
+    Args:
+        in_config: whether the value lies in a mapping of any content, which may be meant for Hydra.
     """
-    functions, extra = constructors(target)
-    found: dict[str, _Keyword] = {}
-    for function in functions:
-        found = {**found, **{name: keyword for name, keyword in _named(function).items() if name not in found}}
-    return found, extra
-
-
-def _named(target: Callable[..., Any]) -> dict[str, _Keyword]:
-    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
-    names = getattr(inspect.unwrap(function), "__globals__", {})
+    has_objects = holds_objects(value)
+    made, complaints = (None, []) if has_objects else _judge(hint, value, path)
+    if not has_objects and not complaints:
+        return made, []
     try:
-        found = list(inspect.signature(target).parameters.values())
-    except ValueError:  # written in C without a signature: it will judge for itself
-        return {}
-    if function is target and getattr(target, "__name__", "") == "__init__":
-        found = found[1:]  # self
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {p.name: _Keyword(_hint(p, names), p.default) for p in found if p.kind in named}
+        made = meant_object(hint, value, in_config)
+    except BadSetting as error:
+        return None, [((*path, error.key) if error.key else path, error.message)]
+    if made is not None:
+        return _with_arguments(made, path)
+    made, wrong = converted(hint, value)
+    if made is not None:
+        return made, []
+    if wrong:
+        return None, [(path, wrong)]
+    kinds = fitting(hint, value) if has_objects or takes_objects(hint) else []
+    for kind in kinds:
+        made, complaints = _container(hint, kind, value, path, in_config)
+        if not complaints:
+            break
+    if has_objects and not kinds:
+        made, complaints = _judge(hint, value, path)
+    if [place for place, _ in complaints] == [path] and takes_objects(hint):
+        advice = "; an object is written {class_path: ..., init_args: {...}}" if offer(hint).bases else ""
+        complaints = [(path, f"expected {words(hint)}, found {show(value)}{advice}")]
+    return (None, complaints) if complaints else (made, [])
 
 
-def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:
-    """The parameter's type, its text resolved on its own so that one unknown name does not cost the others."""
-    if parameter.annotation is REQUIRED:
-        return Any
-    owner = types.SimpleNamespace(__annotations__={"it": parameter.annotation})
-    try:
-        hint = typing.get_type_hints(owner, names, include_extras=True)["it"]
-        return typing.Optional[hint] if parameter.default is None and hint is not Any else hint  # noqa: UP045
-    except Exception:  # a name only type checkers import, or no type at all: the constructor will judge for itself
-        return Any
+def _with_arguments(made: Any, path: Path) -> Judged:
+    """An object to make, its arguments checked against the signature of its class."""
+    if not isinstance(made, Construction):
+        return made, []
+    inner = (*path, made.inside) if made.inside else path
+    made.arguments, wrong = check(made.target, made.arguments, partial=made.partial, within=inner, objects=True)
+    return (None if wrong else made), [((*inner, key), message) for key, message in wrong]
 
 
-def _meanings(target: Callable[..., Any]) -> dict[str, str]:
-    """The meaning of each keyword, from the `Args:` of the class, its constructor and their parents."""
-    owners = (
-        [doc for cls in target.__mro__ for doc in (cls, vars(cls).get("__init__"))]
-        if isinstance(target, type)
-        else [target]
-    )
-    found: dict[str, str] = {}
-    for owner in owners:
-        text = inspect.cleandoc(owner.__doc__ or "")
-        for section in re.finditer(
-            r"^(?:Args|Arguments|Parameters|Keyword Args):[ ]*\n((?:[ ]+\S.*\n?|[ ]*\n)+)", text, re.M
-        ):
-            body = inspect.cleandoc("\n" + section[1])
-            for entry in re.finditer(r"^\**(\w+)(?: *\(.*?\))?:[ ]*(.*(?:\n[ ]+.+)*)", body, re.M):
-                found.setdefault(entry[1], " ".join(entry[2].split()))
-    return found
+def _container(hint: Any, kind: Any, value: Any, path: Path, in_config: bool) -> Judged:
+    """A list or a mapping of which some parts may be objects."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    parts = _children(kind, value) or [(str(key), Any, child) for key, child in pairs]
+    in_config |= isinstance(value, dict) and get_args(kind)[1:] in ((), (Any,))
+    found = [_compose(child_hint, child, (*path, key), in_config) for key, child_hint, child in parts]
+    if wrong := [complaint for _, complaints in found for complaint in complaints][:MOST]:
+        return None, wrong
+    low, high = limits(hint).get("min_length", 0), limits(hint).get("max_length", math.inf)
+    if len(parts) != len(value) or not low <= len(value) <= high or (get_origin(kind) is tuple and _short(kind, value)):
+        return None, [(path, f"expected {words(hint)}, found {show(value)}")]
+    made = [each for each, _ in found]
+    if isinstance(value, dict):
+        return dict(zip(value, made, strict=True)), []
+    return (tuple(made) if (get_origin(kind) or kind) is tuple else made), []
+
+
+def _short(kind: Any, value: list[Any]) -> bool:
+    """Whether a list has fewer parts than a tuple wants."""
+    return get_args(kind)[-1] is not ... and len(value) < len(get_args(kind))
 
 
 # -------------------------------------------------------------------------------------------------- judging one value
 
 
-def _judge(hint: Any, value: Any, path: tuple[str, ...]) -> tuple[Any, list[tuple[tuple[str, ...], str]]]:
+def _judge(hint: Any, value: Any, path: Path) -> Judged:
     """The value at `path` as the constructor gets it, and what is wrong as (path, message)."""
     if hint is Any:
         return value, []
@@ -219,7 +220,7 @@ def _validate(hint: Any, value: Any) -> tuple[Any, list[ErrorDetails]]:
         return None, error.errors(include_url=False)
 
 
-def _explain(hint: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _explain(hint: Any, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """The innermost complaints about a value that fails."""
     errors = _validate(hint, value)[1]
     if not errors:
@@ -229,7 +230,7 @@ def _explain(hint: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tup
     yield from itertools.chain([first], inner)
 
 
-def _inner(meant: Any, value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _inner(meant: Any, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """The complaints about the parts of a value."""
     if dataclasses.is_dataclass(meant) and isinstance(meant, type):
         yield from (((*path, key), message) for key, message in check(meant, value, within=path)[1])
@@ -245,8 +246,8 @@ def _meant(hint: Any, value: Any) -> Any:
     if get_origin(hint) is Annotated:
         return _meant(get_args(hint)[0], value)
     if get_origin(hint) in UNIONS:
-        fitting = [m for member in get_args(hint) if fits(m := _meant(member, value), value)]
-        return fitting[0] if len(fitting) == 1 else None
+        found = [m for member in get_args(hint) if fits(m := _meant(member, value), value)]
+        return found[0] if len(found) == 1 else None
     return hint if fits(hint, value) else None
 
 

@@ -68,7 +68,7 @@ def fits(hint: Any, value: Any) -> bool:
         return False
     if isinstance(value, dict):
         return dataclasses.is_dataclass(kind) or issubclass(kind, collections.abc.Mapping)
-    return isinstance(value, list) and issubclass(kind, _LISTS) and not issubclass(kind, str)
+    return isinstance(value, list) and (kind in _ONE_SHOT or issubclass(kind, _LISTS)) and not issubclass(kind, str)
 
 
 def adapter(hint: Any) -> TypeAdapter[list[Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import math
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from lab.recipe.types import UNIONS, choices, fits, limits, plain
+from lab.recipe.types import UNIONS, choices, fits, limits
 
 _NOUNS = {
     int: "a whole number",
@@ -52,8 +53,11 @@ def words(hint: Any) -> str:
     if origin is Annotated:
         return words(args[0]) + _bounded(limits(hint), "character" if args[0] is str else "item")
     if origin in UNIONS:
-        known = [word for member in args if plain(member) is not None for word in _options(member)]
-        return _either(known) if known else f"a {code(hint)}"
+        return _either(word for member in args for word in _options(member))
+    if origin is type or hint is type:
+        return f"the dotted name of a class{(args and args[0] is not Any and f' (a {code(args[0])})') or ''}"
+    if origin is collections.abc.Callable or hint is collections.abc.Callable:
+        return "the dotted name of a function or a class"
     if choices(hint):
         return _either(_options(hint))
     if dataclasses.is_dataclass(hint):

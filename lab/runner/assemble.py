@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, BadSetting, Problem, RecipeError
+from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, one_line
 from lab.imports import load_class
 from lab.recipe import InlineTask, Recipe
-from lab.recipe.signature import check, takes
+from lab.recipe.keywords import call, takes
+from lab.recipe.objects import ConstructionError, construct
+from lab.recipe.signature import check
 from lab.registry import find_task
 from lab.runner.assembly import Assembly
 from lab.task import Task, hook
@@ -75,8 +77,11 @@ def assemble(recipe: Recipe) -> Assembly:
             best = BestCheckpoint(task.monitor, task.mode)
             saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
             callbacks = [*progress(settings), *callbacks, TerminateOnNaN(saver), FailureContext(), best, saver]
-            chosen = QUIET | {"profiler": NoProfiler()} | settings | {"plugins": [*_plugins(settings), Files()]}
+            made = construct(settings)
+            chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files()]}
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)
+        except ConstructionError as error:
+            problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
     if problems:
@@ -89,7 +94,7 @@ def assemble(recipe: Recipe) -> Assembly:
     if recipe.compile:
         module.compile()
     name = recipe.task if isinstance(recipe.task, str) else task.module.__name__
-    return Assembly(recipe, name, task, module, data, trainer, settings, best, saver)
+    return Assembly(recipe, name, task, module, data, trainer, settings | recipe.trainer, best, saver)
 
 
 def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
@@ -162,13 +167,36 @@ def _build(
     if facts is None or len(problems) > before:
         return None
     try:
-        return target(**keywords, **facts)
+        return call(target, {**construct(keywords), **facts})
+    except ConstructionError as error:
+        problems.append(recipe.problem(f"{section}.{error.key}", _refused(error.target, error.__cause__)))
     except BadSetting as error:
         key = "data" if error.key in facts else error.key if "." in error.key else f"{section}.{error.key}"
         problems.append(recipe.problem(key, error.message))
-    except (ValueError, TypeError, LookupError, OSError, AssertionError) as error:
-        problems.append(recipe.problem(section, f"{target.__name__} refuses its settings: {_one_line(error)}"))
+    except LabError:
+        raise
+    except Exception as error:  # whatever a stranger's constructor raises
+        mappings = [key for key, value in keywords.items() if isinstance(value, dict)]
+        if isinstance(error, AttributeError) and "'dict' object" in str(error) and len(mappings) == 1:
+            advice = (
+                "a mapping arrives as a dict; for attributes write {class_path: types.SimpleNamespace, init_args: ...}"
+            )
+            problems.append(recipe.problem(f"{section}.{mappings[0]}", f"{_refused(target, error)}; {advice}"))
+        else:
+            problems.append(recipe.problem(section, _refused(target, error)))
     return None
+
+
+def _refused(target: Callable[..., Any], error: BaseException | None) -> str:
+    """What a constructor raised, and where."""
+    from lab.runner.failures import raised_in
+
+    name = getattr(target, "__name__", str(target))
+    if isinstance(error, BadSetting):
+        return f"{name} refuses {error}"
+    assert error is not None
+    place = raised_in(error, target)
+    return f"{name} refuses its settings: {one_line(error)}{place and f' ({place})'}"
 
 
 def _checked(
@@ -183,7 +211,8 @@ def _checked(
 ) -> dict[str, Any]:
     """The keywords that pass; the others become problems of the section."""
     own = {key: value for key, value in values.items() if key not in elsewhere}
-    keywords, complaints = check(target, own, given=given, partial=partial, within=tuple(section.split(".")))
+    within = tuple(section.split("."))
+    keywords, complaints = check(target, own, given=given, partial=partial, within=within, objects=True)
     complaints += [(key, f"cannot be set here: {elsewhere[key]}") for key in values if key in elsewhere]
     problems += [recipe.problem(f"{section}.{key}", message) for key, message in complaints]
     return keywords
@@ -209,7 +238,7 @@ def _callbacks(recipe: Recipe, problems: list[Problem]) -> list[Any]:
 def _plugins(settings: Mapping[str, Any]) -> list[Any]:
     """The recipe's own plugins of the Trainer."""
     given = settings.get("plugins") or []
-    return [given] if isinstance(given, str) else list(given)
+    return list(given) if isinstance(given, list) else [given]
 
 
 def _one_line(error: BaseException) -> str:

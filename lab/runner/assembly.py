@@ -26,7 +26,7 @@ class Assembly:
         module: the built module.
         data: the built data module; a bare one if the module brings its own loaders.
         trainer: the built Trainer, with callbacks, without a logger.
-        trainer_settings: the keywords the Trainer was built with.
+        trainer_settings: the keywords the Trainer was built with, as plain values.
         best: writes the checkpoint with the best monitored metric.
         saver: writes the checkpoint that the run can be resumed from.
     """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import sys
 import sysconfig
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -85,6 +86,19 @@ def _whose(error: Exception) -> str:
         if not code.co_filename.startswith((*LIBRARIES, OURS, "<")):
             found = f"raised in {code.co_qualname} ({code.co_filename}:{line})"
     return found
+
+
+def raised_in(error: BaseException, owner: Any) -> str:
+    """File and line of the innermost of somebody's own code, rather that of the package which `owner` comes from."""
+    home = str(getattr(sys.modules.get(getattr(owner, "__module__", "").partition(".")[0]), "__file__", None) or "")
+    folder = str(Path(home).parent) if home.endswith("__init__.py") else home
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    others = [(file, line) for file, line in lines if not file.startswith((*LIBRARIES, OURS, "<"))]
+    own = [(file, line) for file, line in lines if folder and file.startswith(folder)]
+    for file, line in reversed(own or others):
+        path = Path(file)
+        return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
+    return ""
 
 
 def _said(error: Exception) -> str:

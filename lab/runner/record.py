@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.utilities import rank_zero_only
 
 import lab
+from lab.recipe.objects import holds_objects
 from lab.runner.results import MODE, MONITOR, SCORE
 from lab.task import Task, hook
 from lab.tracking.names import metric_name
@@ -91,14 +92,34 @@ def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
     if recipe.start_from is not None and recipe.start_from.run is not None:
         yield from {"start_from.run": recipe.start_from.run, "start_from.parts": list(recipe.start_from.parts)}.items()
     sections = {
-        "model": dict(assembly.module.hparams) or recipe.model,
-        "data": dict(assembly.data.hparams) or recipe.data,
+        "model": _plainly(assembly.module.hparams, recipe.model),
+        "data": _plainly(assembly.data.hparams, recipe.data),
         "trainer": assembly.trainer_settings,
         "callbacks": {str(i): f"{spec.class_path}({spec.init_args})" for i, spec in enumerate(recipe.callbacks)},
     }
     for section, values in sections.items():
         for key, value in values.items():
             yield f"{section}.{key}", value
+
+
+def _plainly(hyperparameters: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters; of objects what the recipe says, by dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in (dict(hyperparameters) or settings).items():
+        if isinstance(said := settings.get(key, value), dict | list) and holds_objects(said):
+            found |= dict(_flat(key, said))
+        else:
+            found[key] = value
+    return found
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A nested value as plain ones under dotted keys."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in pairs:
+        yield from _flat(f"{key}.{name}", each)
+    if not isinstance(value, dict | list):
+        yield key, value
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from unittest.mock import patch
 
 from lab.errors import LabError, RecipeError
 from lab.recipe import load
-from lab.recipe.signature import check, parameters, takes
+from lab.recipe.keywords import takes
+from lab.recipe.signature import check, parameters
 from lab.registry import recipes
 from lab.task import hook, lookalikes
 from lab.testing.runs import ContractError, require, small

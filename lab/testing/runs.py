@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.recipe import Recipe, load
-from lab.recipe.signature import takes
+from lab.recipe.keywords import takes
 from lab.registry import find_task
 
 if TYPE_CHECKING:

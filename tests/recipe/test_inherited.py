@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
-from lab.recipe.signature import check, parameters, takes
+from lab.recipe.keywords import takes
+from lab.recipe.signature import check, parameters
 
 
 class Parent:

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, Field
 
-from lab.recipe.signature import REQUIRED, check, parameters, schema
+from lab.recipe.keywords import REQUIRED
+from lab.recipe.signature import check, parameters, schema
 
 if TYPE_CHECKING:
     from nowhere import Unknown
@@ -192,7 +193,7 @@ def test_a_list_that_is_wrong_all_through_is_not_gone_through() -> None:
 def test_a_required_value_that_yaml_cannot_say() -> None:
     def function(thing: Thing | type[Thing]) -> None: ...
 
-    assert check(function, {})[1] == [("thing", "missing; expected a Thing | type[Thing]")]
+    assert check(function, {})[1] == [("thing", "missing; expected a Thing or the dotted name of a class (a Thing)")]
 
 
 def test_unknown_keys_without_a_near_one_list_the_known() -> None:
@@ -236,7 +237,7 @@ def test_functions_inherited_constructors_and_open_ones() -> None:
     assert complaint("lr", -1, Net.__init__) == "lr: expected a number above 0, found -1"
     assert accepted({"lr": 2, "anything": {4: 1}}, Open) == {"lr": 2.0, "anything": {4: 1}}
     assert complaint("lr", "x", Open) == "lr: expected a number, found 'x'"
-    assert check(function, {"width": 1, "height": 2}) == ({"width": 1, "height": 2.0}, [])
+    assert check(function, {"size": 3, "width": 1, "height": 2}) == ({"size": 3, "width": 1, "height": 2.0}, [])
     assert complaint("self", 1, Net.__init__).startswith("self: unknown key")
     assert check(dict, {"a": 1}) == ({"a": 1}, [])
 
