@@ -12,6 +12,9 @@ import sys
 import types
 from collections.abc import Callable
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -101,12 +104,55 @@ def load_module(module_name: str, path: str) -> ModuleType:
         raise BadInput(f"{path!r} is in Python's standard library; name a class of a package or of your own")
     if parts[-1] == "__main__":
         raise BadInput(f"{path!r} is in a script, which would run; name a class of a module")
+    take_twins()
     try:
         return import_module(module_name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
             raise BadInput(f"no module {error.name!r} (for {path!r}); is it installed, or on PYTHONPATH?") from error
         raise BadInput(f"importing {module_name!r} failed: {one_line(error)}") from error
+
+
+# ------------------------------------------------------------------------------------------- one Lightning of two names
+
+TWINS = {"pytorch_lightning": "lightning.pytorch", "lightning_fabric": "lightning.fabric"}
+
+
+class _Twin(MetaPathFinder, Loader):
+    """Imports Lightning under its older name: `pytorch_lightning.callbacks` is `lightning.pytorch.callbacks`.
+
+    Both packages have the same files, and yet a class of one is none of the other's, so a project that is written for
+    the older could not be trained by the newer.
+    """
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
+        top, _, rest = fullname.partition(".")
+        if top not in TWINS:
+            return None
+        same = ".".join(part for part in (TWINS[top], rest) if part)
+        try:
+            found = find_spec(same)
+        except ModuleNotFoundError:
+            found = None
+        return ModuleSpec(fullname, self, origin=same, is_package=True) if found else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        assert spec.origin is not None
+        module = import_module(spec.origin)
+        self.own = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.own  # the import system has just overwritten it
+
+
+def take_twins() -> None:
+    """From now on `import pytorch_lightning` gives `lightning.pytorch`, unless it was imported before."""
+    if not TWINS.keys() & sys.modules.keys() and not any(isinstance(finder, _Twin) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Twin())
+
+
+# --------------------------------------------------------------------------------------------------- parts of a module
 
 
 def _attribute(owner: Any, name: str) -> Any:

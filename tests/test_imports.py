@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from lab.errors import BadInput, RecipeError
-from lab.imports import load_class, load_object
+from lab.imports import load_callable, load_class, load_object, take_twins
 from lab.recipe import load
 from lab.registry import Plugin, find_task
 
@@ -98,3 +99,78 @@ def test_a_recipe_calls_nothing_that_its_place_does_not_expect(name, place, tmp_
     assert not Path("acted").exists()
     key = "callbacks.0.class_path" if place == "callback" else f"task.{place}"
     assert [problem.key for problem in caught.value.problems] == [key]
+
+
+OLDER = """
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities.types import STEP_OUTPUT
+
+
+class Net(pl.LightningModule):
+    def configure_callbacks(self):
+        assert pl.callbacks.ModelCheckpoint is ModelCheckpoint
+        return [ModelCheckpoint(monitor="val_loss")]
+
+
+class Data(pl.LightningDataModule):
+    def train_dataloader(self):
+        return []
+"""
+AS_ONE = """
+from lab.recipe import load
+from lab.runner.assemble import assemble
+assembly = assemble(load("recipe.yaml"))
+import lightning.fabric.utilities.seed, lightning.pytorch
+import lightning_fabric.utilities.seed, pytorch_lightning.callbacks.early_stopping
+assert pytorch_lightning is lightning.pytorch
+assert lightning_fabric.utilities.seed is lightning.fabric.utilities.seed
+assert lightning.pytorch.__spec__.name == "lightning.pytorch"
+assert any(type(each) is pytorch_lightning.callbacks.EarlyStopping for each in assembly.trainer.callbacks)
+try:
+    import pytorch_lightning.nowhere
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+def test_the_older_name_of_lightning_is_lightning(tmp_path) -> None:
+    (tmp_path / "older.py").write_text(OLDER)
+    (tmp_path / "recipe.yaml").write_text(
+        "task: {module: 'older:Net', data: 'older:Data', monitor: val_loss}\ntrainer: {max_epochs: 1}\n"
+        "callbacks: [{class_path: pytorch_lightning.callbacks.EarlyStopping, init_args: {monitor: val_loss}}]\n"
+    )
+    found = subprocess.run([sys.executable, "-c", AS_ONE], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.stdout == "No module named 'pytorch_lightning.nowhere'\n", found.stderr
+
+
+def test_a_package_that_was_imported_before_keeps_its_name(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if type(finder).__name__ != "_Twin"])
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", collections)
+    take_twins()
+    assert not any(type(finder).__name__ == "_Twin" for finder in sys.meta_path)
+
+
+def test_load_callable_takes_classes_functions_and_class_methods() -> None:
+    assert load_callable("lab.registry:find_task") is find_task
+    assert load_callable("lab.recipe.schema.Recipe").__name__ == "Recipe"
+    bound = load_callable("torch.nn:Module.register_module")
+    assert bound.__name__ == "register_module"
+    method = load_callable("torchvision.models:ResNet18_Weights.verify")
+    assert method.__name__ == "verify"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("lab.registry:Kind", "'lab.registry:Kind' is of type _LiteralGenericAlias; expected a class or a function"),
+        ("lab.imports:import_module", "'lab.imports:import_module' is importlib.import_module of Python's standard"),
+        ("torch:os.system", "'torch:os.system' is posix.system of Python's standard library"),
+        ("torch:os.environ", "'torch:os.environ' is of type _Environ; expected a class or a function"),
+    ],
+)
+def test_load_callable_refuses_the_rest(path: str, message: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load_callable(path)
+    assert str(caught.value).startswith(message)

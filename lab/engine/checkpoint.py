@@ -18,6 +18,7 @@ from typing import Any
 from lightning.fabric.plugins import CheckpointIO
 
 from lab import files
+from lab.engine.hyperparameters import with_plain_hyperparameters
 from lab.errors import LabError
 
 LAST, PREVIOUS, NEXT, BUFFERS = "last.ckpt", "previous.ckpt", "next.ckpt", "buffers"
@@ -26,8 +27,15 @@ LAST, PREVIOUS, NEXT, BUFFERS = "last.ckpt", "previous.ckpt", "next.ckpt", "buff
 class Files(CheckpointIO):
     """Lightning's reading and writing of checkpoints: atomic, checked, and never running code from a file."""
 
+    def __init__(self) -> None:
+        self.left_out: set[str] = set()  # hyperparameters of which was warned
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        files.save(checkpoint, Path(path))
+        plain, lost = with_plain_hyperparameters(checkpoint)
+        if lost and not self.left_out.issuperset(lost):
+            self.left_out.update(lost)
+            print(f"checkpoints leave out {', '.join(lost)}; the recipe builds what they need again", file=sys.stderr)
+        files.save(plain, Path(path))
 
     def load_checkpoint(
         self,
