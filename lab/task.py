@@ -55,6 +55,12 @@ class DataHooks(Protocol):
         Called once, before the Trainer is made and before `setup`.
         """
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Plain values by which a change of the data is noticed when a run is resumed; cheap, asked after `setup`.
+
+        Facts, the files that settings name, and the rows that loaders hold in memory are compared without it.
+        """
+
     def trainer_defaults(self) -> dict[str, Any]:
         """Trainer keywords that follow from the data, such as `max_epochs` from a budget of steps; a recipe's win."""
 

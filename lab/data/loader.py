@@ -78,6 +78,11 @@ class TableLoader:
         else:  # asked with the first batch, not before: Lightning makes the iterator before it counts a new epoch
             yield from self._shuffled(self.seed, *self.position())
 
+    @property
+    def dataset(self) -> Table:
+        """The table, by the name that torch's own loader has for it."""
+        return self.table
+
     def state_dict(self) -> dict[str, Any]:
         """Empty, since `position` is told the epoch and the batch. Having one says that no batch is to be skipped."""
         return {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from lab.engine.data_changes import DataChanges
 from lab.engine.saver import Rewindable
+from lab.recipe.keywords import keywords
 from lab.runner.results import final_metrics
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
     if folder is not None:
         saver.folder = folder
         best.dirpath = str(folder)
+    changes = DataChanges(saver, *_settings_of_data(assembly), resumed=checkpoint is not None)
+    trainer.callbacks.append(changes)  # type: ignore[attr-defined]
     trainer.logger = logger
     safely = True if checkpoint else None
     trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=checkpoint, weights_only=safely)
@@ -90,3 +94,12 @@ def test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
         weights_only=True if checkpoint else None,
     )
     return final_metrics(assembly.trainer)
+
+
+def _settings_of_data(assembly: Assembly) -> tuple[str, dict[str, Any]]:
+    """Where a recipe says where its data lies, and what stands there, defaults included."""
+    recipe, task = assembly.recipe, assembly.task
+    own = task.data is not LightningDataModule  # else the module brings its loaders
+    section, target, values = ("data", task.data, recipe.data) if own else ("model", task.module, recipe.model)
+    defaults = {name: keyword.default for name, keyword in keywords(target)[0].items()}
+    return section, defaults | values

@@ -93,6 +93,15 @@ class CollectionData(LightningDataModule):
             "log_every_n_steps": math.ceil(self.total_steps / self._stride / LOGGED_BLOCKS),
         }
 
+    def fingerprint(self) -> dict[str, Any]:
+        """The environment's own spaces and time limit, by which a resumed run notices another environment."""
+        made = self.env_factory.for_evaluation(1)[0]
+        return {
+            "observation_space": str(made.unwrapped.observation_space),
+            "action_space": str(made.unwrapped.action_space),
+            "max_episode_steps": made.spec.max_episode_steps if made.spec is not None else None,
+        }
+
     def mean_return(self) -> float | None:
         """Mean undiscounted return of the training episodes so far, random ones included; None before the first end."""
         return self._returns / self._episodes if self._episodes else None

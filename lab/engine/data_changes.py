@@ -1,0 +1,73 @@
+"""A data set that is not the one that a run began with is said aloud when the run is resumed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import CombinedLoader
+from torch.utils.data import IterableDataset
+
+from lab import files
+from lab.engine.saver import Saver
+from lab.fingerprint import Fingerprint, differences, of_plain, of_rows, of_settings
+from lab.task import hook
+
+DATA = "data.json"  # beside the checkpoints
+
+
+class DataChanges(Callback):
+    """Writes a fingerprint of the data beside the checkpoints, and compares it when the run goes on from one.
+
+    Files and facts are compared before the module is restored, because other facts may make another network; rows in
+    memory when the loaders are there.
+
+    Args:
+        saver: knows the folder of the checkpoints.
+        section: the section of the recipe that says where the data lies.
+        settings: what stands there.
+        resumed: whether the run goes on from a checkpoint.
+    """
+
+    def __init__(self, saver: Saver, section: str, settings: Mapping[str, Any], resumed: bool) -> None:
+        self.saver, self.section, self.settings, self.resumed = saver, section, settings, resumed
+        self.then: dict[str, dict[str, Fingerprint]] = {}
+        self.now: dict[str, dict[str, Fingerprint]] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        if stage != "fit" or not trainer.is_global_zero:
+            return
+        if self.resumed:
+            with contextlib.suppress(OSError, ValueError):  # nothing to compare with
+                self.then = json.loads((self.saver.folder / DATA).read_text())
+        found: dict[str, Fingerprint] = {}
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        for name in ("facts", "fingerprint"):
+            if (ask := hook(data, name)) is not None:
+                found[name] = of_plain(ask())
+        self._compare("settings", found | of_settings(self.settings, self.section))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if not trainer.is_global_zero:
+            return
+        found: dict[str, Fingerprint] = {}
+        if not trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined] # else they may differ each time
+            for split, loaders in {"train": trainer.train_dataloader, "val": trainer.val_dataloaders}.items():
+                flat = CombinedLoader(loaders).flattened if loaders is not None else []
+                for i, loader in enumerate(flat):
+                    dataset = getattr(loader, "dataset", None)
+                    if dataset is not None and not isinstance(dataset, IterableDataset):
+                        found[f"{split} data" if len(flat) == 1 else f"{split} data {i}"] = of_rows(dataset)
+        self._compare("rows", found)
+        with files.replacing(self.saver.folder / DATA) as file:
+            file.write(json.dumps(self.now, indent=1).encode())
+
+    def _compare(self, part: str, found: dict[str, Fingerprint]) -> None:
+        self.now[part] = found
+        if part in self.then and (changed := differences(self.then[part], found)):
+            words = f"the data changed since the run was saved: {'; '.join(changed)}"
+            print(f"{words}; the numbers may differ", file=sys.stderr)
