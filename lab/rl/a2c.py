@@ -26,21 +26,9 @@ class A2C(OnPolicy):
     """Advantage actor-critic for continuous and discrete actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
-        observation_size: length of an observation.
-        action: bounds of the action, or how many there are.
-        num_envs: environments in a rollout.
-        lr: learning rate of Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
-        gamma: discount of the return per step.
-        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
         entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
         value_coef: weight of the critic's squared error.
         max_grad_norm: the gradient is clipped to this norm.
-        hidden: widths of the hidden layers of policy and critic.
-        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
-        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     def __init__(
@@ -50,7 +38,7 @@ class A2C(OnPolicy):
         action: ActionSpec,
         num_envs: int,
         lr: Annotated[float, Gt(0)] = 7e-4,
-        final_lr: Unit = 0.0,
+        final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         gae_lambda: Unit = 1.0,
         entropy_coef: Annotated[float, Ge(0)] = 0.0,
@@ -85,4 +73,17 @@ class A2C(OnPolicy):
         return {name: each.detach() for name, each in measured.items()}
 
 
-TASK = Task(module=A2C, data=RolloutData, monitor="val/return", mode="max")
+class A2CRolloutData(RolloutData):
+    """Rollouts of five steps by default, each of which is one gradient step."""
+
+    def __init__(
+        self,
+        env: str,
+        total_steps: Annotated[int, Gt(0)],
+        num_steps: Annotated[int, Gt(0)] = 5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(env, total_steps, num_steps=num_steps, **kwargs)
+
+
+TASK = Task(module=A2C, data=A2CRolloutData, monitor="val/return", mode="max")

@@ -32,11 +32,9 @@ class DDPG(OffPolicy):
     """Deep deterministic policy gradient for continuous actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action.
         lr: learning rate of the actor's and the critic's Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the targets move towards the networks per update.
         hidden: widths of the hidden layers of actor and critic.
@@ -54,7 +52,7 @@ class DDPG(OffPolicy):
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
+        hidden: HiddenSizes = [400, 300],  # noqa: B006 - never changed
         noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         reward_scale: Annotated[float, Gt(0)] = 1.0,

@@ -35,14 +35,13 @@ class DQN(OffPolicy):
     """Deep Q-learning for discrete actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation, or [images, height, width].
         action: how many actions there are.
         lr: learning rate of Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the target network moves towards the network each time it moves; 1 copies.
         target_update_interval: updates between two moves of the target network.
+        max_grad_norm: the gradient is clipped to this norm; null leaves it as it is.
         hidden: widths of the hidden layers; the last one belongs to the streams of `dueling` and is `noisy`.
         epsilon: initial probability of a random action, after `data.learning_starts`; not used if `noisy`.
         final_epsilon: its final value.
@@ -68,15 +67,16 @@ class DQN(OffPolicy):
         env: str,
         observation_size: int | list[int],
         action: ActionSpec,
-        lr: Annotated[float, Gt(0)] = 1e-3,
+        lr: Annotated[float, Gt(0)] = 1e-4,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 1.0,
-        target_update_interval: Annotated[int, Ge(1)] = 200,
-        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
+        target_update_interval: Annotated[int, Ge(1)] = 2_500,
+        max_grad_norm: Annotated[float, Gt(0)] | None = 10.0,
+        hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
         epsilon: Unit = 1.0,
         final_epsilon: Unit = 0.05,
-        exploration_fraction: Annotated[float, Gt(0), Le(1)] = 0.2,
+        exploration_fraction: Annotated[float, Gt(0), Le(1)] = 0.1,
         double: bool = False,
         dueling: bool = False,
         noisy: bool = False,
@@ -96,12 +96,8 @@ class DQN(OffPolicy):
         if observation_scale is not None and len(observation_scale) != observation_size:
             found = len(observation_scale)
             raise BadSetting("observation_scale", f"{env!r} observes {observation_size} numbers, found {found}")
-        self.gamma, self.tau, self.target_update_interval, self.reward_scale = (
-            gamma,
-            tau,
-            target_update_interval,
-            reward_scale,
-        )
+        self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
+        self.target_update_interval, self.max_grad_norm = target_update_interval, max_grad_norm
         self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
         self.exploration_fraction, self.double_q, self.distributional = exploration_fraction, double, distributional
         self.register_buffer("support", torch.linspace(v_min, v_max, num_atoms), persistent=False)
@@ -193,15 +189,13 @@ class DQN(OffPolicy):
         parameters = self.groups()[0]
         loss, errors, value = self.loss(*batch)
         gradient = torch.autograd.grad(loss, parameters)
-        self._step(state, [gradient])
+        measured = {}
+        if measure:
+            measured = {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": gradient_norm(gradient)}
+        self._step(state, [gradient], self.max_grad_norm)
         with torch.no_grad():
             if move:
                 torch._foreach_lerp_(list(self.target.parameters()), list(parameters), self.tau)
-            measured = (
-                {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": gradient_norm(gradient)}
-                if measure
-                else {}
-            )
             return measured | {"errors": errors.clamp(min=0)}
 
     def draw(self) -> None:
@@ -226,4 +220,21 @@ def project(probability: Tensor, returns: Tensor, support: Tensor) -> Tensor:
     return (weight @ probability[..., None]).squeeze(-1)
 
 
-TASK = Task(module=DQN, data=ReplayData, monitor="val/return", mode="max")
+class DQNReplayData(ReplayData):
+    """Replay of small batches by default, and one update for every four environment steps."""
+
+    def __init__(
+        self,
+        env: str,
+        total_steps: Annotated[int, Gt(0)],
+        batch_size: Annotated[int, Gt(0)] = 32,
+        train_freq: Annotated[int, Gt(0)] = 40,
+        updates_per_step: Annotated[float, Gt(0)] = 0.25,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            env, total_steps, batch_size=batch_size, train_freq=train_freq, updates_per_step=updates_per_step, **kwargs
+        )
+
+
+TASK = Task(module=DQN, data=DQNReplayData, monitor="val/return", mode="max")

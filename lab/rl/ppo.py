@@ -29,15 +29,7 @@ class PPO(OnPolicy):
     """Proximal policy optimisation for continuous and discrete actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
-        observation_size: length of an observation.
-        action: bounds of the action, or how many there are.
-        num_envs: environments in a rollout.
         num_steps: steps of each environment in a rollout.
-        lr: learning rate of Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
-        gamma: discount of the return per step.
-        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
         update_epochs: passes over each rollout.
         batch_size: steps per update.
         objective: what keeps the policy close to the one that acted: `clip` the ratio, or a penalty on the `kl`.
@@ -46,11 +38,7 @@ class PPO(OnPolicy):
         entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
         value_coef: weight of the critic's squared error.
         max_grad_norm: the gradient is clipped to this norm.
-        hidden: widths of the hidden layers of policy and critic.
-        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
-        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
         normalize_advantages: whether advantages are, in every minibatch.
-        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     beta: Tensor
@@ -63,7 +51,7 @@ class PPO(OnPolicy):
         num_envs: int,
         num_steps: int,
         lr: Annotated[float, Gt(0)] = 3e-4,
-        final_lr: Unit = 0.0,
+        final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         gae_lambda: Unit = 0.95,
         update_epochs: Annotated[int, Gt(0)] = 10,

@@ -33,22 +33,11 @@ class REINFORCE(OnPolicy):
     """The plain policy gradient for continuous and discrete actions, with or without a learned baseline.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
-        observation_size: length of an observation.
-        action: bounds of the action, or how many there are.
-        num_envs: environments in a rollout.
-        lr: learning rate of Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
-        gamma: discount of the return per step.
         baseline: whether a critic learns the expected return, which is taken off.
         critic_updates: steps of the critic per rollout.
         normalize_returns: whether what weighs the steps gets mean 0 and variance 1 over the rollout.
         entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
         max_grad_norm: the gradient is clipped to this norm.
-        hidden: widths of the hidden layers of policy and critic.
-        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
-        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
     """
 
     def __init__(

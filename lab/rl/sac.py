@@ -34,11 +34,9 @@ class SAC(OffPolicy):
     """Soft actor-critic with a learned entropy coefficient for continuous actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action.
         lr: learning rate of Adam for the actor, the critics and the entropy coefficient.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the target critics move towards the critics per update.
         hidden: widths of the hidden layers of actor and critics.

@@ -33,11 +33,9 @@ class TD3(OffPolicy):
     """Twin delayed deep deterministic policy gradient for continuous actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action.
         lr: learning rate of the actor's and the critics' Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
         gamma: discount of the return per step.
         tau: how far the targets move towards the networks whenever the actor steps.
         hidden: widths of the hidden layers of actor and critics.
@@ -58,7 +56,7 @@ class TD3(OffPolicy):
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         tau: Annotated[float, Gt(0), Le(1)] = 0.005,
-        hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
+        hidden: HiddenSizes = [400, 300],  # noqa: B006 - never changed
         noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         target_policy_noise: Annotated[float, Ge(0)] = 0.2,

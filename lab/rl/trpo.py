@@ -28,24 +28,14 @@ class TRPO(OnPolicy):
     """Trust region policy optimisation for continuous and discrete actions.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
-        observation_size: length of an observation.
-        action: bounds of the action, or how many there are.
-        num_envs: environments in a rollout.
         lr: learning rate of the critic's Adam.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
-        gamma: discount of the return per step.
-        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
         target_kl: how far one step may take the policy, as a Kullback-Leibler divergence.
         cg_damping: added to the Fisher matrix, which is singular where the rollout says nothing.
         cg_max_steps: steps of conjugate gradients.
         line_search_max_iter: lengths that the line search tries.
         line_search_shrinking_factor: each of them as a fraction of the one before.
-        critic_updates: steps of the critic per rollout.
-        hidden: widths of the hidden layers of policy and critic.
-        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
-        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
+        critic_updates: passes of the critic over each rollout.
+        batch_size: steps of the rollout in a step of the critic; null takes the whole rollout.
     """
 
     def __init__(
@@ -54,16 +44,17 @@ class TRPO(OnPolicy):
         observation_size: int,
         action: ActionSpec,
         num_envs: int,
-        lr: Annotated[float, Gt(0)] = 3e-3,
+        lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
         gamma: Unit = 0.99,
         gae_lambda: Unit = 0.95,
         target_kl: Annotated[float, Gt(0)] = 0.01,
         cg_damping: Annotated[float, Gt(0)] = 0.1,
-        cg_max_steps: Annotated[int, Gt(0)] = 10,
+        cg_max_steps: Annotated[int, Gt(0)] = 15,
         line_search_max_iter: Annotated[int, Gt(0)] = 10,
-        line_search_shrinking_factor: Annotated[float, Gt(0), Lt(1)] = 0.7,
-        critic_updates: Annotated[int, Gt(0)] = 20,
+        line_search_shrinking_factor: Annotated[float, Gt(0), Lt(1)] = 0.8,
+        critic_updates: Annotated[int, Gt(0)] = 10,
+        batch_size: Annotated[int, Gt(0)] | None = 128,
         hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
         log_std_init: float = 0.0,
         normalize_observations: bool = False,
@@ -75,11 +66,9 @@ class TRPO(OnPolicy):
         )  # fmt: skip
         self.save_hyperparameters()
         self.target_kl, self.cg_damping, self.cg_max_steps = target_kl, cg_damping, cg_max_steps
-        self.line_search_max_iter, self.line_search_shrinking_factor, self.critic_updates = (
-            line_search_max_iter,
-            line_search_shrinking_factor,
-            critic_updates,
-        )
+        self.line_search_max_iter = line_search_max_iter
+        self.line_search_shrinking_factor = line_search_shrinking_factor
+        self.critic_updates, self.batch_size = critic_updates, batch_size
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [list(self.critic.parameters())]
@@ -123,7 +112,9 @@ class TRPO(OnPolicy):
             entropy = self.policy.entropy(self.policy(observation)).mean()
             measured = {"policy/gain": improved - gain, "policy/kl": divergence, "policy/entropy": entropy}
         measured["gradient_norm/policy"] = gradient.norm()
-        measured["loss/value"] = self.fit_critic(Experience(*experience), state[0], self.critic_updates)
+        measured["loss/value"] = self.fit_critic(
+            Experience(*experience), state[0], self.critic_updates, self.batch_size
+        )
         return {name: value.detach() for name, value in measured.items()}
 
 

@@ -26,7 +26,6 @@ class Learner(Agent):
     """An agent whose `training_step` makes all the updates of one batch, a `Block` or a `Rollout`.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
         lr: learning rate of all parameter groups.
         final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
     """
@@ -99,6 +98,14 @@ class Learner(Agent):
         self.log_dict(
             metrics | dict.fromkeys(("env_steps", "step"), float(env_steps)) | {"updates": float(self.updates)}
         )
+
+
+@torch.no_grad()
+def clip_(gradient: Sequence[Tensor], max_norm: float) -> Tensor:
+    """Shortens a gradient to `max_norm`, in place, if it is longer; returns its norm before that."""
+    norm = gradient_norm(gradient)
+    torch._foreach_mul_(list(gradient), (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm
 
 
 def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:

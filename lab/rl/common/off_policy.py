@@ -18,7 +18,7 @@ from tensordict.nn import TensorDictModuleBase
 from torch import Tensor
 
 from lab.rl.common import adam
-from lab.rl.common.learner import Learner
+from lab.rl.common.learner import Learner, clip_
 from lab.rl.data.replay import Block
 
 
@@ -70,11 +70,15 @@ class OffPolicy(Learner):
             self.trainer.datamodule.set_priorities(batches["index"], errors)  # type: ignore[attr-defined]
         return measured[-1]
 
-    def _step(self, state: Sequence[Any], gradients: Sequence[Sequence[Tensor]]) -> None:
-        """One Adam step per group, on gradients averaged over all processes."""
+    def _step(
+        self, state: Sequence[Any], gradients: Sequence[Sequence[Tensor]], max_grad_norm: float | None = None
+    ) -> None:
+        """One Adam step per group, on gradients averaged over all processes, each clipped to `max_grad_norm`."""
         if torch.distributed.is_initialized():
             average(gradients)
         for tensors, gradient in zip(state, gradients, strict=True):
+            if max_grad_norm is not None:
+                clip_(gradient, max_grad_norm)
             adam.adam_(gradient, *tensors)
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from lab.rl.common import adam
 from lab.rl.common import plots as pictures
 from lab.rl.common.advantage import gae
-from lab.rl.common.learner import Learner, gradient_norm
+from lab.rl.common.learner import Learner, clip_
 from lab.rl.data.rollout import Rollout
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
@@ -45,12 +45,10 @@ class OnPolicy(Learner):
     """An agent with a stochastic policy and a critic; `learn` makes all the updates of one rollout.
 
     Args:
-        env: name of the Gymnasium environment, in which the agent is evaluated.
         observation_size: length of an observation.
         action: bounds of the action, or how many there are.
         num_envs: environments in a rollout.
-        lr: learning rate.
-        final_lr: learning rate at the end of the run, reached linearly, as a fraction of `lr`.
+        lr: learning rate of Adam.
         gamma: discount of the return per step.
         gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
         hidden: widths of the hidden layers of policy and critic.
@@ -140,17 +138,20 @@ class OnPolicy(Learner):
         """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
         parameters, first, second, steps, rate = state
         gradients = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            norm = gradient_norm(gradients)
-            torch._foreach_mul_(gradients, (max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-            adam.adam_(gradients, parameters, first, second, steps, rate, eps=EPS)
+        norm = clip_(gradients, max_grad_norm)
+        adam.adam_(gradients, parameters, first, second, steps, rate, eps=EPS)
         return norm
 
-    def fit_critic(self, experience: Experience, state: Sequence[Any], updates: int) -> Tensor:
-        """Steps of the critic alone, on the whole rollout; returns the last squared error."""
-        for _ in range(updates):
-            loss = F.mse_loss(self.value(experience.observation), experience.target)
-            self.gradient_step(loss, state, max_grad_norm=math.inf)
+    def fit_critic(
+        self, experience: Experience, state: Sequence[Any], passes: int, batch_size: int | None = None
+    ) -> Tensor:
+        """Steps of the critic alone, on batches of the rollout or all of it; returns the last squared error."""
+        observation, target = experience.observation, experience.target
+        for _ in range(passes):
+            batches = [slice(None)] if batch_size is None else torch.randperm(len(target)).split(batch_size)
+            for batch in batches:
+                loss = F.mse_loss(self.value(observation[batch]), target[batch])
+                self.gradient_step(loss, state, max_grad_norm=math.inf)
         return loss.detach()
 
     def draw(self) -> None:

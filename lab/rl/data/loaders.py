@@ -32,7 +32,9 @@ class CollectionData(LightningDataModule):
         eval_episodes: episodes of a validation, always from the same start seeds.
         test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
         eval_envs: environments in which a validation or test plays its episodes side by side.
-        episode_steps: time limit of training episodes, and of evaluation where the environment has none.
+        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
+            starts and changes nothing else, because truncated episodes bootstrap. Evaluation has the environment's own,
+            or this one where there is none.
     """
 
     def __init__(

@@ -45,13 +45,8 @@ class ReplayData(CollectionData):
     """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
 
     Args:
-        env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
-            that registers it.
-        env_kwargs: keywords of the environment's constructor.
         total_steps: environment steps of the whole run, random ones included.
         batch_size: transitions per update.
-        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
-            starts and changes nothing else, because truncated episodes bootstrap.
         learning_starts: steps with random actions before the policy acts and updates begin.
         train_freq: environment steps collected between two groups of updates; a small number means fresher data, a
             large one is faster.
@@ -72,7 +67,7 @@ class ReplayData(CollectionData):
         env_kwargs: dict[str, Any] | None = None,
         batch_size: Annotated[int, Gt(0)] = 256,
         episode_steps: Annotated[int, Gt(0)] | None = None,
-        learning_starts: Annotated[int, Ge(1)] = 1_000,
+        learning_starts: Annotated[int, Ge(1)] = 100,
         train_freq: Annotated[int, Gt(0)] = 50,
         updates_per_step: Annotated[float, Gt(0)] = 1.0,
         buffer_size: Annotated[int, Gt(0)] = 1_000_000,

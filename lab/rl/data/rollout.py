@@ -41,16 +41,11 @@ class RolloutData(CollectionData):
     """Plays the module's policy in several environments and hands over every rollout once.
 
     Args:
-        env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
-            that registers it.
-        env_kwargs: keywords of the environment's constructor.
         total_steps: environment steps of the whole run, over all environments; the last rollout is a whole one.
         num_envs: environments that are played side by side.
         vectorization: `sync` steps one environment after the other in this process, `async` in processes, one per core
             at most, which is faster where a step is slow; the numbers are the same.
         num_steps: steps of each environment in a rollout.
-        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
-            starts and changes nothing else, because truncated episodes bootstrap.
         reset_each_rollout: whether every rollout begins with new episodes, instead of going on with those under way.
     """
 
@@ -61,7 +56,7 @@ class RolloutData(CollectionData):
         env_kwargs: dict[str, Any] | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 8,
         vectorization: Vectorization = "sync",
-        num_steps: Annotated[int, Gt(0)] = 128,
+        num_steps: Annotated[int, Gt(0)] = 256,
         episode_steps: Annotated[int, Gt(0)] | None = None,
         reset_each_rollout: bool = False,
         eval_every: Annotated[int, Gt(0)] = 10_000,

@@ -184,7 +184,7 @@ def test_samples_have_the_chances_that_the_policy_says():
 
 
 def test_more_environments_than_sense_are_refused():
-    with pytest.raises(BadSetting, match="envs: 100 environments times 128 steps are a rollout of 12800, more than"):
+    with pytest.raises(BadSetting, match="envs: 100 environments times 256 steps are a rollout of 25600, more than"):
         RolloutData("CartPole-v1", total_steps=1000, num_envs=100)
 
 
