@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from annotated_types import Ge, Le
 if TYPE_CHECKING:  # the record itself needs no torch
     from lightning import LightningDataModule, LightningModule
 
+_WORDS = ("validation", "valid", "val", "evaluation", "eval")
+_LOWER = "|".join([*_WORDS, *map(str.capitalize, _WORDS)])
+_VALIDATION = re.compile(rf"(?<![A-Za-z])(?:(?:{_LOWER})(?![a-z])|(?:{'|'.join(map(str.upper, _WORDS))})(?![A-Za-z]))")
 Unit = Annotated[float, Ge(0), Le(1)]  # a setting that is a share, a probability or a discount
 
 
@@ -38,6 +42,18 @@ class Task:
     monitor: str | None
     mode: Literal["min", "max"]
     score: str | None = None
+
+
+def counterpart(monitor: str) -> str:
+    """The test's name for a validation metric: `val/return` -> `test/return`, `m/valid_acc` -> `m/test_acc`.
+
+    The word may be val, valid, validation or eval and has to be a whole one: `value_loss` and `interval` have none.
+    """
+    return _VALIDATION.sub(lambda word: _in_case_of(word.group(), "test"), monitor, count=1)
+
+
+def _in_case_of(pattern: str, word: str) -> str:
+    return word.upper() if pattern.isupper() else word.capitalize() if pattern[0].isupper() else word
 
 
 class DataHooks(Protocol):

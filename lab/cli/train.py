@@ -175,7 +175,8 @@ def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
-    from lab.runner.results import BEST, counterpart, once
+    from lab.runner.results import BEST, once
+    from lab.task import counterpart
 
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
     beside = {name: number(result.tested[name]) for name in once(result.tested)}

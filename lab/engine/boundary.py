@@ -32,7 +32,9 @@ class Name:
 
 PRIVATE = (
     Name("fit_loop.epoch_loop._results", ("items", "log"), "half-finished averages of `self.log(on_epoch=True)`"),
+    Name("fit_loop.epoch_loop.val_loop._results", ("values",), "the names that the sanity check logs, of every loader"),
     Name("_logger_connector", ("on_batch_start",), "whether these averages go on or start anew with the next batch"),
+    Name("_default_root_dir", ("__str__",), "the folder for what is written without saying where"),
 )
 UNDOCUMENTED = (  # public, but described nowhere
     Name("fit_loop", ("load_state_dict", "on_iteration_done"), "where in which epoch a run goes on"),
@@ -83,9 +85,27 @@ def extend(
     fit.load_state_dict = load_state_dict
 
 
+def set_root(trainer: Trainer, folder: str) -> None:
+    """Makes `folder` the Trainer's `default_root_dir`, which is settled before there is a run."""
+    owner: Any = trainer
+    owner._default_root_dir = folder
+
+
 def results(trainer: Trainer) -> Any:
     """The values that `self.log` has gathered in this epoch of training, by hook and name."""
     return trainer.fit_loop.epoch_loop._results
+
+
+def names_in_sanity_check(trainer: Trainer) -> set[str]:
+    """The metrics that callbacks would find after a validation; of a sanity check Lightning keeps them to itself."""
+    found = set()
+    for result in trainer.fit_loop.epoch_loop.val_loop._results.values():
+        meta = result.meta
+        if meta.on_epoch:
+            loader = meta.dataloader_idx if meta.add_dataloader_idx else None
+            end = "" if loader is None else f"/dataloader_idx_{loader}"
+            found |= {f"{meta.name}{end}", f"{meta.forked_name(on_step=False)}{end}"}
+    return found
 
 
 def continue_averages(trainer: Trainer) -> None:

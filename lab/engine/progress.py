@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -22,9 +22,11 @@ class BestCheckpoint(ModelCheckpoint):
     Args:
         monitor: the metric that decides; without one the checkpoint at the end of each epoch replaces the one before.
         mode: `min` or `max`.
+        check: called at the end of each epoch, before the metric is looked for.
     """
 
-    def __init__(self, monitor: str | None, mode: str) -> None:
+    def __init__(self, monitor: str | None, mode: str, check: Callable[[Trainer], None]) -> None:
+        self.check = check
         every_epoch = True if monitor is None else None
         super().__init__(
             filename="best",
@@ -41,6 +43,10 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_batch_end(self, *_: object) -> None:
         """Nothing: Lightning's own would look whether a number of steps is reached."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.check(trainer)
+        super().on_train_epoch_end(trainer, pl_module)
 
 
 def progress(settings: Mapping[str, Any]) -> list[Callback]:
@@ -60,8 +66,8 @@ class ProgressBar(Callback):
         self.drawn = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero or not self.console.is_terminal:
-            return
+        if not trainer.is_global_zero or not self.console.is_terminal or trainer.progress_bar_callback is not None:
+            return  # nobody looks at it, or the module brings a bar of its own
         news, share = TextColumn("{task.fields[news]}"), TaskProgressColumn()
         columns = (
             TextColumn("{task.description}"),

@@ -53,6 +53,8 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.engine.process import prepare, skip_driver_check
     from lab.engine.profiler import NoProfiler
     from lab.engine.progress import BestCheckpoint, progress
+    from lab.engine.project.monitors import MonitorCheck
+    from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
     from lab.engine.saver import Saver
     from lab.engine.signals import SignalHandler
     from lab.runner.failures import FailureContext
@@ -74,9 +76,16 @@ def assemble(recipe: Recipe) -> Assembly:
     trainer = None
     if not problems:
         try:
-            best = BestCheckpoint(task.monitor, task.mode)
+            key = "task.monitor" if isinstance(recipe.task, InlineTask) else "task"
+            keys = {f"callbacks.{i}.init_args.monitor": callback for i, callback in enumerate(callbacks)}
+            check = MonitorCheck(task.monitor, key, keys)
+            best = BestCheckpoint(task.monitor, task.mode, check.at_epoch_end)
             saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
-            callbacks = [*progress(settings), *callbacks, TerminateOnNaN(saver), FailureContext(), best, saver]
+            if brings_progress_bar(callbacks):
+                settings = {"enable_progress_bar": True} | settings
+            distinguish(callbacks)
+            own = [TerminateOnNaN(saver), FailureContext(), best, saver]
+            callbacks = [RunFolder(), *progress(settings), check, *callbacks, *own]
             made = construct(settings)
             chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files()]}
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import BadSetting, RecipeError
+from lab.errors import BadInput, BadSetting
 from lab.recipe import Recipe
 from lab.runner.assemble import assemble  # imports Lightning only once the recipe can be used
 from lab.runner.assembly import Assembly
@@ -32,6 +32,7 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
 
     Raises:
         RecipeError: the recipe cannot be used; nothing was started.
+        BadInput: it cannot, as only a set-up hook or the sanity check could see; the run is marked FAILED.
         LabError: the tracking server cannot be reached, or training failed.
         KeyboardInterrupt: the user interrupted; the run is marked KILLED and can be resumed.
         SystemExit: with 143, the same after SIGTERM.
@@ -79,8 +80,8 @@ def execute(
                 tested = test(assembly, trained.best)
                 result = publish(assembly, tracker, trained, tested)
             status = "FINISHED"
-        except BadSetting as error:  # one that only a set-up hook could see
-            raise RecipeError([recipe.problem(error.key, error.message)]) from None
+        except BadSetting as error:  # one that only a set-up hook or a first validation could see
+            raise BadInput(str(recipe.problem(error.key, error.message))) from None
         except Stopped as stopped:
             status = "KILLED"
             run = tracker.run_id[:8]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest
+from lab.task import counterpart
 from lab.tracking.redaction import without_password
 from lab.tracking.server import client, tracking_uri
 
@@ -25,9 +26,6 @@ SCORE = "lab.score"  # the run's tag that names the metric by which it is judged
 MONITOR = "lab.monitor"  # and the one that names the metric of validation that chose the best checkpoint
 BEST = "best/"  # before the monitor's name: its value at the best checkpoint
 MODE = "lab.mode"  # and the one that says whether a larger (max) or a smaller (min) value is better
-_WORDS = ("validation", "valid", "val", "evaluation", "eval")
-_LOWER = "|".join([*_WORDS, *map(str.capitalize, _WORDS)])
-_VALIDATION = re.compile(rf"(?<![A-Za-z])(?:(?:{_LOWER})(?![a-z])|(?:{'|'.join(map(str.upper, _WORDS))})(?![A-Za-z]))")
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,6 @@ def final_metrics(trainer: Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
 
 
-def counterpart(monitor: str) -> str:
-    """The test's name for a validation metric: `val/return` -> `test/return`, `m/valid_acc` -> `m/test_acc`.
-
-    The word may be val, valid, validation or eval and has to be a whole one: `value_loss` and `interval` have none.
-    """
-    return _VALIDATION.sub(lambda word: _in_case_of(word.group(), "test"), monitor, count=1)
-
-
 def score_name(task: Task, tested: Collection[str]) -> str | None:
     """The score among the metrics that the test logged: what the task names, or its monitor's counterpart.
 
@@ -117,7 +107,7 @@ def plain_name(name: str) -> str:
 def once(metrics: Iterable[str]) -> list[str]:
     """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names."""
     names = list(metrics)
-    twice = {f"{name}{end}" for name in names for end in ("_step", "_epoch")}
+    twice = {f"{name}_{end}" for name in names for end in ("step", "epoch")}
     return [name for name in names if name not in twice]
 
 
@@ -181,7 +171,3 @@ def _row(run: Run, experiment: str) -> RunRow:
         started=datetime.fromtimestamp(info.start_time / 1000),
         seed=int(tags["seed"]) if tags.get("seed", "").isdigit() else None,
     )
-
-
-def _in_case_of(pattern: str, word: str) -> str:
-    return word.upper() if pattern.isupper() else word.capitalize() if pattern[0].isupper() else word

@@ -27,6 +27,8 @@ class JournaledRun(Protocol):
         home: the folder of its journal.
         folder: its artifacts if they lie on this machine; None if they have to be sent.
         checkpoints: the folder of its checkpoints.
+        name: its experiment.
+        log_dir: its folder for what a project writes by itself.
     """
 
     uri: str
@@ -35,7 +37,13 @@ class JournaledRun(Protocol):
     folder: Path | None
     checkpoints: Path
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def log_dir(self) -> str | None: ...
     def log_points(self, points: Sequence[Point]) -> None: ...
+    def log_numbers(self, numbers: Mapping[str, Any], step: int | None, seconds: float | None = None) -> None: ...
+    def step_of(self, step: int | None) -> int: ...
     def log_params(self, params: Mapping[str, Any]) -> None: ...
     def set_tag(self, key: str, value: Any) -> None: ...
     def write(self, **operation: Any) -> None: ...
@@ -117,6 +125,14 @@ class JournalingClient(MlflowClient):
         for file in sorted(path for path in Path(local_dir).rglob("*") if path.is_file()):
             folder = PurePosixPath(artifact_path or "", file.parent.relative_to(local_dir).as_posix())
             self._keep(file.absolute(), "" if folder == PurePosixPath() else str(folder))
+
+    def write_artifact(self, name: str, content: bytes) -> None:
+        """Makes `content` the run's artifact of this name, such as `images/a.png`, in place of one that is there."""
+        path = PurePosixPath(name)
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / path.name
+            draft.write_bytes(content)
+            self._keep(draft, "" if path.parent == PurePosixPath() else str(path.parent))
 
     def _keep(self, file: Path, folder: str) -> None:
         """Puts a file among the artifacts if they lie on this machine, else copies it, to be sent.

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.errors import BadInput
-from lab.tracking.client import JournalingClient
+from lab.tracking.experiment import Experiment
 from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Journal, Point
 from lab.tracking.names import metric_name
 from lab.tracking.redaction import redact, without_password
 from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import Sender
 from lab.tracking.server import client, connecting, experiment_id, local_artifacts, local_folder
+from lab.tracking.verbs import LOGS, LoggerVerbs, files_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +34,7 @@ FINISH_TIMEOUT = 5.0  # seconds that the end of a run waits for a server that do
 CHECKPOINTS, OUTBOX = "lab.checkpoints", "lab.outbox"  # tags: where a resumed run finds its own
 
 
-class Tracker(Logger):
+class Tracker(LoggerVerbs):
     """A run in MLflow that outlives its server.
 
     What is logged lands in memory; a thread writes it to the journal every two seconds, another one sends the journal
@@ -95,7 +95,8 @@ class Tracker(Logger):
         if resume:  # it may have ended between the first look and the lock
             run = _resumed(server, resume)
         self._open(run, offline_for, resumed=resume is not None)
-        self._client = JournalingClient(self)
+        self._client = Experiment(self)
+        self._folder = self.folder / LOGS if self.folder else self.home.parent.parent / LOGS / self.run_id
         remote = RemoteRun(server, self.run_id, self.home, self.folder)
         self._sender = Sender(self._journal, remote, OWN_SERVER, FLUSH_SECONDS)
         self._writer = threading.Thread(target=self._write_on, name="tracker-writer", daemon=True)
@@ -103,7 +104,7 @@ class Tracker(Logger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> MlflowClient:
+    def experiment(self) -> Experiment:
         """An MLflow client to use with `run_id`, as with Lightning's own logger; what it writes is sent in order."""
         return self._client
 
@@ -118,6 +119,7 @@ class Tracker(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         now = int(time.time() * 1000)
+        self._step = self.step_of(step)
         self.log_points([(name, float(value), now, int(step or 0)) for name, value in metrics.items()])
 
     def has_metric(self, name: str) -> bool:
@@ -130,9 +132,9 @@ class Tracker(Logger):
         So are those that say again what the newest one said, as Lightning's `epoch` does at every call: MLflow would
         keep one or both, as they fall into the same millisecond or not.
         """
-        for given, *rest in points:
+        for given, value, milliseconds, step in points:
             name = metric_name(given)
-            point: Point = (name, *rest)
+            point = (name, value, milliseconds, step)
             if self._newest.get(name) == _identity(point):
                 continue
             self._newest[name] = _identity(point)
@@ -202,8 +204,7 @@ class Tracker(Logger):
         owned = self._lock.acquire(timeout=0.5 if last_words else -1)  # its holder may have been stopped for good
         try:
             self._write()
-            if self._offline:
-                self._keep_checkpoints()
+            self._keep_files()
             self._journal.append({"op": "end", "status": status, "time": int(time.time() * 1000)})
             self._journal.sync()
         except OSError as error:
@@ -264,11 +265,18 @@ class Tracker(Logger):
             with self._lock, suppress(OSError):  # a full disk may have room the next time; `finish` says so if not
                 self._write()
 
-    def _keep_checkpoints(self) -> None:
-        for name in ("best.ckpt", "last.ckpt"):
-            file = self.checkpoints / name
-            if file.exists():
-                self._journal.append({"op": "artifact", "file": str(file), "to": "checkpoints"})
+    def _keep_files(self) -> None:
+        """Has sent what lies on this machine alone: of an offline run the checkpoints, and what a project wrote."""
+        files = [self.checkpoints / name for name in ("best.ckpt", "last.ckpt")] if self._offline else []
+        places = {file: "checkpoints" for file in files if file.exists()}
+        logs = self._folder
+        if logs is not None and (self._offline or self.folder is None):
+            places |= {file: str(Path(LOGS, file.parent.relative_to(logs))) for file in files_in(logs)}
+        for file, place in places.items():
+            self._journal.append({"op": "artifact", "file": str(file), "to": place})
+        with suppress(OSError):  # missing, or not empty
+            if logs is not None:
+                logs.rmdir()
 
 
 def _resumed(server: MlflowClient, run_id: str) -> Run:

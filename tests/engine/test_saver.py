@@ -157,7 +157,7 @@ def test_a_validation_loss_that_is_nan_ends_the_training(folder: Path):
 
 
 def test_the_best_checkpoint_is_that_of_the_best_validation(folder: Path):
-    best, values = BestCheckpoint("val/score", "min"), iter((3.0, 1.0, 2.0))
+    best, values = BestCheckpoint("val/score", "min", lambda _: None), iter((3.0, 1.0, 2.0))
     best.dirpath = str(folder)
 
     class Scored(Net):

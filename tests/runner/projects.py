@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from lab.runner.results import RunResult
+
+Run = Callable[..., RunResult]
 
 
 def loader(rows: int = 32, batch_size: int = 8, shuffle: bool = False) -> DataLoader:

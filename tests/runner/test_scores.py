@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,10 @@ from lab.compare.groups import select
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.runner.fit import fit
-from lab.runner.results import RunResult, counterpart, once, runs
+from lab.runner.results import RunResult, once, runs
+from lab.task import counterpart
 from lab.tracking.names import metric_name
-from tests.runner.projects import Judged, Line, Rows, loader
-
-Run = Callable[..., RunResult]
-
-
-@pytest.fixture
-def run(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Trains a module of this file for two epochs."""
-    monkeypatch.chdir(tracked)
-
-    def trained(module: type, monitor: str | None = "valid_loss", data: type | None = Rows, **task: Any) -> RunResult:
-        named = {"module": module, "data": data}
-        words = {key: f"{value.__module__}:{value.__name__}" for key, value in named.items() if value}
-        words |= {"monitor": monitor, **task}
-        entries = ", ".join(f"{key}: '{value}'" for key, value in words.items() if value is not None)
-        Path("r.yaml").write_text(
-            f"task: {{{entries}}}\ntrainer: {{max_epochs: 2, accelerator: cpu}}\ntrack: {{system_metrics: false}}\n"
-        )
-        return fit(load("r.yaml"))
-
-    return trained
+from tests.runner.projects import Judged, Line, Run, loader
 
 
 def agree(result: RunResult) -> None:

@@ -195,7 +195,8 @@ def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[
 
 def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The metrics and the direction of each."""
-    from lab.runner.results import BEST, counterpart
+    from lab.runner.results import BEST
+    from lab.task import counterpart
 
     task = assembly.task
     own = [] if task.monitor is None else [f"{BEST}{task.monitor}", task.monitor, counterpart(task.monitor)]

@@ -1,0 +1,99 @@
+"""A monitor that nobody logs is found before the first epoch, not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from lab.engine import boundary
+from lab.engine.project.log_calls import may_be_logged, source_of
+from lab.errors import BadSetting, nearest
+from lab.task import counterpart
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A metric that something waits for.
+
+    Args:
+        key: the recipe's key that names it, or `model` where the module itself does.
+        name: the metric.
+        who: who waits, where the module itself says so.
+    """
+
+    key: str
+    name: str
+    who: str = ""
+
+
+class MonitorCheck(Callback):
+    """Compares what the task, callbacks and learning-rate schedules monitor with what is logged.
+
+    The sanity check is a validation, so its metrics show which names there are. A name may still come later: one that
+    the module's source logs, one with `train` in it if the source makes up names, or any if it asks whether this is the
+    sanity check. These are looked for again after the first validation and at the end of the first epoch.
+
+    Args:
+        monitor: the task's.
+        key: the recipe's key that names it.
+        callbacks: the recipe's callbacks by the key of each one's monitor.
+    """
+
+    def __init__(self, monitor: str | None, key: str, callbacks: Mapping[str, Callback]) -> None:
+        self.monitor, self.key, self.callbacks = monitor, key, callbacks
+        self.validated = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.enable_validation:
+            return
+        has_step = is_overridden("validation_step", pl_module, LightningModule)
+        reason = "there are no batches of validation" if has_step else "the module has no validation_step"
+        for monitor in self._monitors(trainer):
+            if counterpart(monitor.name) != monitor.name:
+                raise BadSetting(monitor.key, f"{monitor.who}{monitor.name!r} is never logged: {reason}")
+
+    def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        source = source_of(pl_module)
+        if source is not None and "sanity_checking" not in source:
+            self._check(trainer, source, boundary.names_in_sanity_check(trainer))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and not self.validated:
+            self.validated = True
+            self._check(trainer, source_of(pl_module) or "", set(trainer.callback_metrics))
+
+    def at_epoch_end(self, trainer: Trainer) -> None:
+        """Refuses whatever an epoch with its validation has not logged; called after the module's own hooks."""
+        if trainer.check_val_every_n_epoch == 1:
+            self._check(trainer, None, set(trainer.callback_metrics))
+
+    def _check(self, trainer: Trainer, source: str | None, logged: set[str]) -> None:
+        """Refuses what is not logged by now; what the source logs elsewhere may still come, if there is a source."""
+        for monitor in self._monitors(trainer):
+            if monitor.name in logged or (source is not None and may_be_logged(monitor.name, source)):
+                continue
+            known = f"; logged are {', '.join(sorted(logged))}" if logged else "; none is"
+            raise BadSetting(
+                monitor.key,
+                f"{monitor.who}no metric {monitor.name!r} is logged{nearest(monitor.name, logged) or known}",
+            )
+
+    def _monitors(self, trainer: Trainer) -> Iterator[Monitor]:
+        if self.monitor is not None:
+            yield Monitor(self.key, self.monitor)
+        keys = {id(callback): key for key, callback in self.callbacks.items()}
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            name = getattr(callback, "monitor", None)
+            if callback is self or not isinstance(name, str) or not getattr(callback, "strict", True):
+                continue
+            if id(callback) in keys:
+                yield Monitor(keys[id(callback)], name)
+            elif name != self.monitor:
+                yield Monitor("model", name, f"monitor of {type(callback).__name__} in configure_callbacks: ")
+        for config in trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau and config.strict and config.monitor:
+                who = f"monitor of {type(config.scheduler).__name__} in configure_optimizers: "
+                yield Monitor("model", config.monitor, who)

@@ -1,0 +1,14 @@
+"""Sentences that are worth saying once in a run."""
+
+from __future__ import annotations
+
+import sys
+
+_said: set[str] = set()
+
+
+def once(sentence: str) -> None:
+    """Prints a sentence on standard error, unless this process has printed it before."""
+    if sentence not in _said:
+        _said.add(sentence)
+        print(sentence, file=sys.stderr, flush=True)
