@@ -7,6 +7,7 @@ and `lab doctor` ask, and not in the middle of a training.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -39,6 +40,7 @@ PRIVATE = (
 UNDOCUMENTED = (  # public, but described nowhere
     Name("fit_loop", ("load_state_dict", "on_iteration_done"), "where in which epoch a run goes on"),
     Name("fit_loop.epoch_loop", ("on_run_start", "on_advance_end", "max_steps"), "the point between two batches"),
+    Name("fit_loop.epoch_loop.val_loop", ("run",), "generators that a validation leaves as they were"),
     Name("fit_loop.epoch_loop.batch_progress", ("current", "total", "is_last_batch"), "how many batches are done"),
 )
 
@@ -55,9 +57,12 @@ def missing(trainer: object) -> list[str]:
 
 
 def extend(
-    trainer: Trainer, begin: Callable[[Any, Callable[[Any], None]], None], between: Callable[[Any], None]
+    trainer: Trainer,
+    begin: Callable[[Any, Callable[[Any], None]], None],
+    between: Callable[[Any], None],
+    around_validation: Callable[[], AbstractContextManager[None]],
 ) -> None:
-    """Calls back from two places of the training for which Lightning has no hook.
+    """Calls back from three places of the training for which Lightning has no hook.
 
     Args:
         trainer: before it trains.
@@ -65,9 +70,10 @@ def extend(
             epoch or the rest of one is about to fetch its first batch.
         between: called with the fetcher after all that belongs to a batch, its validation and its logging included, and
             before the next batch is fetched.
+        around_validation: a context that holds during each validation, its loaders' new iterators included.
     """
     fit: Any = trainer.fit_loop
-    loop, kind = fit.epoch_loop, type(fit.epoch_loop)
+    loop, kind, validation = fit.epoch_loop, type(fit.epoch_loop), fit.epoch_loop.val_loop
 
     def on_advance_end(fetcher: Any) -> None:
         kind.on_advance_end(loop, fetcher)
@@ -81,6 +87,11 @@ def extend(
     def on_run_start(fetcher: Any) -> None:
         begin(fetcher, partial(kind.on_run_start, loop))
 
+    def run() -> Any:
+        with around_validation():
+            return type(validation).run(validation)
+
+    validation.run = run
     loop.on_run_start, loop.on_advance_end = on_run_start, on_advance_end
     fit.load_state_dict = load_state_dict
 

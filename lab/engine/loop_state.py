@@ -6,6 +6,8 @@ Everything here is plain values and tensors, so that a checkpoint loads with `we
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,19 @@ def set_generators(state: State) -> None:
     for i, cuda in enumerate(state.get("cuda", ())):
         if i < torch.cuda.device_count():
             torch.cuda.set_rng_state(cuda, i)
+
+
+@contextmanager
+def generators_preserved() -> Iterator[None]:
+    """Afterwards the global generators are as before: how often one validates does not change what is learnt.
+
+    A new iterator of a DataLoader draws a number from torch's, even if it shuffles nothing.
+    """
+    before = generators()
+    try:
+        yield
+    finally:
+        set_generators(before)
 
 
 def partial_metrics(module: LightningModule) -> State:

@@ -91,7 +91,9 @@ class Saver(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         if stage != "fit":
             return
-        boundary.extend(trainer, partial(self._begin, trainer), partial(self._between, trainer))
+        boundary.extend(
+            trainer, partial(self._begin, trainer), partial(self._between, trainer), state.generators_preserved
+        )
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         self.since = time.monotonic()
 
