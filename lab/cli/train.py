@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,7 +47,9 @@ def run(
     if workers is not None:
         raise BadInput("--workers goes with --seeds and --folds: one run is one process")
     if name is not None:
-        settings.append(f"track.name={json.dumps(name)}")  # quoted: a name may look like a number
+        from lab.recipe import override
+
+        settings.append(override("track.name", name))  # quoted where need be: a name may look like a number
     if dry_run:
         checked = _checked(recipe, settings)
         if as_json:
@@ -83,7 +85,7 @@ def _repeat(
     """Train one recipe with several seeds, or on several folds."""
     from lab.registry import find_recipe
     from lab.study.folds import by_fold, cross_validate, spread
-    from lab.study.seeds import figures, repeat
+    from lab.study.seeds import figures, not_finite, repeat
 
     file = find_recipe(recipe)
     with working():
@@ -94,9 +96,13 @@ def _repeat(
         else:
             assert seeds is not None
             study = repeat(file, settings, seeds, name=name, workers=workers)
-            kind, results, then = "seed", study.trials[0].results, f"lab compare {study.plan.name}"
+            kind, results, then = "seed", study.trials[0].results, f"lab compare {shlex.quote(study.plan.name)}"
             summary, note = figures(results), "low, high: 95 % bootstrap interval of the interquartile mean"
     failed = [trial for trial in study.trials if trial.state != "complete"]
+    if failed and not results:
+        then = "lab studies"
+    for line in not_finite(results, kind):
+        print(line, file=sys.stderr)
     if as_json:
         state = failed[0].state if failed else "complete"
         emit({"study": study.plan.name, "state": state, "results": results, "summary": summary})

@@ -12,6 +12,7 @@ import typer
 from lab.cli import words
 from lab.cli.group import DEFAULT, DefaultGroup
 from lab.cli.output import emit, number, table, working
+from lab.errors import LabError
 
 if TYPE_CHECKING:
     from lab.study.tune import Study
@@ -65,14 +66,17 @@ def say(found: Study, as_json: bool, storage: str | None = None) -> None:
     from lab.study.report import render
     from lab.study.report.table import table as table_of
 
-    lines = table_of(found.record)
+    lines, trials = table_of(found.record), found.trials
     if as_json:
         emit(render.data(lines))
-        return
-    table(*render.cells(lines))
-    print(f"{render.caption(lines)}\nnext")
-    for step in _next(found.record, storage, found.uri):
-        print(f"  {step}")
+    else:
+        table(*render.cells(lines))
+        print(f"{render.caption(lines)}\nnext")
+        for step in _next(found.record, storage, found.uri):
+            print(f"  {step}")
+    if trials and all(trial.state == "failed" for trial in trials):
+        count = f"all {len(trials)} trials" if len(trials) > 1 else "the trial"
+        raise LabError(f"{count} failed; the first: {trials[0].reason or 'its process ended'}")
 
 
 @app.command()
@@ -156,9 +160,10 @@ def _next(record: StudyRecord, storage: str | None, server: str) -> list[str]:
         path = journal(record.name, server)
         kept = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     name = shlex.quote(record.name)
+    done = any(trial.state == "complete" for trial in record.trials)
+    results = [f"lab tune apply {name}{there}{tracked} > best.yaml", f"lab compare {name}{tracked}"]
     return [
-        f"lab tune apply {name}{there}{tracked} > best.yaml",
-        f"lab compare {name}{tracked}",
+        *(results if done else []),
         f"lab ui{tracked}",
         f"optuna-dashboard {shlex.quote(kept)}",
     ]

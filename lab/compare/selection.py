@@ -67,16 +67,14 @@ def _meant(word: str, server: MlflowClient, experiments: Mapping[str, str]) -> l
 def _look(kind: str, name: str, server: MlflowClient, experiments: Mapping[str, str]) -> list[Run]:
     """The runs of one study, recipe or experiment, or those that this name or id belongs to."""
     everywhere = list(experiments.values())
-    if '"' in name:  # which no filter of MLflow's can hold
-        return []
     if kind == "experiment":
         return _trainings(_search(server, "", [experiments[name]] if name in experiments else []))
     if kind != "run":
-        return _trainings(_search(server, f'tags.{kind} = "{name}"', everywhere))
+        return _trainings(_named(server, f"tags.{kind}", name, everywhere))
     if name == "last":
         runs = server.search_runs(everywhere, max_results=1)[:1]
     else:
-        runs = list(_search(server, f'attributes.run_name = "{name}"', everywhere))
+        runs = _named(server, "attributes.run_name", name, everywhere)
     if not runs and re.fullmatch("[0-9a-f]{1,32}", name):
         runs = list(_search(server, f"attributes.run_id LIKE '{name}%'", everywhere))
         if len(runs) > 1:
@@ -86,6 +84,15 @@ def _look(kind: str, name: str, server: MlflowClient, experiments: Mapping[str, 
     for study in studies - {""}:
         runs += _look("study", study, server, experiments)
     return _trainings(runs)
+
+
+def _named(server: MlflowClient, attribute: str, name: str, experiments: Sequence[str]) -> list[Run]:
+    """The runs with this tag or name. A filter of MLflow's cannot hold every text, so others are looked for here."""
+    if re.fullmatch(r"[\w .:/@+-]*", name):
+        return list(_search(server, f'{attribute} = "{name}"', experiments))
+    tag = attribute.removeprefix("tags.")
+    runs = _search(server, "", experiments)
+    return [run for run in runs if name == (run.info.run_name if tag == attribute else run.data.tags.get(tag))]
 
 
 def _search(server: MlflowClient, condition: str, experiments: Sequence[str]) -> Iterator[Run]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import category
 
 import yaml
 from annotated_types import Gt, Interval
@@ -22,6 +25,8 @@ SCALARS = {
         r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
     ),
 }
+
+MAX_RUN_NAME, MAX_EXPERIMENT, MAX_TAG, MAX_TAG_VALUE = 250, 500, 250, 8000  # characters that MLflow takes
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,41 @@ def build(data: Mapping[Any, Any], **about: Any) -> Recipe:
     said = {key: value for key, value in data.items() if value is not None or key not in sections}  # `model:` is empty
     values, complaints = check(Envelope, said)
     recipe = Recipe(**{"task": "", **values, **about})
+    complaints += _tracking(recipe.track)
     return replace(recipe, problems=(*recipe.problems, *(recipe.problem(*complaint) for complaint in complaints)))
+
+
+def override(key: str, value: Any) -> str:
+    """The override that sets `key` to this plain value."""
+    text = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=math.inf)
+    return f"{key}={text[1:-2]}"
+
+
+def name_problem(name: str, most: int) -> str | None:
+    """What is wrong with the name of a run, an experiment or a study, if anything; `most` is how long it may be."""
+    if not name.strip():
+        return "empty; a name has at least one character"
+    if len(name) > most:
+        return f"{len(name):,} characters; MLflow takes at most {most}"
+    if bad := next((character for character in name if category(character) in ("Cc", "Zl", "Zp", "Cs")), None):
+        return f"a name is one line of text, and here is the character U+{ord(bad):04X}"
+    return None
+
+
+def _tracking(track: Track) -> Iterator[tuple[str, str]]:
+    """Names and tags that MLflow would refuse."""
+    for key, name, most in (("name", track.name, MAX_RUN_NAME), ("experiment", track.experiment, MAX_EXPERIMENT)):
+        if name is not None and (wrong := name_problem(name, most)):
+            yield f"track.{key}", wrong
+    for tag, value in track.tags.items():
+        if wrong := name_problem(tag, MAX_TAG):
+            yield f"track.tags.{tag:.40}", f"as a key {wrong}"
+        elif not re.fullmatch(r"[/\w.\- :]+", tag):
+            yield f"track.tags.{tag}", "MLflow takes letters, digits, and _ - . / : and spaces in the name of a tag"
+        elif posixpath.normpath(tag) != tag or tag == "." or tag.startswith(("/", "..")):
+            yield f"track.tags.{tag}", "MLflow takes no name of a tag that begins with / or .., or has an empty part"
+        elif len(value) > MAX_TAG_VALUE:
+            yield f"track.tags.{tag}", f"{len(value):,} characters; MLflow takes at most {MAX_TAG_VALUE:,}"
 
 
 def to_yaml(data: Mapping[Any, Any]) -> str:

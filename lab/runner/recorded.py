@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput
-from lab.recipe import Recipe, load
+from lab.recipe import Recipe, load_text, override
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,8 +22,9 @@ def recipe_of(run: Run, server: MlflowClient, overrides: Sequence[str] = ()) -> 
         BadInput: it recorded none, or an override does not fit.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = artifact(run, server, "recipe.yaml", folder)
-        return load(path, [f"track.name={json.dumps(run.info.run_name)}", *overrides])
+        text = artifact(run, server, "recipe.yaml", folder).read_text(encoding="utf-8")
+    place = f"recipe of run {run.info.run_id[:8]}"
+    return load_text(text, place, [override("track.name", run.info.run_name), *overrides])
 
 
 def artifact(run: Run, server: MlflowClient, name: str, folder: str | None = None) -> Path:

@@ -45,7 +45,7 @@ def cross_validate(
     if not {"fold", "folds"} <= {parameter.name for parameter in parameters(data)}:
         raise BadInput(f"--folds: {data.__name__} has no parameters `folds` and `fold`; use --seeds to repeat a run")
     divided = [*settings, f"{FOLDS}={count}", f"{FOLD}=0"]
-    made = plan_of(recipe, divided, None, uri, sampler="grid", space={FOLD: list(range(count))})
+    made = plan_of(recipe, divided, None, uri, name, sampler="grid", space={FOLD: list(range(count))})
     return train(made, name, workers, uri)
 
 

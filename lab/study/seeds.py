@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,18 +43,24 @@ def repeat(
         LabError: what `lab.study.tune.tune` raises.
     """
     first = load(recipe, settings).seed
-    made = plan_of(recipe, settings, list(range(first, first + count)), uri)
+    made = plan_of(recipe, settings, list(range(first, first + count)), uri, name)
     return train(made, name, workers, uri)
 
 
 def train(made: Plan, name: str | None, workers: int | None, uri: str | None) -> Study:
-    """Trains a plan under that name, or under one with a hash of its definition."""
-    made = replace(made, name=name or _unused(made, uri or made.recipe.track.uri))
+    """Trains a plan; one to which nobody gave a name gets a hash of its definition behind the recipe's."""
+    if name is None:
+        made = replace(made, name=_unused(made, uri or made.recipe.track.uri))
     return tune(made, workers=workers, uri=uri)
 
 
 def plan_of(
-    recipe: Path, settings: Sequence[str], seeds: Sequence[int] | None, uri: str | None = None, **more: Any
+    recipe: Path,
+    settings: Sequence[str],
+    seeds: Sequence[int] | None,
+    uri: str | None = None,
+    name: str | None = None,
+    **more: Any,
 ) -> Plan:
     """The plan of that study.
 
@@ -62,10 +69,11 @@ def plan_of(
         settings: overrides of it.
         seeds: the seeds; None for the recipe's own.
         uri: the tracking server; the recipe's own by default.
+        name: the study's; by default the recipe's.
         more: further keys of a study, such as `metric`.
     """
     said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": seeds and list(seeds), **more}
-    return plan(schema.build(said, name=recipe.stem, path=recipe), settings=settings, uri=uri)
+    return plan(schema.build(said, name=recipe.stem, path=recipe), name, settings, uri)
 
 
 def figures(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:
@@ -79,10 +87,24 @@ def figures(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]
 
 
 def finals(results: Mapping[int, Result]) -> Iterator[tuple[str, list[float]]]:
-    """Every metric of the best checkpoint, with its values in the trainings that have it."""
-    names = {name for result in results.values() for name in result.metrics}
-    for name in sorted(name for name in names if name.startswith(("best/", "test"))):
-        yield name, [result.metrics[name] for result in results.values() if name in result.metrics]
+    """Every metric of the best checkpoint, with its finite values."""
+    names = {name for result in results.values() for name in result.metrics if _final(name)}
+    for name in sorted(names):
+        values = [result.metrics[name] for result in results.values() if name in result.metrics]
+        if finite := [value for value in values if math.isfinite(value)]:
+            yield name, finite
+
+
+def not_finite(results: Mapping[int, Result], kind: str) -> Iterator[str]:
+    """A line for each value that `finals` leaves out; `kind` is what the results go by: seed or fold."""
+    for key, result in results.items():
+        for name, value in sorted(result.metrics.items()):
+            if _final(name) and not math.isfinite(value):
+                yield f"{kind} {key}: {name} is {value} and does not count (run {result.run_id[:8]})"
+
+
+def _final(name: str) -> bool:
+    return name.startswith(("best/", "test"))
 
 
 def _unused(made: Plan, uri: str | None) -> str:

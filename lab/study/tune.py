@@ -111,7 +111,7 @@ def tune(
     try:
         with signals.installed(on_second=lambda: None):
             if something:
-                launched = _launcher(launcher, workers, storage.folder(server) / plan.name, work)
+                launched = _launcher(launcher, workers, storage.logs(plan.name, server), work)
                 try:
                     with Display(plan, queue) as display:
                         Scheduler(plan, queue, launched, job, display.update).run(lambda: signals.received is not None)

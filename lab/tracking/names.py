@@ -1,10 +1,12 @@
-"""Names of metrics and of files as MLflow takes them, from whatever a module calls them."""
+"""Names of metrics and of files, from whatever somebody calls a metric, an experiment or a study."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from hashlib import sha256
 
+LONGEST_FILE = 200  # characters of a file's name; file systems take 255
 LONGEST = 250  # characters of a metric's name that MLflow takes
 
 
@@ -23,3 +25,15 @@ def file_name(name: str, step: int | None, ending: str) -> str:
 def _path(name: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[:LONGEST].rstrip("/") or "_"
+
+
+def file_name(name: str) -> str:
+    """A name of a file or folder for any text: different for different ones, and never a path.
+
+    MLflow decodes `%2F` in a path and then refuses it, so what is more than letters, digits, `_`, `-` and `.` becomes
+    `_`, and a digest tells such names apart.
+    """
+    if re.fullmatch(r"[\w-]([\w.-]*[\w-])?", name, re.ASCII) and len(name) <= LONGEST_FILE:
+        return name
+    start = re.sub(r"[^\w-]", "_", name, flags=re.ASCII)[:60]
+    return f"{start}-{sha256(name.encode()).hexdigest()[:12]}"

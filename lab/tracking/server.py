@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from lab.errors import BadInput, LabError
+from lab.tracking import address
+from lab.tracking.names import file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 
 if TYPE_CHECKING:
@@ -30,12 +32,13 @@ def tracking_uri(uri: str | None = None) -> str:
     """The tracking server: `uri`, else MLFLOW_TRACKING_URI, else `mlflow.db` in this folder, as MLflow 3 has it.
 
     Raises:
-        BadInput: it is a folder, or this folder holds runs in MLflow's old file format.
+        BadInput: nothing can be tracked there, or this folder holds runs in MLflow's old file format.
     """
-    found = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-    if "://" not in found or found.startswith("file:"):
-        shown = without_password(found)
-        raise BadInput(f"tracking in a folder ({shown}) is gone from MLflow; use sqlite:///mlflow.db or a server")
+    configured = os.environ.get("MLFLOW_TRACKING_URI")
+    found = (uri or configured or DEFAULT_URI).strip()
+    if wrong := address.problem(found):
+        keep_secret(found)
+        raise BadInput(f"MLFLOW_TRACKING_URI: {wrong}" if not uri and configured else wrong)
     if found == DEFAULT_URI and any(Path("mlruns").glob("[0-9]*/meta.yaml")):
         step = "mlflow migrate-filestore --source . --target sqlite:///mlflow.db, then move the old folders away"
         raise BadInput(f"mlruns/ holds runs in MLflow's old file format; {step}")
@@ -139,7 +142,7 @@ def experiment_id(server: MlflowClient, name: str, uri: str) -> str:
         raise BadInput(f"experiment {name!r} is deleted; name another in track.experiment")
     if found is not None:
         return str(found.experiment_id)
-    beside = str(local_folder(uri) / quote(name, safe="")) if uri.startswith("sqlite:///") else None
+    beside = str(local_folder(uri) / file_name(name)) if uri.startswith("sqlite:///") else None
     return server.create_experiment(name, artifact_location=beside)
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lab.errors import RecipeError
-from lab.recipe import ClassSpec, InlineTask, Recipe, Track, load
+from lab.recipe import ClassSpec, InlineTask, Recipe, Track, load, override
 
 RECIPE = """\
 # lab run recipes/x.yaml
@@ -87,6 +87,39 @@ def test_an_empty_section_is_an_empty_mapping(read) -> None:
     assert (recipe.model, recipe.callbacks, recipe.track) == ({}, (), Track())
 
 
+def test_a_comment_is_one_in_a_file_and_text_in_an_override(read) -> None:
+    assert read("task: x\nmodel:\n  a: foo # comment").model == {"a": "foo"}
+    for text in ("exp #1", "#1", "# 🔥", "a#b", "'exp #1'"):
+        assert read("task: x", f"model.a={text}").model == {"a": text.strip("'")}
+    with pytest.raises(RecipeError, match="text behind the value; put quotes around all of it"):
+        read("task: x", "model.a=[1, 2] # two")
+
+
+@pytest.mark.parametrize(
+    "value", ["exp #1", "🔥", "a: b", "1e-3", "'", '"', "\\n", "", [1.5, None, {"a": "#"}], math.inf, 16.0]
+)
+def test_an_override_says_what_it_was_made_of(read, value: Any) -> None:
+    found = read("task: x", override("model.a", value)).model["a"]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("track", "message"),
+    [
+        ({"name": "x" * 251}, "track.name: 251 characters; MLflow takes at most 250"),
+        ({"experiment": "x" * 600}, "track.experiment: 600 characters; MLflow takes at most 500"),
+        ({"name": "a\nb"}, "track.name: a name is one line of text, and here is the character U+000A"),
+        ({"experiment": " "}, "track.experiment: empty; a name has at least one character"),
+        ({"tags": {"a#b": "c"}}, "track.tags.a#b: MLflow takes letters"),
+        ({"tags": {"../a": "c"}}, "track.tags.../a: MLflow takes no name"),
+        ({"tags": {"a": "c" * 8001}}, "track.tags.a: 8,001 characters; MLflow takes at most 8,000"),
+    ],
+)
+def test_names_that_mlflow_would_refuse(read, track: dict[str, Any], message: str) -> None:
+    recipe = read("task: x", override("track", track))
+    assert message in str(recipe.problems[0])
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -94,7 +127,7 @@ def test_an_empty_section_is_an_empty_mapping(read) -> None:
         *[("010", 10), ("0o17", 15), ("0x1F", 31), ("1_000", "1_000"), ("1:30", "1:30"), ("2020-01-01", "2020-01-01")],
         *[("yes", "yes"), ("on", "on"), ("No", "No"), ("y", "y"), ("true", True), ("False", False), ("'1'", "1")],
         *[("null", None), ("~", None), ("", None), (".inf", math.inf), ("-.INF", -math.inf), ("32-true", "32-true")],
-        *[("=", "="), ("[1, [a]]", [1, ["a"]]), ("{a: {4: b}}", {"a": {4: "b"}}), ("foo # comment", "foo")],
+        *[("=", "="), ("[1, [a]]", [1, ["a"]]), ("{a: {4: b}}", {"a": {4: "b"}})],
     ],
 )
 def test_scalars_are_those_of_yaml_1_2_in_files_and_overrides(read, text: str, value: Any) -> None:
@@ -237,8 +270,8 @@ def test_a_misspelt_written_out_task(problems) -> None:
         "x.yaml:1: task.mode: expected 'min' or 'max', found 'mn'; did you mean 'min'?"
     ]
     assert problems("seed: 1") == [
-        "x.yaml: task: missing; expected text or a mapping with module, data, monitor, mode: the name of an installed "
-        "task (`lab ls`), or a mapping with module, data, monitor and mode"
+        "x.yaml: task: missing; expected text or a mapping with module, data, monitor, mode, score: the name of an "
+        "installed task (`lab ls`), or a mapping with module, data, monitor, mode and score"
     ]
 
 

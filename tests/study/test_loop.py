@@ -1,9 +1,12 @@
 """What becomes of trials: seeds, pruning, failures, and a study that goes on."""
 
+import math
+
 import pytest
 import works
 
 from lab.errors import BadInput, LabError
+from lab.study.report.summary import best
 from lab.study.work.job import JobResult
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.01, 0.1, 1.0]}")
@@ -151,7 +154,26 @@ def test_a_study_may_grow_and_not_shrink(planned, tuned):
         tuned(planned("trials: 2", space), works.instant)
 
 
-def test_a_metric_that_no_run_logs_ends_the_study_at_its_first_trial(planned, tuned):
+def test_a_trial_without_the_metric_or_with_no_number_fails_alone(planned, tuned):
+    def work(job, line):
+        found = dict(works.instant(job, line).metrics)
+        if job.trial == 0:
+            del found["test/return"]
+        elif job.trial < 3:
+            found["test/return"] = [0.0, math.inf, math.nan][job.trial]
+        return JobResult("finished", found, "run")
+
+    study, _ = tuned(planned(*GRID, "metric: test/return"), work)
+    assert states(study) == ["failed", "failed", "failed", "complete"]
+    assert [trial.reason for trial in study.trials][:3] == [
+        "seed 0: its run logged no 'test/return'; did you mean 'best/val/return'?",
+        "seed 0: test/return is inf",
+        "seed 0: test/return is nan",
+    ]
+    assert best("max", study.trials) is study.trials[3]
+
+
+def test_a_metric_that_none_of_three_runs_logs_ends_the_study(planned, tuned):
     with pytest.raises(LabError) as error:
         tuned(planned(*GRID, "metric: test/return"), works.nameless)
     assert str(error.value).startswith("no run logs the metric 'test/return'; did you mean 'test/returns'?")

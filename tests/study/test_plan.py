@@ -64,7 +64,14 @@ WRONG = {
     "or 'nsga2', found 'tpee'; did you mean 'tpe'?",
     "space: {model.gama: [0.1]}": "space.model.gama.0: unknown key 'gama'; did you mean 'gamma'?",
     "space: {model.gamma: [0.5, 1.5]}": "space.model.gamma.1: expected a number from 0 to 1, found 1.5",
-    "space: {model.lr: {float: [-1, 1]}}": "space.model.lr.float.0: expected a number above 0, found -1",
+    "space: {model.lr: {float: [-1, 1]}}": "space.model.lr.float.0: expected a number above 0, found -1.0",
+    "space: {data.batch_size: {float: [16, 64]}}": "space.data.batch_size.float.0: expected a whole number",
+    "space: {data.env: {Pendulum-v1: {data.batch_size: {float: [16, 64]}}}}": (
+        "space.data.env.Pendulum-v1.data.batch_size.float.0: expected a whole number"
+    ),
+    "space: {data.batch_size: {int: [16, 64], step: 64}}": "space.data.batch_size.step: a step of 64 leaves nothing",
+    "space: {model.hidden: [8, [8]]}": "space.model.hidden.0: expected a list",
+    "space: {data.batch_size: [16, 32.0]}": "space.data.batch_size.1: expected a whole number",
     "space: {seed: [1, 2]}": "space.seed.0: cannot be part of the space; expected a key of model, data, trainer",
     "space: {modle.lr: [1, 2]}": "space.modle.lr.0: cannot be part of the space; did you mean 'model'?",
     "space: {}": "space: empty; say which keys vary, such as {model.lr: [0.001, 0.01]}",

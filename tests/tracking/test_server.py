@@ -34,7 +34,44 @@ def test_the_address_is_the_recipes_then_the_environments_then_the_default(monke
     assert tracking_uri("sqlite:///other.db") == f"sqlite:///{folder}/other.db"
 
 
-@pytest.mark.parametrize("uri", ["runs", "file:///tmp/runs", "./mlruns"])
+@pytest.mark.parametrize(
+    ("uri", "advice"),
+    [
+        ("localhost:5000", "write http://localhost:5000"),
+        ("localhost", "write http://localhost"),
+        ("mlflow.example.org/path", "write http://mlflow.example.org/path"),
+        ("10.0.0.3:80/", "write http://10.0.0.3:80/"),
+        ("user:secret@host:5000", "write http://host:5000"),
+        ("postgres://me:secret@host/runs", "write postgresql://host/runs"),
+        ("sqlite://mlflow.db", "write sqlite:///mlflow.db"),
+        ("sqlite:mlflow.db", "write sqlite:///mlflow.db"),
+        ("sqlite:///", "write sqlite:///mlflow.db"),
+        ("sqlite:////", "is a folder"),
+        ("sqlite:///no/such/place/x.db", "there is no folder no/such/place"),
+        ("mlflow.db", "write sqlite:///mlflow.db"),
+        ("http:localhost:5000", "write http://localhost:5000"),
+        ("http://", "names no server"),
+        ("http://host:port", "is no address"),
+        ("htp://host", "did you mean 'http'?"),
+        ("ftp://host", "expected http, https, sqlite"),
+    ],
+)
+def test_an_address_that_is_none_says_what_to_write(uri, advice):
+    with pytest.raises(BadInput) as refused:
+        tracking_uri(uri)
+    assert advice in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://host:5000/", "https://me:pw@host", "postgresql+psycopg2://h/d", "http://[::1]:80"]
+)
+def test_an_address_that_may_be_right_is_left_as_it_is(uri):
+    assert tracking_uri(f" {uri} ") == uri
+
+
+@pytest.mark.parametrize("uri", ["runs", "file:///tmp/runs", "./mlruns", "file:mlruns", "/tmp/mlruns"])
 def test_a_folder_is_no_tracking_server(uri):
     with pytest.raises(BadInput, match="tracking in a folder"):
         tracking_uri(uri)

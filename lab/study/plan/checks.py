@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import Problem, RecipeError, nearest
-from lab.recipe import Recipe
+from lab.recipe import Recipe, override
 from lab.recipe import load as load_recipe
 from lab.study.plan import sampling
 from lab.study.plan.schema import StudyFile
@@ -40,8 +39,11 @@ def refused(
     facts: dict[str, Any] = (hook(assembly.data, "facts") or dict)()
     targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
     seen: set[tuple[str, str]] = set()
+    wrong_ranges: set[str] = set()
     for dimension in dimensions:
         for place, key, value in dimension.probes():
+            if place.endswith((".int", ".float")) and place in wrong_ranges:
+                continue  # one value of a range says it
             found = load_recipe(recipe.path, [*recipe.overrides, *overrides({key: value})])
             section = key.partition(".")[0]
             complaints = [(problem.key, problem.message) for problem in found.problems]
@@ -51,11 +53,14 @@ def refused(
             elif section in targets:
                 given = facts if section == "model" else ()
                 values = getattr(found, section)
-                wrong = check(targets[section], values, given=given, partial=True, within=(section,))[1]
+                wrong = check(targets[section], values, given=given, partial=True, within=(section,), objects=True)[1]
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
             elif section == "start_from" and not complaints:
                 complaints += _unusable(replace(assembly, recipe=found), uri)
             for name, message in complaints:
+                if ".float" in place and "whole number" in message:
+                    message += f"; write {{int: ...}} for {key}"
+                wrong_ranges.add(place.removesuffix(".0").removesuffix(".1"))
                 if (name, message) not in seen:
                     seen.add((name, message))
                     yield file.problem(f"space.{place}", message if name == key else f"{name}: {message}")
@@ -120,9 +125,10 @@ def published(file: StudyFile) -> Iterator[Problem]:
 
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:
-    """The settings as overrides of a recipe: JSON is YAML."""
-    return [override for _, override in by_key(settings)]
+    """The settings as overrides of a recipe."""
+    return [override(key, value) for key, value in settings.items()]
 
 
 def by_key(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(key, f"{key}={json.dumps(value)}") for key, value in settings.items()]
+    """The same, each with its key."""
+    return [(key, override(key, value)) for key, value in settings.items()]

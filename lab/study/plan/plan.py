@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
-from lab.recipe.schema import printable
+from lab.recipe.schema import MAX_RUN_NAME, name_problem, printable
 from lab.registry import find_recipe
 from lab.study.plan import checks, sampling
 from lab.study.plan.checks import by_key, overrides
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lab.runner.assembly import Assembly
 
 MOST = 10_000  # trials of a grid
+MAX_NAME = MAX_RUN_NAME - 30  # of a study: its runs are named after it, their trial and their seed
 SETTLED = ("recipe", "set", "space", "sampler", "sampler_args", "metric", "mode", "statistic", "pruner", "pruner_args")
 
 INDIFFERENT = ("seed", "track", "threads", "checkpoint")  # keys of a recipe that change no trial
@@ -101,6 +102,8 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (),
         RecipeError: with all problems of the study and of its recipe.
     """
     problems = [*file.problems, *checks.own(file)]
+    if wrong := name_problem(file.name if name is None else name, MAX_NAME):
+        problems.append(Problem(str(file.path) if name is None else "--name", "", f"the name of the study: {wrong}"))
     recipe = _recipe(file, settings, problems)
     if recipe is None:
         raise RecipeError(problems)
@@ -136,7 +139,7 @@ def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (),
     if problems:
         raise RecipeError(problems)
     return Plan(
-        name=name or file.name,
+        name=file.name if name is None else name,
         file=file,
         recipe=recipe,
         task=assembly.name,
@@ -165,7 +168,7 @@ def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -
     except BadInput as error:
         problems.append(file.problem("recipe", str(error)))
         return None
-    ours = {printable(f"override {override}") for override in overrides(file.set)}
+    ours = {printable(f"override {text}") for text in overrides(file.set)}
     unknown = [problem for problem in recipe.problems if problem.where in ours]
     problems += [file.problem(f"set.{problem.key}", problem.message) for problem in unknown]
     problems += [problem for problem in recipe.problems if problem not in unknown]
@@ -182,7 +185,7 @@ def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[
         if "start_from.run" not in file.space:  # else no trial begins with the recipe's own
             chosen(assembly, uri)
     except RecipeError as error:
-        own = {printable(f"override {override}"): key for key, override in by_key(file.set)}
+        own = {printable(f"override {text}"): key for key, text in by_key(file.set)}
         problems += [
             file.problem(f"set.{own[problem.where]}", problem.message) if problem.where in own else problem
             for problem in error.problems

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Complaint = tuple[str, str]  # key inside the space, what is wrong with it
 RANGES: dict[str, type] = {"float": float, "int": int}
 OPTIONS = ("log", "step")
+PROBES = 32  # values of a range that are checked
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,14 @@ class Range:
         return {self.key: found}
 
     def probes(self) -> Iterator[tuple[str, str, Any]]:
-        """Both limits, which the recipe has to accept."""
-        yield f"{self.key}.{self.kind}.0", self.key, self.low
-        yield f"{self.key}.{self.kind}.1", self.key, self.high
+        """Values that the recipe has to accept: both limits, and some between them, all if they are few."""
+        make: type = RANGES[self.kind]  # Optuna gives a float even where a limit is written as a whole number
+        yield f"{self.key}.{self.kind}.0", self.key, make(self.low)
+        yield f"{self.key}.{self.kind}.1", self.key, make(self.high)
+        step = self.step or (1 if self.kind == "int" else (self.high - self.low) / PROBES)
+        count = max(1, int((self.high - self.low) / step))
+        for i in range(1, count, -(-count // PROBES)):
+            yield f"{self.key}.{self.kind}", self.key, make(self.low + i * step)
 
 
 Dimension = Choice | Range
@@ -188,6 +194,8 @@ def _range(key: str, entry: Mapping[str, Any], complaints: list[Complaint]) -> R
         complaints.append((f"{key}.log", "expected true or false"))
     elif step is not None and (not _number(step, kind) or step <= 0 or log):
         complaints.append((f"{key}.step", "expected a positive number, and not together with log"))
+    elif step is not None and numbers and step > limits[1] - limits[0]:
+        complaints.append((f"{key}.step", f"a step of {step} leaves nothing but the lower limit {limits[0]}"))
     return None if len(complaints) > before else Range(key, kind, limits[0], limits[1], log, step)
 
 

@@ -87,7 +87,7 @@ def _line(axes: Any, place: int, line: TableRow, metric: str) -> None:
         axes.plot(
             [found.statistic_interval.low, found.statistic_interval.high], [place] * 2, color=COLORS[0], linewidth=2
         )
-    seeds = list(found.seeds.values())
+    seeds = [value for value in found.seeds.values() if math.isfinite(value)]
     axes.plot(seeds, [place] * len(seeds), marker="|", markersize=7, linestyle="none", color=COLORS[0], alpha=0.5)
     axes.plot([found.statistic_value], [place], marker="o", markersize=5.5, color=COLORS[0])
 

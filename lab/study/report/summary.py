@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def summary(dimensions: tuple[Dimension, ...], study: optuna.Study) -> list[Tria
 
 def best(mode: str, trials: Sequence[TrialSummary]) -> TrialSummary | None:
     """The complete trial with the best first metric."""
-    complete = [trial for trial in trials if trial.state == "complete"]
+    complete = [trial for trial in trials if trial.state == "complete" and math.isfinite(trial.values[0])]
     sign = 1 if mode == "min" else -1
     return min(complete, key=lambda trial: sign * trial.values[0], default=None)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from lab.errors import LabError
@@ -78,7 +76,7 @@ JobFunction = Callable[[Job, Reporter], JobResult]
 def train(job: Job, reporter: Reporter) -> JobResult:
     """Trains a job, from its beginning or on from where it was interrupted; never raises an Exception."""
     from lab.engine.pruning import Pruned, PruningCallback
-    from lab.recipe import load
+    from lab.recipe import load_text
     from lab.runner.fit import fit
     from lab.runner.resume import resume
 
@@ -95,11 +93,7 @@ def train(job: Job, reporter: Reporter) -> JobResult:
             done = _finished(job.run_id, job.uri)
             result: Any = done or _patiently(lambda: resume(str(job.run_id), job.uri, watch))
         else:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder, f"{job.name}.yaml")
-                file.write_text(job.recipe)
-                recipe = load(file)
-            result = fit(recipe, watch=watch)
+            result = fit(load_text(job.recipe, job.name), watch=watch)
         return JobResult("finished", result.metrics, result.run_id, seconds=result.seconds)
     except Pruned:
         return JobResult("pruned", run_id=run_id)

@@ -171,7 +171,7 @@ def every(address: str | None = None, uri: str | None = None) -> Iterator[StudyR
 
 def _names(address: str | None, server: str) -> list[str]:
     if address is None:
-        return sorted(path.stem for path in storage.folder(server).glob("*.journal"))
+        return storage.names(server)
     import optuna
 
     store = storage.open_storage(address, "", server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 WAIT_SECONDS = 1.0
+ENOUGH = 3  # trainings without the study's metric, and none with it, show that its name is wrong
 RUN, SEED, CRASHES = (
     "run",
     "seed",
@@ -65,6 +67,7 @@ class Scheduler:
     ) -> None:
         self.plan, self.queue, self.launcher, self.job, self.news = plan, queue, launcher, job, news
         self.active: dict[int, ActiveTrial] = {}
+        self.with_metrics = self.without_metric = 0  # trainings that finished here
         self.last_heartbeat = time.monotonic() - storage.HEARTBEAT_SECONDS
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -140,7 +143,7 @@ class Scheduler:
     def _prune(self, active: ActiveTrial, report: Validated) -> bool:
         value = None if self.plan.monitor is None else report.metrics.get(self.plan.monitor)
         if value is not None and report.position not in self._reported(active):
-            active.trial.report(value, report.position)
+            active.trial.report(value if isfinite(value) else nan, report.position)  # infinity would enter medians
         return bool(active.trial.should_prune())
 
     def _reported(self, active: ActiveTrial) -> Mapping[int, float]:
@@ -160,13 +163,12 @@ class Scheduler:
 
     def _add_result(self, active: ActiveTrial, seed: int, outcome: JobResult) -> None:
         if outcome.status == "finished":
-            missing = [metric for metric in self.plan.metrics if metric not in outcome.metrics]
-            if missing:
-                near = nearest(missing[0], outcome.metrics) or f"; it logs {', '.join(sorted(outcome.metrics))}"
-                raise LabError(f"no run logs the metric {missing[0]!r}{near}; set another one in `metric:`")
-            kept = {"run": outcome.run_id, "metrics": dict(outcome.metrics), "seconds": outcome.seconds}
-            active.trial.set_user_attr(f"{SEED} {seed}", kept)
-            if self.plan.file.pruner == "wilcoxon" and not active.pruned:
+            result = {"run": outcome.run_id, "metrics": dict(outcome.metrics), "seconds": outcome.seconds}
+            active.trial.set_user_attr(f"{SEED} {seed}", result)
+            unusable = self._unusable(outcome)
+            if unusable:
+                active.reason = active.reason or f"seed {seed}: {unusable}"
+            elif self.plan.file.pruner == "wilcoxon" and not active.pruned:
                 active.trial.report(outcome.metrics[self.plan.metrics[0]], self.plan.seeds.index(seed))
                 active.pruned = bool(active.trial.should_prune())
         elif outcome.status == "pruned":
@@ -178,6 +180,23 @@ class Scheduler:
         if active.pruned:
             active.todo.clear()
         self._finish_if_done(active)
+
+    def _unusable(self, outcome: JobResult) -> str:
+        """Why a finished training gives its trial no value; empty if it does.
+
+        Raises:
+            LabError: none of the first trainings has a metric of the study, so that none will.
+        """
+        for metric in self.plan.metrics:
+            if metric not in outcome.metrics:
+                near = nearest(metric, outcome.metrics) or f"; it logs {', '.join(sorted(outcome.metrics))}"
+                self.without_metric += 1
+                if self.without_metric >= ENOUGH and not self.with_metrics:
+                    raise LabError(f"no run logs the metric {metric!r}{near}; set another one in `metric:`")
+                return f"its run logged no {metric!r}{near}"
+        self.with_metrics += 1
+        values = {metric: outcome.metrics[metric] for metric in self.plan.metrics}
+        return ", ".join(f"{metric} is {value}" for metric, value in values.items() if not isfinite(value))
 
     def _finish_if_done(self, active: ActiveTrial) -> None:
         if not active.todo and not active.running:

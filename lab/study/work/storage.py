@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import socket
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from lab.errors import BadInput
+from lab.tracking.names import file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 from lab.tracking.server import local_folder
 
@@ -31,7 +34,26 @@ def folder(uri: str) -> Path:
 
 def journal(name: str, uri: str) -> Path:
     """The journal file of a study."""
-    return folder(uri) / f"{name}.journal"
+    return folder(uri) / f"{file_name(name)}.journal"
+
+
+def logs(name: str, uri: str) -> Path:
+    """The folder in which the workers of a study write what libraries print."""
+    return folder(uri) / file_name(name)
+
+
+def names(uri: str) -> list[str]:
+    """The names of the studies that lie on this machine."""
+    return sorted(_name(path) for path in folder(uri).glob("*.journal"))
+
+
+def _name(path: Path) -> str:
+    """The name of the study in a journal; one with other characters than a file's is in its first line only."""
+    stem = path.name.removesuffix(".journal")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
+        name = json.loads(file.readline())["study_name"]
+        return name if file_name(name) == stem else stem
+    return stem
 
 
 def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
@@ -59,6 +81,9 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
     keep_secret(address)
     if address.startswith("sqlite"):
         raise BadInput("--storage: SQLite cannot be shared by several processes; leave it out, or use postgresql://...")
+    if address.startswith("postgres://"):
+        right = without_password(address.replace("postgres://", "postgresql://", 1))
+        raise BadInput(f"--storage {without_password(address)}: the scheme is called postgresql; write {right}")
     if not address.startswith(("postgresql", "mysql")):
         raise BadInput(f"--storage {without_password(address)}: expected postgresql://user@host/database")
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_SECONDS))  # PostgreSQL's own way; it would wait for minutes
