@@ -27,7 +27,7 @@ def _path(name: str) -> str:
     return "/".join(parts)[:LONGEST].rstrip("/") or "_"
 
 
-def file_name(name: str) -> str:
+def safe_file_name(name: str) -> str:
     """A name of a file or folder for any text: different for different ones, and never a path.
 
     MLflow decodes `%2F` in a path and then refuses it, so what is more than letters, digits, `_`, `-` and `.` becomes

@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 
 from lab.errors import BadInput, LabError
 from lab.tracking import address
-from lab.tracking.names import file_name
+from lab.tracking.names import safe_file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def experiment_id(server: MlflowClient, name: str, uri: str) -> str:
         raise BadInput(f"experiment {name!r} is deleted; name another in track.experiment")
     if found is not None:
         return str(found.experiment_id)
-    beside = str(local_folder(uri) / file_name(name)) if uri.startswith("sqlite:///") else None
+    beside = str(local_folder(uri) / safe_file_name(name)) if uri.startswith("sqlite:///") else None
     return server.create_experiment(name, artifact_location=beside)
 
 

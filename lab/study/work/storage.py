@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from lab.errors import BadInput
-from lab.tracking.names import file_name
+from lab.tracking.names import safe_file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 from lab.tracking.server import local_folder
 
@@ -34,12 +34,12 @@ def folder(uri: str) -> Path:
 
 def journal(name: str, uri: str) -> Path:
     """The journal file of a study."""
-    return folder(uri) / f"{file_name(name)}.journal"
+    return folder(uri) / f"{safe_file_name(name)}.journal"
 
 
 def logs(name: str, uri: str) -> Path:
     """The folder in which the workers of a study write what libraries print."""
-    return folder(uri) / file_name(name)
+    return folder(uri) / safe_file_name(name)
 
 
 def names(uri: str) -> list[str]:
@@ -52,7 +52,7 @@ def _name(path: Path) -> str:
     stem = path.name.removesuffix(".journal")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
         name = json.loads(file.readline())["study_name"]
-        return name if file_name(name) == stem else stem
+        return name if safe_file_name(name) == stem else stem
     return stem
 
 
