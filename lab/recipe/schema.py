@@ -71,6 +71,7 @@ class Track:
         name: the run's name; by default the recipe's.
         tags: further tags of the run.
         system_metrics: record processor, memory and GPU use.
+        mirror: other screens that the run is copied to while it lasts.
     """
 
     experiment: str | None = None
@@ -78,6 +79,7 @@ class Track:
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     system_metrics: bool = True
+    mirror: tuple[Literal["tensorboard", "wandb", "csv"], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class Recipe(Document, Envelope):
         plain = asdict(self)
         plain["callbacks"] = list(plain["callbacks"])
         plain["track"] = {key: value for key, value in plain["track"].items() if value is not None}
+        plain["track"]["mirror"] = list(plain["track"]["mirror"])
         return {key.name: plain[key.name] for key in fields(Envelope) if plain[key.name] is not None}
 
     def to_yaml(self) -> str:

@@ -58,6 +58,7 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.engine.saver import Saver
     from lab.engine.signals import SignalHandler
     from lab.runner.failures import FailureContext
+    from lab.tracking.mirror.mirrors import missing
 
     prepare(recipe.threads)
     seed_everything(recipe.seed, workers=True, verbose=False)
@@ -93,6 +94,9 @@ def assemble(recipe: Recipe) -> Assembly:
             problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", _one_line(error)))
+    for i, kind in enumerate(recipe.track.mirror):
+        if what := missing(kind):
+            problems.append(recipe.problem(f"track.mirror.{i}", what))
     if problems:
         raise RecipeError(problems)
     assert module is not None

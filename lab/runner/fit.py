@@ -72,6 +72,7 @@ def execute(
         assembly.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
     with saver.signals.installed(on_second=lambda: tracker.finish("KILLED")):
         try:
+            tracker.mirror(recipe.track.mirror)
             if checkpoint is None:
                 record.start(tracker, assembly)
             with record.system_metrics(tracker) if recipe.track.system_metrics else nullcontext():

@@ -18,6 +18,7 @@ POINTS = 1000  # metrics in one operation, as MLflow takes them in one request
 OWN_SERVER, OFFLINE_TARGET = "server", "later"  # cursors: of the run's server, and of the one an offline run is for
 
 Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
+Identity = tuple[str, int, str]  # of a metric's value: name, step, the value's digits
 Operation = dict[str, Any]  # `op` says what it is: start, params, metrics, tag, artifact, model, resume or end
 
 _locks: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()
@@ -57,6 +58,7 @@ class Journal:
         self._lock = _locked(folder / "lock", run=folder.name)
         self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
         self.length = _whole(self._file)
+        self.readers: set[str] = set()  # cursors of those who deliver it while the run lasts
 
     def append(self, *operations: Operation) -> None:
         """Writes them down; they survive this process, and after `sync` the machine.
@@ -114,6 +116,10 @@ class Journal:
         draft = self.folder / f".{destination}.cursor"
         draft.write_text(str(offset))
         draft.replace(self.folder / f"{destination}.cursor")
+
+    def read_by_all(self, offset: int) -> bool:
+        """Whether every reader has got so far."""
+        return all(self.cursor(reader) >= offset for reader in self.readers)
 
     def waiting(self, destination: str) -> int:
         """Number of operations that this destination does not have yet."""
@@ -183,3 +189,9 @@ def _operation(line: bytes) -> Operation | None:
         if isinstance(found, dict) and "op" in found:
             return found
     return None
+
+
+def identity(point: Point) -> Identity:
+    """The identity of a point when a resumed run logs it again, at another time; NaN equals NaN."""
+    key, value, _, step = point
+    return key, step, repr(value)

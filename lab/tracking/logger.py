@@ -16,12 +16,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lab.errors import BadInput
 from lab.tracking.experiment import Experiment
-from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Journal, Point
+from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, identity
+from lab.tracking.mirror.mirrors import Mirrors
 from lab.tracking.names import metric_name
 from lab.tracking.redaction import redact, without_password
 from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import Sender
-from lab.tracking.server import client, connecting, experiment_id, local_artifacts, local_folder
+from lab.tracking.server import client, connecting, experiment_id, local_artifacts, local_folder, run_of_id
 from lab.tracking.verbs import LOGS, LoggerVerbs, files_in
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 FLUSH_SECONDS = 2.0
-Identity = tuple[str, int, str]  # of a metric's value: name, step, the value's digits
 FINISH_TIMEOUT = 5.0  # seconds that the end of a run waits for a server that does not answer
 CHECKPOINTS, OUTBOX = "lab.checkpoints", "lab.outbox"  # tags: where a resumed run finds its own
 
@@ -73,6 +73,7 @@ class Tracker(LoggerVerbs):
         self._memory: list[Point] = []  # adding to and cutting off a list needs no lock
         self._repeats: Counter[Identity] = Counter()
         self._newest: dict[str, Identity] = {}  # of each metric
+        self._mirrors: Mirrors | None = None
         self._lock = threading.RLock()
         self._ended = threading.Event()
         if getattr(rank_zero_only, "rank", 0) > 0:
@@ -81,10 +82,10 @@ class Tracker(LoggerVerbs):
         outbox = local_folder(uri) / "outbox"
         outbox.mkdir(parents=True, exist_ok=True)
         with connecting(uri):
-            run = _resumed(server, resume) if resume else self._created(server, run_name, tags)
+            run = run_of_id(server, resume) if resume else self._created(server, run_name, tags)
         self.artifacts = run.info.artifact_uri
         self.folder = local_artifacts(self.artifacts)
-        self.run_id = run.info.run_id
+        self.run_id, self._run_name = run.info.run_id, run.info.run_name
         self.home, self.checkpoints = outbox / self.run_id, local_folder(uri) / "checkpoints" / self.run_id
         if self.folder:
             self.checkpoints = self.folder / "checkpoints"
@@ -93,7 +94,7 @@ class Tracker(LoggerVerbs):
             self.checkpoints = _existing(run.data.tags.get(CHECKPOINTS)) or self.checkpoints
         self._journal = Journal(self.home)
         if resume:  # it may have ended between the first look and the lock
-            run = _resumed(server, resume)
+            run = run_of_id(server, resume)
         self._open(run, offline_for, resumed=resume is not None)
         self._client = Experiment(self)
         self._folder = self.folder / LOGS if self.folder else self.home.parent.parent / LOGS / self.run_id
@@ -122,6 +123,13 @@ class Tracker(LoggerVerbs):
         self._step = self.step_of(step)
         self.log_points([(name, float(value), now, int(step or 0)) for name, value in metrics.items()])
 
+    @rank_zero_only
+    def mirror(self, kinds: Sequence[str]) -> None:
+        """From now on the run is copied to each of these as well, see `lab.tracking.mirror`."""
+        if kinds:
+            base, name = self.home.parent.parent / "mirror", self._run_name
+            self._mirrors = Mirrors(self._journal, kinds, base, self._experiment_name, name, self.run_id)
+
     def has_metric(self, name: str) -> bool:
         """Whether a metric of this name was logged; in a resumed run, whether one was by the checkpoint or since."""
         return metric_name(name) in self._newest
@@ -135,11 +143,11 @@ class Tracker(LoggerVerbs):
         for given, value, milliseconds, step in points:
             name = metric_name(given)
             point = (name, value, milliseconds, step)
-            if self._newest.get(name) == _identity(point):
+            if self._newest.get(name) == identity(point):
                 continue
-            self._newest[name] = _identity(point)
-            if self._repeats[_identity(point)] > 0:
-                self._repeats[_identity(point)] -= 1
+            self._newest[name] = identity(point)
+            if self._repeats[identity(point)] > 0:
+                self._repeats[identity(point)] -= 1
             else:
                 self._memory.append(point)
 
@@ -178,8 +186,8 @@ class Tracker(LoggerVerbs):
     def rewind(self, position: int) -> None:
         """Training goes on from where the journal had this length: metrics it repeats are not written down again."""
         begun = min(position, self._journal.length)
-        self._newest = {point[0]: _identity(point) for point in self._journal.points(0, begun)}
-        self._repeats = Counter(map(_identity, self._journal.points(begun)))
+        self._newest = {point[0]: identity(point) for point in self._journal.points(0, begun)}
+        self._repeats = Counter(map(identity, self._journal.points(begun)))
 
     def next_step(self, prefix: str) -> int:
         """The first step that no metric with this prefix has, for a counter that goes on in a resumed run."""
@@ -214,6 +222,8 @@ class Tracker(LoggerVerbs):
                 self._lock.release()
         try:
             self._sender.finish(FINISH_TIMEOUT)
+            if self._mirrors is not None:
+                self._mirrors.finish(FINISH_TIMEOUT)
         finally:  # also if somebody interrupts the waiting
             waiting = self.waiting()
             if waiting:
@@ -279,22 +289,5 @@ class Tracker(LoggerVerbs):
                 logs.rmdir()
 
 
-def _resumed(server: MlflowClient, run_id: str) -> Run:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return server.get_run(run_id)
-    except MlflowException as error:
-        if error.get_http_status_code() != 404:
-            raise
-        raise BadInput(f"no run {run_id}; lab runs lists them") from None
-
-
 def _existing(folder: str | None) -> Path | None:
     return Path(folder) if folder and Path(folder).is_dir() else None
-
-
-def _identity(point: Point) -> Identity:
-    """The identity of a point when a resumed run logs it again, at another time; NaN equals NaN."""
-    key, value, _, step = point
-    return key, step, repr(value)

@@ -58,7 +58,7 @@ def deliver(
         journal.advance(cursor, end)
         sent += len(operations)
         file = Path(operations[0].get("file", "/"))
-        if accepted and not file.is_absolute():  # a copy made for the journal
+        if accepted and not file.is_absolute() and journal.read_by_all(end):  # a copy made for the journal
             (journal.folder / file).unlink(missing_ok=True)
     return sent
 
@@ -77,6 +77,7 @@ class Sender:
         self._journal, self._destination, self._cursor, self._seconds = journal, destination, cursor, seconds
         self._ending, self._given_up = threading.Event(), threading.Event()
         self._moved = 0.0  # when something last went well, or the end began
+        journal.readers.add(cursor)
         self._thread = threading.Thread(target=self._run, name="tracker-sender", daemon=True)
         self._thread.start()
 

@@ -23,6 +23,7 @@ from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 FIRST_TIMEOUT = 10  # seconds a server may take to answer at all; MLflow itself waits two minutes, for uploads
@@ -144,6 +145,22 @@ def experiment_id(server: MlflowClient, name: str, uri: str) -> str:
         return str(found.experiment_id)
     beside = str(local_folder(uri) / safe_file_name(name)) if uri.startswith("sqlite:///") else None
     return server.create_experiment(name, artifact_location=beside)
+
+
+def run_of_id(server: MlflowClient, run_id: str) -> Run:
+    """The run of this id.
+
+    Raises:
+        BadInput: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return server.get_run(run_id)
+    except MlflowException as error:
+        if error.get_http_status_code() != 404:
+            raise
+        raise BadInput(f"no run {run_id}; lab runs lists them") from None
 
 
 @contextmanager

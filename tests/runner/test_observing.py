@@ -73,6 +73,13 @@ def test_progress_bars_and_callbacks(weights: Any) -> None:
     assert same(weights(), weights(monitor="valid_loss"))
 
 
+@pytest.mark.parametrize("kind", ["csv", "tensorboard"])
+def test_mirrors(weights: Any, kind: str) -> None:
+    if kind != "csv":
+        pytest.importorskip(kind)
+    assert same(weights(), weights(f"track.mirror=[{kind}]"))
+
+
 def test_a_validation_leaves_every_generator_as_it_was(tmp_path: Path) -> None:
     from lab.engine.loop_state import generators_preserved
 

@@ -1,0 +1,80 @@
+"""The mirrors of a run: each is filled from the journal by a thread of its own, so that training does not wait."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from urllib.parse import quote
+
+from lab.tracking.journal import Journal, Operation
+from lab.tracking.sender import Destination, Sender
+
+SECONDS = 2.0  # between two deliveries
+PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}  # what a mirror needs, and the extra that brings it
+
+
+def missing(kind: str) -> str:
+    """What to do about a mirror whose package is not installed; empty if it is."""
+    package = PACKAGES.get(kind)
+    try:
+        if package is not None:
+            metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return f"{package} is not installed; pip install 'torch-lab[{kind}]'"
+    return ""
+
+
+class MirrorFailed(Exception):
+    """A mirror could not be written."""
+
+
+class Named:
+    """A mirror whose errors say which one it was.
+
+    Args:
+        kind: its kind.
+        mirror: the mirror.
+    """
+
+    def __init__(self, kind: str, mirror: Destination) -> None:
+        self.kind, self.mirror, self.uploading = kind, mirror, False
+
+    def send(self, operations: Sequence[Operation]) -> bool:
+        try:
+            return self.mirror.send(operations)
+        except Exception as error:
+            raise MirrorFailed(f"{self.kind} mirror: {error}") from error
+
+
+class Mirrors:
+    """Sends a journal to several mirrors until the run ends.
+
+    Args:
+        journal: the run's.
+        kinds: `tensorboard`, `wandb` or `csv`.
+        base: the folder of all runs' mirrors.
+        experiment: the run's experiment.
+        name: the run's name.
+        run_id: the run.
+    """
+
+    def __init__(
+        self, journal: Journal, kinds: Sequence[str], base: Path, experiment: str, name: str, run_id: str
+    ) -> None:
+        self._senders = []
+        for kind in dict.fromkeys(kinds):
+            folder = base / kind / quote(experiment, safe=" ") / f"{quote(name, safe=' ')}-{run_id[:8]}"
+            folder.mkdir(parents=True, exist_ok=True)
+            mirror = import_module(f"lab.tracking.mirror.{kind}_mirror")
+            destination: Destination = mirror.Mirror(folder, journal.folder, experiment, name, run_id)
+            if mirror.FROM_THE_START:
+                journal.advance(f"mirror-{kind}", 0)
+            self._senders.append(Sender(journal, Named(kind, destination), f"mirror-{kind}", SECONDS))
+            print(f"mirror: {mirror.HOW_TO_LOOK.format(base=base / kind, folder=folder)}", file=sys.stderr)
+
+    def finish(self, timeout: float) -> None:
+        """Delivers what is left, but waits no longer than `timeout` seconds for one that does not move."""
+        for sender in self._senders:
+            sender.finish(timeout)
