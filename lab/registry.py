@@ -72,6 +72,12 @@ def task_names() -> list[str]:
     return sorted({entry.name for entry in _entries("task")})
 
 
+def task_entry(name: str) -> str | None:
+    """Where the task of that name is, as `package.module:TASK`; None if there is none, or more than one."""
+    found = [entry.value for entry in _entries("task") if entry.name == name]
+    return found[0] if len(found) == 1 else None
+
+
 def find_task(name: str) -> Task:
     """The installed task of that name; nothing but its own module is imported.
 

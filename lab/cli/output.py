@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +86,7 @@ def explain(error: LabError) -> str:
         return mask_secrets(f"error: {error}")
     lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
     places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
-    file = places[0].rstrip("0123456789").rstrip(":") if places else "the overrides"
+    file = re.sub(r":\d+$", "", places[0]) if places else "the overrides"
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
     return "\n".join([*lines, f"{count} in {file}; nothing was started"])
 

@@ -12,7 +12,7 @@ import typer
 
 from lab.cli import words
 from lab.cli.output import emit, explain, number, table, working
-from lab.errors import BadInput, LabError, Problem, RecipeError
+from lab.errors import BadInput, LabError, Problem, RecipeError, nearest
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe
@@ -119,13 +119,21 @@ def _repeat(
         raise LabError(f"not every {kind} was trained: {failed[0].reason}")
 
 
-def resume(run: words.Run, uri: words.Uri = None, as_json: words.Json = False) -> None:
+def resume(
+    run: words.Run,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="a.b=v", help="What has changed place since, such as data.path=/new/folder."),
+    ] = None,
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
     """Resume an interrupted run, to the same result as without the interruption."""
     from lab.runner.resume import resume as go_on
     from lab.tracking.redaction import without_password
 
     with working():
-        result = go_on(run, uri)
+        result = go_on(run, uri, overrides=overrides or ())
     if as_json:
         emit(replace(result, uri=without_password(result.uri)))
     else:
@@ -140,6 +148,9 @@ def check(
     override: Annotated[
         list[str] | None, typer.Option("--override", "-o", metavar="a.b=v", help="A setting for every one of them.")
     ] = None,
+    no_import: Annotated[
+        bool, typer.Option("--no-import", help="Judge keys and the recipe's own settings; import nothing it names.")
+    ] = False,
     as_json: words.Json = False,
 ) -> None:
     """Build everything a run would use, and report every problem; train nothing."""
@@ -147,7 +158,7 @@ def check(
     for recipe in recipes:
         problems: tuple[Problem, ...] = ()
         try:
-            _checked(recipe, override or ())
+            (_read if no_import else _checked)(recipe, override or ())
         except RecipeError as error:
             problems = error.problems
         except BadInput as error:  # no such recipe
@@ -157,10 +168,29 @@ def check(
             print(explain(RecipeError(problems)), file=sys.stderr)
         elif not as_json:
             print(f"ok {recipe}", flush=True)
+    if no_import:
+        print("not checked: values of model, data and trainer, callbacks, and what needs an import", file=sys.stderr)
     if as_json:
         emit(verdicts)
     if not all(verdict["ok"] for verdict in verdicts):
         raise typer.Exit(BadInput.exit_code)
+
+
+def _read(recipe: str, overrides: Sequence[str]) -> None:
+    """Reports what can be said of a recipe without importing anything that it names."""
+    from lab.recipe import load
+    from lab.recipe.static import unknown_keys
+    from lab.registry import find_recipe, task_entry, task_names
+
+    found = load(find_recipe(recipe), overrides)
+    problems = list(found.problems)
+    entry = task_entry(found.task) if isinstance(found.task, str) else None
+    if isinstance(found.task, str) and found.task and found.task not in (names := task_names()):
+        near = nearest(found.task, names) or f"; installed: {', '.join(names)}"
+        problems.append(found.problem("task", f"no task {found.task!r}{near}"))
+    problems += [found.problem(*each) for each in unknown_keys(found, entry)]
+    if problems:
+        raise RecipeError(problems)
 
 
 def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:

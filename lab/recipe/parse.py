@@ -46,7 +46,8 @@ def comment(text: str) -> bool:
     """Whether a comment follows the value in `key: value`, which can be read."""
     if "#" not in text:
         return False
-    value = _Loader(text, 0).get_single_node().value[0][1]
+    node: Any = _Loader(text, 0).get_single_node()
+    value = node.value[0][1]
     return text[value.end_mark.index :].lstrip().startswith("#")
 
 

@@ -16,7 +16,8 @@ from lab.recipe import InlineTask, Recipe
 from lab.recipe.keywords import call, takes
 from lab.recipe.objects import ConstructionError, construct
 from lab.recipe.signature import check
-from lab.registry import find_task
+from lab.recipe.static import mistyped
+from lab.registry import find_task, task_entry
 from lab.runner.assembly import Assembly
 from lab.task import Task, hook
 
@@ -41,6 +42,8 @@ def assemble(recipe: Recipe) -> Assembly:
     Raises:
         RecipeError: with all that is wrong, if anything is.
     """
+    if early := mistyped(recipe, task_entry(recipe.task) if isinstance(recipe.task, str) else None):
+        raise RecipeError(early)  # before anything is imported
     problems = list(recipe.problems)
     task = _task(recipe, problems)
     if task is None:

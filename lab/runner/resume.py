@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import BadInput
+from lab.errors import BadInput, Problem, RecipeError
+from lab.recipe.schema import printable
 from lab.runner.recorded import recipe_of
 from lab.runner.results import find_run
 from lab.tracking.server import client, tracking_uri
@@ -24,16 +28,29 @@ if TYPE_CHECKING:
 DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
 
 
-def resume(run: str, uri: str | None = None, watch: PruningCallback | None = None) -> RunResult:
+# What may change while a run is interrupted: where things are, and how fast it goes. All else decides what is learnt.
+MOVABLE = re.compile(
+    r"threads|checkpoint(\.(seconds|steps))?|track\.system_metrics"
+    r"|trainer\.(accelerator|enable_progress_bar|enable_model_summary|profiler)"
+    r"|(data|model)\.(.*[._])?(path|root|dir|directory|folder|file|filename|num_workers|workers|pin_memory"
+    r"|persistent_workers|prefetch_factor|download|cache)"
+)
+
+
+def resume(
+    run: str, uri: str | None = None, watch: PruningCallback | None = None, overrides: Sequence[str] = ()
+) -> RunResult:
     """Goes on with a run that was killed, stopped or failed, from its newest checkpoint, or from its beginning.
 
     Args:
         run: id, unique start of one, name, or `last`.
         uri: the tracking server.
         watch: hears how the run goes.
+        overrides: settings that have changed since, such as the folder of the data.
 
     Raises:
-        BadInput: no such run, it has finished, or a process is still working on it.
+        BadInput: no such run, it has finished, a process is still working on it, or an override would change what is
+            learnt.
         LabError: no checkpoint of it can be read, or what `lab.runner.fit.fit` raises.
     """
     found = find_run(run, uri)
@@ -41,32 +58,65 @@ def resume(run: str, uri: str | None = None, watch: PruningCallback | None = Non
     if found.info.status == "FINISHED":
         raise BadInput(f"run {run_id[:8]} is finished; lab eval {run_id[:8]} tests it again")
     server = client(tracking_uri(uri))
-    recipe = _recipe(found, server, uri)
+    _refuse(overrides, run_id)
+    recipe = _recipe(found, server, uri, overrides)
     from lab.tracking.logger import Tracker
 
     experiment = server.get_experiment(found.info.experiment_id).name
     tracker = Tracker(tracking_uri(uri), experiment, found.info.run_name, tags, resume=run_id)  # now it is ours
     try:
         assembly, checkpoint = _restored(found, recipe, tracker)
-    except BaseException:
+    except BaseException as error:
         tracker.finish("FAILED")
+        if isinstance(error, RecipeError):
+            raise _with_advice(error, recipe, run_id) from None
         raise
     from lab.runner.fit import execute
 
-    return execute(assembly, tracker, checkpoint, watch)
+    try:
+        return execute(assembly, tracker, checkpoint, watch)
+    except RecipeError as error:
+        raise _with_advice(error, recipe, run_id) from None
 
 
-def _recipe(found: Run, server: MlflowClient, uri: str | None) -> Recipe:
+def _refuse(overrides: Sequence[str], run_id: str) -> None:
+    """Refuses what would change what is learnt.
+
+    Raises:
+        RecipeError: with every such override.
+    """
+    again = f"it decides what is learnt; start another run, with start_from.run={run_id[:8]} from these weights"
+    keys = {override: override.partition("=")[0].strip() for override in overrides}
+    wrong = {override: key for override, key in keys.items() if not MOVABLE.fullmatch(key)}
+    if wrong:
+        raise RecipeError(
+            Problem(f"override {printable(override)}", printable(key), f"cannot change while a run is resumed: {again}")
+            for override, key in wrong.items()
+        )
+
+
+def _with_advice(error: RecipeError, recipe: Recipe, run_id: str) -> RecipeError:
+    """The problems of a recorded recipe; those of its data with the command that says where the data is now."""
+    places = [f"data.{key}" for key, value in recipe.data.items() if MOVABLE.fullmatch(f"data.{key}") and value]
+    problems = []
+    for problem in error.problems:
+        keys = [key for key in places if problem.key in (key, "data")]
+        step = f"; if it has moved: lab resume {run_id[:8]} {' '.join(f'{key}=...' for key in keys)}"
+        problems.append(replace(problem, message=problem.message + step) if keys else problem)
+    return RecipeError(problems)
+
+
+def _recipe(found: Run, server: MlflowClient, uri: str | None, overrides: Sequence[str]) -> Recipe:
     """The recipe that the run recorded; one that its server does not have yet is sent first."""
     try:
-        return recipe_of(found, server)
+        return recipe_of(found, server, overrides)
     except BadInput:
         from lab.tracking.sync import sync
 
         sent = sum(report.sent for report in sync(found.info.run_id, uri))
         if not sent:
             raise
-        return recipe_of(found, server)
+        return recipe_of(found, server, overrides)
 
 
 def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, Path | None]:

@@ -1,0 +1,101 @@
+"""What can be said about a recipe's keys from source text alone: nothing that the recipe names is imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+
+from lab.errors import Problem, nearest
+from lab.recipe.renamed import renamed
+from lab.recipe.schema import InlineTask, Recipe
+from lab.recipe.source import DEPTH, class_source, tree
+
+TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
+ENDS = ("LightningModule", "LightningDataModule", "Module", "ABC", "Generic", "Protocol", "object")  # take no keywords
+
+
+def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
+    """The keys of `model`, `data` and `trainer` that no constructor names, as (key, message).
+
+    Args:
+        recipe: the recipe.
+        task: the task's entry point, `package.module:TASK`; None for one that is written out.
+    """
+    paths = {"trainer": TRAINER}
+    if isinstance(recipe.task, InlineTask):
+        paths |= {key: path for key, path in (("model", recipe.task.module), ("data", recipe.task.data)) if path}
+    elif task is not None:
+        paths |= task_classes(task)
+    for section, path in paths.items():
+        names = keywords(path)
+        for key in getattr(recipe, section) if names is not None else ():
+            if names is not None and key not in names:
+                if new := renamed(f"{section}.{key}", names):
+                    yield f"{section}.{key}", f"unknown key {key!r}; it is called {new!r} now"
+                else:
+                    known = nearest(str(key), names) or f"; known keys: {', '.join(names) or 'none'}"
+                    yield f"{section}.{key}", f"unknown key {key!r}{known}"
+
+
+def mistyped(recipe: Recipe, task: str | None) -> list[Problem]:
+    """Unknown keys, and what is wrong with the envelope, if all of it is in overrides, which one types: said at once.
+
+    Otherwise nothing: the whole check reports it, together with what only the constructors can say.
+    """
+    found = [*recipe.problems, *(recipe.problem(*each) for each in unknown_keys(recipe, task))]
+    return found if all(problem.where.startswith("override ") for problem in found) else []
+
+
+def task_classes(entry: str) -> dict[str, str]:
+    """The classes of `TASK = Task(module=..., data=...)`, as far as the source says them plainly."""
+    module, _, name = entry.partition(":")
+    found: dict[str, str] = {}
+    for node in tree(module).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+            given = node.value.keywords if isinstance(node.value, ast.Call) else []
+            for keyword in given:
+                if keyword.arg in ("module", "data") and isinstance(keyword.value, ast.Name):
+                    section = "model" if keyword.arg == "module" else "data"
+                    found[section] = f"{module}:{keyword.value.id}"
+    return found
+
+
+@cache
+def keywords(path: str) -> tuple[str, ...] | None:
+    """The keywords of a class, `package.module:Name`; None where its source does not say all of them."""
+    module, _, name = path.partition(":")
+    found = class_source(module, name)
+    names = None if found is None else _named(*found, 0)
+    return None if names is None else tuple(dict.fromkeys(names))
+
+
+def _named(module: str, owner: ast.ClassDef, depth: int) -> list[str] | None:
+    if depth > DEPTH or owner.decorator_list or owner.keywords:  # a dataclass, a metaclass: other rules
+        return None
+    init = next((node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
+    if init is None:
+        return _of_parents(module, owner, depth)
+    if [each for each in init.decorator_list if not ast.unparse(each).endswith("_defaults_from_env_vars")]:
+        return None
+    arguments = init.args
+    own = [each.arg for each in (*arguments.posonlyargs, *arguments.args)][1:]
+    own += [each.arg for each in arguments.kwonlyargs]
+    if arguments.kwarg is None:
+        return own
+    above = _of_parents(module, owner, depth)
+    return None if above is None else own + above
+
+
+def _of_parents(module: str, owner: ast.ClassDef, depth: int) -> list[str] | None:
+    found: list[str] = []
+    for base in owner.bases:
+        name = ast.unparse(base).partition("[")[0]
+        if name.rpartition(".")[2] in ENDS:
+            continue
+        parent = None if "." in name else class_source(module, name)
+        names = None if parent is None else _named(*parent, depth + 1)
+        if names is None:
+            return None
+        found += names
+    return found
