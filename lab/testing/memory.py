@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from lab.tracking.journal import Point
+from lab.tracking.verbs import LoggerVerbs
 
-class MemoryLogger(Logger):
+
+class MemoryLogger(LoggerVerbs):
     """Lightning's logger for a training whose record nobody needs afterwards; a resumed training may go on with it.
+
+    It has the verbs of the real one, and a `log_dir` that is gone with it.
 
     Args:
         run_id: what modules find as `logger.run_id`, as with a run in MLflow.
@@ -27,6 +33,8 @@ class MemoryLogger(Logger):
         self.points: list[tuple[str, int, float]] = []
         self.hyperparameters: dict[str, Any] = {}
         self._client = MemoryClient()
+        self._place = TemporaryDirectory()
+        self._folder = Path(self._place.name)
 
     @property
     def name(self) -> str:
@@ -48,6 +56,9 @@ class MemoryLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.points += [(name, int(step or 0), float(value)) for name, value in metrics.items()]
+
+    def log_points(self, points: Sequence[Point]) -> None:
+        self.points += [(name, step, value) for name, value, _, step in points]
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:

@@ -208,3 +208,15 @@ def test_an_empty_folder_leaves_nothing(tracker: Tracker) -> None:
     assert folder is not None
     tracker.finish("FINISHED")
     assert not Path(folder).exists()
+
+
+def test_a_training_in_memory_offers_the_same() -> None:
+    from lab.testing.memory import MemoryLogger
+
+    logger = MemoryLogger()
+    assert logger.log_dir is not None
+    (Path(logger.log_dir) / "note.txt").write_text("x")
+    logger.log_image("seen", [torch.rand(3, 4, 4)], step=2)
+    logger.log_numbers({"a": torch.tensor(1.0)}, 3)
+    assert logger.points == [("a", 3, 1.0)]
+    assert [method for method, _ in logger.experiment.calls] == ["log_media"]

@@ -61,7 +61,7 @@ class Mirror:
         return True
 
     def _opened(self) -> Any:
-        mode = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
+        mode: Any = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
         settings = wandb.Settings(silent=True, console="off", init_timeout=SECONDS, disable_git=True)
         try:
             run = wandb.init(**self.about, dir=str(self.folder), mode=mode, settings=settings)
