@@ -3,9 +3,10 @@
     python -m benchmarks.census torchgeo rl4co          # one row for each class, then totals
     python -m benchmarks.census torchgeo --failed       # only those that do not pass
 
-Every subclass of LightningModule in a package gets a recipe with the arguments that its constructor requires: plain values by
-their type, and `{class_path, init_args}` for objects; `census.yaml` has what types do not say. The data are Lightning's
-own boring ones, since only the module is of interest. Weights that a constructor would download stay random.
+Every subclass of LightningModule in a package gets a recipe with the arguments that its constructor requires: plain
+values by their type, and `{class_path, init_args}` for objects; `census.yaml` has what types do not say. The data are
+Lightning's own boring ones, since only the module is of interest. Weights that a constructor would download stay
+random.
 
 A class that does not pass is made by hand from the same values: if that fails too, it is not the recipe that is to
 blame, and the class is counted apart.
@@ -60,7 +61,7 @@ def classes(package: str) -> Iterator[type[Any]]:
 
     found: dict[str, type[Any]] = {}
     root = importlib.import_module(package)
-    for module in pkgutil.walk_packages(root.__path__, f"{package}.", onerror=lambda name: None):
+    for module in pkgutil.walk_packages(root.__path__, f"{package}.", onerror=lambda _: None):
         if "__main__" in module.name or "tests" in module.name.split("."):
             continue
         try:

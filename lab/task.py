@@ -29,16 +29,17 @@ class Task:
     """The record that an entry point of group `lab.tasks` names.
 
     Args:
-        module: the LightningModule class; its constructor's signature is the schema of `model:`.
-        data: the LightningDataModule class; its constructor's signature is the schema of `data:`.
+        module: the LightningModule class; its constructor's signature is the schema of `model:`. A recipe's own task
+            may name a function that returns one.
+        data: the LightningDataModule class; its constructor's signature is the schema of `data:`. Likewise.
         monitor: the validation metric that chooses the best checkpoint, such as `val/return`; without
             one the last checkpoint is the best.
         mode: whether a larger (`max`) or a smaller (`min`) value of `monitor` is better.
         score: the test's metric that is the run's score; by default the test's counterpart of `monitor`.
     """
 
-    module: type[LightningModule]
-    data: type[LightningDataModule]
+    module: Callable[..., LightningModule]
+    data: Callable[..., LightningDataModule]
     monitor: str | None
     mode: Literal["min", "max"]
     score: str | None = None
@@ -139,7 +140,7 @@ def lookalikes(task: Task) -> Iterator[str]:
     """A sentence for each method of the task's own classes whose name is nearly that of a hook which they lack."""
     for kind, protocol in ((task.module, ModuleHooks), (task.data, DataHooks)):
         known = hooks(protocol)
-        for owner in kind.__mro__:
+        for owner in kind.__mro__ if isinstance(kind, type) else ():
             if owner.__module__.partition(".")[0] in ("lightning", "torch", "builtins"):
                 continue
             for name, value in vars(owner).items():

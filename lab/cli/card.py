@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ def rows(parameters: list[Parameter]) -> list[tuple[str, ...]]:
     return [(p.name, p.type, p.range, _default(p), p.meaning) for p in parameters]
 
 
-def _facts(name: str, data: type[Any]) -> Collection[str]:
+def _facts(name: str, data: Callable[..., Any]) -> Collection[str]:
     """Names of what the data gives the module: asked of the data with its defaults, or as the task's recipes set it."""
     for keywords in _settings(name):
         try:
@@ -98,7 +98,7 @@ def _settings(name: str) -> Iterator[dict[str, Any]]:
             yield recipe.data
 
 
-def _first_paragraph(module: type[Any]) -> str:
+def _first_paragraph(module: Callable[..., Any]) -> str:
     text = module.__doc__ or sys.modules[module.__module__].__doc__ or ""
     return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
 

@@ -15,23 +15,32 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lightning import LightningModule
 from lightning.fabric.plugins import CheckpointIO
 
 from lab import files
-from lab.engine.hyperparameters import with_plain_hyperparameters
+from lab.engine.hyperparameters import is_plain, with_plain_hyperparameters
 from lab.errors import LabError
 
+OBJECTS = "lab_objects"  # entries that the module writes and no checkpoint can keep: those of the rebuilt module count
 LAST, PREVIOUS, NEXT, BUFFERS = "last.ckpt", "previous.ckpt", "next.ckpt", "buffers"
 
 
 class Files(CheckpointIO):
     """Lightning's reading and writing of checkpoints: atomic, checked, and never running code from a file."""
 
-    def __init__(self) -> None:
-        self.left_out: set[str] = set()  # hyperparameters of which was warned
+    def __init__(self, module: LightningModule | None = None) -> None:
+        self.module = module
+        self.left_out: set[str] = set()  # of which was warned
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         plain, lost = with_plain_hyperparameters(checkpoint)
+        own = [
+            key for key, value in plain.items() if not is_plain(value) and key in self._of_module(plain, without=key)
+        ]
+        lost += [f"{key} ({type(plain.pop(key)).__name__})" for key in own]
+        if own:
+            plain[OBJECTS] = own
         if lost and not self.left_out.issuperset(lost):
             self.left_out.update(lost)
             print(f"checkpoints leave out {', '.join(lost)}; the recipe builds what they need again", file=sys.stderr)
@@ -44,7 +53,19 @@ class Files(CheckpointIO):
         weights_only: bool | None = None,  # noqa: ARG002 - always
     ) -> dict[str, Any]:
         checkpoint: dict[str, Any] = files.load(Path(path), map_location or "cpu")
+        if own := checkpoint.pop(OBJECTS, []):
+            made = self._of_module(checkpoint)
+            checkpoint |= {key: made[key] for key in own if key in made}
         return checkpoint
+
+    def _of_module(self, checkpoint: dict[str, Any], without: str | None = None) -> dict[str, Any]:
+        """A copy of the checkpoint with what the module, as it is now, writes into it besides."""
+        copy = {
+            key: dict(value) if type(value) is dict else value for key, value in checkpoint.items() if key != without
+        }
+        if self.module is not None:
+            self.module.on_save_checkpoint(copy)
+        return copy
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)

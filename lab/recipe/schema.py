@@ -34,8 +34,8 @@ class InlineTask:
     """A task written out in the recipe instead of named: any importable Lightning classes.
 
     Args:
-        module: the LightningModule, as `package.module:Name`.
-        data: the LightningDataModule, as `package.module:Name`; by default none, and the module has the loaders.
+        module: the LightningModule, as `package.module:Name`, or a function whose return type says that it makes one.
+        data: the LightningDataModule, likewise; by default none, and the module has the loaders.
         monitor: the validation metric that chooses the best checkpoint; without one the last is the best.
         mode: whether a smaller or a larger value of it is better.
         score: the test's metric that is the run's score; by default the test's counterpart of `monitor`.

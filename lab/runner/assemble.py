@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, one_line
-from lab.imports import load_class
+from lab.imports import load_callable, load_class, load_object
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.keywords import call, takes
 from lab.recipe.objects import ConstructionError, construct
+from lab.recipe.offers import products
 from lab.recipe.signature import check
 from lab.recipe.static import mistyped
 from lab.registry import find_task, task_entry
@@ -91,7 +92,7 @@ def assemble(recipe: Recipe) -> Assembly:
             own = [TerminateOnNaN(saver), FailureContext(), best, saver]
             callbacks = [RunFolder(), *progress(settings), check, *callbacks, *own]
             made = construct(settings)
-            chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files()]}
+            chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files(module)]}
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)
         except ConstructionError as error:
             problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
@@ -124,13 +125,13 @@ def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
         for part, base in {"module": LightningModule, "data": LightningDataModule}.items():
             path = getattr(recipe.task, part)
             try:
-                classes[part] = base if path is None else load_class(path, base)
+                classes[part] = base if path is None else _class_or_factory(path, base)
             except BadInput as error:
                 problems.append(recipe.problem(f"task.{part}", str(error)))
         if len(classes) < 2:
             return None
         source = classes["module" if recipe.task.data is None else "data"]
-        if source.train_dataloader is LightningModule.train_dataloader:
+        if getattr(source, "train_dataloader", None) is LightningModule.train_dataloader:
             message = f"{source.__name__} has no train_dataloader; name a LightningDataModule that has one"
             problems.append(recipe.problem("task.data", message))
             return None
@@ -145,6 +146,22 @@ def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
     except BadInput as error:
         problems.append(recipe.problem("task", str(error)))
         return None
+
+
+def _class_or_factory(path: str, base: type[Any]) -> Callable[..., Any]:
+    """A subclass of `base`, or a function or class method whose return type is one; it is not called.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    found = load_object(path)
+    if isinstance(found, type) or not callable(getattr(found, "__func__", found)):
+        return load_class(path, base)
+    made = products(load_callable(path))
+    if made and all(issubclass(each, base) for each in made):
+        return load_callable(path)
+    says = f"returns {made[0].__qualname__}" if made else "does not say what it returns"
+    raise BadInput(f"{path!r} is a function that {says}; expected a return type that is a {base.__name__}")
 
 
 def _facts(recipe: Recipe, task: Task, data: LightningDataModule, problems: list[Problem]) -> dict[str, Any] | None:
@@ -172,7 +189,7 @@ def _connect(recipe: Recipe, data: LightningDataModule, module: LightningModule,
 def _build(
     recipe: Recipe,
     section: str,
-    target: type[Any],
+    target: Callable[..., Any],
     values: Mapping[str, Any],
     facts: Mapping[str, Any] | None,
     problems: list[Problem],

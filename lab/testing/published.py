@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.task import hook
 from lab.testing.runs import ContractError, require, same, weights
@@ -35,12 +35,13 @@ def check_tracking(task: Task, run: RunResult) -> None:
 
 def check_checkpoints(task: Task, run: RunResult) -> bool:
     """The best and the last checkpoint exist, and each restores its module from plain values alone: True, or raises."""
+    kind: Any = task.module
     for which, path in {"best": run.best, "last": run.last}.items():
         require(path is not None and path.is_file(), f"the run left no {which} checkpoint")
         assert path is not None  # for type checkers
-        call = f"{task.module.__qualname__}.load_from_checkpoint({path.name!r}, weights_only=True)"
+        call = f"{kind.__qualname__}.load_from_checkpoint({path.name!r}, weights_only=True)"
         try:
-            restored = task.module.load_from_checkpoint(path, map_location="cpu", weights_only=True).state_dict()
+            restored = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True).state_dict()
         except Exception as error:
             raise ContractError(
                 f"{call} raised {type(error).__name__}: {error}\n"
@@ -59,7 +60,8 @@ def check_logged_model(task: Task, run: RunResult) -> None:
     from lab.tracking.server import current
 
     assert run.best is not None  # check_checkpoints has seen it
-    module = task.module.load_from_checkpoint(run.best, map_location="cpu", weights_only=True).eval()
+    kind: Any = task.module
+    module = kind.load_from_checkpoint(run.best, map_location="cpu", weights_only=True).eval()
     batch = example_inputs(module, size=3)
     if batch is None:
         return

@@ -112,3 +112,18 @@ def test_a_metric_that_the_sanity_check_leaves_out_comes_later(run: Run) -> None
 def test_without_a_sanity_check_the_first_validation_tells(run: Run) -> None:
     with pytest.raises(BadInput, match="no metric 'val_loss' is logged; did you mean"):
         run(Judged, "val_loss", settings=("trainer.num_sanity_val_steps=0",))
+
+
+class NamesByStage(Judged):
+    def validation_step(self, batch: list[Tensor]) -> None:
+        stage = "val" if self.trainer.state.stage == "validate" else self.trainer.state.stage
+        self.log(f"{stage}_loss", self.loss(batch))
+
+
+def test_a_metric_that_is_named_by_the_stage_comes_later(run: Run) -> None:
+    assert run(NamesByStage, "val_loss").monitor == "test_loss"
+
+
+def test_a_wrong_metric_beside_one_that_is_named_by_the_stage_is_found(run: Run) -> None:
+    with pytest.raises(BadInput, match="no metric 'val_lost' is logged; did you mean 'val_loss'"):
+        run(NamesByStage, "val_lost")

@@ -34,7 +34,8 @@ class MonitorCheck(Callback):
 
     The sanity check is a validation, so its metrics show which names there are. A name may still come later: one that
     the module's source logs, one with `train` in it if the source makes up names, or any if it asks whether this is the
-    sanity check. These are looked for again after the first validation and at the end of the first epoch.
+    sanity check or names its metrics by the stage. These are looked for again after the first validation and at the end
+    of the first epoch.
 
     Args:
         monitor: the task's.
@@ -56,9 +57,10 @@ class MonitorCheck(Callback):
                 raise BadSetting(monitor.key, f"{monitor.who}{monitor.name!r} is never logged: {reason}")
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        source = source_of(pl_module)
-        if source is not None and "sanity_checking" not in source:
-            self._check(trainer, source, boundary.names_in_sanity_check(trainer))
+        source, logged = source_of(pl_module), boundary.names_in_sanity_check(trainer)
+        named_by_stage = any("sanity_check" in name.lower() for name in logged)
+        if source is not None and "sanity_checking" not in source and not named_by_stage:
+            self._check(trainer, source, logged)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not self.validated:
