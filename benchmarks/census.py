@@ -176,7 +176,7 @@ def without_downloads() -> None:
     torch.nn.Module.load_state_dict = load  # type: ignore[method-assign]
     torch.hub.load_state_dict_from_url = lambda *_, **__: Fetched()
     timm.models._builder.load_pretrained = lambda *_, **__: None
-    torchvision.models.WeightsEnum.get_state_dict = lambda *_, **__: Fetched()  # type: ignore[method-assign]
+    torchvision.models.WeightsEnum.get_state_dict = lambda *_, **__: Fetched()
 
 
 def _line(error: BaseException) -> str:

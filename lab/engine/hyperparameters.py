@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from lightning import LightningDataModule, LightningModule
 
-_ENTRIES = {LightningModule: "model", LightningDataModule: "data"}
+_ENTRIES: dict[Any, str] = {LightningModule: "model", LightningDataModule: "data"}
 _EXACT = (torch.Tensor, torch.dtype, torch.device, torch.Size, bytes)
 
 
