@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -299,3 +300,19 @@ def test_a_journal_goes_where_it_was_meant_to_go(here, monkeypatch, recorded, ur
 def test_sync_speaks_json(capsys):
     lab_sync(as_json=True)
     assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.usefixtures("here")
+def test_what_a_project_writes_into_log_dir_reaches_the_server(machine, monkeypatch):
+    monkeypatch.setattr(tracking, "FINISH_TIMEOUT", 60.0)
+    tracker = Tracker(machine.uri, "written", "run", {})
+    tracker.mirror(["csv"])
+    deep = Path(tracker.log_dir) / "deep"
+    deep.mkdir()
+    (deep / "note.txt").write_text("x")
+    tracker.experiment.add_text("said", "hello", 1)
+    tracker.finish("FINISHED")
+    client = MlflowClient(machine.uri)
+    assert [file.path for file in client.list_artifacts(tracker.run_id, "logs/deep")] == ["logs/deep/note.txt"]
+    assert [file.path for file in client.list_artifacts(tracker.run_id, "texts")] == ["texts/said_00000001.md"]
+    assert not tracker.home.exists(), "the copy that was made to be sent is gone as well"
