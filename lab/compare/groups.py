@@ -13,6 +13,7 @@ from lab.compare.differences import ENVIRONMENT, labels, members, settings
 from lab.compare.metric import curve_metrics, score_metric, score_mode, validation_metric
 from lab.compare.selection import runs_of
 from lab.errors import BadInput
+from lab.runner.results import SCORE
 from lab.tracking.redaction import without_password
 from lab.tracking.server import client, tracking_uri
 
@@ -121,7 +122,13 @@ def grouped(
     _left_out(notes, _count(named) - _count(finished), "not finished")
     _refuse_empty(finished, "has no finished runs")
     everything = [run for runs in finished.values() for run in runs]
+    if metric is None and not any(SCORE in run.data.tags for run in everything):
+        metric = score_metric(everything)
+        notes.append(f"no run records a score; compared by {metric}, less is better; --metric names another")
     metric = score_metric(everything, metric)
+    tasks = sorted({run.data.tags.get("task", run.data.params.get("task", "")) for run in everything} - {""})
+    if len(tasks) > 1:
+        notes.append(f"these are runs of different tasks ({', '.join(tasks)}): {metric} may not mean the same in them")
     scored = {name: [run for run in runs if _score(run, metric) is not None] for name, runs in finished.items()}
     _left_out(notes, _count(finished) - _count(scored), f"no finite {metric}")
     _refuse_empty(scored, f"has no finished runs with a finite {metric}")

@@ -28,10 +28,24 @@ def score_metric(runs: Sequence[Run], metric: str | None = None) -> str:
         return metric
     found = sorted({run.data.tags[SCORE] for run in runs if SCORE in run.data.tags})
     if not found:
-        raise BadInput("none of the runs records which metric is its score; name one with --metric")
+        shared = common_metrics(runs)
+        loss = next((name for name in shared if "loss" in name.lower()), None)
+        if loss is not None:
+            return loss
+        some = f": {', '.join(shared)}" if shared else "; they have no metric in common"
+        raise BadInput(f"none of the runs records which metric is its score; name one with --metric{some}")
     if len(found) > 1:
         raise BadInput(f"the runs record different metrics as their score ({', '.join(found)}); name one with --metric")
     return found[0]
+
+
+def common_metrics(runs: Sequence[Run]) -> list[str]:
+    """The metrics that all runs have: those of tests first, then those of validation; none of time and hardware."""
+    names = set.intersection(*(set(run.data.metrics) for run in runs)) if runs else set()
+    own = [
+        name for name in names if not name.startswith(("system/", "seconds/")) and name not in ("epoch", "env_steps")
+    ]
+    return sorted(own, key=lambda name: (not name.startswith(("test", "best/")), not name.startswith("val"), name))
 
 
 def score_mode(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mode:
@@ -47,6 +61,8 @@ def score_mode(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mo
     if modes == {"max"}:
         return "max"
     if modes == {"min"}:
+        return "min"
+    if "loss" in metric.lower() and not any(SCORE in run.data.tags for run in runs):
         return "min"
     raise BadInput(f"no run records whether a larger or a smaller {metric} is better; give --mode max or --mode min")
 

@@ -124,6 +124,9 @@ def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict
     score = None if name is None else (tested | at_best)[name]
     if assembly.trainer.is_global_zero:
         tracker.log_metrics(at_best | {"seconds/fit": trained.seconds}, step=0)
+        if name is None:  # nothing else says how good it is, and a short training may have logged no step
+            rest = {key: value for key, value in trained.metrics.items() if not tracker.has_metric(key)}
+            tracker.log_metrics(rest, step=assembly.trainer.global_step)
         record.score(tracker, assembly.task, name, score)
         log_model(tracker, assembly.module)
         assembly.saver.clean_up()

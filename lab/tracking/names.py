@@ -33,7 +33,8 @@ def safe_file_name(name: str) -> str:
     MLflow decodes `%2F` in a path and then refuses it, so what is more than letters, digits, `_`, `-` and `.` becomes
     `_`, and a digest tells such names apart.
     """
-    if re.fullmatch(r"[\w-]([\w.-]*[\w-])?", name, re.ASCII) and len(name) <= LONGEST_FILE:
+    plain = re.fullmatch(r"[\w-]([\w.-]*[\w-])?", name, re.ASCII) and len(name) <= LONGEST_FILE
+    if plain and not re.search("-[0-9a-f]{12}$", name):
         return name
     start = re.sub(r"[^\w-]", "_", name, flags=re.ASCII)[:60]
     return f"{start}-{sha256(name.encode()).hexdigest()[:12]}"

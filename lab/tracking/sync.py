@@ -19,6 +19,7 @@ from lab.tracking.server import client, connecting, experiment_id, local_artifac
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+HEADER = {"op", "run_id", "name", "time", "uri", "offline_for"}  # of the first line of a journal
 OFFLINE_ID = "lab.offline_id"  # tag on the server: the id that the run has in the folder where it was made
 
 
@@ -52,7 +53,12 @@ def sync(run: str | None = None, uri: str | None = None) -> Iterator[Report]:
         run: only this one: its id, the start of it, its name, or `last`.
         uri: the server to send to, if it has moved or its address holds a password; else the recorded one.
     """
-    found = [(header, folder) for folder in _folders(uri) if (header := _header(folder)) is not None]
+    folders = {folder: _header(folder) for folder in _folders(uri)}
+    for folder, header in folders.items():
+        if header is None and b"\n" in (folder / "journal.jsonl").read_bytes():  # else it ended before it began
+            note = f"{folder / 'journal.jsonl'} is damaged in its first line, and cannot be sent; move it away"
+            yield Report(folder.name, folder.name, "", 0, 0, note, failed=True)
+    found = [(header, folder) for folder, header in folders.items() if header is not None]
     found.sort(key=lambda pair: pair[0]["time"])
     if run == "last":
         found = found[-1:]
@@ -133,4 +139,4 @@ def _header(folder: Path) -> Operation | None:
         header: Operation = json.loads(line)
     except ValueError:
         return None
-    return header if header.get("op") == "start" else None
+    return header if isinstance(header, dict) and header.keys() >= HEADER and header["op"] == "start" else None

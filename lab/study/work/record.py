@@ -145,7 +145,12 @@ def find(name: str, address: str | None = None, uri: str | None = None) -> Study
         where = without_password(address) if address else storage.folder(server)
         some = f"; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else ""
         raise BadInput(f"no study {name!r} in {where}{nearest(name, known) or some}")
-    return read(optuna.load_study(study_name=name, storage=storage.open_storage(address, name, server)))
+    store = storage.open_storage(address, name, server)
+    try:
+        study = optuna.load_study(study_name=name, storage=store)
+    except KeyError:
+        raise BadInput(f"study {name!r} has no trials yet, or its journal is empty; `lab tune` begins it") from None
+    return read(study)
 
 
 def every(address: str | None = None, uri: str | None = None) -> Iterator[StudyRecord | str]:
@@ -164,6 +169,8 @@ def every(address: str | None = None, uri: str | None = None) -> Iterator[StudyR
             yield read(optuna.load_study(study_name=name, storage=store))
         except BadInput as error:
             yield str(error)
+        except KeyError:
+            yield f"study {name} has no trials yet, or its journal is empty; `lab tune` begins it"
         except Exception as error:  # a journal that is none, whatever Optuna makes of it
             reason = mask_secrets(str(error).strip().partition("\n")[0], address or "")
             yield f"study {name} cannot be read: {type(error).__name__}: {reason}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
 import socket
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from lab.errors import BadInput
+from lab.errors import BadInput, one_line
 from lab.tracking.names import safe_file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 from lab.tracking.server import local_folder
@@ -76,8 +78,13 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
         path = journal(name, uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileSymlinkLock(str(path), grace_period=5)  # held for milliseconds, unless its holder was killed
-        _drop_partial_line(path, lock)
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        _mend(path, lock)
+        try:
+            return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        except Exception as error:  # lines that are well and contradict each other
+            raise BadInput(
+                f"{path} cannot be read ({one_line(error)}); move it away to begin the study again"
+            ) from None
     keep_secret(address)
     if address.startswith("sqlite"):
         raise BadInput("--storage: SQLite cannot be shared by several processes; leave it out, or use postgresql://...")
@@ -115,16 +122,49 @@ def _database(address: str) -> BaseStorage:
             time.sleep(0.5)
 
 
-def _drop_partial_line(path: Path, lock: Any) -> None:
-    """Removes an incomplete last line that a power failure left: Optuna would append the next line to it."""
+def _mend(path: Path, lock: Any) -> None:
+    """Cuts a damaged journal off after its last whole line: Optuna would read nothing of it, or append to half a line.
+
+    Trials that are lost by that are trained again. More than a torn last line is said, and kept in another file.
+
+    Raises:
+        BadInput: it does not even begin as a journal.
+    """
     if not path.exists():
         return
     from optuna.storages.journal._file import get_lock_file
 
     with get_lock_file(lock), path.open("rb+") as file:
         text = file.read()
-        if text and not text.endswith(b"\n"):
-            file.truncate(text.rfind(b"\n") + 1)
+        whole = 0
+        for line in io.BytesIO(text):  # by line feeds alone
+            if not _is_entry(line):
+                break
+            whole += len(line)
+        if whole == len(text):
+            return
+        if whole == 0 and text.count(b"\n"):
+            raise BadInput(f"{path} is damaged from its first line on, or no journal of a study; move it away")
+        if b"\n" in text[whole:] or b"\0" in text[whole:]:
+            rest = path.with_name(f"{path.name}.damaged")
+            rest.write_bytes(text)
+            line_number = text.count(b"\n", 0, whole) + 1
+            print(
+                f"{path}: line {line_number} is damaged; the trials up to there are kept, and all of it is in {rest}",
+                file=sys.stderr,
+            )
+        file.truncate(whole)
+
+
+def _is_entry(line: bytes) -> bool:
+    """Whether a line of a journal is whole."""
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and isinstance(entry.get("op_code"), int) and "worker_id" in entry
 
 
 # ------------------------------------------------------------------------------------------------- who is still alive
