@@ -63,6 +63,6 @@ def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Pat
     from lab.study.report.plots import draw
 
     files, left_out = draw(record, found, folder)
-    for reason, names in left_out.items():
+    for reason, names in left_out.items() if record.sampler != "none" else ():  # one trial: nothing is missing
         print(f"no {', '.join(names)}: {reason}", file=sys.stderr)
     parent.files(files, "plots")
