@@ -1,0 +1,61 @@
+"""The census of a package's modules puts the blame where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import census
+
+MODULES = '''
+from abc import ABC, abstractmethod
+from lightning.pytorch.demos.boring_classes import BoringModel
+from torch import nn
+
+class Fine(BoringModel):
+    def __init__(self, net: nn.Module, size: int, name: str, sizes: list[int], pair: tuple[int, float]):
+        super().__init__()
+        assert isinstance(net, nn.Module) and name and len(pair) == 2
+
+class Base(BoringModel, ABC):
+    @abstractmethod
+    def build(self): ...
+
+class Even(BoringModel):
+    def __init__(self, size: int):
+        super().__init__()
+        if size % 2 == 0:
+            raise ValueError("size must be odd")
+
+class Wheel:
+    """Of no kind that is made where no type says so."""
+
+class Untyped(BoringModel):
+    def __init__(self, wheel):
+        super().__init__()
+        assert isinstance(wheel, Wheel)
+'''
+
+
+@pytest.fixture
+def verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, census.Row]:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("")
+    (tmp_path / "shop" / "models.py").write_text(MODULES)
+    (tmp_path / "shop" / "broken.py").write_text("import no_such_package")
+    (tmp_path / "written.yaml").write_text("shop.*.Untyped: {wheel: {class_path: shop.models.Wheel}}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(census, "WRITTEN", tmp_path / "written.yaml")
+    rows = [census.judge(kind, tmp_path) for kind in census.classes("shop")]
+    return {row.name.rpartition(".")[2]: row for row in rows}
+
+
+def test_each_class_is_counted_on_the_side_where_the_reason_lies(
+    verdicts: dict[str, census.Row], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {name: row.verdict for name, row in verdicts.items()}
+    assert found == {"Fine": "passes", "Base": "abstract", "Even": "not constructible", "Untyped": "fails"}
+    assert "size must be odd" in verdicts["Even"].reason
+    assert "annotate the parameter with its class" in verdicts["Untyped"].reason
+    assert "shop.broken: No module named 'no_such_package'" in capsys.readouterr().err
