@@ -57,5 +57,5 @@ def test_each_class_is_counted_on_the_side_where_the_reason_lies(
     found = {name: row.verdict for name, row in verdicts.items()}
     assert found == {"Fine": "passes", "Base": "abstract", "Even": "not constructible", "Untyped": "fails"}
     assert "size must be odd" in verdicts["Even"].reason
-    assert "annotate the parameter with its class" in verdicts["Untyped"].reason
+    assert "where no type says so only" in verdicts["Untyped"].reason
     assert "shop.broken: No module named 'no_such_package'" in capsys.readouterr().err
