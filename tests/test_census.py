@@ -38,8 +38,9 @@ class Untyped(BoringModel):
 '''
 
 
-@pytest.fixture
-def verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, census.Row]:
+def test_each_class_is_counted_on_the_side_where_the_reason_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").write_text("")
     (tmp_path / "shop" / "models.py").write_text(MODULES)
@@ -48,14 +49,9 @@ def verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, censu
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(census, "WRITTEN", tmp_path / "written.yaml")
     rows = [census.judge(kind, tmp_path) for kind in census.classes("shop")]
-    return {row.name.rpartition(".")[2]: row for row in rows}
-
-
-def test_each_class_is_counted_on_the_side_where_the_reason_lies(
-    verdicts: dict[str, census.Row], capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = {name: row.verdict for name, row in verdicts.items()}
-    assert found == {"Fine": "passes", "Base": "abstract", "Even": "not constructible", "Untyped": "fails"}
-    assert "size must be odd" in verdicts["Even"].reason
-    assert "where no type says so only" in verdicts["Untyped"].reason
     assert "shop.broken: No module named 'no_such_package'" in capsys.readouterr().err
+    found = {row.name.rpartition(".")[2]: row for row in rows}
+    verdicts = {name: row.verdict for name, row in found.items()}
+    assert verdicts == {"Fine": "passes", "Base": "abstract", "Even": "not constructible", "Untyped": "fails"}
+    assert "size must be odd" in found["Even"].reason
+    assert "where no type says so only" in found["Untyped"].reason
