@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,15 @@ class BestCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.check(trainer)
         super().on_train_epoch_end(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        if self.monitor is not None and not self.best_model_path and not trainer.global_step:
+            warnings.warn(
+                "no best.ckpt: Lightning chooses a checkpoint only after a step of an optimizer, and there was none; "
+                "torch.optim.SGD can move what learns without gradients",
+                stacklevel=2,
+            )
 
 
 def progress(settings: Mapping[str, Any]) -> list[Callback]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch import Tensor
 
 from lab.engine.project.run_folder import distinguish
 from lab.errors import LabError
@@ -136,3 +137,24 @@ def test_callbacks_that_would_share_a_name_in_a_checkpoint_get_names_of_their_ow
     assert len(set(keys)) == 4
     assert keys[0] == EarlyStopping("a").state_key
     assert [type(callback).__qualname__ for callback in callbacks] == ["EarlyStopping"] * 4
+
+
+class Unoptimized(Judged):
+    """Learns by a rule of its own, without an optimizer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: list[Tensor]) -> None:
+        with torch.no_grad():
+            self.layer.weight.add_(0.01 * batch[0].mean())
+
+    def configure_optimizers(self) -> None:
+        return None
+
+
+def test_a_module_without_optimizer_steps_is_told_why_it_has_no_best_checkpoint(run: Run) -> None:
+    with pytest.warns(UserWarning, match=r"no best.ckpt: .* only after a step of an optimizer"):
+        result = run(Unoptimized)
+    assert result.best is None
