@@ -72,6 +72,13 @@ def test_only_environments_are_called(entry_point, registered, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_no_module_of_python_s_own_is_imported():
+    for module in sorted(sys.stdlib_module_names):  # `antigravity` opens a browser, `idlelib.idle` a window
+        before = set(sys.modules)
+        assert "is in Python's standard library" in refusal(f"{module}:Named-v0")
+        assert set(sys.modules) == before
+
+
 def test_neither_are_other_things_than_wrappers(registered):
     wrapper = WrapperSpec("Wrapper", "subprocess:Popen", {"args": ["true"]})
     assert "is in Python's standard library" in refusal(registered(Point, additional_wrappers=(wrapper,)))
