@@ -26,7 +26,7 @@ def constructors(target: Callable[..., Any]) -> tuple[list[tuple[Callable[..., A
         return found, _open(target)
     own = [vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls)]
     for function, parent in pairwise(own):
-        given = _passed_on(function)
+        given = _passed_on(function) if inspect.isfunction(function) else None
         if given is None:
             return found, _open(found[-1][0])
         count, names = given
@@ -56,7 +56,7 @@ def _passed_on(function: Callable[..., Any]) -> tuple[int, set[str]] | None:
     Returns:
         How many arguments by position and which by name; None if it does not pass its `**kwargs` on.
     """
-    if not inspect.isfunction(function) or not _open(function):
+    if not _open(function):
         return None
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))

@@ -256,8 +256,8 @@ def _children(hint: Any, value: Any) -> list[tuple[str, Any, Any]]:
     args = get_args(hint)
     if not args:
         return []
-    if isinstance(value, dict):
-        return [(str(key), args[1], child) for key, child in value.items()]
+    if isinstance(value, dict):  # a Counter has the type of its keys alone
+        return [(str(key), (*args, Any)[1], child) for key, child in value.items()]
     hints = args if get_origin(hint) is tuple and args[-1] is not ... else (args[0],) * len(value)
     return [(str(i), *pair) for i, pair in enumerate(zip(hints, value, strict=False))]
 

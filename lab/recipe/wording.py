@@ -63,7 +63,7 @@ def words(hint: Any) -> str:
     if dataclasses.is_dataclass(hint):
         return f"a mapping with {', '.join(field.name for field in dataclasses.fields(hint))}"
     if fits(hint, {}):
-        return "a mapping" + (f" of {words(args[0])} to {words(args[1])}" if args and args[1] is not Any else "")
+        return "a mapping" + (f" of {words(args[0])} to {words(args[1])}" if args[1:] and args[1] is not Any else "")
     if origin is tuple and args[-1] is not ...:
         return f"a list of {len(args)} ({', '.join(map(words, args))})"
     if fits(hint, []):

@@ -1,23 +1,29 @@
 """Every callable of the standard library and of the imported libraries as a recipe's `class_path`: none is called.
 
-`python -m tests.fuzz.class_paths [EVERY]` prints how many names were tried (each EVERY-th one), which were
-accepted, and what reached outside of the process, such as a command or an open file.
+Each is tried as a callback, and as the value of parameters with and without a type: as an object, as a partial and by
+its dotted name. `python -m tests.fuzz.class_paths [EVERY]` prints how many names were tried (each EVERY-th one), which
+were accepted or would be called, and what reached outside of the process, such as a command or an open file.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import inspect
 import pkgutil
 import sys
 import tempfile
+import typing
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Optional
 
 from lab.errors import RecipeError
 from lab.recipe import load
+from lab.recipe.objects import Construction
+from lab.recipe.signature import check
 
 ACT = {"antigravity", "this", "idlelib", "turtle", "turtledemo", "test", "lib2to3", "__main__"}  # when imported
 CHUNK = 1_000  # names of one recipe
@@ -83,6 +89,79 @@ def accepted(names: dict[str, Any], folder: Path) -> list[str]:
     return [*seen, *(n for i, n in enumerate(names) if f"callbacks.{i}.class_path" not in problems and n not in fits)]
 
 
+def target() -> Callable[..., Any]:
+    """A constructor with a parameter of each kind that takes objects."""
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    def project(  # type: ignore[no-untyped-def]
+        net: nn.Module,
+        maybe: Optional[nn.Module],  # noqa: UP045
+        named: type[nn.Module],
+        kind: type,
+        called: Callable,  # type: ignore[type-arg]
+        factory: Callable[..., nn.Module],
+        transform: Callable[[Tensor], Tensor],
+        optimizer: Optimizer,
+        anything: Any,
+        several: list[nn.Module],
+        settings: dict[str, Any],
+        unsaid,
+        unknown: Nowhere,  # type: ignore[name-defined]  # noqa: F821
+        like=nn.MSELoss(),  # noqa: B008
+    ): ...
+
+    return project
+
+
+def spellings(path: str) -> list[Any]:
+    """What a recipe could write to have something called."""
+    return [
+        path,
+        {"class_path": path},
+        {"class_path": path, "init_args": {"args": ["touch", "x"]}},
+        {"class_path": path, "partial": True},
+        {"_target_": path, "args": ["touch", "x"]},
+    ]
+
+
+def may_be_made(made: Any) -> bool:
+    """Whether a class is of a family that may be made where a type says nothing, or a function says it returns one."""
+    from lightning import Callback, LightningDataModule
+    from sklearn.base import BaseEstimator
+    from torch import nn
+    from torch.distributions import Distribution
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+    from torch.utils.data import Dataset, Sampler
+
+    if inspect.isfunction(made) or inspect.ismethod(made):
+        made = typing.get_type_hints(made).get("return")
+        made = getattr(made, "__origin__", made)
+    if not isinstance(made, type):
+        return False
+    families = (nn.Module, Optimizer, LRScheduler, Dataset, Sampler, Distribution, Callback, LightningDataModule)
+    packages = ("torch.nn.", "torchmetrics.", "torchvision.transforms.", "torchvision.ops.")
+    fits = issubclass(made, (*families, BaseEstimator)) or dataclasses.is_dataclass(made)
+    return fits or f"{made.__module__}.".startswith(packages)
+
+
+def called(names: dict[str, Any]) -> list[str]:
+    """The names that `construct` would call though their place does not allow it, and what happened outside."""
+    project, found = target(), []
+    keys = list(inspect.signature(project).parameters)
+    seen.clear()
+    for path in names:
+        for value in spellings(path):
+            wrapped = {"several": [value], "settings": {"a": value}}
+            accepted, _ = check(project, {key: wrapped.get(key, value) for key in keys}, objects=True)
+            for key, made in accepted.items():
+                inner = made[0] if key == "several" else made["a"] if key == "settings" else made
+                if isinstance(inner, Construction) and not inner.partial and not may_be_made(inner.target):
+                    found.append(f"{key}: {value}")
+    return [*seen, *found]
+
+
 seen: list[str] = []  # what reached outside of the process
 
 
@@ -103,7 +182,8 @@ def main(every: int = 1) -> tuple[int, list[str]]:
     sys.addaudithook(_audit)
     with tempfile.TemporaryDirectory() as folder:
         for start in range(0, len(names), CHUNK):
-            bad += accepted(dict(names[start : start + CHUNK]), Path(folder))
+            some = dict(names[start : start + CHUNK])
+            bad += [*accepted(some, Path(folder)), *called(some)]
     return len(names), bad
 
 

@@ -1,4 +1,4 @@
-"""A recipe that names any callable of Python or of a library as a callback calls nothing."""
+"""A recipe that names any callable of Python or of a library, as a callback or as an argument, calls nothing."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("every", [pytest.param(50, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [pytest.param(100, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.long)])
 def test_no_class_path_is_called(every: int) -> None:
     command = [sys.executable, "-m", "tests.fuzz.class_paths", str(every)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
+import torch
 from annotated_types import Ge, Gt, Interval, Le, Len, MultipleOf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -194,6 +196,15 @@ def test_a_required_value_that_yaml_cannot_say() -> None:
     def function(thing: Thing | type[Thing]) -> None: ...
 
     assert check(function, {})[1] == [("thing", "missing; expected a Thing or the dotted name of a class (a Thing)")]
+
+
+def test_mappings_with_one_type_and_methods_written_in_c() -> None:
+    def function(counts: Counter[str], other: int = 0) -> None: ...
+
+    assert check(function, {}, objects=True)[1] == [("counts", "missing; expected a mapping")]
+    assert check(function, {"counts": {"a": 1}}, objects=True) == ({"counts": {"a": 1}}, [])
+
+    assert check(torch._C.Graph, {}, partial=True, objects=True) == ({}, [])  # its constructor cannot be hashed
 
 
 def test_unknown_keys_without_a_near_one_list_the_known() -> None:
