@@ -20,8 +20,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional
 
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
 from lab.errors import RecipeError
 from lab.recipe import load
+from lab.recipe.keywords import keywords
 from lab.recipe.objects import Construction
 from lab.recipe.signature import check
 
@@ -91,8 +95,6 @@ def accepted(names: dict[str, Any], folder: Path) -> list[str]:
 
 def target() -> Callable[..., Any]:
     """A constructor with a parameter of each kind that takes objects."""
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
 
     def project(  # type: ignore[no-untyped-def]
         net: nn.Module,
@@ -125,21 +127,27 @@ def spellings(path: str) -> list[Any]:
     ]
 
 
-def may_be_made(made: Any) -> bool:
-    """Whether a class is of a family that may be made where a type says nothing, or a function says it returns one."""
+TYPED = {"net": nn.Module, "maybe": nn.Module, "several": nn.Module, "optimizer": Optimizer}
+NEVER = ("named", "kind")  # parameters for a class itself: nothing is called
+
+
+def may_be_made(made: Any, key: str) -> bool:
+    """Whether a parameter may have this made: its type's own class, or one of a family where the type names none."""
     from lightning import Callback, LightningDataModule
     from sklearn.base import BaseEstimator
-    from torch import nn
     from torch.distributions import Distribution
-    from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
     from torch.utils.data import Dataset, Sampler
 
     if inspect.isfunction(made) or inspect.ismethod(made):
         made = typing.get_type_hints(made).get("return")
+        members = [each for each in typing.get_args(made) if each is not type(None)]
+        made = members[0] if len(members) == 1 else made
         made = getattr(made, "__origin__", made)
     if not isinstance(made, type):
         return False
+    if key in TYPED:
+        return issubclass(made, TYPED[key])
     families = (nn.Module, Optimizer, LRScheduler, Dataset, Sampler, Distribution, Callback, LightningDataModule)
     packages = ("torch.nn.", "torchmetrics.", "torchvision.transforms.", "torchvision.ops.")
     fits = issubclass(made, (*families, BaseEstimator)) or dataclasses.is_dataclass(made)
@@ -150,6 +158,7 @@ def called(names: dict[str, Any]) -> list[str]:
     """The names that `construct` would call though their place does not allow it, and what happened outside."""
     project, found = target(), []
     keys = list(inspect.signature(project).parameters)
+    assert {key for key, (hint, _) in keywords(project)[0].items() if hint is Any} == {"anything", "unsaid", "unknown"}
     seen.clear()
     for path in names:
         for value in spellings(path):
@@ -157,7 +166,11 @@ def called(names: dict[str, Any]) -> list[str]:
             accepted, _ = check(project, {key: wrapped.get(key, value) for key in keys}, objects=True)
             for key, made in accepted.items():
                 inner = made[0] if key == "several" else made["a"] if key == "settings" else made
-                if isinstance(inner, Construction) and not inner.partial and not may_be_made(inner.target):
+                if (
+                    isinstance(inner, Construction)
+                    and not inner.partial
+                    and (key in NEVER or not may_be_made(inner.target, key))
+                ):
                     found.append(f"{key}: {value}")
     return [*seen, *found]
 
