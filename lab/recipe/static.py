@@ -76,7 +76,8 @@ def _named(module: str, owner: ast.ClassDef, depth: int) -> list[str] | None:
     init = next((node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
     if init is None:
         return _of_parents(module, owner, depth)
-    if [each for each in init.decorator_list if not ast.unparse(each).endswith("_defaults_from_env_vars")]:
+    decorators = [ast.unparse(each) for each in init.decorator_list]
+    if not all(each.endswith("defaults_from_env_vars") for each in decorators):  # the Trainer's, which keeps all names
         return None
     arguments = init.args
     own = [each.arg for each in (*arguments.posonlyargs, *arguments.args)][1:]
