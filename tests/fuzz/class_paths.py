@@ -13,6 +13,7 @@ import inspect
 import pkgutil
 import sys
 import tempfile
+import types
 import typing
 import warnings
 from collections.abc import Callable, Iterator
@@ -141,8 +142,9 @@ def may_be_made(made: Any, key: str) -> bool:
 
     if inspect.isfunction(made) or inspect.ismethod(made):
         made = typing.get_type_hints(made).get("return")
-        members = [each for each in typing.get_args(made) if each is not type(None)]
-        made = members[0] if len(members) == 1 else made
+        if typing.get_origin(made) in (typing.Union, types.UnionType):
+            members = [each for each in typing.get_args(made) if each is not type(None)]
+            made = members[0] if len(members) == 1 else made
         made = getattr(made, "__origin__", made)
     if not isinstance(made, type):
         return False
