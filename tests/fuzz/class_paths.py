@@ -141,7 +141,8 @@ def may_be_made(made: Any, key: str) -> bool:
     from torch.utils.data import Dataset, Sampler
 
     if inspect.isfunction(made) or inspect.ismethod(made):
-        made = typing.get_type_hints(made).get("return")
+        alone = types.SimpleNamespace(__annotations__={"it": made.__annotations__.get("return")})
+        made = typing.get_type_hints(alone, inspect.unwrap(made).__globals__)["it"]
         if typing.get_origin(made) in (typing.Union, types.UnionType):
             members = [each for each in typing.get_args(made) if each is not type(None)]
             made = members[0] if len(members) == 1 else made
