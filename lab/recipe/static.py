@@ -39,12 +39,12 @@ def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
 
 
 def mistyped(recipe: Recipe, task: str | None) -> list[Problem]:
-    """Unknown keys, and what is wrong with the envelope, if all of it is in overrides, which one types: said at once.
+    """Unknown keys, and what is wrong with the envelope, if every override has one and nothing else does.
 
-    Otherwise nothing: the whole check reports it, together with what only the constructors can say.
+    Otherwise nothing: the whole check reports it, together with what only the constructors can say of the other values.
     """
     found = [*recipe.problems, *(recipe.problem(*each) for each in unknown_keys(recipe, task))]
-    return found if all(problem.where.startswith("override ") for problem in found) else []
+    return found if {problem.where for problem in found} == {f"override {each}" for each in recipe.overrides} else []
 
 
 def task_classes(entry: str) -> dict[str, str]:
