@@ -213,4 +213,4 @@ def test_a_finished_run_is_not_resumed(recipe: Path):
     with pytest.raises(LabError, match="is finished"):
         resume(result.run_id, result.uri)
     assert result.last is not None
-    assert {path.name for path in result.last.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in result.last.parent.iterdir()} == {"best.ckpt", "last.ckpt", "data.json"}
