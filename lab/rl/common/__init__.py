@@ -1,7 +1,8 @@
 """What the agents share: base classes, evaluation, advantages."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lab.rl.exports import lazy
 
 if TYPE_CHECKING:
     from lab.rl.common.advantage import gae
@@ -11,18 +12,6 @@ if TYPE_CHECKING:
     from lab.rl.common.off_policy import OffPolicy
     from lab.rl.common.on_policy import Experience, OnPolicy
 
-# name -> its file, imported when it is asked for: an agent without replay does not wait for torchrl
-HOMES = {
-    "Agent": "agent",
-    "Experience": "on_policy",
-    "HiddenSizes": "learner",
-    "Learner": "learner",
-    "OffPolicy": "off_policy",
-    "OnPolicy": "on_policy",
-    "gae": "advantage",
-    "play": "evaluation",
-    "record_video": "evaluation",
-}
 __all__ = [
     "Agent",
     "Experience",
@@ -35,8 +24,17 @@ __all__ = [
     "record_video",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "Agent": "agent",
+        "Experience": "on_policy",
+        "HiddenSizes": "learner",
+        "Learner": "learner",
+        "OffPolicy": "off_policy",
+        "OnPolicy": "on_policy",
+        "gae": "advantage",
+        "play": "evaluation",
+        "record_video": "evaluation",
+    },
+)

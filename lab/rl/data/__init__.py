@@ -1,7 +1,8 @@
 """Collection and replay as LightningDataModules."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lab.rl.exports import lazy
 
 if TYPE_CHECKING:
     from lab.rl.data.buffer import ReplayBuffer
@@ -9,15 +10,6 @@ if TYPE_CHECKING:
     from lab.rl.data.replay import Block, ReplayData
     from lab.rl.data.rollout import Rollout, RolloutData
 
-# name -> its file, imported when it is asked for: an agent without replay does not wait for torchrl
-HOMES = {
-    "Block": "replay",
-    "CollectionData": "loaders",
-    "ReplayBuffer": "buffer",
-    "ReplayData": "replay",
-    "Rollout": "rollout",
-    "RolloutData": "rollout",
-}
 __all__ = [
     "Block",
     "CollectionData",
@@ -27,8 +19,14 @@ __all__ = [
     "RolloutData",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "Block": "replay",
+        "CollectionData": "loaders",
+        "ReplayBuffer": "buffer",
+        "ReplayData": "replay",
+        "Rollout": "rollout",
+        "RolloutData": "rollout",
+    },
+)

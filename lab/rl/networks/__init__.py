@@ -1,7 +1,8 @@
 """Networks of agents: actors, critics, policies, exploration, normalisation."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lab.rl.exports import lazy
 
 if TYPE_CHECKING:
     from lab.rl.networks.actor_critic import Actor, Critic, Critics, GaussianActor
@@ -12,27 +13,6 @@ if TYPE_CHECKING:
     from lab.rl.networks.policies import CategoricalPolicy, GaussianPolicy, Policy, make_policy
     from lab.rl.networks.q_network import NoisyLinear, QNetwork
 
-# name -> its file, imported when it is asked for: an agent without replay does not wait for torchrl
-HOMES = {
-    "Actor": "actor_critic",
-    "CategoricalPolicy": "policies",
-    "Critic": "actor_critic",
-    "Critics": "actor_critic",
-    "EpsilonGreedy": "epsilon_greedy",
-    "GaussianActor": "actor_critic",
-    "GaussianNoise": "exploration",
-    "GaussianPolicy": "policies",
-    "NatureCNN": "nature_cnn",
-    "NoisyLinear": "q_network",
-    "ObservationNorm": "normalization",
-    "OrnsteinUhlenbeckNoise": "exploration",
-    "Policy": "policies",
-    "QNetwork": "q_network",
-    "RewardNorm": "normalization",
-    "RunningMeanStd": "normalization",
-    "StochasticExploration": "exploration",
-    "make_policy": "policies",
-}
 __all__ = [
     "Actor",
     "CategoricalPolicy",
@@ -54,8 +34,26 @@ __all__ = [
     "make_policy",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "Actor": "actor_critic",
+        "CategoricalPolicy": "policies",
+        "Critic": "actor_critic",
+        "Critics": "actor_critic",
+        "EpsilonGreedy": "epsilon_greedy",
+        "GaussianActor": "actor_critic",
+        "GaussianNoise": "exploration",
+        "GaussianPolicy": "policies",
+        "NatureCNN": "nature_cnn",
+        "NoisyLinear": "q_network",
+        "ObservationNorm": "normalization",
+        "OrnsteinUhlenbeckNoise": "exploration",
+        "Policy": "policies",
+        "QNetwork": "q_network",
+        "RewardNorm": "normalization",
+        "RunningMeanStd": "normalization",
+        "StochasticExploration": "exploration",
+        "make_policy": "policies",
+    },
+)
