@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from lab.errors import LabError, RecipeError
-from lab.recipe import load
+from lab.recipe import Recipe, load
 from lab.recipe.keywords import takes
 from lab.recipe.signature import check, parameters
 from lab.registry import recipes
@@ -55,21 +55,21 @@ def own_recipes(name: str) -> list[Path]:
     unreadable, own = [], []
     for file in recipes().values():
         try:
-            own += [file.path] if name in file.path.read_text() and load(file.path).task == name else []
+            recipe = load(file.path) if name in file.path.read_text() else None
+            own += [recipe] if recipe is not None and recipe.task == name else []
         except RecipeError as error:
             unreadable.append(str(error))
     hint = "; ".join(
         ["ship one in the package and name its folder in the entry-point group `lab.recipes`", *unreadable]
     )
     require(own, f"no installed recipe says `task: {name}`: {hint}")
-    return sorted(own, key=_length)
+    return [recipe.path for recipe in sorted(own, key=_length)]
 
 
-def _length(file: Path) -> tuple[float, float, str]:
+def _length(recipe: Recipe) -> tuple[float, float, str]:
     """Orders recipes by the steps or epochs that they ask for; by name where they ask for none."""
-    recipe = load(file)
     steps, epochs = recipe.data.get("total_steps", math.inf), recipe.trainer.get("max_epochs", math.inf)
-    return steps, epochs, file.stem
+    return steps, epochs, recipe.path.stem
 
 
 def check_header(file: Path) -> None:
