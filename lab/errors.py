@@ -76,6 +76,11 @@ def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[st
     return BadSetting(key, f"there is no {name!r}{hint}")
 
 
+def error_text(error: BaseException) -> str:
+    """The text of an error on one line, or its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def one_line(error: BaseException) -> str:
     """Type and text of an error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

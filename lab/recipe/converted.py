@@ -9,6 +9,7 @@ from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
+from lab.errors import error_text
 from lab.recipe.offers import members
 from lab.recipe.types import plain
 
@@ -27,7 +28,7 @@ def converted(hint: Any, value: Any) -> tuple[Any, str]:
         try:
             return make[1](member, value), ""
         except Exception as error:
-            wrong = " ".join(str(error).split()) or type(error).__name__
+            wrong = error_text(error)
     return None, wrong
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, one_line
+from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
 from lab.imports import load_callable, load_class, load_object
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.keywords import call, takes
@@ -97,7 +97,7 @@ def assemble(recipe: Recipe) -> Assembly:
         except ConstructionError as error:
             problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-            problems.append(recipe.problem("trainer", _one_line(error)))
+            problems.append(recipe.problem("trainer", error_text(error)))
     for i, kind in enumerate(recipe.track.mirror):
         if what := missing(kind):
             problems.append(recipe.problem(f"track.mirror.{i}", what))
@@ -272,7 +272,3 @@ def _plugins(settings: Mapping[str, Any]) -> list[Any]:
     """The recipe's own plugins of the Trainer."""
     given = settings.get("plugins") or []
     return list(given) if isinstance(given, list) else [given]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

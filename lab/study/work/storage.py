@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from lab.errors import BadInput, one_line
+from lab.tracking.address import problem
 from lab.tracking.names import safe_file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
 from lab.tracking.server import local_folder
@@ -89,8 +90,7 @@ def open_storage(address: str | None, name: str, uri: str) -> BaseStorage:
     if address.startswith("sqlite"):
         raise BadInput("--storage: SQLite cannot be shared by several processes; leave it out, or use postgresql://...")
     if address.startswith("postgres://"):
-        right = without_password(address.replace("postgres://", "postgresql://", 1))
-        raise BadInput(f"--storage {without_password(address)}: the scheme is called postgresql; write {right}")
+        raise BadInput(f"--storage {problem(address)}")
     if not address.startswith(("postgresql", "mysql")):
         raise BadInput(f"--storage {without_password(address)}: expected postgresql://user@host/database")
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_SECONDS))  # PostgreSQL's own way; it would wait for minutes

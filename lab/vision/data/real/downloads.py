@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from lab.data import Table, fetch_into, root
-from lab.errors import BadInput, LabError
+from lab.errors import BadInput, LabError, error_text
 from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.data.real import decode
 
@@ -74,8 +74,7 @@ def read(name: str, train: bool, size: int) -> Table:
     except LabError:
         raise
     except Exception as error:  # broken files fail in many ways
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LabError(f"{home} is damaged ({reason}); remove it, then: lab data fetch {name}") from None
+        raise LabError(f"{home} is damaged ({error_text(error)}); remove it, then: lab data fetch {name}") from None
 
 
 def _grey(found: Any, size: int) -> Table:  # noqa: ARG001
