@@ -65,6 +65,7 @@ class DDPG(OffPolicy):
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.target_parameters = [*self.target_actor.parameters(), *self.target_critic.parameters()]
         self.explorer = NOISES[noise](self.actor, bounds, sigma)
         self.example_input_array = torch.zeros(1, observation_size)
 
@@ -93,13 +94,12 @@ class DDPG(OffPolicy):
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
         """One Adam step of actor and critic, then of the targets."""
-        actor, critic = self.groups()
+        (actor, *_), (critic, *_) = state
         critic_loss, actor_loss, value = self.losses(*batch)
         gradients = [torch.autograd.grad(actor_loss, actor), torch.autograd.grad(critic_loss, critic)]
         self._step(state, gradients)
         with torch.no_grad():
-            targets: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
-            torch._foreach_lerp_(targets, [*actor, *critic], self.tau)
+            torch._foreach_lerp_(self.target_parameters, [*actor, *critic], self.tau)
             if not measure:
                 return {}
             return {

@@ -113,6 +113,7 @@ class DQN(OffPolicy):
             observation_scale,
         )
         self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.target_parameters = list(self.target.parameters())
         self.explorer = EpsilonGreedy(self.network, self.values, choices["count"], self.epsilons[0])
         if isinstance(observation_size, int):
             self.example_input_array = torch.zeros(1, observation_size)
@@ -186,7 +187,7 @@ class DQN(OffPolicy):
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool, move: bool = False) -> dict[str, Tensor]:
         """One Adam step, and if it is to `move`, one of the target network."""
-        parameters = self.groups()[0]
+        parameters = state[0][0]
         loss, errors, value = self.loss(*batch)
         gradient = torch.autograd.grad(loss, parameters)
         measured = {}
@@ -195,7 +196,7 @@ class DQN(OffPolicy):
         self._step(state, [gradient], self.max_grad_norm)
         with torch.no_grad():
             if move:
-                torch._foreach_lerp_(list(self.target.parameters()), list(parameters), self.tau)
+                torch._foreach_lerp_(self.target_parameters, parameters, self.tau)
             return measured | {"errors": errors.clamp(min=0)}
 
     def draw(self) -> None:

@@ -68,6 +68,7 @@ class SAC(OffPolicy):
         self.actor = GaussianActor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        self.target_parameters = list(self.target_critics.parameters())
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
         self.explorer = StochasticExploration(self.actor)
         self.example_input_array = torch.zeros(1, observation_size)
@@ -136,12 +137,12 @@ class SAC(OffPolicy):
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
         """One Adam step of actor, critics and entropy coefficient, then of the targets."""
-        groups = self.groups()
+        groups = [parameters for parameters, *_ in state]
         *losses, value, entropy = self.losses(*batch)
         gradients = [torch.autograd.grad(loss, group) for loss, group in zip(losses, groups, strict=True)]
         self._step(state, gradients)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.target_critics.parameters()), list(groups[1]), self.tau)
+            torch._foreach_lerp_(self.target_parameters, groups[1], self.tau)
             if not measure:
                 return {}
             names = ("loss/actor", "loss/critic", "loss/alpha")

@@ -73,6 +73,7 @@ class TD3(OffPolicy):
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, num_critics=2)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        self.target_parameters = [*self.target_actor.parameters(), *self.target_critics.parameters()]
         self.explorer = NOISES[noise](self.actor, bounds, sigma)
         self.example_input_array = torch.zeros(1, observation_size)
 
@@ -124,24 +125,26 @@ class TD3(OffPolicy):
         self, state: Sequence[Any], *batch: Tensor, measure: bool, step_actor: bool = True
     ) -> dict[str, Tensor]:
         """One Adam step of the critics and, every `policy_delay` updates, of the actor; then the targets follow."""
-        actor, critics = self.groups()
+        (actor, *_), (critics, *_) = state
         loss, value = self.critic_loss(*batch)
         gradients = [torch.autograd.grad(loss, critics)]
-        measured = {
-            "loss/critic": loss.detach(),
-            "q/mean": value.detach(),
-            "gradient_norm/critic": gradient_norm(gradients[0]),
-        }
+        measured = {}
+        if measure:
+            measured = {
+                "loss/critic": loss.detach(),
+                "q/mean": value.detach(),
+                "gradient_norm/critic": gradient_norm(gradients[0]),
+            }
         if step_actor:
             loss = self.actor_loss(batch[0])
             gradients.insert(0, torch.autograd.grad(loss, actor))
-            measured |= {"loss/actor": loss.detach(), "gradient_norm/actor": gradient_norm(gradients[0])}
+            if measure:
+                measured |= {"loss/actor": loss.detach(), "gradient_norm/actor": gradient_norm(gradients[0])}
         self._step(state[-len(gradients) :], gradients)
         if step_actor:
             with torch.no_grad():
-                targets: list[Tensor] = [*self.target_actor.parameters(), *self.target_critics.parameters()]
-                torch._foreach_lerp_(targets, [*actor, *critics], self.tau)
-        return measured if measure else {}
+                torch._foreach_lerp_(self.target_parameters, [*actor, *critics], self.tau)
+        return measured
 
     def draw(self) -> None:
         pictures.draw_policy(self)

@@ -83,10 +83,11 @@ class Critics(nn.Module):
             self.biases.append(nn.init.uniform_(torch.empty(num_critics, 1, neurons), -bound, bound))
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        values = torch.cat([observation, action], -1).expand(len(self.weights[0]), -1, -1)  # (num_critics, B, O + A)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        weights, biases = list(self.weights), list(self.biases)  # a slice would be another module, made anew each time
+        values = torch.cat([observation, action], -1).expand(len(weights[0]), -1, -1)  # (num_critics, B, O + A)
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             values = torch.relu(torch.baddbmm(bias, values, weight))
-        return torch.baddbmm(self.biases[-1], values, self.weights[-1])
+        return torch.baddbmm(biases[-1], values, weights[-1])
 
 
 class GaussianActor(SquashedActor):
