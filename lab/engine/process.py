@@ -1,10 +1,13 @@
-"""Settings of a run for its whole process: threads, denormal numbers, and which library may talk."""
+"""Settings for the whole process: threads, denormal numbers, garbage collection, and which library may talk."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -46,3 +49,18 @@ def prepare(threads: int | None) -> None:
     logging.getLogger("torchrl").setLevel(logging.WARNING)
     for remark in REMARKS:
         warnings.filterwarnings("ignore", remark)
+
+
+@contextmanager
+def frozen_heap() -> Iterator[None]:
+    """Keeps what exists already from the garbage collector, which would look through all imported modules again.
+
+    That takes 0.5 s each time and finds nothing. Objects made inside are collected as ever.
+    """
+    mine = not gc.get_freeze_count()  # else somebody froze it for longer
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if mine:
+            gc.unfreeze()

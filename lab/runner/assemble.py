@@ -83,8 +83,12 @@ def assemble(recipe: Recipe) -> Assembly:
         try:
             key = "task.monitor" if isinstance(recipe.task, InlineTask) else "task"
             keys = {f"callbacks.{i}.init_args.monitor": callback for i, callback in enumerate(callbacks)}
-            check = MonitorCheck(task.monitor, key, keys)
-            best = BestCheckpoint(task.monitor, task.mode, check.at_epoch_end)
+            monitor = task.monitor
+            if monitor is not None and settings.get("limit_val_batches") == 0:
+                monitor = None
+                print("no validation (trainer.limit_val_batches: 0): the last checkpoint is the best", file=sys.stderr)
+            check = MonitorCheck(monitor, key, keys)
+            best = BestCheckpoint(monitor, task.mode, check.at_epoch_end)
             saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
             if brings_progress_bar(callbacks):
                 settings = {"enable_progress_bar": True} | settings

@@ -10,6 +10,7 @@ from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from lab.engine.data_changes import DataChanges
+from lab.engine.process import frozen_heap
 from lab.engine.saver import Rewindable
 from lab.recipe.keywords import keywords
 from lab.runner.results import final_metrics
@@ -60,7 +61,8 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
     trainer.callbacks.append(changes)  # type: ignore[attr-defined]
     trainer.logger = logger
     safely = True if checkpoint else None
-    trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=checkpoint, weights_only=safely)
+    with frozen_heap():
+        trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=checkpoint, weights_only=safely)
     # read before the test, which loads the best checkpoint and with it the callbacks as they were then
     return Trained(
         metrics=saver.resumed_metrics() | final_metrics(trainer),

@@ -39,6 +39,14 @@ def test_the_tasks_monitor(run: Run, monitor: str, said: str) -> None:
     assert not EPOCHS
 
 
+def test_without_validation_the_last_checkpoint_is_the_best(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(Counted, "valid_loss", settings=("trainer.limit_val_batches=0",))
+    assert "no validation (trainer.limit_val_batches: 0): the last checkpoint is the best" in capsys.readouterr().err
+    assert result.best is not None
+    best, last = (torch.load(path, weights_only=True)["state_dict"] for path in (result.best, result.last))
+    assert all(torch.equal(best[name], last[name]) for name in last)
+
+
 def test_that_of_a_callback_in_the_recipe(run: Run) -> None:
     stopping = "{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val_loss}}"
     with pytest.raises(BadInput, match=r"^r.yaml:5: callbacks.0.init_args.monitor: no metric 'val_loss' .*valid_loss"):

@@ -17,7 +17,7 @@ from lab.rl.envs.factory import EnvFactory
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
 
-LOGGED_BLOCKS = 100  # of a run, at most: logging the values of one takes some 3 ms, as long as a small block
+LOGGED_BLOCKS = 50  # of a run, at most: logging the values of one takes some 3 ms, as long as a small block
 
 
 class CollectionData(LightningDataModule):

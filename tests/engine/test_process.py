@@ -1,0 +1,25 @@
+"""What a run sets for its whole process."""
+
+import gc
+
+from lab.engine.process import frozen_heap
+
+
+def test_the_collector_skips_what_existed_before_training() -> None:
+    assert not gc.get_freeze_count()
+    with frozen_heap():
+        assert gc.get_freeze_count() > 10_000
+        with frozen_heap():  # a training inside another one
+            pass
+        assert gc.get_freeze_count()
+    assert not gc.get_freeze_count()
+
+
+def test_a_heap_that_somebody_else_froze_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        with frozen_heap():
+            pass
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
