@@ -38,7 +38,9 @@ def trained(seed: int, score: float, **params: str) -> Any:
     if params.get("data__env", "Pendulum-v1") == "Pendulum-v1":
         metrics["test/optimality_gap"] = -100.0 - score
     given = {"data__total_steps": "4000", "model__lr": "0.1", **params}
-    return run(seed, score, metrics=metrics, tags={"hardware": "a machine"}, **given)
+    return run(
+        seed, score, metrics=metrics, tags={"hardware": "a machine", "mlflow.source.git.commit": "1234567890"}, **given
+    )
 
 
 def agent(name: str, scores: list[float], task: str = "ddpg", env: str = "Pendulum-v1", **params: str) -> Any:
@@ -47,6 +49,10 @@ def agent(name: str, scores: list[float], task: str = "ddpg", env: str = "Pendul
     recipe = SimpleNamespace(name=name, task=task, seed=0)
     given = PARAMS | {"task": task, "data.env": env} | params
     return Agent(recipe, given, [trained(i, x, data__env=env) for i, x in enumerate(scores)])
+
+
+def row(*arguments: Any, **named: Any) -> Any:
+    return agent(*arguments, **named).result()
 
 
 # ------------------------------------------------------------------------------------------------ which trainings count
@@ -60,6 +66,7 @@ def test_a_training_counts_if_its_parameters_are_those_of_the_recipe_now(results
         trained(2, -152.0, model__lr="0.2"),  # before the recipe was changed
         trained(3, -153.0, model__new="1"),
         trained(7, -154.0),  # more than was asked for
+        trained(4, -155.0, model__added="None", trainer__log_every_n_steps="9"),  # which change no score
     ]
     asked = []
 
@@ -68,7 +75,7 @@ def test_a_training_counts_if_its_parameters_are_those_of_the_recipe_now(results
         return runs
 
     server = SimpleNamespace(search_experiments=lambda: [SimpleNamespace(experiment_id="4")], search_runs=search_runs)
-    assert results.recorded(agent("ddpg_pendulum", []), server).runs == [runs[0], runs[2]]
+    assert results.recorded(agent("ddpg_pendulum", []), server).runs == [runs[0], runs[2], runs[6]]
     assert asked == [(["4"], 'tags.recipe = "ddpg_pendulum" AND attributes.status = "FINISHED"')]
 
 
@@ -93,21 +100,21 @@ def test_the_agents_are_the_recipes_with_an_environment(
 def test_a_figure_is_that_of_the_recipe_or_of_its_task(results: Any) -> None:
     from results_page import published
 
-    assert published(agent("noisy_dqn_pendulum", [], "dqn"))["notebooks"].score == -1367.53
-    assert published(agent("dqn_pendulum", [], "dqn"))["notebooks"].score == -838.13
-    rainbow = published(agent("rainbow_cartpole", [], "dqn", "CartPole-v1"))
+    assert published(row("noisy_dqn_pendulum", [-1.0], "dqn"))["notebooks"].score == -1367.53
+    assert published(row("dqn_pendulum", [-1.0], "dqn"))["notebooks"].score == -838.13
+    rainbow = published(row("rainbow_cartpole", [1.0], "dqn", "CartPole-v1"))
     assert (rainbow["rl-baselines3-zoo"].score, rainbow["rl-baselines3-zoo"].steps) == (500.0, "50k")
-    assert published(agent("sac_cheetah", [], "sac", "HalfCheetah-v5"))["rl-baselines3-zoo"].env == "HalfCheetah-v3"
-    assert published(agent("reinforce_cartpole", [], "reinforce", "CartPole-v1")) == {}
+    assert published(row("sac_cheetah", [1.0], "sac", "HalfCheetah-v5"))["rl-baselines3-zoo"].env == "HalfCheetah-v3"
+    assert published(row("reinforce_cartpole", [1.0], "reinforce", "CartPole-v1")) == {}
 
 
 def test_the_page(results: Any) -> None:
     from results_page import page
 
-    worse = agent("td3_pendulum", [-160.0, -162.0, -161.0], "td3")
-    better = agent("ddpg_pendulum", [-140.0, -141.0, -142.0])
-    cheetah = agent("sac_cheetah", [9500.0, 9600.0], "sac", "HalfCheetah-v5", **{"data.total_steps": "300000"})
-    one = agent("a2c_cartpole", [300.0], "a2c", "CartPole-v1")
+    worse = row("td3_pendulum", [-160.0, -162.0, -161.0], "td3")
+    better = row("ddpg_pendulum", [-140.0, -141.0, -142.0])
+    cheetah = row("sac_cheetah", [9500.0, 9600.0], "sac", "HalfCheetah-v5", **{"data.total_steps": "300000"})
+    one = row("a2c_cartpole", [300.0], "a2c", "CartPole-v1")
     text = page(
         [worse, better, cheetah, one], [agent("sac_hopper", [], "sac", **{"data.total_steps": "1000000"})], True
     )
@@ -116,19 +123,36 @@ def test_the_page(results: Any) -> None:
     assert "a machine" in text
     assert "(images/agents.png)" in text
     assert "No episode earns more than 500." in text
-    assert "Nothing earns more than -100.0 on these starts" in text
+    assert "The optimal mean return on these starts is -100.0" in text
+    assert "- 1234567, on a machine: all rows\n" in text
     assert re.findall("^## (.*)", text, re.M)[:3] == ["CartPole-v1", "HalfCheetah-v5", "Pendulum-v1"]
     rows = {row.split(" | ")[1]: row.strip("| ").split(" | ") for row in text.splitlines() if "../recipes/" in row}
     first, second = (f"[{name}](../recipes/{name}.yaml)" for name in ("ddpg_pendulum", "td3_pendulum"))
     assert list(rows)[2:] == [first, second], "the best one first"
     assert rows[first][0] == "[ddpg](ddpg.md)"
     assert rows[first][2:] == [
-        *("3", "4k", "**-141**", "-142 to -140", "41", "3 min"),
+        *("3", "4k", "**-141**", "-142 to -140", "41", "3 min", "1234567"),
         *("-152.1 (20k): above", "-627.5: above"),
     ]
     assert rows[second][-2:] == ["-151.9 (20k): **below**", "-"]
     assert rows["[sac_cheetah](../recipes/sac_cheetah.yaml)"][-1] == "9535 (1M, HalfCheetah-v3): within"
     assert rows["[a2c_cartpole](../recipes/a2c_cartpole.yaml)"][-1] == "500 (500k): one seed"
+
+
+def test_a_recipe_without_runs_keeps_its_earlier_row(results: Any, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from results_page import load_results, page, save_results
+
+    assert load_results(tmp_path / "results.json") == {}
+    rows = {name: row(name, [-140.0, -141.0]) for name in ("td3_pendulum", "ddpg_pendulum")}
+    rows["sac_pendulum"] = replace(row("sac_pendulum", [-150.0, -152.0], "sac"), commits=["abcdefg"], hardware=["old"])
+    save_results(tmp_path / "results.json", rows)
+    assert load_results(tmp_path / "results.json") == rows
+    text = page(list(rows.values()), [], False)
+    assert "- 1234567, on a machine: all other rows\n- abcdefg, on old: `sac_pendulum`\n" in text
+    assert re.search(r"sac_pendulum.*\| abcdefg \|", text)
+    assert re.search(r"td3_pendulum.*\| 1234567 \|", text)
 
 
 def test_published_figures_are_of_tasks_and_numbers() -> None:
@@ -206,6 +230,18 @@ def test_an_interruption_leaves_the_page_alone(pretended: SimpleNamespace, resul
     pretended.fails = {"td3_pendulum": KeyboardInterrupt()}
     assert results.main([]) == 130
     assert not (tmp_path / "results.md").exists()
+
+
+def test_an_earlier_row_stays_until_its_recipe_is_trained(
+    pretended: SimpleNamespace, results: Any, tmp_path: Path
+) -> None:
+    from results_page import load_results, save_results
+
+    save_results(tmp_path / "results.json", {"sac_night": row("sac_night", [-170.0]), "gone": row("gone", [-1.0])})
+    assert results.main([]) == 0
+    assert set(load_results(tmp_path / "results.json")) == {"ddpg_pendulum", "td3_pendulum", "sac_night"}
+    assert "**-170**" in (tmp_path / "results.md").read_text()
+    assert "Not trained yet" not in (tmp_path / "results.md").read_text()
 
 
 @pytest.mark.parametrize(
