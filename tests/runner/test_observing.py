@@ -75,8 +75,6 @@ def test_progress_bars_and_callbacks(weights: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "tensorboard"])
 def test_mirrors(weights: Any, kind: str) -> None:
-    if kind != "csv":
-        pytest.importorskip(kind)
     assert same(weights(), weights(f"track.mirror=[{kind}]"))
 
 

@@ -71,7 +71,6 @@ def test_metrics_of_one_step_that_come_apart_share_a_row(tmp_path: Path) -> None
 
 
 def test_tensorboard_shows_curves_pictures_and_parameters(folder: Path) -> None:
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = tracker()
@@ -91,7 +90,6 @@ def test_tensorboard_shows_curves_pictures_and_parameters(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_wandb_offline(folder: Path) -> None:
-    pytest.importorskip("wandb")
     run = tracker()
     run.mirror(["wandb"])
     write(run, range(3))
