@@ -86,9 +86,9 @@ def _optuna(trials: int) -> float:
 
 def _ours(trials: int, workers: int) -> float:
     """The loop of a study, with workers that have done something before."""
-    from lab.study import tune
+    from lab.study import study as studies
     from lab.study.plan import schema
-    from lab.study.plan.plan import plan
+    from lab.study.plan.plan import make_plan
     from lab.study.work import storage
     from lab.study.work.launcher import LocalLauncher
     from lab.study.work.scheduler import Scheduler
@@ -103,13 +103,13 @@ def _ours(trials: int, workers: int) -> float:
 
             def work_off(name: str, count: int) -> float:
                 Path(f"{name}.yaml").write_text(STUDY % count)
-                made = plan(schema.load(f"{name}.yaml"))
+                made = make_plan(schema.load_study(f"{name}.yaml"))
                 uri = f"sqlite:///{folder}/mlflow.db"
-                study, _ = tune.open_study(made, storage.open_storage(None, name, uri))
+                study, _ = studies.open_study(made, storage.open_storage(None, name, uri))
                 queue = TrialQueue(study, made.file, made.entries)
 
                 def job(trial: int, settings: Any, seed: int, run_id: str | None, watched: bool) -> Job:
-                    return tune.make_job(made, {"trial": str(trial)}, uri, settings, seed, run_id, watched)
+                    return studies.make_job(made, {"trial": str(trial)}, uri, settings, seed, run_id, watched)
 
                 start = time.perf_counter()
                 queue.fill()

@@ -17,8 +17,8 @@ from lab.errors import BadInput, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe, task_names
 from lab.runner.assemble import assemble
-from lab.study.claim import load as load_claim
-from lab.study.plan.schema import load as load_study
+from lab.study.claim import load_claim
+from lab.study.plan.schema import load_study
 from lab.study.plan.space import parse as parse_space
 
 ROOT = Path(__file__).parents[1]

@@ -23,10 +23,10 @@ def claim(
 ) -> None:
     """Train both sides of a claim where runs are missing, and print whether it is upheld."""
     from lab.registry import find_recipe
-    from lab.study.claim import judge, load
+    from lab.study.claim import judge, load_claim
 
     with working():
-        found = judge(load(find_recipe(file, "claim")), workers, uri)
+        found = judge(load_claim(find_recipe(file, "claim")), workers, uri)
     if as_json:
         emit(found)
         return

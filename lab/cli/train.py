@@ -85,7 +85,7 @@ def _repeat(
     """Train one recipe with several seeds, or on several folds."""
     from lab.registry import find_recipe
     from lab.study.folds import by_fold, cross_validate, spread
-    from lab.study.seeds import figures, not_finite, repeat
+    from lab.study.seeds import not_finite, repeat, summarize
 
     file = find_recipe(recipe)
     with working():
@@ -97,7 +97,7 @@ def _repeat(
             assert seeds is not None
             study = repeat(file, settings, seeds, name=name, workers=workers)
             kind, results, then = "seed", study.trials[0].results, f"lab compare {shlex.quote(study.plan.name)}"
-            summary, note = figures(results), "low, high: 95 % bootstrap interval of the interquartile mean"
+            summary, note = summarize(results), "low, high: 95 % bootstrap interval of the interquartile mean"
     failed = [trial for trial in study.trials if trial.state != "complete"]
     if failed and not results:
         then = "lab studies"
@@ -211,11 +211,11 @@ def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
-    from lab.runner.results import BEST, once
+    from lab.runner.results import BEST, distinct_metrics
     from lab.task import counterpart
 
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
-    beside = {name: number(result.tested[name]) for name in once(result.tested)}
+    beside = {name: number(result.tested[name]) for name in distinct_metrics(result.tested)}
     kept = {"run": result.run_id, "best": result.best, "last": result.last}
     score = {} if result.monitor is None else {result.monitor: number(result.score)}
     if result.monitor is not None and result.monitor not in result.tested:

@@ -15,7 +15,7 @@ from lab.cli.output import emit, number, table, working
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from lab.study.tune import Study
+    from lab.study.study import Study
     from lab.study.work.record import StudyRecord
 
 app = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Run a study: many trainings of one recipe.")
@@ -49,14 +49,14 @@ def tune(
     """Train the trials of a study that are not finished yet, and print the table."""
     from lab.registry import find_recipe
     from lab.study.plan import schema
-    from lab.study.plan.plan import plan
-    from lab.study.tune import tune as work_off
+    from lab.study.plan.plan import make_plan
+    from lab.study.study import tune as work_off
     from lab.study.work.storage import open_storage
 
     with working():
         if storage is not None:  # before the plan, which imports torch: an address may be wrong
             open_storage(storage, "", "")
-        planned = plan(schema.load(find_recipe(study, "study"), overrides or ()), name, uri=uri)
+        planned = make_plan(schema.load_study(find_recipe(study, "study"), overrides or ()), name, uri=uri)
         found = work_off(planned, workers=workers, address=storage, launcher=launcher, uri=uri)
     say(found, as_json, storage)
 

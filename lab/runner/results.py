@@ -90,7 +90,7 @@ def score_name(task: Task, tested: Collection[str]) -> str | None:
     logged neither; says aloud that it did not log what the task names.
     """
     if task.score is not None and task.score not in tested:
-        logged = nearest(task.score, tested) or f"; it logged {', '.join(once(tested)) or 'nothing'}"
+        logged = nearest(task.score, tested) or f"; it logged {', '.join(distinct_metrics(tested)) or 'nothing'}"
         print(f"task.score: the test logged no {task.score!r}{logged}", file=sys.stderr)
     wanted = [] if task.score is None else [task.score]
     if task.monitor is not None:
@@ -104,7 +104,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"(_epoch)?(/dataloader_idx_\d+)?$", "", name)
 
 
-def once(metrics: Iterable[str]) -> list[str]:
+def distinct_metrics(metrics: Iterable[str]) -> list[str]:
     """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names."""
     names = list(metrics)
     twice = {f"{name}_{end}" for name in names for end in ("step", "epoch")}

@@ -1,1 +1,29 @@
-"""Studies: many runs of one recipe, and their statistics."""
+"""Studies: many runs of one recipe, and their statistics.
+
+`load_study` reads a study file, `make_plan` checks it and lists its trials, `tune` trains them. `repeat` trains one
+recipe with several seeds, `cross_validate` on several folds, and `judge` tests the claim that `load_claim` has read.
+"""
+
+from lab.study.claim import Claim, Judgement, judge, load_claim
+from lab.study.folds import cross_validate
+from lab.study.plan.plan import Plan, make_plan
+from lab.study.plan.schema import StudyFile, load_study
+from lab.study.seeds import repeat
+from lab.study.study import Study, tune
+from lab.study.work.record import StudyRecord
+
+__all__ = [
+    "Claim",
+    "Judgement",
+    "Plan",
+    "Study",
+    "StudyFile",
+    "StudyRecord",
+    "cross_validate",
+    "judge",
+    "load_claim",
+    "load_study",
+    "make_plan",
+    "repeat",
+    "tune",
+]

@@ -23,7 +23,7 @@ from lab.study.plan.checks import overrides
 from lab.study.plan.plan import Plan
 from lab.study.plan.schema import Seed
 from lab.study.seeds import plan_of
-from lab.study.tune import tune
+from lab.study.study import tune
 
 Verdict = Literal["upheld", "refuted", "undecided"]
 
@@ -119,7 +119,7 @@ class Judgement:
     evidence: tuple[Evidence, Evidence]
 
 
-def load(path: Path) -> Claim:
+def load_claim(path: Path) -> Claim:
     """Read a claim.
 
     Raises:
@@ -146,7 +146,7 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
         uri: the tracking server; the recipes' own by default.
 
     Raises:
-        LabError: a training failed, or what `lab.study.tune.tune` raises.
+        LabError: a training failed, or what `lab.study.study.tune` raises.
     """
     plans = [_plan(claim, side, uri) for side in (claim.better, claim.worse)]  # both, before anything slow starts
     if plans[0].metrics != plans[1].metrics or plans[0].modes != plans[1].modes:
@@ -158,9 +158,15 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
     ]
     scores = [list(side.scores.values()) for side in sides]
     direction: Any = mode
-    found = stats.probability_of_improvement(*scores, mode=direction, confidence=claim.confidence)
+    improvement = stats.probability_of_improvement(*scores, mode=direction, confidence=claim.confidence)
     return Judgement(
-        claim.claim, verdict(found.interval), metric, mode, found.probability, found.interval, (sides[0], sides[1])
+        claim.claim,
+        verdict(improvement.interval),
+        metric,
+        mode,
+        improvement.probability,
+        improvement.interval,
+        (sides[0], sides[1]),
     )
 
 

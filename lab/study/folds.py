@@ -11,7 +11,7 @@ from lab.recipe import load
 from lab.recipe.signature import parameters
 from lab.study.report.summary import Result
 from lab.study.seeds import finals, plan_of, train
-from lab.study.tune import Study
+from lab.study.study import Study
 
 FOLD, FOLDS = "data.fold", "data.folds"
 
@@ -37,7 +37,7 @@ def cross_validate(
 
     Raises:
         BadInput: the task's data has no folds.
-        LabError: what `lab.study.tune.tune` raises.
+        LabError: what `lab.study.study.tune` raises.
     """
     from lab.runner.assemble import assemble
 
@@ -51,8 +51,8 @@ def cross_validate(
 
 def by_fold(study: Study) -> dict[int, Result]:
     """The finished trainings, by the fold that each validated on."""
-    found = {trial.settings[FOLD]: result for trial in study.trials for result in trial.results.values()}
-    return dict(sorted(found.items()))
+    results = {trial.settings[FOLD]: result for trial in study.trials for result in trial.results.values()}
+    return dict(sorted(results.items()))
 
 
 def spread(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:

@@ -14,9 +14,9 @@ from lab import stats
 from lab.errors import BadInput
 from lab.recipe import load
 from lab.study.plan import schema
-from lab.study.plan.plan import Plan, plan
+from lab.study.plan.plan import Plan, make_plan
 from lab.study.report.summary import Result
-from lab.study.tune import Study, tune
+from lab.study.study import Study, tune
 from lab.study.work.record import find
 
 
@@ -40,7 +40,7 @@ def repeat(
         uri: the tracking server; the recipe's own by default.
 
     Raises:
-        LabError: what `lab.study.tune.tune` raises.
+        LabError: what `lab.study.study.tune` raises.
     """
     first = load(recipe, settings).seed
     made = plan_of(recipe, settings, list(range(first, first + count)), uri, name)
@@ -73,10 +73,10 @@ def plan_of(
         more: further keys of a study, such as `metric`.
     """
     said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": seeds and list(seeds), **more}
-    return plan(schema.build(said, name=recipe.stem, path=recipe), name, settings, uri)
+    return make_plan(schema.build(said, name=recipe.stem, path=recipe), name, settings, uri)
 
 
-def figures(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:
+def summarize(results: Mapping[int, Result]) -> dict[str, dict[str, float | None]]:
     """Mean, interquartile mean and the interval of the latter, for every metric of the best checkpoint."""
     found = {}
     for name, values in finals(results):

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from lab.tracking import media
-from lab.tracking.once import once
 from lab.tracking.summary import SummaryVerbs
+from lab.tracking.warn_once import warn_once
 
 GLOBAL_STEP = "trainer/global_step"  # where W&B's logger of Lightning puts the step
 
@@ -61,7 +61,7 @@ class Experiment(SummaryVerbs):
         elif isinstance(path := getattr(value, "_path", None), str) and Path(path).is_file():  # a film of W&B, a sound
             self._file("files", key, step, Path(path).suffix, Path(path).read_bytes())
         else:
-            once(f"{key}: left out: nothing is known about a {type(value).__name__}")
+            warn_once(f"{key}: left out: nothing is known about a {type(value).__name__}")
 
     def log_rows(self, key: str, columns: list[Any], rows: Any, step: int | None = None) -> None:
         """A table as CSV."""
@@ -79,7 +79,7 @@ class Experiment(SummaryVerbs):
         elif isinstance(run_id, str) and Path(run_id).exists():
             super().log_artifact(self._tracker.run_id, run_id)
         else:
-            once(f"logger.experiment.log_artifact: left out: {run_id!r} is no file")
+            warn_once(f"logger.experiment.log_artifact: left out: {run_id!r} is no file")
 
     @property
     def id(self) -> str:
@@ -133,7 +133,7 @@ def unknown(owner: str, name: str) -> Callable[..., None]:
         raise AttributeError(name)
 
     def ignored(*_: Any, **__: Any) -> None:
-        once(f"{owner}.{name}: MLflow has nothing of the kind; what was given is not logged")
+        warn_once(f"{owner}.{name}: MLflow has nothing of the kind; what was given is not logged")
 
     return ignored
 

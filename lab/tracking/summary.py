@@ -11,7 +11,7 @@ import numpy as np
 from lab.tracking import media
 from lab.tracking.client import JournalingClient
 from lab.tracking.names import file_name
-from lab.tracking.once import once
+from lab.tracking.warn_once import warn_once
 
 
 class SummaryVerbs(JournalingClient):
@@ -118,7 +118,7 @@ class SummaryVerbs(JournalingClient):
         try:
             image = media.png(draw())
         except (ValueError, TypeError, OSError) as error:
-            once(f"{tag}: left out: {error}")
+            warn_once(f"{tag}: left out: {error}")
         else:
             self._file(folder, tag, step, ".png", image)
 

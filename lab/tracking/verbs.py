@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lab.tracking import media
 from lab.tracking.experiment import unknown
 from lab.tracking.journal import Point
-from lab.tracking.once import once
+from lab.tracking.warn_once import warn_once
 
 LOGS = "logs"  # among the run's artifacts: what a project writes by itself
 VERBS = ("log_", "add_", "use_", "download_", "upload_")  # how the methods of loggers begin
@@ -62,7 +62,7 @@ class LoggerVerbs(Logger):
             try:
                 points.append((str(name), float(value), now, self.step_of(step)))
             except (TypeError, ValueError, RuntimeError) as error:
-                once(f"{name}: left out: {error}")
+                warn_once(f"{name}: left out: {error}")
         self.log_points(points)
 
     def log_points(self, points: Sequence[Point]) -> None:
@@ -76,7 +76,7 @@ class LoggerVerbs(Logger):
                 try:
                     image = media.picture(image)
                 except (ValueError, TypeError) as error:
-                    once(f"{name}: left out: {error}")
+                    warn_once(f"{name}: left out: {error}")
                     continue
             elif isinstance(image, str):
                 image = media.picture(image)

@@ -13,7 +13,7 @@ from lab.compare.groups import select
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.runner.fit import fit
-from lab.runner.results import RunResult, once, runs
+from lab.runner.results import RunResult, distinct_metrics, runs
 from lab.task import counterpart
 from lab.tracking.names import metric_name
 from tests.runner.projects import Judged, Line, Run, loader
@@ -56,7 +56,7 @@ def test_only_a_whole_word_for_validation_becomes_test(monitor: str, test: str) 
 
 
 def test_each_metric_is_listed_once() -> None:
-    assert once(["a", "a_step", "a_epoch", "b_epoch"]) == ["a", "b_epoch"]
+    assert distinct_metrics(["a", "a_step", "a_epoch", "b_epoch"]) == ["a", "b_epoch"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from lab.runner.results import find_run
 from lab.runner.resume import resume
 from lab.runner.weights import begin
 from lab.study.plan import schema
-from lab.study.plan.plan import plan
+from lab.study.plan.plan import make_plan
 
 SMALL = ["model.hidden=[8, 8]", "data.points=50", "trainer.max_epochs=1", "track.system_metrics=false"]
 
@@ -137,10 +137,10 @@ def test_a_study_says_so_before_it_begins(server, tmp_path):
     lines = "recipe: regress_curve", "sampler: grid", "set: {start_from.parts: [network.0], model.hidden: [8, 8]}"
     file.write_text("\n".join([*lines, "space: {start_from.run: [null, curve, crve, last]}"]))
     with pytest.raises(RecipeError) as error:
-        plan(schema.load(file), uri=server)
+        make_plan(schema.load_study(file), uri=server)
     assert [problem.key for problem in error.value.problems] == ["space.start_from.run.2", "space.start_from.run.3"]
     file.write_text("\n".join([*lines, "space: {start_from.run: [null, curve]}"]))
-    assert len(plan(schema.load(file), uri=server).entries) == 2
+    assert len(make_plan(schema.load_study(file), uri=server).entries) == 2
 
 
 @pytest.mark.parametrize("beside", [True, False])
@@ -150,12 +150,12 @@ def test_a_study_whose_own_recipe_is_wrong_says_so_before_it_begins(beside, serv
     recipe = "recipe: wrong.yaml" if beside else "recipe: regress_curve\nset: {start_from.run: crve}"
     file.write_text(f"{recipe}\nsampler: grid\nspace: {{model.lr: [0.1, 0.2]}}")
     with pytest.raises(RecipeError) as error:
-        plan(schema.load(file), uri=server)
+        make_plan(schema.load_study(file), uri=server)
     (problem,) = error.value.problems
     assert problem.key == ("start_from.run" if beside else "set.start_from.run")
     assert problem.message == "no run 'crve'; did you mean 'curve'?; lab runs lists them"
     file.write_text(f"{recipe}\nsampler: grid\nspace: {{start_from.run: [null]}}")
-    assert len(plan(schema.load(file), uri=server).entries) == 1, "no trial begins with the recipe's own"
+    assert len(make_plan(schema.load_study(file), uri=server).entries) == 1, "no trial begins with the recipe's own"
 
 
 def test_weights_of_a_run_come_on_top_of_pretrained_ones(server, monkeypatch):

@@ -21,7 +21,7 @@ from lab.runner.assemble import assemble
 from lab.runner.evaluate import evaluate
 from lab.runner.results import find_run, runs
 from lab.study.plan import schema
-from lab.study.plan.plan import plan
+from lab.study.plan.plan import make_plan
 from lab.task import Task
 
 pytestmark = pytest.mark.slow
@@ -173,6 +173,6 @@ def test_a_study_needs_a_metric_where_the_task_has_none(tracked: Path) -> None:
     }.items():
         file.write_text(f"{study}{line}\n")
         with pytest.raises(RecipeError, match=message):
-            plan(schema.load(file))
+            make_plan(schema.load_study(file))
     file.write_text(f"{study}metric: test/loss\nmode: min\n")
-    assert plan(schema.load(file)).metrics == ("test/loss",)
+    assert make_plan(schema.load_study(file)).metrics == ("test/loss",)

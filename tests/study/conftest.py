@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from lab.study.plan import schema
-from lab.study.plan.plan import Plan, plan
-from lab.study.tune import Study, tune
+from lab.study.plan.plan import Plan, make_plan
+from lab.study.study import Study, tune
 from lab.study.work.job import Job, JobFunction
 from lab.study.work.launcher import Crashed, Ended, Event, Started, Validated
 
@@ -46,7 +46,7 @@ def planned(home: Path) -> Callable[..., Plan]:
     def call(*lines: str, name: str = "study") -> Plan:
         path = home / f"{name}.yaml"
         path.write_text("\n".join(["recipe: recipe.yaml", *lines]))
-        return plan(schema.load(path))
+        return make_plan(schema.load_study(path))
 
     return call
 
@@ -111,12 +111,12 @@ class Wire:
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
     """Studies from now on do this in threads of this process: `inline(works.instant)`; MLflow is left out."""
-    monkeypatch.setattr("lab.study.tune.ParentRun", Nobody)
+    monkeypatch.setattr("lab.study.study.ParentRun", Nobody)
     monkeypatch.setattr("lab.study.report.report.publish", lambda *_: None)
 
     def call(work: JobFunction, workers: int = 1) -> Inline:
         launcher = Inline(workers, work)
-        monkeypatch.setattr("lab.study.tune._launcher", lambda *_: launcher)
+        monkeypatch.setattr("lab.study.study._launcher", lambda *_: launcher)
         return launcher
 
     return call

@@ -17,7 +17,7 @@ from lab.cli.tune import _next
 from lab.errors import BadInput, LabError
 from lab.recipe import load
 from lab.study.report import apply
-from lab.study.tune import tune
+from lab.study.study import tune
 from lab.study.work import record
 from lab.study.work.parent_run import trial_recipe
 

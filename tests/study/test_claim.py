@@ -9,9 +9,9 @@ import works
 from lab import stats
 from lab.errors import LabError, RecipeError
 from lab.registry import recipes
-from lab.study.claim import judge, load, verdict
+from lab.study.claim import judge, load_claim, verdict
 from lab.study.report.table import table
-from lab.study.seeds import figures, plan_of, repeat
+from lab.study.seeds import plan_of, repeat, summarize
 from lab.study.work.parent_run import ParentRun
 
 CLAIM = """\
@@ -29,7 +29,7 @@ def judged(home, inline):
     def call(worse: float, work=works.instant):
         inline(work)
         Path("claim.yaml").write_text(CLAIM.format(worse=worse))
-        return judge(load(Path("claim.yaml")))
+        return judge(load_claim(Path("claim.yaml")))
 
     return call
 
@@ -45,7 +45,7 @@ def test_a_claim_is_upheld_refuted_or_undecided_by_the_scores(judged):
 def test_the_other_way_round_it_is_refuted(home, inline):
     inline(works.instant)
     Path("claim.yaml").write_text(CLAIM.format(worse=0.01).replace("model.lr: 0.01}", "model.lr: 0.1}", 1))
-    assert judge(load(Path("claim.yaml"))).verdict == "refuted"
+    assert judge(load_claim(Path("claim.yaml"))).verdict == "refuted"
 
 
 def test_what_differs_by_less_than_the_seeds_do_is_undecided(judged):
@@ -57,7 +57,7 @@ def test_what_differs_by_less_than_the_seeds_do_is_undecided(judged):
 def test_a_second_time_trains_nothing(judged, inline):
     first = judged(0.1)
     launcher = inline(works.instant)
-    assert judge(load(Path("claim.yaml"))) == first
+    assert judge(load_claim(Path("claim.yaml"))) == first
     assert launcher.begun == []
 
 
@@ -78,7 +78,7 @@ def test_what_is_wrong_with_a_claim_is_said_with_its_line(home):
     text = CLAIM.format(worse=0.1).replace("[0, 1, 2, 3, 4, 5, 6, 7]", "[1]").replace("name: other", "nam: x")
     Path("claim.yaml").write_text(text)
     with pytest.raises(RecipeError) as error:
-        load(Path("claim.yaml"))
+        load_claim(Path("claim.yaml"))
     said = sorted(str(problem) for problem in error.value.problems)
     assert said[0].startswith("claim.yaml:4: worse.nam: unknown key 'nam'; did you mean 'name'?")
     assert said[-1].startswith("claim.yaml:6: seeds: expected")
@@ -90,7 +90,7 @@ def test_every_shipped_claim_can_be_judged(name, monkeypatch):
 
     monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # the run it begins with is not here
     file = recipes("claim")[name].path
-    claim = load(file)
+    claim = load_claim(file)
     assert file.read_text().startswith(f"# lab claim recipes/claims/{file.name}\n# ")
     for side in (claim.better, claim.worse):
         assert len(_plan(claim, side, None).entries) == 1
@@ -100,7 +100,7 @@ def test_seeds_of_one_recipe_side_by_side(home, inline):
     launcher = inline(works.instant, workers=2)
     study = repeat(Path("recipe.yaml"), ["seed=3", "model.lr=0.01"], 4)
     assert sorted(job.seed for job in launcher.begun) == [3, 4, 5, 6]
-    assert figures(study.trials[0].results)["test/return"]["mean"] == pytest.approx(-0.045)
+    assert summarize(study.trials[0].results)["test/return"]["mean"] == pytest.approx(-0.045)
     assert table(study.record).lines[0].state == "complete"
 
     inline(works.instant)

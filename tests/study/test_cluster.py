@@ -18,7 +18,7 @@ import pytest
 from shared import RECIPE
 
 from lab.errors import BadInput, LabError
-from lab.study.tune import Study, tune
+from lab.study.study import Study, tune
 from lab.study.work.job import Job
 from lab.study.work.launcher import Crashed, Ended, Event, Started, Validated
 from lab.study.work.ray_launcher import RayLauncher
@@ -139,8 +139,8 @@ def test_jobs_report_are_answered_and_stopped():
         launcher.answer(one, prune=True)
         launcher.answer(other, prune=False)
         events = until(launcher, Ended)
-        assert next(event.outcome.status for event in events if isinstance(event, Ended)) == "pruned"
-        ended = {event.key: event.outcome.status for event in launcher.stop() if isinstance(event, Ended)}
+        assert next(event.result.status for event in events if isinstance(event, Ended)) == "pruned"
+        ended = {event.key: event.result.status for event in launcher.stop() if isinstance(event, Ended)}
         assert ended == {other: "stopped", waiting: "stopped"}
         assert Path(f"done/stopped-1.0 {other[1]}").exists(), "it was asked, not killed"
         assert launcher.idle == 3
@@ -162,7 +162,7 @@ def test_what_a_job_asks_for(recipe, asked):
     try:
         launcher.start(Job(0, 0, "job", recipe, "http://127.0.0.1:1"))
         (event,) = until(launcher, Ended)
-        assert event.outcome.metrics == asked
+        assert event.result.metrics == asked
     finally:
         launcher.close()
 

@@ -15,16 +15,16 @@ import psutil
 import pytest
 from processes import Started
 
-from lab.study.tune import tune
+from lab.study.study import tune
 
 pytestmark = pytest.mark.slow
 
 STUDY = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01, 0.1, 1.0]}\nseeds: [0, 1, 2]\n"
 DRIVER = """\
 from lab.study.plan import schema
-from lab.study.plan.plan import plan
-from lab.study.tune import tune
-found = tune(plan(schema.load("study.yaml")), workers=2, work="works:slow")
+from lab.study.plan.plan import make_plan
+from lab.study.study import tune
+found = tune(make_plan(schema.load_study("study.yaml")), workers=2, work="works:slow")
 print([(trial.state, sorted(trial.results)) for trial in found.trials])
 """
 

@@ -8,7 +8,7 @@ from lab.errors import RecipeError
 from lab.recipe.renamed import RENAMED
 from lab.registry import recipes
 from lab.study.plan import schema
-from lab.study.plan.plan import plan
+from lab.study.plan.plan import make_plan
 
 
 def test_one_key_at_a_time_and_what_several_lines_mean_is_trained_once(planned):
@@ -104,7 +104,7 @@ def test_what_is_refused(home, line, monkeypatch):
     path = home / "s.yaml"
     path.write_text("\n".join(lines.values()))
     with pytest.raises(RecipeError) as error:
-        plan(schema.load(path))
+        make_plan(schema.load_study(path))
     said = [f"{problem.key}: {problem.message}" for problem in error.value.problems]
     assert any(sentence.startswith(WRONG[line]) for sentence in said), said
     assert all(problem.where for problem in error.value.problems)
@@ -122,7 +122,7 @@ def test_everything_wrong_is_said_together_with_its_line(home):
     )
     path.write_text("\n".join([*lines, "seeds: [1, 1]"]))
     with pytest.raises(RecipeError) as error:
-        plan(schema.load(path))
+        make_plan(schema.load_study(path))
     assert [Path(problem.where).name for problem in error.value.problems] == ["s.yaml:7", "s.yaml:5", "s.yaml:6"]
 
 
@@ -130,6 +130,6 @@ def test_everything_wrong_is_said_together_with_its_line(home):
 def test_every_shipped_study_can_be_begun(name, monkeypatch):
     monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # it would need the run
     file = recipes("study")[name]
-    made = plan(schema.load(file.path))
+    made = make_plan(schema.load_study(file.path))
     assert made.entries
     assert file.path.read_text().startswith(f"# lab tune recipes/studies/{file.path.name}\n# ")

@@ -28,11 +28,11 @@ DRIVER = """\
 import sys
 import lab.study.report.report
 from lab.study.plan import schema
-from lab.study.plan.plan import plan
-from lab.study.tune import tune
+from lab.study.plan.plan import make_plan
+from lab.study.study import tune
 
 lab.study.report.report.publish = lambda *_: None  # pictures take seconds
-study = tune(plan(schema.load("study.yaml")), workers=1, address=sys.argv[1], work=sys.argv[2])
+study = tune(make_plan(schema.load_study("study.yaml")), workers=1, address=sys.argv[1], work=sys.argv[2])
 for trial in study.trials:
     print(trial.number, trial.state, trial.settings, trial.values, trial.results)
 """

@@ -15,14 +15,14 @@ from matplotlib import pyplot
 from mlflow import MlflowClient
 from PIL import Image
 
-from lab.tracking import once
+from lab.tracking import warn_once
 from lab.tracking.logger import Tracker
 
 
 @pytest.fixture
 def tracker(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracker]:
     monkeypatch.chdir(tracked)
-    monkeypatch.setattr(once, "_said", set())
+    monkeypatch.setattr(warn_once, "_said", set())
     made = Tracker(f"sqlite:///{tracked}/mlflow.db", "verbs", "run", {})
     made.log_metrics({"loss": 1.0}, step=7)
     yield made

@@ -89,7 +89,7 @@ class Plan:
         return plain
 
 
-def plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (), uri: str | None = None) -> Plan:
+def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] = (), uri: str | None = None) -> Plan:
     """Checks a study and lists its trials.
 
     Args:

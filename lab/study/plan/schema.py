@@ -70,7 +70,7 @@ class StudyFile(Document, StudyKeys):
         return {key.name: plain[key.name] for key in fields(StudyKeys)}
 
 
-def load(path: Path | str, overrides: Sequence[str] = ()) -> StudyFile:
+def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudyFile:
     """Read a study.
 
     Args:

@@ -11,7 +11,7 @@ from lab.recipe.schema import to_yaml
 from lab.study.plan.checks import overrides
 from lab.study.report.render import NAMES, number
 from lab.study.report.summary import TrialSummary, best
-from lab.study.report.table import figure
+from lab.study.report.table import estimate
 from lab.study.work.record import StudyRecord
 
 
@@ -53,7 +53,7 @@ def _header(record: StudyRecord, trial: TrialSummary, chosen: bool) -> str:
     seeds = [seed for seed in trial.results if seed in record.seeds]
     scores = []
     for metric in record.metrics:
-        found = figure({seed: trial.results[seed].metrics[metric] for seed in seeds}, record.statistic)
+        found = estimate({seed: trial.results[seed].metrics[metric] for seed in seeds}, record.statistic)
         sure = (
             f" [{number(found.statistic_interval.low)}, {number(found.statistic_interval.high)}]"
             if found.statistic_interval

@@ -33,7 +33,7 @@ def data(table: StudyTable) -> list[dict[str, Any]]:
             "settings": dict(line.settings),
             "seeds": list(line.seeds),
             "finished": line.finished,
-            "metrics": {name: _plain(table, figure) for name, figure in line.metrics.items()},
+            "metrics": {name: _plain(table, estimate) for name, estimate in line.metrics.items()},
             **({"published": line.published} if table.published else {}),
             **({"front": line.front} if line.front is not None else {}),
             "reason": line.reason,
@@ -43,7 +43,7 @@ def data(table: StudyTable) -> list[dict[str, Any]]:
 
 
 def as_csv(table: StudyTable) -> str:
-    """Comma-separated values with full precision: every figure, its interval, and every seed a column of its own."""
+    """Comma-separated values with full precision: every estimate, its interval, and every seed a column of its own."""
     rows = [dict(_fields(table, line)) for line in table.lines]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
@@ -55,7 +55,7 @@ def as_csv(table: StudyTable) -> str:
 def as_markdown(table: StudyTable) -> str:
     """A Markdown page: the table and its caption."""
     titles, rows = cells(table)
-    named = 2 if table.one_at_a_time else 1 + len(table.keys)  # columns of names and settings; figures follow
+    named = 2 if table.one_at_a_time else 1 + len(table.keys)  # columns of names and settings; estimates follow
     names = (*table.keys, *table.metrics, *table.columns)
     code = range(0 if table.one_at_a_time else 1, named)
     lines = [
@@ -134,20 +134,20 @@ def _metric(table: StudyTable, metric: str) -> Iterator[Column]:
     intervals = any(len(line.seeds) > 1 for line in table.lines)
     yield _mean(metric)
     if intervals:
-        yield SURE, lambda line: _interval(figure.interval if (figure := _shown(line, metric)) else None)
+        yield SURE, lambda line: _interval(estimate.interval if (estimate := _shown(line, metric)) else None)
     if table.statistic != "mean":
         title = f"{NAMES[table.statistic]} of {metric}"
-        yield title, lambda line: number(figure.value if (figure := _shown(line, metric)) else None)
+        yield title, lambda line: number(estimate.value if (estimate := _shown(line, metric)) else None)
         if intervals:
-            yield SURE, lambda line: _interval(figure.value_interval if (figure := _shown(line, metric)) else None)
+            yield SURE, lambda line: _interval(estimate.value_interval if (estimate := _shown(line, metric)) else None)
 
 
 def _mean(metric: str) -> Column:
-    return metric, lambda line: number(figure.mean if (figure := _shown(line, metric)) else None)
+    return metric, lambda line: number(estimate.mean if (estimate := _shown(line, metric)) else None)
 
 
 def _shown(line: TableRow, metric: str) -> Estimate | None:
-    """A failed trial has no figures, even if some of its seeds do."""
+    """A failed trial has no estimates, even if some of its seeds do."""
     return None if line.state == "failed" else line.metrics.get(metric)
 
 
@@ -163,11 +163,11 @@ def _interval(interval: Interval | None) -> str:
 # -------------------------------------------------------------------------------------------------------- for programs
 
 
-def _plain(table: StudyTable, figure: Estimate) -> dict[str, Any]:
-    plain: dict[str, Any] = {"mean": figure.mean, "interval": _pair(figure.interval)}
+def _plain(table: StudyTable, estimate: Estimate) -> dict[str, Any]:
+    plain: dict[str, Any] = {"mean": estimate.mean, "interval": _pair(estimate.interval)}
     if table.statistic != "mean":
-        plain |= {table.statistic: figure.value, f"{table.statistic}_interval": _pair(figure.value_interval)}
-    return {**plain, "seeds": dict(figure.seeds)}
+        plain |= {table.statistic: estimate.value, f"{table.statistic}_interval": _pair(estimate.value_interval)}
+    return {**plain, "seeds": dict(estimate.seeds)}
 
 
 def _pair(interval: Interval | None) -> list[float] | None:
@@ -183,14 +183,14 @@ def _fields(table: StudyTable, line: TableRow) -> Iterator[tuple[str, Any]]:
         yield from ((key, exact(line.settings[key]) if key in line.settings else None) for key in table.keys)
     yield from (("finished", line.finished), ("seeds", len(line.seeds)))
     for name in (*table.metrics, *table.columns):
-        figure = line.metrics.get(name)
-        yield name, figure and figure.mean
+        estimate = line.metrics.get(name)
+        yield name, estimate and estimate.mean
         if name in table.metrics:
-            yield from _limits(name, figure.interval if figure else None)
+            yield from _limits(name, estimate.interval if estimate else None)
             if table.statistic != "mean":
-                yield f"{name} {table.statistic}", figure and figure.value
-                yield from _limits(f"{name} {table.statistic}", figure.value_interval if figure else None)
-        yield from ((f"{name} seed {seed}", figure.seeds.get(seed) if figure else None) for seed in line.seeds)
+                yield f"{name} {table.statistic}", estimate and estimate.value
+                yield from _limits(f"{name} {table.statistic}", estimate.value_interval if estimate else None)
+        yield from ((f"{name} seed {seed}", estimate.seeds.get(seed) if estimate else None) for seed in line.seeds)
     if table.published:
         yield "published", line.published
     if line.front is not None:

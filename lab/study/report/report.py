@@ -29,7 +29,7 @@ def publish(record: StudyRecord, parent: ParentRun, seconds: float | None) -> No
     """
     try:
         found = table(record)
-        parent.metrics(figures(record, seconds))
+        parent.metrics(study_metrics(record, seconds))
         with tempfile.TemporaryDirectory() as folder:
             parent.files(write(found, Path(folder)))
             _draw(record, found, parent, Path(folder))
@@ -38,7 +38,7 @@ def publish(record: StudyRecord, parent: ParentRun, seconds: float | None) -> No
         print(f"the table of {record.name} is not in MLflow: {type(error).__name__}: {reason}", file=sys.stderr)
 
 
-def figures(record: StudyRecord, seconds: float | None) -> dict[str, float]:
+def study_metrics(record: StudyRecord, seconds: float | None) -> dict[str, float]:
     """The metrics of the study's run: the best values, how many trials ended how, and the time of all trainings."""
     count = Counter(trial.state for trial in record.trials)
     found = {f"trials/{state}": float(count[state]) for state in ("complete", "pruned", "failed")}

@@ -76,7 +76,7 @@ class TableRow:
     @property
     def finished(self) -> int:
         """The number of finished seeds."""
-        return max((len(figure.seeds) for figure in self.metrics.values()), default=0)
+        return max((len(metric.seeds) for metric in self.metrics.values()), default=0)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def table(record: StudyRecord) -> StudyTable:
     )
 
 
-def figure(seeds: Mapping[int, float], name: str = "mean") -> Estimate:
+def estimate(seeds: Mapping[int, float], name: str = "mean") -> Estimate:
     """The estimate of one metric.
 
     Args:
@@ -157,7 +157,7 @@ def _along(name: str) -> Callable[[stats.Array], Any]:
 
 
 def _one_at_a_time(record: StudyRecord) -> list[TableRow]:
-    """One line for each value of each key; where a figure is given, the one in the same place of `published`."""
+    """One line for each value of each key; where a value is given, the one in the same place of `published`."""
     trials = {trial.entry: trial for trial in record.trials}
     place: dict[str, int] = {}
     lines = []
@@ -197,7 +197,7 @@ def _line(
         value=value,
         settings=trial.settings,
         seeds=record.seeds,
-        metrics={name: figure(values, record.statistic) for name, values in by_metric.items() if values},
+        metrics={name: estimate(values, record.statistic) for name, values in by_metric.items() if values},
         published=published,
         front=front,
         reason=trial.reason,

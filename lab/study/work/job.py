@@ -82,10 +82,10 @@ def train(job: Job, reporter: Reporter) -> JobResult:
 
     run_id = job.run_id
 
-    def started(found: str) -> None:
+    def started(new_id: str) -> None:
         nonlocal run_id
-        run_id = found
-        reporter.started(found)
+        run_id = new_id
+        reporter.started(new_id)
 
     watch = PruningCallback(started, reporter.validated if job.watched else lambda *_: False)
     try:

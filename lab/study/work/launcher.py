@@ -43,7 +43,7 @@ class Ended:
     """The job is over."""
 
     key: tuple[int, int]
-    outcome: JobResult
+    result: JobResult
 
 
 @dataclass(frozen=True)
@@ -116,17 +116,18 @@ class LocalLauncher:
                     worker.connection.send(prune)
 
     def stop(self) -> list[Event]:
-        found: list[Event] = []
+        events: list[Event] = []
         for worker in self.workers:
             worker.signal(signal.SIGTERM)
         until = time.monotonic() + STOP_SECONDS
         while any(worker.job is not None for worker in self.workers) and time.monotonic() < until:
             for connection in wait([worker.connection for worker in self.workers if worker.job], 1.0):
                 worker = next(worker for worker in self.workers if worker.connection is connection)
-                found += self._read(worker, replace=False)
-                if isinstance(found[-1] if found else None, Validated):  # it has to go on to be able to stop
-                    worker.connection.send(False)
-        return found
+                for event in self._read(worker, replace=False):
+                    events.append(event)
+                    if isinstance(event, Validated):  # it has to go on to be able to stop
+                        worker.connection.send(False)
+        return events
 
     def close(self) -> None:
         for worker in self.workers:

@@ -70,13 +70,13 @@ class ParentRun:
         tags = {KIND: "study", "study": plan.name, "task": plan.task, "recipe": plan.recipe.name}
         experiment = experiment_id(self.server, self.experiment, self.uri)
         run = self.server.create_run(experiment, run_name=plan.name, tags=tags)
-        found: str = run.info.run_id
+        run_id: str = run.info.run_id
         said = plan.file.resolved()
         for key in ("sampler", "pruner", "statistic"):
-            self.server.log_param(found, key, said[key])
-        self.server.log_dict(found, _readable(said), "study.json")
-        self.server.log_text(found, plan.recipe.to_yaml(), "recipe.yaml")
-        return found
+            self.server.log_param(run_id, key, said[key])
+        self.server.log_dict(run_id, _readable(said), "study.json")
+        self.server.log_text(run_id, plan.recipe.to_yaml(), "recipe.yaml")
+        return run_id
 
 
 def wait_for(study: optuna.Study, attribute: str) -> None:

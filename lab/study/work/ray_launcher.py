@@ -78,7 +78,7 @@ class RayLauncher:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
-        self.post = self.ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+        self.mailbox = self.ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self.task = self.ray.remote(max_retries=0)(_do)
         self.work = work
         self.tasks: dict[Any, Key] = {}
@@ -94,12 +94,12 @@ class RayLauncher:
         recipe = yaml.safe_load(job.recipe)
         cpus = min(recipe.get("threads") or 1, self.most_cpus)
         gpus = 0.0 if (recipe.get("trainer") or {}).get("accelerator") == "cpu" else self.gpu_share
-        task = self.task.options(num_cpus=cpus, num_gpus=gpus).remote(self.work, job, self.post)
+        task = self.task.options(num_cpus=cpus, num_gpus=gpus).remote(self.work, job, self.mailbox)
         self.tasks[task] = job.key
 
     def events(self, timeout: float) -> list[Event]:
         if self.waiting is None:
-            self.waiting = self.post.wait.remote()
+            self.waiting = self.mailbox.wait.remote()
         self.ray.wait([self.waiting, *self.tasks], num_returns=1, timeout=timeout, fetch_local=False)
         over = list(self.tasks)
         if over:  # before the reports are fetched: those of a task that is over are all there
@@ -111,10 +111,10 @@ class RayLauncher:
         return [*(report for report in reports if report.key in running), *map(self._end, over)]
 
     def answer(self, key: Key, prune: bool) -> None:
-        self.post.answer.remote(key, prune)
+        self.mailbox.answer.remote(key, prune)
 
     def stop(self) -> list[Event]:
-        found: list[Event] = []
+        events: list[Event] = []
         began, asked = time.monotonic(), 0
         while self.tasks and time.monotonic() < began + STOP_SECONDS:
             if (
@@ -126,8 +126,8 @@ class RayLauncher:
             for event in self.events(1.0):
                 if isinstance(event, Validated):  # it has to go on to be able to stop
                     self.answer(event.key, False)
-                found.append(event)
-        return found
+                events.append(event)
+        return events
 
     def close(self) -> None:
         for task in self.tasks:
@@ -136,17 +136,17 @@ class RayLauncher:
         if self.ours:
             self.ray.shutdown()
         else:
-            self.ray.kill(self.post)
+            self.ray.kill(self.mailbox)
 
     def _fetch(self) -> list[Event]:
         from ray.exceptions import RayError
 
         try:
-            found: list[Event] = self.ray.get(self.post.fetch.remote())
+            events: list[Event] = self.ray.get(self.mailbox.fetch.remote())
         except RayError as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise LabError(f"the Ray cluster has gone: {reason}; run the same command again to continue") from None
-        return found
+        return events
 
     def _end(self, task: Any) -> Event:
         """The event that a finished task stands for."""
@@ -190,32 +190,32 @@ class Mailbox:
         await self.arrived.wait()
 
     async def fetch(self) -> list[Event]:
-        found, self.reports = self.reports, []
+        reports, self.reports = self.reports, []
         self.arrived.clear()
-        return found
+        return reports
 
 
 class RayReporter:
     """Reports of a job to the driver, through the mailbox.
 
     Args:
-        post: the actor.
+        mailbox: the actor that holds them.
         key: the job's.
     """
 
-    def __init__(self, post: Any, key: Key) -> None:
-        self.ray, self.post, self.key = _ray(), post, key
+    def __init__(self, mailbox: Any, key: Key) -> None:
+        self.ray, self.mailbox, self.key = _ray(), mailbox, key
 
     def started(self, run_id: str) -> None:
-        self.ray.get(self.post.send.remote(Started(self.key, run_id)))
+        self.ray.get(self.mailbox.send.remote(Started(self.key, run_id)))
 
     def validated(self, position: int, metrics: Mapping[str, float]) -> bool:
-        return bool(self.ray.get(self.post.ask.remote(Validated(self.key, position, dict(metrics)))))
+        return bool(self.ray.get(self.mailbox.ask.remote(Validated(self.key, position, dict(metrics)))))
 
 
-def _do(work: str, job: Job, post: Any) -> JobResult:
+def _do(work: str, job: Job, mailbox: Any) -> JobResult:
     """The task: it runs on the main thread of a process of its own, where a run can listen to signals."""
-    return cast(JobFunction, load_object(work))(job, RayReporter(post, job.key))
+    return cast(JobFunction, load_object(work))(job, RayReporter(mailbox, job.key))
 
 
 def _ray() -> Any:

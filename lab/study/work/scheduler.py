@@ -54,7 +54,7 @@ class Scheduler:
         queue: its trials.
         launcher: who does the jobs.
         job: makes a job of a trial, its settings, a seed, and perhaps the id of a run to go on with.
-        news: called when something happened that is worth showing.
+        on_event: called after every event that changed something.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class Scheduler:
         queue: TrialQueue,
         launcher: Launcher,
         job: Callable[[int, Mapping[str, Any], int, str | None, bool], Job],
-        news: Callable[[], None] = lambda: None,
+        on_event: Callable[[], None] = lambda: None,
     ) -> None:
-        self.plan, self.queue, self.launcher, self.job, self.news = plan, queue, launcher, job, news
+        self.plan, self.queue, self.launcher, self.job, self.on_event = plan, queue, launcher, job, on_event
         self.active: dict[int, ActiveTrial] = {}
         self.with_metrics = self.without_metric = 0  # trainings that finished here
         self.last_heartbeat = time.monotonic() - storage.HEARTBEAT_SECONDS
@@ -93,14 +93,14 @@ class Scheduler:
     def _start_jobs(self) -> None:
         """Starts a job on every idle worker."""
         for _ in range(self.launcher.idle):
-            found = next((active for active in self.active.values() if active.todo and not self._waits(active)), None)
-            if found is None:
+            active = next((trial for trial in self.active.values() if trial.todo and not self._waits(trial)), None)
+            if active is None:
                 trial = self.queue.take()
                 if trial is None:
                     return
-                found = self._begin(trial)
-            if found is not None and found.todo:
-                self._start(found)
+                active = self._begin(trial)
+            if active is not None and active.todo:
+                self._start(active)
 
     def _waits(self, active: ActiveTrial) -> bool:
         return active.gated(self.plan.curves)
@@ -137,8 +137,8 @@ class Scheduler:
                 self._retry(active, seed, event.reason)
             elif isinstance(event, Ended):
                 active.running.discard(seed)
-                self._add_result(active, seed, event.outcome)
-            self.news()
+                self._add_result(active, seed, event.result)
+            self.on_event()
 
     def _prune(self, active: ActiveTrial, report: Validated) -> bool:
         value = None if self.plan.monitor is None else report.metrics.get(self.plan.monitor)
@@ -161,41 +161,41 @@ class Scheduler:
             active.todo.insert(0, seed)
         self._finish_if_done(active)
 
-    def _add_result(self, active: ActiveTrial, seed: int, outcome: JobResult) -> None:
-        if outcome.status == "finished":
-            result = {"run": outcome.run_id, "metrics": dict(outcome.metrics), "seconds": outcome.seconds}
-            active.trial.set_user_attr(f"{SEED} {seed}", result)
-            unusable = self._unusable(outcome)
+    def _add_result(self, active: ActiveTrial, seed: int, result: JobResult) -> None:
+        if result.status == "finished":
+            kept = {"run": result.run_id, "metrics": dict(result.metrics), "seconds": result.seconds}
+            active.trial.set_user_attr(f"{SEED} {seed}", kept)
+            unusable = self._unusable(result)
             if unusable:
                 active.reason = active.reason or f"seed {seed}: {unusable}"
             elif self.plan.file.pruner == "wilcoxon" and not active.pruned:
-                active.trial.report(outcome.metrics[self.plan.metrics[0]], self.plan.seeds.index(seed))
+                active.trial.report(result.metrics[self.plan.metrics[0]], self.plan.seeds.index(seed))
                 active.pruned = bool(active.trial.should_prune())
-        elif outcome.status == "pruned":
+        elif result.status == "pruned":
             active.pruned = True
-        elif outcome.status == "failed":
-            active.reason = active.reason or f"seed {seed}: {outcome.reason}"
+        elif result.status == "failed":
+            active.reason = active.reason or f"seed {seed}: {result.reason}"
         else:  # told to stop by somebody else than this process
             active.todo.insert(0, seed)
         if active.pruned:
             active.todo.clear()
         self._finish_if_done(active)
 
-    def _unusable(self, outcome: JobResult) -> str:
+    def _unusable(self, result: JobResult) -> str:
         """Why a finished training gives its trial no value; empty if it does.
 
         Raises:
             LabError: none of the first trainings has a metric of the study, so that none will.
         """
         for metric in self.plan.metrics:
-            if metric not in outcome.metrics:
-                near = nearest(metric, outcome.metrics) or f"; it logs {', '.join(sorted(outcome.metrics))}"
+            if metric not in result.metrics:
+                near = nearest(metric, result.metrics) or f"; it logs {', '.join(sorted(result.metrics))}"
                 self.without_metric += 1
                 if self.without_metric >= ENOUGH and not self.with_metrics:
                     raise LabError(f"no run logs the metric {metric!r}{near}; set another one in `metric:`")
                 return f"its run logged no {metric!r}{near}"
         self.with_metrics += 1
-        values = {metric: outcome.metrics[metric] for metric in self.plan.metrics}
+        values = {metric: result.metrics[metric] for metric in self.plan.metrics}
         return ", ".join(f"{metric} is {value}" for metric, value in values.items() if not isfinite(value))
 
     def _finish_if_done(self, active: ActiveTrial) -> None:
@@ -214,7 +214,7 @@ class Scheduler:
             combine = statistic(self.plan.file.statistic)
             values = [combine([result.metrics[name] for result in results.values()]) for name in self.plan.metrics]
             self.queue.study.tell(active.trial, values)
-        self.news()
+        self.on_event()
 
     def _requeue_stale(self) -> None:
         if self.queue.fail_stale():
@@ -236,9 +236,9 @@ class Scheduler:
                 continue
             if isinstance(event, Started):
                 active.trial.set_user_attr(f"{RUN} {event.key[1]}", event.run_id)
-            elif isinstance(event, Ended) and event.outcome.status == "finished":
+            elif isinstance(event, Ended) and event.result.status == "finished":
                 active.running.discard(event.key[1])
-                self._add_result(active, event.key[1], event.outcome)
+                self._add_result(active, event.key[1], event.result)
         for active in list(self.active.values()):
             self.queue.release(active.trial)
         self.active.clear()

@@ -129,10 +129,10 @@ def entered(study: optuna.Study) -> list[FrozenTrial]:
 
 def current_trials(study: optuna.Study) -> list[FrozenTrial]:
     """The newest trial of each entry, in the order of the plan."""
-    found: dict[int, FrozenTrial] = {}
+    newest: dict[int, FrozenTrial] = {}
     for trial in entered(study):
-        found[trial.user_attrs[ENTRY]] = trial
-    return sorted(found.values(), key=lambda trial: int(trial.user_attrs[ENTRY]))
+        newest[trial.user_attrs[ENTRY]] = trial
+    return sorted(newest.values(), key=lambda trial: int(trial.user_attrs[ENTRY]))
 
 
 def _has_result(trial: FrozenTrial) -> bool:

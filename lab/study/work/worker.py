@@ -64,9 +64,9 @@ def main(descriptor: int, work: str) -> None:
         _warm_up()
     reporter.connection.send(("ready",))
     while True:
-        outcome = do(reporter.jobs.get(), reporter)
-        reporter.connection.send(("ended", outcome))
-        if outcome.status == "stopped":
+        result = do(reporter.jobs.get(), reporter)
+        reporter.connection.send(("ended", result))
+        if result.status == "stopped":
             return
 
 
@@ -89,5 +89,5 @@ def _shut_down() -> None:
 if __name__ == "__main__":
     try:
         main(int(sys.argv[1]), sys.argv[2])
-    except BrokenPipeError:  # the other end is gone, and the job's outcome with it: the run itself is recorded
+    except BrokenPipeError:  # the other end is gone, and the job's result with it: the run itself is recorded
         os._exit(1)

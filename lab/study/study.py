@@ -162,7 +162,7 @@ def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.S
 
 def _changed(plan: Plan, known: Mapping[str, Any]) -> str:
     """The error for a study whose definition has changed: the difference, and the next step."""
-    before, now = (json.dumps(found, indent=1, sort_keys=True).splitlines() for found in (known, plan.definition()))
+    before, now = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (known, plan.definition()))
     lines = list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]
     changed = " ".join(f"{line[0]} {line[1:].strip().rstrip(',')}" for line in lines if line[0] in "+-")
     short = f"{changed:.600}"
@@ -173,8 +173,7 @@ def _launcher(name: LauncherName, workers: int | None, logs: Path, work: str) ->
     if name == "ray":
         from lab.study.work.ray_launcher import RayLauncher
 
-        found: Launcher = RayLauncher(workers, work)
-        return found
+        return RayLauncher(workers, work)
     import torch
 
     from lab.study.work.launcher import LocalLauncher

@@ -7,7 +7,7 @@ import sys
 _said: set[str] = set()
 
 
-def once(sentence: str) -> None:
+def warn_once(sentence: str) -> None:
     """Prints a sentence on standard error, unless this process has printed it before."""
     if sentence not in _said:
         _said.add(sentence)
