@@ -231,7 +231,7 @@ def test_every_run_on_a_page_would_start(page):
             try:
                 assemble(recipe)
             except RecipeError as error:
-                assert all("where there is a network: " in problem.message for problem in error.problems)  # noqa: PT017
+                assert all("with an internet connection run: " in problem.message for problem in error.problems)  # noqa: PT017
 
 
 def test_no_file_names_a_command_that_does_not_exist():

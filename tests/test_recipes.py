@@ -47,7 +47,9 @@ def test_a_set_that_is_not_here_and_cannot_be_had_is_one_line(path, tmp_path, mo
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(socket.socket, "connect", offline)
     recipe = load(path)
-    with pytest.raises(LabError, match=f"where there is a network: lab data fetch {recipe.data['name']}$") as error:
+    with pytest.raises(
+        LabError, match=f"with an internet connection run: lab data fetch {recipe.data['name']}$"
+    ) as error:
         assemble(recipe).data.prepare_data()
     assert "\n" not in str(error.value)
 

@@ -40,7 +40,7 @@ def fetch_into(name: str, fill: Callable[[Path], Any]) -> Path:
         part.replace(home)
     except FAILURES as error:
         words = f"{name} is not in {root()} and cannot be downloaded ({' '.join(str(error).split())})"
-        raise LabError(f"{words}; where there is a network: lab data fetch {name}") from None
+        raise LabError(f"{words}; with an internet connection run: lab data fetch {name}") from None
     return home
 
 

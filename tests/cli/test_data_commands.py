@@ -40,7 +40,7 @@ def test_fetch_without_a_network_is_one_line(lab: Lab, monkeypatch: pytest.Monke
     outcome = lab("data", "fetch", "mnist")
     assert outcome.code == 1
     assert outcome.out == ""
-    assert outcome.err.splitlines()[-1].endswith("; where there is a network: lab data fetch mnist")
+    assert outcome.err.splitlines()[-1].endswith("; with an internet connection run: lab data fetch mnist")
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,6 @@ def test_what_fails_is_one_line_and_goes_on_next_time(url):
     with pytest.raises(LabError) as error:
         fetch_into("rows", fill)
     where = f"rows is not in {root()} and cannot be downloaded (the line is cut)"
-    assert str(error.value) == f"{where}; where there is a network: lab data fetch rows"
+    assert str(error.value) == f"{where}; with an internet connection run: lab data fetch rows"
     assert not (root() / "rows").exists()
     fetch_into("rows", lambda folder: (folder / "rows.bin").stat())  # what was had before is kept

@@ -128,7 +128,9 @@ def test_a_name_is_looked_up_in_the_cache_and_nowhere_else(clip, tmp_path, monke
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("it asks the network"))
     network = TransformersCLIP("me/tiny", WORDS)
     network.load_pretrained()
-    message = "me/other is no folder, and not in the cache of huggingface_hub; where there is a network: hf download "
+    message = (
+        "me/other is no folder, and not in the cache of huggingface_hub; with an internet connection run: hf download "
+    )
     assert message in refused("me/other")
 
 

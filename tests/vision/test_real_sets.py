@@ -133,7 +133,7 @@ def test_a_file_with_another_checksum_is_refused_and_nothing_is_left_that_looks_
         fetched("mnist")
     assert "mnist is not in " in str(error.value)
     assert "corrupted" in str(error.value)
-    assert str(error.value).endswith("; where there is a network: lab data fetch mnist")
+    assert str(error.value).endswith("; with an internet connection run: lab data fetch mnist")
     assert "\n" not in str(error.value)
     assert not (own_folder / "mnist").exists()
 

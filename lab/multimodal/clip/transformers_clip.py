@@ -126,7 +126,7 @@ def folder(name: str) -> str:
         raise BadSetting("network", f"no folder {name!r}, and no model can have that name") from None
     except LocalEntryNotFoundError:
         where = "is no folder, and not in the cache of huggingface_hub"
-        raise BadSetting("network", f"{name} {where}; where there is a network: hf download {name}") from None
+        raise BadSetting("network", f"{name} {where}; with an internet connection run: hf download {name}") from None
 
 
 def _one_line(error: Exception) -> str:

@@ -41,7 +41,9 @@ def check(extractor: Extractor) -> None:
     weights = Path(torch.hub.get_dir(), "checkpoints", INCEPTION)
     if not weights.exists():
         fetched = "python -c 'from torchmetrics.image.fid import *; FrechetInceptionDistance()'"
-        raise BadSetting("extractor", f"no {weights}; where there is a network: {fetched}; or use reference_classifier")
+        raise BadSetting(
+            "extractor", f"no {weights}; with an internet connection run: {fetched}; or use reference_classifier"
+        )
 
 
 class Evaluation:
