@@ -80,15 +80,15 @@ def working() -> contextlib.AbstractContextManager[Any]:
 
 def explain(error: LabError) -> str:
     """The text for standard error: one line, or for a recipe one line per problem and a count."""
-    from lab.tracking.redaction import mask_secrets
+    from lab.tracking.redaction import mask_addresses
 
     if not isinstance(error, RecipeError):
-        return mask_secrets(f"error: {error}")
+        return mask_addresses(f"error: {error}")
     lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
     places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
     file = re.sub(r":\d+$", "", places[0]) if places else "the overrides"
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
-    return "\n".join([*lines, f"{count} in {file}; nothing was started"])
+    return mask_addresses("\n".join([*lines, f"{count} in {file}; nothing was started"]))
 
 
 def surprise(error: Exception, debug: bool) -> str:

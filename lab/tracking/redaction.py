@@ -10,6 +10,11 @@ SECRET = re.compile(
     r"(^|[;&?])[^=;&?]*(pass|pwd|secret|token|credential|signature|auth|(^|[-_;&?])key=|api-?key)", re.I
 )
 
+SHORT = 5  # characters; what has fewer is no more than part of a word of a message
+BEGIN = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2}))"  # of a word, also after an encoded character
+OPENING = r"(?:(?<=[:=/@'\"|<(?&])|(?<=%[0-9A-Fa-f]{2}))"  # before a secret in an address, a setting or a quotation
+CLOSING = r"(?=[@&'\"|>]|%40)"  # and behind it
+
 _known: set[str] = set()  # the addresses that this process has used
 
 
@@ -29,24 +34,54 @@ def redact(text: str, uri: str) -> str:
     if address := uri.rstrip("/"):  # MLflow cuts that off
         shown = without_password(uri)
         text = text.replace(uri, shown).replace(address, shown.rstrip("/"))
-    return text.replace(f"{user}@", "") if ":" in user else text
+    return re.sub(rf"(?<!\w){re.escape(user)}@", "", text) if ":" in user else text
+
+
+def mask_addresses(text: str) -> str:
+    """A message of ours with every address that this process has used as `without_password` has it."""
+    for known in _addresses():
+        text = redact(text, known)
+    return text
 
 
 def mask_secrets(text: str, uri: str | None = None) -> str:
-    """A message without the address's secrets, on their own or in any spelling that a library may give them.
+    """A library's message without the address's secrets, on their own or in any spelling that it may give them.
+
+    A secret that is short or a plain word is hidden only where an address or a quotation has it, for it may be a word
+    of the message too; and in no case within another word.
 
     Args:
         text: what a library says.
         uri: the address; by default every one that this process has used.
     """
-    for known in _addresses() if uri is None else [uri]:
+    addresses = _addresses() if uri is None else {uri}
+    secrets: set[str] = set()
+    for known in addresses:
         text = redact(text, known)
         _, user, _, pairs = _parts(known)
         name, colon, password = user.partition(":")
-        secrets = [password if colon else name, *(value for pair in pairs for value in _secret_values(pair))]
-        for secret in sorted(_spellings(secrets), key=len, reverse=True):
-            text = text.replace(secret, "***")
-    return text
+        secrets |= _spellings(
+            [password if colon else name, *(value for pair in pairs for value in _secret_values(pair))]
+        )
+    if not secrets:
+        return text
+    pattern = re.compile("|".join(_occurrence(secret) for secret in sorted(secrets, key=len, reverse=True)))
+    shown = {
+        address for known in addresses for address in (without_password(known), without_password(known).rstrip("/"))
+    }
+    places = "|".join(re.escape(address) for address in sorted(shown - {""}, key=len, reverse=True))
+    pieces = re.split(f"({places})", text) if places else [text]
+    return "".join(piece if i % 2 else pattern.sub("***", piece) for i, piece in enumerate(pieces))
+
+
+def _occurrence(secret: str) -> str:
+    """A regular expression for where a message has the secret, and not a word that happens to be the same."""
+    begin = BEGIN if re.match(r"\w", secret) else ""
+    end = r"(?!\w)" if re.search(r"\w$", secret) else ""
+    whole = f"{begin}{re.escape(secret)}{end}"
+    if len(secret) >= SHORT and not re.fullmatch("[A-Z]?[a-z]+", secret):
+        return whole
+    return f"{OPENING}{whole}|{whole}{CLOSING}"
 
 
 def keep_secret(uri: str) -> None:

@@ -16,6 +16,7 @@ from lab.runner.assemble import assemble
 from lab.tracking.logger import Tracker
 from lab.tracking.mirror import mirrors
 from lab.tracking.mirror.csv_mirror import Mirror
+from lab.tracking.names import safe_file_name
 from tests.runner.projects import Judged
 
 
@@ -58,8 +59,17 @@ def test_a_table_that_a_resumed_run_goes_on_with(folder: Path) -> None:
     assert [row["step"] for row in rows] == ["0", "1", "2", "3", "4"]
     assert [row["loss"] for row in rows][:2] == ["1.0", "0.5"]
     assert (rows[4]["accuracy"], rows[0]["accuracy"]) == ("0.5", "")
-    (parameters,) = folder.glob("csv/an%2Fexperiment/a run-*/hparams.yaml")
+    (parameters,) = folder.glob(f"csv/{safe_file_name('an/experiment')}/{safe_file_name('a run')}-*/hparams.yaml")
     assert parameters.read_text() == "lr: '0.1'\n"
+
+
+@pytest.mark.parametrize("name", ["ü" * 150, "🔥/" * 60, "..", "a" * 230])
+def test_any_experiment_and_run_has_a_folder(folder: Path, name: str) -> None:
+    run = Tracker(f"sqlite:///{Path.cwd()}/mlflow.db", name, name, {})
+    run.mirror(["csv"])
+    run.log_metrics({"loss": 1.0}, step=0)
+    run.finish("FINISHED")
+    assert [row["loss"] for row in table(folder)] == ["1.0"]
 
 
 def test_metrics_of_one_step_that_come_apart_share_a_row(tmp_path: Path) -> None:

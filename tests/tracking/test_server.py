@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from lab.cli.output import explain
 from lab.cli.ui import ui
 from lab.errors import BadInput, LabError
 from lab.tracking import redaction
@@ -187,8 +188,28 @@ def test_every_address_that_was_used_is_hidden_where_nobody_knows_which_it_was(m
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:first@host")
     with pytest.raises(LabError):
         client("weird://me:second@host")
-    said = mask_secrets("http://me:first@host/api and weird://me:second@host: first second third")
-    assert said == "http://host/api and weird://host: *** *** third"
+    said = mask_secrets("http://me:first@host/api and weird://me:second@host: 'first' 'second' 'third'")
+    assert said == "http://host/api and weird://host: '***' '***' 'third'"
+
+
+@pytest.mark.parametrize("password", ["e", "ho", "host", "server", "tracking", "5000", "http"])
+@pytest.mark.parametrize("uri", ["http://me:{}@host:5000", "postgresql://host:5000/db?user=me&password={}"])
+def test_a_password_that_is_part_of_a_message_leaves_the_message_as_it_is(uri, password):
+    uri = uri.format(password)
+    shown = without_password(uri)
+    message = f"tracking server {shown} cannot be reached: host 'mlflow' does not answer, http is refused; check it"
+    assert mask_secrets(message.replace(shown, uri), uri) == message
+    assert mask_secrets(f"no route: {password}@somewhere", uri) == "no route: ***@somewhere"
+    assert mask_secrets(f"dsn: password={password}", uri) == "dsn: password=***"
+    assert mask_secrets(f"invalid literal: '{password}'", uri) == "invalid literal: '***'"
+
+
+@pytest.mark.usefixtures("folder")
+def test_our_own_messages_lose_no_word_to_a_password(monkeypatch):
+    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:recipe@host")
+    message = "no recipe 'recipe' at http://me:recipe@host; lab ls lists them"
+    assert explain(LabError(message)) == "error: no recipe 'recipe' at http://host; lab ls lists them"
 
 
 @pytest.mark.parametrize(

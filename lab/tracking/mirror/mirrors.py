@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
-from urllib.parse import quote
 
 from lab.tracking.journal import Journal, Operation
+from lab.tracking.names import safe_file_name
 from lab.tracking.sender import Destination, Sender
 
 SECONDS = 2.0  # between two deliveries
@@ -65,7 +65,7 @@ class Mirrors:
     ) -> None:
         self._senders = []
         for kind in dict.fromkeys(kinds):
-            folder = base / kind / quote(experiment, safe=" ") / f"{quote(name, safe=' ')}-{run_id[:8]}"
+            folder = base / kind / safe_file_name(experiment) / f"{safe_file_name(name)}-{run_id[:8]}"
             folder.mkdir(parents=True, exist_ok=True)
             mirror = import_module(f"lab.tracking.mirror.{kind}_mirror")
             destination: Destination = mirror.Mirror(folder, journal.folder, experiment, name, run_id)
