@@ -56,10 +56,27 @@ class RecipeError(BadInput):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'gamma'?` for a word close to a known one, else an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that is most like this one, if any is."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean 'gamma'?` for a word close to a known one, else an empty string.
+
+    Args:
+        word: what was written.
+        known: what could have been.
+        prefix: written before each of them.
+    """
+    close = closest(word, known)
+    return "" if close is None else f"; did you mean {prefix + close!r}?"
+
+
+def suggestion(word: str, known: Iterable[str], listed: str = "known are") -> str:
+    """The same, and where no known word is close all of them: `; known are relu, tanh`."""
+    known = list(known)
+    return nearest(word, known) or f"; {listed} {', '.join(known) or 'none'}"
 
 
 def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> BadSetting:
@@ -71,9 +88,7 @@ def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[st
         known: the values that it may have.
         synonyms: other common names of some of them.
     """
-    known = list(known)
-    hint = nearest((synonyms or {}).get(name, name), known) or f"; known are {', '.join(known)}"
-    return BadSetting(key, f"there is no {name!r}{hint}")
+    return BadSetting(key, f"there is no {name!r}{suggestion((synonyms or {}).get(name, name), known)}")
 
 
 def error_text(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.errors import BadInput, nearest, one_line
+from lab.errors import BadInput, one_line, suggestion
 from lab.imports import load_object
 from lab.task import Task
 
@@ -86,7 +86,7 @@ def find_task(name: str) -> Task:
     """
     found = [entry for entry in _entries("task") if entry.name == name]
     if not found:
-        raise BadInput(f"no task {name!r}{_suggest(name, task_names())}")
+        raise BadInput(f"no task {name!r}{suggestion(name, task_names(), 'installed:')}")
     if len(found) > 1:
         raise BadInput(f"{_duplicate(found)}; uninstall one of them")
     try:
@@ -158,7 +158,8 @@ def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
     twins = [name for name in known if name.endswith(f"/{name_or_path}")]
     if twins:
         raise BadInput(f"several installed files are called {name_or_path!r}; say which: {', '.join(twins)}")
-    raise BadInput(f"no {shelf} file {name_or_path!r}, and none installed{_suggest(Path(name_or_path).stem, known)}")
+    hint = suggestion(Path(name_or_path).stem, known, "installed:")
+    raise BadInput(f"no {shelf} file {name_or_path!r}, and none installed{hint}")
 
 
 # ---------------------------------------------------------------------------------------------------------- the inside
@@ -237,10 +238,6 @@ def _summary(path: Path) -> str:
     except OSError:  # a link to nowhere, say: `lab run` will tell
         return ""
     return second.lstrip("#").strip() if second.startswith("#") else ""
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    return nearest(word, known) or f"; installed: {', '.join(known) or 'none'}"
 
 
 def _duplicate(entries: list[Plugin]) -> str:

@@ -5,7 +5,6 @@ A hook is found by its name on the class, and none is required; `DataHooks` and 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Le
+
+from lab.errors import closest
 
 if TYPE_CHECKING:  # the record itself needs no torch
     from lightning import LightningDataModule, LightningModule
@@ -146,7 +147,7 @@ def lookalikes(task: Task) -> Iterator[str]:
             for name, value in vars(owner).items():
                 if name.startswith("_"):
                     continue
-                close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-                if close and name not in known and inspect.isfunction(value) and not hasattr(kind, close[0]):
+                close = closest(name, known, cutoff=0.8)
+                if close and name not in known and inspect.isfunction(value) and not hasattr(kind, close):
                     where = f"{owner.__module__}.{owner.__qualname__}.{name}"
-                    yield f"{where} is never called by lab; the hook is called {close[0]!r}"
+                    yield f"{where} is never called by lab; the hook is called {close!r}"

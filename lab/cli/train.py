@@ -12,7 +12,7 @@ import typer
 
 from lab.cli import words
 from lab.cli.output import emit, explain, number, table, working
-from lab.errors import BadInput, LabError, Problem, RecipeError, nearest
+from lab.errors import BadInput, LabError, Problem, RecipeError, suggestion
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe
@@ -186,7 +186,7 @@ def _read(recipe: str, overrides: Sequence[str]) -> None:
     problems = list(found.problems)
     entry = task_entry(found.task) if isinstance(found.task, str) else None
     if isinstance(found.task, str) and found.task and found.task not in (names := task_names()):
-        near = nearest(found.task, names) or f"; installed: {', '.join(names)}"
+        near = suggestion(found.task, names, "installed:")
         problems.append(found.problem("task", f"no task {found.task!r}{near}"))
     problems += [found.problem(*each) for each in unknown_keys(found, entry)]
     if problems:

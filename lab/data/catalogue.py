@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from lab.data.table import Table
-from lab.errors import BadInput, BadSetting, nearest
+from lab.errors import BadInput, BadSetting, suggestion
 from lab.registry import Plugin, dataset_records
 
 if TYPE_CHECKING:
@@ -167,8 +167,7 @@ def find_dataset(name: str, kind: type[D]) -> D:
         raise BadSetting("name", f"{name!r} is a data set of {found.field}; expected one of {', '.join(known)}")
     if twice := [line for line in problems if line.startswith(f"data set {name!r} ")]:
         raise BadSetting("name", twice[0])
-    listed = nearest(name, known) or f"; known are {', '.join(known)}"
-    raise BadSetting("name", f"no data set {name!r}{listed}")
+    raise BadSetting("name", f"no data set {name!r}{suggestion(name, known)}")
 
 
 def _problem(plugin: Plugin, error: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from numbers import Real
 from typing import Any
 
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, suggestion
 
 # (least, most) where torch leaves it open what makes sense
 RANGES: dict[str, tuple[float, float]] = {
@@ -51,8 +51,8 @@ def check_arguments(
     found = {}
     for name, value in values.items():
         if name not in known:
-            close = nearest(str(name), known) or f"; it has {', '.join(known) or 'none'}"
-            raise BadSetting(setting, f"{owner} has no argument {name!r}{close}")
+            listed = suggestion(str(name), known, "it has")
+            raise BadSetting(setting, f"{owner} has no argument {name!r}{listed}")
         found[name] = _judged(setting, name, value, known[name])
     return found
 

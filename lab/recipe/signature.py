@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, nearest, suggestion
 from lab.recipe.converted import converted
 from lab.recipe.keywords import REQUIRED, keywords, meanings
 from lab.recipe.objects import Construction, holds_objects, meant_object
@@ -92,7 +92,7 @@ def check(
             now.add(new)
             complaints.append((str(name), f"unknown key {name!r}; it is called {new!r} now"))
         else:
-            close = nearest(str(name), settable) or f"; known keys: {', '.join(settable) or 'none'}"
+            close = suggestion(str(name), settable, "known keys:")
             complaints.append((str(name), f"unknown key {name!r}{close}"))
     for name in settable:
         if not partial and not {name} & (values.keys() | now) and known[name].default is REQUIRED:

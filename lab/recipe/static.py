@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 
-from lab.errors import Problem, nearest
+from lab.errors import Problem, suggestion
 from lab.recipe.renamed import renamed
 from lab.recipe.schema import InlineTask, Recipe
 from lab.recipe.source import DEPTH, class_source, tree
@@ -34,7 +34,7 @@ def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
                 if new := renamed(f"{section}.{key}", names):
                     yield f"{section}.{key}", f"unknown key {key!r}; it is called {new!r} now"
                 else:
-                    known = nearest(str(key), names) or f"; known keys: {', '.join(names) or 'none'}"
+                    known = suggestion(str(key), names, "known keys:")
                     yield f"{section}.{key}", f"unknown key {key!r}{known}"
 
 

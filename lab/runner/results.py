@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import BadInput, nearest
+from lab.errors import BadInput, nearest, suggestion
 from lab.task import counterpart
 from lab.tracking.redaction import without_password
 from lab.tracking.server import client, tracking_uri
@@ -90,7 +90,7 @@ def score_name(task: Task, tested: Collection[str]) -> str | None:
     logged neither; says aloud that it did not log what the task names.
     """
     if task.score is not None and task.score not in tested:
-        logged = nearest(task.score, tested) or f"; it logged {', '.join(distinct_metrics(tested)) or 'nothing'}"
+        logged = suggestion(task.score, distinct_metrics(tested), "it logged")
         print(f"task.score: the test logged no {task.score!r}{logged}", file=sys.stderr)
     wanted = [] if task.score is None else [task.score]
     if task.monitor is not None:

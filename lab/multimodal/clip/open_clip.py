@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, nearest, suggestion
 from lab.multimodal.clip.network import captions_to_text
 from lab.networks import pretrained_weights
 
@@ -37,10 +37,10 @@ class OpenCLIP(nn.Module):
             raise BadSetting("network", f"{OPEN_CLIP}{name} {needs}") from None
         models, tags = open_clip.list_models(), open_clip.list_pretrained_tags_by_model(name)
         if name not in models:
-            close = nearest(name, models).replace("mean '", f"mean '{OPEN_CLIP}")
+            close = nearest(name, models, OPEN_CLIP)
             raise BadSetting("network", f"open_clip has no network {name!r}{close}")
         if pretrained is not None and pretrained not in tags and not Path(pretrained).is_file():
-            known = nearest(pretrained, tags) or f"; it has {', '.join(tags) or 'none'}"
+            known = suggestion(pretrained, tags, "it has")
             raise BadSetting("pretrained", f"no file and no weights {pretrained!r} of {OPEN_CLIP}{name}{known}")
         self.name, self.pretrained, self.vocabulary = name, pretrained, vocabulary
         try:

@@ -6,7 +6,6 @@ is registered there is called before it is known to be an environment.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import sys
 import typing
@@ -18,7 +17,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from lab.errors import BadInput, BadSetting, nearest
+from lab.errors import BadInput, BadSetting, closest, nearest, suggestion
 from lab.imports import load_class, load_module, load_object
 from lab.rl.envs import atari
 
@@ -119,7 +118,7 @@ def check_keywords(
 def unknown_keyword(env: str, name: str, known: Mapping[str, Any]) -> BadSetting:
     """The error to raise for a keyword that the environment does not have."""
     settable = [keyword for keyword in known if keyword not in ELSEWHERE]
-    hint = nearest(name, settable) or f"; known keywords: {', '.join(settable) or 'none'}"
+    hint = suggestion(name, settable, "known keywords:")
     return BadSetting(f"{KEY}.{name}", f"unknown keyword {name!r} of {env!r}{hint}")
 
 
@@ -164,10 +163,10 @@ def _suggestion(module: str, name: str) -> str:
     if not module:
         return nearest(name, gym.registry)
     package = module.partition(".")[0]
-    own = {each: _bare(each) for each, spec in gym.registry.items() if _home(spec).partition(".")[0] == package}
-    close = difflib.get_close_matches(_bare(name), own.values(), n=1)
-    if close:
-        return f"; did you mean {next(f'{module}:{each}' for each, bare in own.items() if bare == close[0])!r}?"
+    own = [each for each, spec in gym.registry.items() if _home(spec).partition(".")[0] == package]
+    close = closest(_bare(name), map(_bare, own))
+    if close is not None:
+        return f"; did you mean {next(f'{module}:{each}' for each in own if _bare(each) == close)!r}?"
     found = vars(sys.modules[module]).get(name)
     if isinstance(found, type) and issubclass(found, gym.Env):
         return f"; {name} is a class: call gymnasium.register({f'{name}-v0'!r}, entry_point={name}) in {module}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import Problem, RecipeError, nearest
+from lab.errors import Problem, RecipeError, nearest, suggestion
 from lab.recipe import Recipe, override
 from lab.recipe import load as load_recipe
 from lab.study.plan import sampling
@@ -48,7 +48,7 @@ def refused(
             section = key.partition(".")[0]
             complaints = [(problem.key, problem.message) for problem in found.problems]
             if key in ("seed", "threads", "track") or section not in (*targets, *FURTHER):
-                known = nearest(section, targets) or f"; expected a key of {', '.join(targets)}"
+                known = suggestion(section, targets, "expected a key of")
                 complaints = [(key, f"cannot be part of the space{known}")]
             elif section in targets:
                 given = facts if section == "model" else ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from optuna.trial import TrialState
 
-from lab.errors import BadInput, LabError, nearest
+from lab.errors import BadInput, LabError, suggestion
 from lab.recipe.load import read as read_yaml
 from lab.study.plan.plan import Plan, TableEntry
 from lab.study.plan.space import parse
@@ -143,8 +143,7 @@ def find(name: str, address: str | None = None, uri: str | None = None) -> Study
     known = _names(address, server)
     if name not in known:
         where = without_password(address) if address else storage.folder(server)
-        some = f"; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else ""
-        raise BadInput(f"no study {name!r} in {where}{nearest(name, known) or some}")
+        raise BadInput(f"no study {name!r} in {where}{suggestion(name, known, 'there are')}")
     store = storage.open_storage(address, name, server)
     try:
         study = optuna.load_study(study_name=name, storage=store)

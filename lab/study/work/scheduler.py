@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
-from lab.errors import LabError, nearest
+from lab.errors import LabError, suggestion
 from lab.study.plan.plan import Plan
 from lab.study.report.summary import seeds_of, statistic
 from lab.study.work import storage
@@ -189,7 +189,7 @@ class Scheduler:
         """
         for metric in self.plan.metrics:
             if metric not in result.metrics:
-                near = nearest(metric, result.metrics) or f"; it logs {', '.join(sorted(result.metrics))}"
+                near = suggestion(metric, sorted(result.metrics), "it logs")
                 self.without_metric += 1
                 if self.without_metric >= ENOUGH and not self.with_metrics:
                     raise LabError(f"no run logs the metric {metric!r}{near}; set another one in `metric:`")

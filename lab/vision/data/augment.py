@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.data import Batch
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, suggestion
 
 GEOMETRY = {
     "flip": "chance of being mirrored, left for right",
@@ -38,8 +38,7 @@ def check(settings: Mapping[str, float], key: str = "augment", moved: bool = Tru
     known = (*GEOMETRY, *LOOKS) if moved else tuple(LOOKS)
     for name, strength in settings.items():
         if name not in known:
-            close = nearest(name, known) or f"; known are {', '.join(known)}"
-            raise BadSetting(key, f"no change {name!r}{close}")
+            raise BadSetting(key, f"no change {name!r}{suggestion(name, known)}")
         if strength > 1 and name in ("flip", "salt_and_pepper", "occlude"):
             raise BadSetting(key, f"{name} is a share, at most 1; found {strength}")
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.data import seed_from
-from lab.errors import BadInput, BadSetting, nearest
+from lab.errors import BadInput, BadSetting, suggestion
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.gan import networks
@@ -152,7 +152,7 @@ class GAN(LightningModule):
         if label is not None and not self.num_conditions:
             raise BadInput(f"a GAN of kind {self.kind} has no classes to ask for; conditional and triple have")
         if label is not None and label not in self.names:
-            raise BadInput(f"no class {label!r}{nearest(label, self.names) or '; known are ' + ', '.join(self.names)}")
+            raise BadInput(f"no class {label!r}{suggestion(label, self.names)}")
         labels = torch.arange(count) % len(self.names)
         if label is not None:
             labels = torch.full((count,), self.names.index(label))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, suggestion
 from lab.vision.networks.autoencoder import MIN_SIZE, EncoderClassifier
 from lab.vision.networks.conv_attention import cbam_cnn, se_cnn
 from lab.vision.networks.plain import cnn, lenet, mlp
@@ -43,8 +43,7 @@ def make(name: str, channels: int, size: int, classes: int, frozen: bool = False
     if name.startswith(TIMM):
         return TimmClassifier(name.removeprefix(TIMM), channels, size, classes, frozen)
     if name not in NETWORKS:
-        listed = nearest(name, NETWORKS) or f"; known are {', '.join(NETWORKS)}, and timm:NAME"
-        raise BadSetting("network", f"no network {name!r}{listed}")
+        raise BadSetting("network", f"no network {name!r}{suggestion(name, NETWORKS)}; or {TIMM}NAME")
     if frozen:
         raise BadSetting("frozen", f"{name} has no pretrained backbone to freeze; only networks of timm have one")
     build, min_size = NETWORKS[name]

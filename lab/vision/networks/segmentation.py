@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import BadSetting, nearest
+from lab.errors import BadSetting, nearest, suggestion
 from lab.networks import pretrained_weights
 from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.image_encoder import ImageEncoder
@@ -145,8 +145,7 @@ def builder(name: str) -> Build:
         **{f"{TORCHVISION}{kind}": partial(_torchvision, kind) for kind in existing},
     }
     if name.lower() not in builders:
-        listed = nearest(name.lower(), builders) or f"; known are {', '.join(builders)}"
-        raise BadSetting("network", f"no segmentation network {name!r}{listed}")
+        raise BadSetting("network", f"no segmentation network {name!r}{suggestion(name.lower(), builders)}")
     return builders[name.lower()]
 
 
@@ -208,12 +207,11 @@ def _encoder(spec: NetworkSpec) -> tuple[str, Any]:
     if name.startswith(TIMM):
         inner = name.removeprefix(TIMM)
         if not timm.is_model(inner):
-            close = nearest(inner, timm.list_models()).replace("mean '", f"mean '{TIMM}")
+            close = nearest(inner, timm.list_models(), TIMM)
             raise BadSetting("encoder", f"timm has no network {inner!r}{close}")
         return f"tu-{inner}", True if spec.pretrained else None
     if name not in encoders:
-        close = nearest(name, encoders) or f"; known are {', '.join(encoders)}"
-        raise BadSetting("encoder", f"no encoder {name!r}{close}; or {TIMM}NAME")
+        raise BadSetting("encoder", f"no encoder {name!r}{suggestion(name, encoders)}; or {TIMM}NAME")
     if not spec.pretrained:
         return name, None
     weights = encoders[name]["pretrained_settings"]

@@ -30,7 +30,7 @@ class TimmClassifier(nn.Module):
         import timm
 
         if not timm.is_model(name):
-            close = nearest(name, timm.list_models()).replace("mean '", "mean 'timm:")
+            close = nearest(name, timm.list_models(), "timm:")
             raise BadSetting("network", f"timm has no network {name!r}{close}")
         self.name, self.frozen = name, frozen
         self.settings: dict[str, Any] = {"in_chans": channels, "num_classes": classes, "img_size": size}
