@@ -3,60 +3,105 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, table
-from lab.errors import BadInput, nearest
+from lab.cli.output import emit
+from lab.cli.tables import paragraph, table
+from lab.errors import BadInput, nearest, suggestion
 
 if TYPE_CHECKING:
     from lab.registry import Shelf
 
 
-def ls(as_json: words.Json = False) -> None:
+def ls(
+    filters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORD", help="Only what has each of these in its name, its task or its field."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task.", autocompletion=words.tasks)] = None,
+    field: Annotated[str | None, typer.Option(help="Only this field, such as rl or vision.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="With expected scores, and the package of each.")] = False,
+    as_json: words.Json = False,
+) -> None:
     """List the installed recipes, studies, claims and tasks; nothing is imported."""
+    listed = _installed()
+    fields = {each["name"]: each["field"] for each in listed["tasks"]}
+    for option, name, known in (("--task", task, fields), ("--field", field, set(fields.values()))):
+        if name is not None and name not in known:
+            raise BadInput(f"{option} {name}: there is none of that name{suggestion(name, sorted(known))}")
+    chosen = {
+        title: [each for each in entries if _fits(each, filters or (), task, field)]
+        for title, entries in listed.items()
+    }
+    if not any(chosen.values()):
+        names = [each["name"] for entries in listed.values() for each in entries]
+        near = nearest((filters or [""])[0], names)
+        raise BadInput(f"nothing is called {' '.join(filters or ())!r}{near or '; `lab ls` lists everything'}")
+    if as_json:
+        emit(chosen)
+        return
+    for title, key in {"RECIPE": "recipes", "STUDY": "studies", "CLAIM": "claims"}.items():
+        if chosen[key]:
+            _print_files(title, chosen[key], long)
+            print()
+    if chosen["tasks"]:
+        print("TASKS")
+        print(paragraph(", ".join(each["name"] for each in chosen["tasks"]), indent=2))
+
+
+def _installed() -> dict[str, list[dict[str, Any]]]:
+    """Recipes, studies, claims and tasks: the name of each, its field and task where it has one, and its package."""
     from lab import registry
 
-    recipes = [
-        {
-            "name": file.name,
-            "task": _task(file.path),
-            "summary": file.summary,
-            "distribution": file.distribution,
-            "path": file.path,
-        }
-        for file in registry.recipes().values()
-    ]
     tasks = [
-        {"name": plugin.name, "distribution": plugin.distribution}
+        {"name": plugin.name, "field": _field(plugin.value), "distribution": plugin.distribution}
         for plugin in registry.plugins(load=False)
         if plugin.kind == "task"
     ]
-    shelves: dict[str, Shelf] = {"studies": "study", "claims": "claim"}
-    others = {
-        title: [
-            {"name": file.name, "summary": file.summary, "distribution": file.distribution, "path": file.path}
-            for file in registry.recipes(shelf).values()
-        ]
-        for title, shelf in shelves.items()
-    }
-    if as_json:
-        emit({"recipes": recipes, **others, "tasks": tasks})
-        return
-    table(
-        ["RECIPE", "TASK", "SUMMARY", "FROM"],
-        [[str(recipe[key]) for key in ("name", "task", "summary", "distribution")] for recipe in recipes],
-    )
+    fields = {each["name"]: each["field"] for each in tasks}
+    files: dict[str, list[dict[str, Any]]] = {}
+    shelves: dict[str, Shelf] = {"recipes": "recipe", "studies": "study", "claims": "claim"}
     for title, shelf in shelves.items():
-        if others[title]:
-            print()
-            cells = [[str(file[key]) for key in ("name", "summary", "distribution")] for file in others[title]]
-            table([shelf.upper(), "SUMMARY", "FROM"], cells)
-    print()
-    table(["TASK", "FROM"], [list(task.values()) for task in tasks])
+        files[title] = []
+        for file in registry.recipes(shelf).values():
+            about = {"name": file.name, "summary": file.summary, "distribution": file.distribution, "path": file.path}
+            if shelf == "recipe":
+                task = _task(file.path)
+                about |= {"task": task, "field": fields.get(task)}
+            files[title].append(about)
+    return {**files, "tasks": tasks}
+
+
+def _field(value: str) -> str:
+    """The field of an entry point: `lab.rl.ddpg:TASK` is of rl, and what another package brings is of that package."""
+    package, _, rest = value.partition(":")[0].partition(".")
+    return rest.partition(".")[0] if package == "lab" else package
+
+
+def _fits(entry: Mapping[str, Any], filters: Sequence[str], task: str | None, field: str | None) -> bool:
+    name, of_task = entry["name"], entry.get("task", entry["name"])
+    text = f"{name} {of_task} {entry.get('field') or ''}".lower()
+    return (
+        all(word.lower() in text for word in filters)
+        and (task is None or task == of_task)
+        and (field is None or field == entry.get("field"))
+    )
+
+
+def _print_files(title: str, files: Sequence[Mapping[str, Any]], long: bool) -> None:
+    columns = {title: "name", **({"TASK": "task"} if "task" in files[0] else {}), "SUMMARY": "summary"}
+    columns |= {"FROM": "distribution"} if long else {}
+    rows = [[str(file[key]) for key in columns.values()] for file in files]
+    if not long:  # what it is, without the score to expect
+        column = list(columns).index("SUMMARY")
+        rows = [[*row[:column], row[column].partition("; ")[0]] for row in rows]
+    table(list(columns), rows, wrap=("SUMMARY",), drop=("FROM", "TASK"))
 
 
 def show(
@@ -111,12 +156,25 @@ def _show_task(name: str, as_json: bool) -> None:
     if as_json:
         emit(page.json())
         return
-    print(f"{name}: {page.about}")
+    print(paragraph(f"{name}: {page.about}"))
     best = f"{'largest' if page.mode == 'max' else 'smallest'} {page.monitor}" if page.monitor else "last checkpoint"
     print(f"best: the {best}")
     for section, parameters in {"model": page.model, "data": page.data}.items():
         print(f"\n{section}:")
-        table(TITLES, rows(parameters))
+        if sys.stdout.isatty():  # sentences beside four columns would be a word wide
+            for row in rows(parameters):
+                _print_parameter(*row)
+        else:
+            table(TITLES, rows(parameters))
+
+
+def _print_parameter(name: str, kind: str, bounds: str, default: str, meaning: str) -> None:
+    from lab.cli.card import GIVEN, NEEDED
+
+    default = default if default in (GIVEN, NEEDED) else f"default {default}"
+    about = ", ".join(each for each in (kind, bounds, default) if each)
+    print(paragraph(f"{name}: {about}", indent=2, more=2).replace(name, typer.style(name, bold=True), 1))
+    print(paragraph(meaning, indent=6))
 
 
 def _show_recipe(file: Path, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from lab.cli.output import working
 if TYPE_CHECKING:
     from lab.recipe.signature import Parameter
 
+GIVEN, NEEDED = "given by the data", "required"
 TITLES = ("PARAMETER", "TYPE", "RANGE", "DEFAULT", "MEANING")
 
 
@@ -107,9 +108,9 @@ def _default(parameter: Parameter) -> str:
     from lab.recipe.keywords import REQUIRED
 
     if parameter.given:
-        return "given by the data"
+        return GIVEN
     if parameter.default is REQUIRED:
-        return "required"
+        return NEEDED
     try:
         return json.dumps(parameter.default)  # as one writes it in a recipe
     except TypeError:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, number, table, working
+from lab.cli.output import emit, number, working
+from lab.cli.tables import table
 
 
 def claim(
@@ -43,6 +44,7 @@ def claim(
             ]
             for side in found.evidence
         ],
+        drop=("MEAN", "SEEDS"),
     )
     better, worse = (side.name for side in found.evidence)
     chance = f"{found.probability:.2f} ({_interval(found.interval)})"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli import words
-from lab.cli.output import check_plot, emit, number, plain, table, working
+from lab.cli.output import check_plot, emit, number, plain, working
+from lab.cli.tables import table
 from lab.errors import BadInput
 from lab.plots import better
 
@@ -103,7 +104,7 @@ def _print(metric: str, figures: Comparison) -> None:
         for row in figures.rows
     ]
     columns = len(titles) if len(rows) > 1 else -1  # one group is better than nothing
-    table(titles[:columns], [row[:columns] for row in rows])
+    table(titles[:columns], [row[:columns] for row in rows], wrap=titles[-1:], drop=("MIN", "MAX", "MEAN"))
 
 
 def _interval(interval: Interval | None) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.cli import words
-from lab.cli.output import check_plot, emit, number, table, working
+from lab.cli.output import check_plot, emit, number, working
+from lab.cli.tables import paragraph, table
 from lab.errors import BadInput
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def ls(as_json: words.Json = False) -> None:
         emit(found)
     else:
         titles = ("name", "field", "rows", "origin", "state", "description", "source")
-        table([title.upper() for title in titles], [[str(row[title]) for title in titles] for row in found])
+        cells = [[str(row[title]) for title in titles] for row in found]
+        sentences = ("DESCRIPTION", "SOURCE")
+        table([title.upper() for title in titles], cells, wrap=sentences, drop=("SOURCE", "ORIGIN", "FIELD", "ROWS"))
     for problem in problems:
         print(problem, file=sys.stderr)
 
@@ -94,7 +97,7 @@ def show(
         about = {"name": name, "field": found.field, "origin": found.origin, "rows": len(rows)}
         emit(about | {"columns": columns, "counts": counts, "plot": plot})
         return
-    print(f"{name}: {found.description}; {found.origin}, {found.source}")
+    print(paragraph(f"{name}: {found.description}; {found.origin}, {found.source}"))
     titles = ("column", "dtype", "shape", "min", "max", "missing")
     table([title.upper() for title in titles], [[_cell(column[title]) for title in titles] for column in columns])
     if counts:

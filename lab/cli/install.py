@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, table, working
+from lab.cli.output import emit, working
+from lab.cli.tables import table
 
 
 def plugins(as_json: words.Json = False) -> None:
@@ -21,7 +22,8 @@ def plugins(as_json: words.Json = False) -> None:
         emit(found)
         return
     titles = ("NAME", "KIND", "DISTRIBUTION", "VERSION", "STATE", "ERROR")
-    table(titles, [[str(getattr(plugin, title.lower()) or "") for title in titles] for plugin in found])
+    cells = [[str(getattr(plugin, title.lower()) or "") for title in titles] for plugin in found]
+    table(titles, cells, wrap=("ERROR",), drop=("VERSION", "DISTRIBUTION"))
 
 
 def new_plugin(
@@ -51,6 +53,7 @@ def doctor(as_json: words.Json = False) -> None:
         table(
             ["CHECK", "STATE", "FOUND", "NEXT STEP"],
             [[finding.check, finding.state, finding.found, finding.next_step] for finding in findings],
+            wrap=("FOUND", "NEXT STEP"),
         )
     if any(finding.state == "failed" for finding in findings):
         raise typer.Exit(1)

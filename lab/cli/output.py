@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,26 +36,6 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return str(value)
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print aligned columns: folded to the width of a terminal, one row a line in a pipe."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        grid.add_column(title, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
-    if sys.stdout.isatty():
-        Console().print(grid)
-    else:
-        wide = Console(width=100_000, no_color=True, force_terminal=False)
-        with wide.capture() as lines:
-            wide.print(grid)
-        print("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
 
 def number(value: float | None) -> str:

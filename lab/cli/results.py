@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, number, table, working
+from lab.cli.output import emit, number, working
+from lab.cli.tables import ago, table
 
 
 def runs(
@@ -38,10 +39,11 @@ def runs(
                 row.monitor or "-",
                 number(row.score),
                 "-" if row.seconds is None else f"{row.seconds:.0f}",
-                f"{row.started:%Y-%m-%d %H:%M}",
+                ago(row.started),
             ]
             for row in rows
         ],
+        drop=("SECONDS", "SEED", "TASK", "EXPERIMENT", "METRIC"),
     )
 
 

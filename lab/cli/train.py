@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, explain, number, table, working
+from lab.cli.output import emit, explain, number, working
+from lab.cli.tables import table
 from lab.errors import BadInput, LabError, Problem, RecipeError, suggestion
 
 if TYPE_CHECKING:

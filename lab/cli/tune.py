@@ -11,7 +11,8 @@ import typer
 
 from lab.cli import words
 from lab.cli.group import DEFAULT, DefaultGroup
-from lab.cli.output import emit, number, table, working
+from lab.cli.output import emit, number, working
+from lab.cli.tables import ago, table
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -118,11 +119,11 @@ def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json 
             *(str(row["trials"][state]) for state in ("complete", "pruned", "failed")),
             row["metric"],
             number(row["best"]),
-            f"{row['updated']:%Y-%m-%d %H:%M}" if row["updated"] else "-",
+            ago(row["updated"]) if row["updated"] else "-",
         ]
         for row in rows
     ]
-    table(titles, cells)
+    table(titles, cells, drop=("PRUNED", "COMPLETE", "UPDATED", "FAILED", "METRIC"))
 
 
 def _row(record: StudyRecord) -> dict[str, Any]:

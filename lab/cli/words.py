@@ -14,6 +14,13 @@ def recipe_names() -> list[str]:
     return sorted(recipes())
 
 
+def tasks() -> list[str]:
+    """Names of the installed tasks."""
+    from lab.registry import task_names
+
+    return task_names()
+
+
 def study_names() -> list[str]:
     """Names of the installed studies."""
     from lab.registry import recipes

@@ -15,7 +15,7 @@ import pytest
 
 import lab as package
 from lab import registry
-from lab.cli import output
+from lab.cli import output, tables
 from lab.recipe import load
 
 Lab = Callable[..., Any]
@@ -92,7 +92,7 @@ def test_an_interrupt_is_130(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_table_in_a_pipe_is_plain_and_never_folded(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     del lab
-    output.table(["A", "B"], [["[red]x", "long " * 60], ["y", ""]])
+    tables.table(["A", "B"], [["[red]x", "long " * 60], ["y", ""]])
     assert capsys.readouterr().out == f"A       B\n[red]x  {('long ' * 60).rstrip()}\ny\n"
 
 
@@ -101,11 +101,11 @@ def test_json_holds_no_nan() -> None:
 
 
 def test_ls(lab: Lab) -> None:
-    text = lab("ls").out
+    text = lab("ls", "--long").out
     assert re.search(r"^ddpg_pendulum +ddpg +\w.* torch-lab$", text, re.MULTILINE)
-    assert re.search(r"^ddpg +torch-lab$", text, re.MULTILINE)
+    assert re.search(r"^TASKS\n.*\bddpg,", text, re.MULTILINE)
     listed = json.loads(lab("ls", "--json").out)
-    assert {"name": "ddpg", "distribution": "torch-lab"} in listed["tasks"]
+    assert {"name": "ddpg", "field": "rl", "distribution": "torch-lab"} in listed["tasks"]
     assert all(Path(recipe["path"]).is_file() for recipe in listed["recipes"])
 
 
