@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import lab
-from lab.cli import browse, claim, compare, data, install, results, sync, train, tune, ui
+from lab.cli import browse, claim, compare, data, install, results, tracking, train, tune
 from lab.cli.output import explain, surprise
 from lab.errors import LabError
 
@@ -49,8 +49,8 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "claim": claim.claim,
         "eval": results.evaluate,
         "play": results.play,
-        "sync": sync.sync,
-        "ui": ui.ui,
+        "sync": tracking.sync,
+        "ui": tracking.ui,
     },
     "Installation": {"plugins": install.plugins, "doctor": install.doctor},
 }

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lab.cli.output import explain
-from lab.cli.ui import ui
+from lab.cli.tracking import ui
 from lab.errors import BadInput, LabError
 from lab.tracking import redaction
 from lab.tracking.redaction import mask_secrets, redact, without_password

@@ -17,7 +17,7 @@ import torch
 import typer
 from mlflow import MlflowClient
 
-from lab.cli.sync import sync as lab_sync
+from lab.cli.tracking import sync as lab_sync
 from lab.errors import LabError
 from lab.tracking import logger as tracking
 from lab.tracking import sync as outbox
