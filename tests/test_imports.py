@@ -145,6 +145,25 @@ def test_the_older_name_of_lightning_is_lightning(tmp_path) -> None:
     assert found.stdout == "No module named 'pytorch_lightning.nowhere'\n", found.stderr
 
 
+def test_a_run_before_leaves_the_older_name_free(tmp_path) -> None:
+    (tmp_path / "older.py").write_text(OLDER)
+    (tmp_path / "recipe.yaml").write_text(
+        "task: {module: 'older:Net', data: 'older:Data', monitor: val_loss}\ntrainer: {max_epochs: 1}\n"
+    )
+    script = """
+from lab.errors import LabError
+from lab.recipe import load, load_text
+from lab.runner.assemble import assemble
+try:
+    assemble(load_text("task: regress\\nmodel: {lr: -1}", "a recipe before"))
+except LabError:
+    import mlflow.pytorch  # it imports the older name, as a published run does
+assemble(load("recipe.yaml"))
+"""
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
 def test_a_package_that_was_imported_before_keeps_its_name(monkeypatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if type(finder).__name__ != "_Twin"])
     monkeypatch.setitem(sys.modules, "pytorch_lightning", collections)

@@ -19,9 +19,11 @@ from lightning import LightningModule
 from lightning.fabric.plugins import CheckpointIO
 
 from lab import files
-from lab.engine.hyperparameters import is_plain, with_plain_hyperparameters
+from lab.engine.hyperparameters import with_plain_hyperparameters
+from lab.engine.plain_values import Marks, pack, unpack
 from lab.errors import LabError
 
+MARKS = "lab_marks"  # what values were that are kept as plainer ones
 OBJECTS = "lab_objects"  # entries that the module writes and no checkpoint can keep: those of the rebuilt module count
 LAST, PREVIOUS, NEXT, BUFFERS = "last.ckpt", "previous.ckpt", "next.ckpt", "buffers"
 
@@ -35,15 +37,10 @@ class Files(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         plain, lost = with_plain_hyperparameters(checkpoint)
-        own = [
-            key for key, value in plain.items() if not is_plain(value) and key in self._of_module(plain, without=key)
-        ]
-        lost += [f"{key} ({type(plain.pop(key)).__name__})" for key in own]
-        if own:
-            plain[OBJECTS] = own
-        if lost and not self.left_out.issuperset(lost):
-            self.left_out.update(lost)
-            print(f"checkpoints leave out {', '.join(lost)}; the recipe builds what they need again", file=sys.stderr)
+        marks, own = self._pack(plain)
+        plain |= ({MARKS: marks} if marks else {}) | ({OBJECTS: list(own)} if own else {})
+        self._say(lost, "the recipe builds what they need again")
+        self._say([f"{key} ({kind})" for key, kind in own.items()], "a resumed run takes them from a new module")
         files.save(plain, Path(path))
 
     def load_checkpoint(
@@ -53,10 +50,32 @@ class Files(CheckpointIO):
         weights_only: bool | None = None,  # noqa: ARG002 - always
     ) -> dict[str, Any]:
         checkpoint: dict[str, Any] = files.load(Path(path), map_location or "cpu")
+        for key, marks in checkpoint.pop(MARKS, {}).items():
+            checkpoint[key] = unpack(checkpoint[key], marks)
         if own := checkpoint.pop(OBJECTS, []):
             made = self._of_module(checkpoint)
             checkpoint |= {key: made[key] for key in own if key in made}
         return checkpoint
+
+    def _pack(self, checkpoint: dict[str, Any]) -> tuple[Marks, dict[str, str]]:
+        """Makes entries plain in place; their marks, and the module's own entries of which that cannot be."""
+        marks: Marks = {}
+        own: dict[str, str] = {}
+        for key, value in list(checkpoint.items()):
+            try:
+                checkpoint[key], mark = pack(value)
+            except TypeError:
+                if key in self._of_module(checkpoint, without=key):
+                    own[key] = type(checkpoint.pop(key)).__name__
+                continue  # that of somebody else is refused when it is written
+            if mark:
+                marks[key] = mark
+        return marks, own
+
+    def _say(self, lost: list[str], instead: str) -> None:
+        if lost and not self.left_out.issuperset(lost):
+            self.left_out.update(lost)
+            print(f"checkpoints leave out {', '.join(lost)}; {instead}", file=sys.stderr)
 
     def _of_module(self, checkpoint: dict[str, Any], without: str | None = None) -> dict[str, Any]:
         """A copy of the checkpoint with what the module, as it is now, writes into it besides."""

@@ -39,15 +39,6 @@ def with_plain_hyperparameters(checkpoint: Mapping[str, Any]) -> tuple[dict[str,
     return found, lost
 
 
-def is_plain(value: Any) -> bool:
-    """Whether there is no object in a value that no checkpoint can keep."""
-    if isinstance(value, dict):
-        return all(is_plain(name) and is_plain(each) for name, each in value.items())
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, (*_EXACT, bool, int, float, str))
-
-
 def _plain(value: Any) -> Any:
     """The value without objects.
 
@@ -59,7 +50,9 @@ def _plain(value: Any) -> Any:
             return _plain(value.value)
         except TypeError:  # of an enum that a recipe names by its members
             return value.name
-    if value is None or isinstance(value, _EXACT):
+    if value is None or (
+        isinstance(value, _EXACT) and not (isinstance(value, bytes) and not value)
+    ):  # which torch does not read
         return value
     if isinstance(value, PurePath):
         return str(value)

@@ -156,7 +156,7 @@ def construct(value: Any, key: str = "") -> Any:
         return functools.partial(value.target, **arguments)
     try:
         return call(value.target, arguments)
-    except Exception as error:  # whatever a stranger's constructor raises
+    except (Exception, SystemExit) as error:  # whatever a stranger's constructor raises
         raise ConstructionError(key, value.target) from error
 
 

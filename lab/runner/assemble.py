@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
-from lab.imports import load_callable, load_class, load_object
+from lab.imports import load_callable, load_class, load_object, take_twins
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.keywords import call, takes
 from lab.recipe.objects import ConstructionError, construct
@@ -45,6 +45,7 @@ def assemble(recipe: Recipe) -> Assembly:
     """
     if early := mistyped(recipe, task_entry(recipe.task) if isinstance(recipe.task, str) else None):
         raise RecipeError(early)  # before anything is imported
+    take_twins()  # before MLflow imports the older name, which a next recipe of this process may be written for
     problems = list(recipe.problems)
     task = _task(recipe, problems)
     if task is None:
@@ -212,7 +213,7 @@ def _build(
         problems.append(recipe.problem(key, error.message))
     except LabError:
         raise
-    except Exception as error:  # whatever a stranger's constructor raises
+    except (Exception, SystemExit) as error:  # whatever a stranger's constructor raises
         mappings = [key for key, value in keywords.items() if isinstance(value, dict)]
         if isinstance(error, AttributeError) and "'dict' object" in str(error) and len(mappings) == 1:
             advice = (

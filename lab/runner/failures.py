@@ -39,7 +39,7 @@ class FailureContext(Callback):
         self.words = f"in {stage}, epoch {trainer.current_epoch}, batch {batch} ({done} {unit} done)"
 
 
-def explained(error: Exception, assembly: Assembly, run_id: str) -> LabError:
+def explained(error: BaseException, assembly: Assembly, run_id: str) -> LabError:
     """The error as a LabError of one line; one that is such already stays as it is.
 
     Args:
@@ -60,7 +60,7 @@ def explained(error: Exception, assembly: Assembly, run_id: str) -> LabError:
     return LabError("; ".join(part for part in parts if part))
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     words = str(error)
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and ("can't allocate memory" in words or "out of memory" in words)
@@ -78,7 +78,7 @@ def _smaller(assembly: Assembly) -> str:
     return f"lower {' or '.join(keys)}{half}"
 
 
-def _whose(error: Exception) -> str:
+def _whose(error: BaseException) -> str:
     """The innermost line of somebody's own code, neither a library's nor the orchestrator's."""
     found = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -101,7 +101,7 @@ def raised_in(error: BaseException, owner: Any) -> str:
     return ""
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """Kind and message; of one from a worker process, which brings its whole traceback along, the last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and "Traceback (most recent call last)" in str(error):

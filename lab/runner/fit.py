@@ -95,7 +95,7 @@ def execute(
             status = "KILLED"
             tracker.set_tag("pruned", "true")
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a project's own code may leave where it fails
             raise failures.explained(error, assembly, tracker.run_id) from error
         finally:
             saver.signals.deferred = True  # what is left takes a moment, and must not be torn

@@ -25,6 +25,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from lab.imports import take_twins
+
 LIBRARIES = (  # and whatever these import
     "lab.rl.common.off_policy",
     "lab.runner.fit",
@@ -106,6 +108,7 @@ def _server() -> Connection:
 def serve(descriptor: int) -> None:
     """Forks a process or says how one ended, whenever it is asked to; a process goes on from here to its module."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks
+    take_twins()
     for library in LIBRARIES:
         with suppress(ImportError):
             import_module(library)

@@ -193,3 +193,95 @@ def test_losses_are_logged_like_everybody_s(register, tmp_path):
         (steps, float(values["loss/critic"]))
         for steps, values in zip(itertools.count(50, 10), seen.values, strict=False)
     ]
+
+
+@pytest.mark.parametrize("leave", [SystemExit(3), SystemExit("no licence")])
+def test_an_environment_that_leaves_the_process_is_a_failure_of_it(leave, register):
+    def stop(*_, **__):
+        raise leave
+
+    env = environment.make(register(changed(step=stop)))
+    env.reset(seed=7)
+    with pytest.raises(LabError, match=rf"Changed-v0 failed at env step 1, .*: SystemExit: {leave}$"):
+        env.step(np.zeros(1, np.float32))
+    with pytest.raises(LabError, match=r"Changed-v0 failed in the reset .*: SystemExit"):
+        environment.make(register(changed(reset=stop))).reset(seed=7)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (np.ones(2, np.complex64) * 1j, "holds complex64, expected real numbers"),
+        (["1", "2"], "holds <U1, expected real numbers"),
+        (np.ma.array([1.0, 2.0], mask=[False, True]), "is an array with masked values"),
+        (None, "expected shape: (2,), actual shape: ()"),
+        ([1.0, [2.0, 3.0]], "was expecting a numpy array, actual type: list"),
+    ],
+)
+def test_observations_that_numpy_would_make_numbers_of_are_refused(seen, words, register):
+    env = environment.make(register(changed(shown=lambda _: seen)))
+    with pytest.raises(LabError) as error:
+        env.reset(seed=7)
+    assert "Changed-v0 failed in the reset" in str(error.value)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [float, np.int64, bool, list])
+def test_other_kinds_of_numbers_are_taken(kind, register):
+    shown = (lambda self: self.state.tolist()) if kind is list else lambda self: self.state.astype(kind)
+    env = environment.make(register(changed(shown=shown)))
+    assert env.reset(seed=7)[0].dtype == np.float32
+
+
+def test_a_reward_beyond_all_floats_is_named(register):
+    env = environment.make(register(changed(step=lambda *_: (np.ones(2), 10**400, False, False, {}))))
+    env.reset(seed=7)
+    with pytest.raises(LabError, match="the reward is inf"):
+        env.step(np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("bounds", [(0, 2**63 - 1), (-(2**63), 2**63 - 1), (0, 2**24 + 1)])
+def test_the_largest_whole_numbers_lie_in_their_space(bounds, register):
+    class Large(Strict):
+        low, high, kind = *bounds, np.int64
+
+    env = environment.make(register(Large))
+    env.reset(seed=0)
+    for action in (*env.action_space.low, *env.action_space.high, 7.4, 1e30, -1e30):
+        env.step(np.array([action], np.float32))
+
+
+class Boundless(Point):
+    """Says the largest float where others say infinity."""
+
+    low, high = np.finfo(np.float32).min, np.finfo(np.float32).max
+
+
+class Mute(Point):
+    """Shows nothing."""
+
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.observation_space = gym.spaces.Box(-1, 1, (0,))
+
+
+class Idle(Point):
+    """Needs no action."""
+
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.action_space = gym.spaces.Box(-1, 1, (0,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Boundless, "acts in a Box of shape (1,) without bounds"),
+        (Mute, "observes a Box of shape (0,)"),
+        (Idle, "acts in a Box of shape (0,)"),
+    ],
+)
+def test_spaces_without_bounds_or_without_numbers_are_refused(kind, words, register):
+    with pytest.raises(BadSetting) as error:
+        environment.describe(register(kind))
+    assert words in str(error.value)

@@ -214,3 +214,15 @@ def test_a_finished_run_is_not_resumed(recipe: Path):
         resume(result.run_id, result.uri)
     assert result.last is not None
     assert {path.name for path in result.last.parent.iterdir()} == {"best.ckpt", "last.ckpt", "data.json"}
+
+
+def test_a_module_that_leaves_the_process_is_a_failure_with_its_line(recipe: Path, monkeypatch: Any):
+    def leave(*_: Any) -> None:
+        raise SystemExit("no licence")
+
+    monkeypatch.setattr(Net, "training_step", leave)
+    with pytest.raises(LabError, match=r"in training, epoch 0, batch 1 .*: SystemExit: no licence; raised in .*leave"):
+        fit(load(recipe))
+    monkeypatch.setattr(Net, "configure_model", leave, raising=False)
+    with pytest.raises(LabError, match="SystemExit: no licence"):
+        fit(load(recipe))

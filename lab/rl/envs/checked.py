@@ -62,7 +62,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         where = f"in the reset after env step {self.steps}, episode {self.episode}{self._start()}"
         try:
             result = self.env.reset(seed=seed, options=options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # some leave the process where they fail
             raise failure(self.name, where, error) from error
         if type(result) is not tuple or len(result) != 2:
             raise self._fault(where, OLD_RESET + _kind(result))
@@ -75,7 +75,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self.episode_steps += 1
         try:
             result: Any = self.env.step(self._action(action))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, ValueError) and "to unpack (expected 5" in str(error):  # in a wrapper of Gymnasium's
                 raise self._fault(self._where(), OLD_STEP) from error
             raise failure(self.name, self._where(), error) from error
@@ -98,12 +98,18 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         inside = np.minimum(np.maximum(action, low), high)
         if inside.dtype == self.action_type:
             return inside
-        return (np.rint(inside) if self.action_type.kind in "iu" else inside).astype(self.action_type)
+        if self.action_type.kind not in "iu":
+            return inside.astype(self.action_type)
+        with np.errstate(invalid="ignore"):  # the largest whole numbers have no float: 2**63 - 1 becomes 2**63
+            whole = np.rint(inside).astype(self.action_type)
+        return np.where(inside >= high, high, np.where(inside <= low, low, whole))
 
     def _observation(self, observation: Any, where: str, method: str) -> Any:
         if self.seen_shape is None or self.seen_type is None:  # a space of parts, which no algorithm here reads
             return observation
         try:
+            if type(observation) is not np.ndarray or observation.dtype is not self.seen_type:
+                self._check_numbers(observation, where, method)
             seen = np.array(observation, self.seen_type)
             if not self.is_vector and not np.can_cast(np.asarray(observation).dtype, self.seen_type, "same_kind"):
                 raise TypeError  # such as an image from 0 to 1 as whole numbers, which would be black
@@ -123,6 +129,16 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             raise self._fault(where, f"column {column} of the observation is {seen[column]}")
         return seen
 
+    def _check_numbers(self, observation: Any, where: str, method: str) -> None:
+        """Refuses what NumPy would turn into numbers: it drops imaginary parts and masks, and reads texts."""
+        if isinstance(observation, np.ma.MaskedArray) and np.ma.is_masked(observation):
+            raise self._fault(where, f"the obs returned by the `{method}()` method is an array with masked values")
+        if (
+            isinstance(observation, np.ndarray | list | tuple)
+            and (kind := np.asarray(observation).dtype).kind in "cSUmM"
+        ):
+            raise self._fault(where, f"the obs returned by the `{method}()` method holds {kind}, expected real numbers")
+
     def _reward(self, reward: Any) -> float:
         if (
             type(reward) is not float  # asking the other types takes longer
@@ -133,7 +149,10 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 "", "the reward returned by `step()` must be a float, int, np.integer or np.floating, "
                 f"actual type: {_kind(reward)}",
             )  # fmt: skip
-        value = float(reward)
+        try:
+            value = float(reward)
+        except OverflowError:  # a whole number of Python's has no limit
+            value = math.inf
         if not math.isfinite(value):
             raise self._fault("", f"the reward is {value}")
         return value
@@ -154,7 +173,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         return "" if self.start_seed is None else f" (start seed {self.start_seed})"
 
 
-def failure(env: str, where: str, error: Exception) -> LabError:
+def failure(env: str, where: str, error: BaseException) -> LabError:
     """The error to raise when an environment's own code failed: its name, where, and the error in one line."""
     words, kind = first_line(error), type(error).__name__
     return LabError(f"environment {env} failed {where}: {kind if words == kind else f'{kind}: {words}'}")

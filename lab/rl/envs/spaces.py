@@ -36,7 +36,7 @@ def observation_size(env: str, space: gym.Space[Any]) -> int | list[int]:
     Raises:
         BadSetting: no algorithm here can use such observations.
     """
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and space.shape[0]:
         return int(space.shape[0])
     if isinstance(space, gym.spaces.Box) and atari.is_game(env):
         return list(space.shape)
@@ -52,9 +52,10 @@ def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
     """
     if isinstance(space, gym.spaces.Discrete):
         return {"count": int(space.n)}
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and np.isfinite([space.low, space.high]).all():
+    is_bounded = isinstance(space, gym.spaces.Box) and _is_bounded(space)
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and space.shape[0] and is_bounded:
         return {"low": space.low.tolist(), "high": space.high.tolist()}
-    is_unbounded = isinstance(space, gym.spaces.Box) and not np.isfinite([space.low, space.high]).all()
+    is_unbounded = isinstance(space, gym.spaces.Box) and not is_bounded
     found = f"{_described(space)}{' without bounds' if is_unbounded else ''}"
     needed = "a Discrete or a bounded Box with one dimension is needed"
     wayout = "register it under a name of your own with gymnasium.wrappers.TransformAction around it"
@@ -100,6 +101,12 @@ def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpe
     wayout = f"{bins}, or {continuous}" if count == 1 else continuous
     there = "is a continuous one" if count == 1 else f"are {count} continuous ones"
     raise BadSetting("action", f"{algorithm} needs discrete actions; there {there}: {wayout}")
+
+
+def _is_bounded(space: gym.spaces.Box) -> bool:
+    """Whether actions can be scaled to its bounds; some write the largest float in place of infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(space.high.astype(np.float32) - space.low.astype(np.float32)).all())
 
 
 def _flattening(space: gym.Space[Any]) -> str:
