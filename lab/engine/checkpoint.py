@@ -59,8 +59,7 @@ class Files(CheckpointIO):
 
     def _pack(self, checkpoint: dict[str, Any]) -> tuple[Marks, dict[str, str]]:
         """Makes entries plain in place; their marks, and the module's own entries of which that cannot be."""
-        marks: Marks = {}
-        own: dict[str, str] = {}
+        marks, own = Marks(), dict[str, str]()
         for key, value in list(checkpoint.items()):
             try:
                 checkpoint[key], mark = pack(value)
