@@ -17,7 +17,7 @@ from annotated_types import Ge, Le
 from lab.errors import closest
 
 if TYPE_CHECKING:  # the record itself needs no torch
-    from lightning import LightningDataModule, LightningModule
+    from lightning import LightningDataModule, LightningModule, Trainer
 
 _WORDS = ("validation", "valid", "val", "evaluation", "eval")
 _LOWER = "|".join([*_WORDS, *map(str.capitalize, _WORDS)])
@@ -103,6 +103,12 @@ class ModuleHooks(Protocol):
 
     def pretrain(self) -> None:
         """Takes weights that others have trained; called before those of `start_from` are copied, so that these win."""
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Refuses, by BadSetting, settings of the Trainer that the module cannot train with, such as a precision.
+
+        Called once the Trainer is made; nothing has begun.
+        """
 
     def compile(self) -> None:
         """Compiles the module for `compile: true`; without one of its own, `forward` is compiled."""

@@ -13,7 +13,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from lightning import Trainer
+from lightning import LightningDataModule, LightningModule, Trainer
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Name:
     """A part of Lightning that its documentation does not promise.
 
     Args:
-        path: attributes from the Trainer to it, dotted.
+        path: attributes from its owner, which is the Trainer or a module, to it, dotted.
         uses: those of its own attributes that are used.
         why: what would be lost without it.
     """
@@ -37,6 +37,7 @@ PRIVATE = (
     Name("_logger_connector", ("on_batch_start",), "whether these averages go on or start anew with the next batch"),
     Name("_default_root_dir", ("__str__",), "the folder for what is written without saying where"),
 )
+PRIVATE_OF_MODULES = (Name("_log_hyperparams", ("__bool__",), "whether the loggers get a module's hyperparameters"),)
 UNDOCUMENTED = (  # public, but described nowhere
     Name("fit_loop", ("load_state_dict", "on_iteration_done"), "where in which epoch a run goes on"),
     Name("fit_loop.epoch_loop", ("on_run_start", "on_advance_end", "max_steps"), "the point between two batches"),
@@ -48,9 +49,10 @@ UNDOCUMENTED = (  # public, but described nowhere
 def missing(trainer: object) -> list[str]:
     """The names that this version of Lightning does not have, each with what it is for."""
     found = []
-    for name in (*PRIVATE, *UNDOCUMENTED):
+    modules = [(kind(), name) for kind in (LightningModule, LightningDataModule) for name in PRIVATE_OF_MODULES]
+    for owner, name in [*((trainer, name) for name in (*PRIVATE, *UNDOCUMENTED)), *modules]:
         try:
-            attrgetter(*(f"{name.path}.{use}" for use in name.uses))(trainer)
+            attrgetter(*(f"{name.path}.{use}" for use in name.uses))(owner)
         except AttributeError as error:
             found.append(f"{error.name or name.path} ({name.why})")
     return found
@@ -100,6 +102,11 @@ def set_root(trainer: Trainer, folder: str) -> None:
     """Makes `folder` the Trainer's `default_root_dir`, which is settled before there is a run."""
     owner: Any = trainer
     owner._default_root_dir = folder
+
+
+def logs_hyperparameters(owner: LightningModule | LightningDataModule) -> bool:
+    """Whether it saved hyperparameters that the loggers are to get."""
+    return owner._log_hyperparams
 
 
 def results(trainer: Trainer) -> Any:

@@ -3,6 +3,7 @@
 from lab.learning.evaluation import EvaluatedModule, Stage
 from lab.learning.examples import Examples
 from lab.learning.optimizers import OPTIMIZERS, OptimizerName, make_optimizer
+from lab.learning.precision import check_precision
 from lab.learning.schedules import SCHEDULES, ScheduleName, make_schedule
 from lab.learning.supervised import LazyMetrics, SupervisedModule
 
@@ -16,6 +17,7 @@ __all__ = [
     "ScheduleName",
     "Stage",
     "SupervisedModule",
+    "check_precision",
     "make_optimizer",
     "make_schedule",
 ]

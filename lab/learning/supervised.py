@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
+from lightning import Trainer
 from torch import Tensor
 
 from lab.errors import BadSetting
 from lab.learning.evaluation import EvaluatedModule
 from lab.learning.optimizers import OptimizerName, check_optimizer, decayed_parameters, make_optimizer
+from lab.learning.precision import check_precision
 from lab.learning.schedules import ScheduleName, make_schedule, needs_length
 from lab.task import Unit
 
@@ -70,14 +72,18 @@ class SupervisedModule(EvaluatedModule):
             progress: share of the run that is done, from 0 to 1; 0 in a run whose length is not known.
         """
 
-    def setup(self, stage: str) -> None:
-        if stage != "fit":
-            return
-        trainer: Any = self.trainer
+    def check_trainer(self, trainer: Trainer) -> None:
+        check_precision(trainer, type(self).__name__.lower(), scales=True)
         if self.optimizer == "lbfgs" and trainer.precision == "16-mixed":
             raise BadSetting("optimizer", "lbfgs cannot scale its loss; set trainer.precision to 32-true or bf16-mixed")
         if self.optimizer == "lbfgs" and trainer.accumulate_grad_batches > 1:
             raise BadSetting("optimizer", "lbfgs evaluates a batch several times; leave accumulate_grad_batches at 1")
+
+    def setup(self, stage: str) -> None:
+        if stage != "fit":
+            return
+        trainer: Any = self.trainer
+        self.check_trainer(trainer)  # whoever trains it: a recipe was asked before
         if trainer.ckpt_path is None:
             self.pretrain()
 

@@ -7,6 +7,7 @@ from lab.networks.initialization import INITS, Init, initialize
 from lab.networks.mlp import MLP
 from lab.networks.normalization import NORMS, Norm, make_norm
 from lab.networks.positions import LearnedPositions, SinusoidalPositions
+from lab.networks.precision import upcast
 from lab.networks.recurrent import Cell, Recurrent, RecurrentOutput
 from lab.networks.text_encoder import TextEncoder
 from lab.networks.transformer import TransformerDecoder, TransformerEncoder
@@ -34,4 +35,5 @@ __all__ = [
     "padding_mask",
     "pretrained_weights",
     "record_attention",
+    "upcast",
 ]

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
-from tensordict import TensorDict
+from tensordict import TensorDictBase
 from torch import Tensor, nn
 
 from lab.rl.common import plots as pictures
@@ -76,7 +76,7 @@ class REINFORCE(OnPolicy):
         return super().value(observation) if self.baseline else torch.zeros_like(observation[..., 0])
 
     @torch.no_grad()
-    def experience(self, steps: TensorDict) -> Experience:
+    def experience(self, steps: TensorDictBase) -> Experience:
         """With lambda = 1 an advantage is the return from a step on, less the baseline."""
         found = super().experience(steps)
         advantage, counts = found.advantage, torch.ones_like(found.advantage, dtype=torch.bool)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
+from lab.networks import upcast
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.data.replay import ReplayData
 from lab.rl.envs.spaces import ActionSpec
@@ -75,9 +76,9 @@ class TQC(SAC):
 
     def _critic_loss(self, values: Tensor, goal: Tensor) -> Tensor:
         """Quantile Huber loss of each quantile (N, B, M) against each atom of the goal (B, K), summed over critics."""
-        pooled = values.float().transpose(0, 1).flatten(1)  # (B, N M)
+        pooled = upcast(values).transpose(0, 1).flatten(1)  # (B, N M)
         fractions = self.fractions.repeat(len(values))  # (N M)
-        over, under = huber_sums(pooled, goal.float())
+        over, under = huber_sums(pooled, upcast(goal))
         return len(values) * (fractions * under + (1 - fractions) * over).mean() / goal.shape[1]
 
 

@@ -58,6 +58,7 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.engine.process import prepare, skip_driver_check
     from lab.engine.profiler import NoProfiler
     from lab.engine.progress import BestCheckpoint, progress
+    from lab.engine.project.demands import refusals
     from lab.engine.project.monitors import MonitorCheck
     from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
     from lab.engine.saver import Saver
@@ -82,13 +83,13 @@ def assemble(recipe: Recipe) -> Assembly:
     trainer = None
     if not problems:
         try:
-            key = "task.monitor" if isinstance(recipe.task, InlineTask) else "task"
-            keys = {f"callbacks.{i}.init_args.monitor": callback for i, callback in enumerate(callbacks)}
+            inline = isinstance(recipe.task, InlineTask)
+            monitors = {f"callbacks.{i}.init_args.monitor": callback for i, callback in enumerate(callbacks)}
             monitor = task.monitor
             if monitor is not None and settings.get("limit_val_batches") == 0:
                 monitor = None
                 print("no validation (trainer.limit_val_batches: 0): the last checkpoint is the best", file=sys.stderr)
-            check = MonitorCheck(monitor, key, keys)
+            check = MonitorCheck(monitor, "task.monitor" if inline else "task", monitors)
             best = BestCheckpoint(monitor, task.mode, check.at_epoch_end)
             saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
             if brings_progress_bar(callbacks):
@@ -99,10 +100,16 @@ def assemble(recipe: Recipe) -> Assembly:
             made = construct(settings)
             chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files(module)]}
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)
+            keys = {part: f"task.{part}" if inline else "task" for part in ("module", "data", "monitor")}
+            problems += [recipe.problem(*each) for each in refusals(trainer, module, data, keys, monitor)]
         except ConstructionError as error:
             problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             problems.append(recipe.problem("trainer", error_text(error)))
+        except ImportError as error:  # of a package that not everybody has
+            precise = str(settings.get("precision")).startswith("transformer-engine")
+            key, way = ("trainer.precision", "; or set it to bf16-mixed") if precise else ("trainer", "")
+            problems.append(recipe.problem(key, f"{error_text(error)}{way}"))
     for i, kind in enumerate(recipe.track.mirror):
         if what := missing(kind):
             problems.append(recipe.problem(f"track.mirror.{i}", what))
@@ -113,6 +120,8 @@ def assemble(recipe: Recipe) -> Assembly:
     assert trainer is not None
     if trainer.strategy.root_device.type == "cpu":
         skip_driver_check()
+    if str(trainer.precision).endswith("-true"):  # at once, so that weights are copied and read back into it
+        trainer.precision_plugin.convert_module(module)
     if recipe.compile:
         module.compile()
     name = recipe.task if isinstance(recipe.task, str) else task.module.__name__

@@ -28,7 +28,7 @@ def curve(network: Callable[[Tensor], Tensor], pairs: Tensor, truth: Callable[[T
     """
     low, high = float(pairs[:, 0].min()), float(pairs[:, 0].max())
     margin = (high - low) / 20
-    x = torch.linspace(low - margin, high + margin, 400, device=pairs.device)
+    x = torch.linspace(low - margin, high + margin, 400, device=pairs.device, dtype=pairs.dtype)
     with figure(width=7.0, height=4.2) as (drawing, axes):
         axes.scatter(*pairs.cpu().T, s=14, color=COLORS[0], alpha=0.6, linewidth=0, label="test data")
         if truth is not None:

@@ -13,7 +13,7 @@ from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, MetricC
 from lab import plots
 from lab.data import Batch
 from lab.learning import SupervisedModule
-from lab.networks import MLP, Activation
+from lab.networks import MLP, Activation, upcast
 from lab.tabular import plots as draw
 from lab.tabular.curve_data import FUNCTIONS, CurveData
 from lab.task import Task
@@ -65,13 +65,13 @@ class Regress(SupervisedModule):
 
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         x, y = batch["x"], batch["y"]
-        predicted = self(x).float()
+        predicted = upcast(self(x))
         self.metrics.update(predicted, y)
         self.pairs.update(torch.cat([x, y], 1))
         return {"loss": ((predicted - y) / self.spread[1]).square().squeeze(1)}
 
     def report(self) -> None:
-        pairs = self.pairs.compute()
+        pairs = self.pairs.compute().to(self.dtype)
         truth = FUNCTIONS[self.function] if self.function else None
         plots.log_figure(self, "curve.png", draw.curve(self, pairs, truth))
         plots.log_figure(self, "layers.png", draw.layers(self.network, self._activations(pairs[:, :1])))

@@ -19,6 +19,7 @@ from lab import plots
 from lab.data import seed_from
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
@@ -87,7 +88,7 @@ class Autoencode(SupervisedModule):
         seed = int(torch.randint(2**62, ()))  # from the generator that a checkpoint keeps
         seen, noise = self._corrupted(images, seed)
         logits, mean, log_variance = self.network(self.normalise(seen), noise)
-        terms = self.terms(images, logits.float(), mean.float(), log_variance)
+        terms = self.terms(images, upcast(logits), upcast(mean), log_variance)
         return terms["loss"].mean(), lambda: {f"train/{name}": terms[name].mean() for name in terms if name != "loss"}
 
     def terms(self, images: Tensor, logits: Tensor, mean: Tensor, log_variance: Tensor | None) -> dict[str, Tensor]:
@@ -106,7 +107,7 @@ class Autoencode(SupervisedModule):
             terms["bce"] = F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).mean(1)
         terms["loss"] = terms[self.loss] * pixels
         if self.beta is not None and log_variance is not None:
-            terms["kl"] = divergence(mean, log_variance.float())
+            terms["kl"] = divergence(mean, upcast(log_variance))
             terms["loss"] = terms["loss"] + self.beta * terms["kl"]
         return terms
 
@@ -118,18 +119,18 @@ class Autoencode(SupervisedModule):
         images = batch["image"]
         seen, noise = self._corrupted(images, seed_from(self.eval_batch_idx, self.global_rank))
         logits, mean, log_variance = self.network(self.normalise(seen), noise)
-        terms = self.terms(images, logits.float(), mean.float(), log_variance)
+        terms = self.terms(images, upcast(logits), upcast(mean), log_variance)
         if noise is not None:
             logits = self.network.decoder(mean)
-            terms = self.terms(images, logits.float(), mean.float(), log_variance) | {"loss": terms["loss"]}
+            terms = self.terms(images, upcast(logits), upcast(mean), log_variance) | {"loss": terms["loss"]}
         if self.corruption:
             terms["corrupted_mse"] = (seen - images).square().flatten(1).mean(1)
         for name, metric in self.metrics.items():
             metric.update(terms[name])
-        self.codes.update(mean.float())
+        self.codes.update(upcast(mean))
         if "label" in batch:
             self.labels.update(batch["label"])
-        shown = {"image": images, "seen": seen, "output": logits.float().sigmoid(), "code": mean.float()}
+        shown = {"image": images, "seen": seen, "output": upcast(logits).sigmoid(), "code": upcast(mean)}
         return {"loss": terms["loss"], **shown}
 
     def compute_metrics(self, stage: Stage) -> dict[str, Any]:
@@ -155,8 +156,8 @@ class Autoencode(SupervisedModule):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Images (N, C, H, W) from 0 to 1, out of codes (N, latent_dim)."""
-        logits: Tensor = self.network.decoder(codes.to(self.device))
-        return logits.float().sigmoid()
+        logits: Tensor = self.network.decoder(codes.to(self.device, self.dtype))
+        return upcast(logits).sigmoid()
 
     def _corrupted(self, images: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
         """The encoder's input, and noise for its code if that is sampled."""
@@ -164,7 +165,9 @@ class Autoencode(SupervisedModule):
         seen = disturbed(images, self.corruption, random)
         if self.beta is None:
             return seen, None
-        return seen, torch.randn(len(images), self.latent_dim, generator=random, device=images.device)
+        return seen, torch.randn(
+            len(images), self.latent_dim, generator=random, device=images.device, dtype=images.dtype
+        )
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

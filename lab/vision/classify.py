@@ -27,6 +27,7 @@ from torchmetrics.classification import (
 from lab import plots
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, SupervisedModule
+from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
@@ -96,7 +97,7 @@ class Classify(SupervisedModule):
 
     def training_loss(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, LazyMetrics]:
         temperature = self.temperature * (self.final_temperature / self.temperature) ** progress
-        labels, logits = batch["label"], self(batch["image"]).float()
+        labels, logits = batch["label"], upcast(self(batch["image"]))
         annealed = {"temperature": temperature} if self.head == "gumbel" else {}
         return self.loss(logits, labels, temperature), lambda: {
             "train/accuracy": (logits.argmax(1) == labels).float().mean(),
@@ -120,7 +121,7 @@ class Classify(SupervisedModule):
         The largest of the logits plus Gumbel noise is class k with the probability that softmax gives k.
         """
         images, labels = batch["image"], batch["label"]
-        logits = self(images).float()
+        logits = upcast(self(images))
         losses, probabilities = F.cross_entropy(logits, labels, reduction="none"), logits.softmax(1)
         self.metrics.update(probabilities, labels)
         self.confusion.update(probabilities, labels)

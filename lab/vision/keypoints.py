@@ -18,6 +18,7 @@ from torchmetrics import Metric
 from lab import plots
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
@@ -87,7 +88,7 @@ class Keypoints(SupervisedModule):
 
     def _given(self, images: Tensor) -> Tensor:
         given: Tensor = self.network(self.normalise(images))
-        return given.float()
+        return upcast(given)
 
     def _points(self, given: Tensor) -> Tensor:
         """Points (B, P, 2) of what the network gives: heat maps, or 2 P numbers from -1 to 1 across the image."""
@@ -206,7 +207,7 @@ def divergence(maps: Tensor, points: Tensor, sigma: float) -> Tensor:
 
 def centres(line: Tensor) -> Tensor:
     """Centres of that many pixels, (..., N) -> (N,)."""
-    return torch.arange(line.shape[-1], device=line.device) + 0.5
+    return torch.arange(line.shape[-1], device=line.device, dtype=line.dtype) + 0.5
 
 
 TASK = Task(module=Keypoints, data=ImageData, monitor="val/nme", mode="min")

@@ -23,6 +23,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from lab import plots
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.data.images import IGNORE_INDEX
@@ -90,7 +91,7 @@ class Segment(SupervisedModule):
         return logits
 
     def training_loss(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, LazyMetrics]:  # noqa: ARG002
-        logits, masks = self(batch["image"]).float(), batch["mask"]
+        logits, masks = upcast(self(batch["image"])), batch["mask"]
         return self.loss(logits, masks), lambda: {"train/accuracy": 1 - wrong(classes(logits), masks).nanmean()}
 
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ class Segment(SupervisedModule):
 
     def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         images, masks = batch["image"], batch["mask"]
-        logits = self(images).float()
+        logits = upcast(self(images))
         predicted = classes(logits)
         self.confusion.update(predicted, masks)
         loss = self.loss(logits, masks).expand(len(masks))
@@ -133,7 +134,7 @@ class CrossEntropy(nn.Module):
         if logits.shape[1] > 1:
             return F.cross_entropy(logits, masks, ignore_index=IGNORE_INDEX)
         known = masks != IGNORE_INDEX
-        return F.binary_cross_entropy_with_logits(logits.squeeze(1)[known], masks[known].float())
+        return F.binary_cross_entropy_with_logits(logits.squeeze(1)[known], masks[known].to(logits.dtype))
 
 
 def criterion(name: Loss, binary: bool) -> nn.Module:

@@ -291,7 +291,7 @@ def test_it_goes_on_to_the_same_bits(settings, tmp_path):
 def test_a_batch_over_several_steps_stays_within_its_episodes():
     class Watch(Callback):
         def on_train_batch_start(self, trainer, module, block, index):  # noqa: ARG002
-            self.batches = block.batches
+            self.batches = block.steps
 
     watch = Watch()
     train([watch], n_step=3, total_steps=600)

@@ -499,7 +499,7 @@ def test_missing_weights_of_inception_are_one_line(monkeypatch, tmp_path):
 def test_half_precision_needs_a_loss_scaler(own_data, untrained):
     module = GAN(**FACTS, width=0.1)
     module._trainer = SimpleNamespace(precision="16-mixed")
-    with pytest.raises(BadSetting, match="use bf16-mixed or 32-true"):
+    with pytest.raises(BadSetting, match="set it to bf16-mixed, 32-true or 64-true"):
         module.setup("fit")
 
 

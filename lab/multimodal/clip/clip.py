@@ -24,6 +24,7 @@ from lab.multimodal.clip.contrastive import Retrieval, contrastive_loss, same_ca
 from lab.multimodal.clip.network import CLIP, captions_to_text
 from lab.multimodal.clip.open_clip import OPEN_CLIP, OpenCLIP
 from lab.multimodal.clip.transformers_clip import TRANSFORMERS, TransformersCLIP
+from lab.networks import upcast
 from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
@@ -136,10 +137,10 @@ class Clip(SupervisedModule):
 
     def _encoded(self, images: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of images and texts, each (B, dim), of length 1."""
-        return self.network.encode_image(self.normalise(images)).float(), self.network.encode_text(captions).float()
+        return upcast(self.network.encode_image(self.normalise(images))), upcast(self.network.encode_text(captions))
 
     def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        captions, prompts = batch["caption"], self.network.encode_text(self.prompts).float()
+        captions, prompts = batch["caption"], upcast(self.network.encode_text(self.prompts))
         images, texts = self._encoded(batch["image"], captions)
         logits = self.scale * images @ prompts.T
         self.retrieval.update(images, texts, captions)

@@ -37,6 +37,11 @@ class Agent(LightningModule):
         self.recent_returns: list[float] = []  # of training episodes, until they are logged
         self.env_factory = EnvFactory(env)  # the data brings its own, with keywords and a time limit
 
+    def greedy(self, observation: Tensor) -> Tensor:
+        """`forward` for observations as environments give them: in single precision, or bytes of images."""
+        action: Tensor = self(observation.to(self.dtype) if observation.is_floating_point() else observation)
+        return action
+
     def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         self._evaluate("val", seeds)
 
@@ -46,7 +51,7 @@ class Agent(LightningModule):
     def _evaluate(self, stage: str, seeds: Tensor) -> None:
         starts = seeds.tolist()
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        returns = evaluation.play(self, self.env_factory, starts, self.device, data.eval_envs)
+        returns = evaluation.play(self.greedy, self.env_factory, starts, self.device, data.eval_envs)
         metrics = {f"{stage}/return": returns.mean()}
         if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
             metrics["test/optimality_gap"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
@@ -61,7 +66,7 @@ class Agent(LightningModule):
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""
-        return evaluation.record_video(self, self.env_factory, seed, self.device, video)
+        return evaluation.record_video(self.greedy, self.env_factory, seed, self.device, video)
 
     def on_test_end(self) -> None:
         if self.logger is None or not self.trainer.is_global_zero:

@@ -13,9 +13,11 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt, MinLen
+from lightning import Trainer
 from torch import Tensor, nn
 
 from lab.errors import BadSetting
+from lab.learning import check_precision
 from lab.rl.common import adam
 from lab.rl.common.agent import Agent, mean_or_nothing
 
@@ -64,18 +66,22 @@ class Learner(Agent):
         self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True)
         self.compiled = True
 
+    def check_trainer(self, trainer: Trainer) -> None:
+        check_precision(trainer, type(self).__name__.lower(), scales=False)
+
     def setup(self, stage: str) -> None:
-        name = type(self).__name__.lower()
-        if stage == "fit" and self.trainer.precision == "16-mixed":
-            raise BadSetting("trainer.precision", f"{name} has no loss scaler; use bf16-mixed or 32-true")
-        if stage == "fit" and self.compiled and self.trainer.world_size > 1:
+        if stage != "fit":
+            return
+        self.check_trainer(self.trainer)  # whoever trains it: a recipe was asked before
+        if self.compiled and self.trainer.world_size > 1:
+            name = type(self).__name__.lower()
             raise BadSetting("compile", f"{name} averages gradients between processes, which its graph cannot hold")
 
     def configure_optimizers(self) -> adam.Adam:
         return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        self.env_steps = batch.env_steps
+        batch, self.env_steps = batch.as_type(self.dtype), batch.env_steps
         total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
         optimizer: Any = self.optimizers()
         position = min(1.0, self.schedule_position(batch) / total)  # the last block may go beyond the budget

@@ -56,7 +56,7 @@ class OffPolicy(Learner):
 
     def update_on_batch(self, block: Block, state: Sequence[Any]) -> dict[str, Tensor]:
         """All updates of one block; returns what the last one measured."""
-        batches = block.batches
+        batches = block.steps
         first, last = int(self.updates), len(batches) - 1
         rows = zip(*(column.unbind(0) for column in self.update_inputs(batches)), strict=True)
         measured = [

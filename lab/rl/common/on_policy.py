@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from tensordict import TensorDict
+from tensordict import TensorDictBase
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -112,7 +112,7 @@ class OnPolicy(Learner):
         return self.learn(self.experience(rollout.steps), state)
 
     @torch.no_grad()
-    def experience(self, steps: TensorDict) -> Experience:
+    def experience(self, steps: TensorDictBase) -> Experience:
         """The rollout with its advantages; the running statistics move on afterwards."""
         observation, following = steps["observation"], steps["next"]  # (T, N, O)
         both = self.normalize(torch.stack([observation, following["observation"]]))

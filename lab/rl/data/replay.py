@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import torch
@@ -22,23 +22,15 @@ from torchrl.envs import GymWrapper, InitTracker, TransformedEnv
 
 from lab.errors import BadSetting, LabError
 from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
+from lab.rl.data.collected import Collected
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs import atari, snapshot
 from lab.rl.envs.discretize import DiscretizedAction, discretize
 
 
-class Block(NamedTuple):
-    """The batch of one `training_step`.
-
-    Args:
-        batches: TensorDict of shape (updates, batch size) with the keys that `ReplayBuffer.sample` names.
-        env_steps: environment steps so far, over all processes, this block included.
-        returns: undiscounted returns of the training episodes that ended in this block.
-    """
-
-    batches: TensorDictBase
-    env_steps: int
-    returns: list[float]
+class Block(Collected):
+    """The batch of one `training_step`: `steps` of shape (updates, batch size), with the keys that
+    `ReplayBuffer.sample` names."""
 
 
 class ReplayData(CollectionData):

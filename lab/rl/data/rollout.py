@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -17,24 +17,18 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from lab.errors import BadSetting
+from lab.rl.data.collected import Collected
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.stepping import Stepper, Vectorization
 
 
-class Rollout(NamedTuple):
-    """The batch of one `training_step`.
+class Rollout(Collected):
+    """The batch of one `training_step`: `steps` of shape (T, N), time first, with `observation`, `action`, and in
+    `next` `observation`, `reward`, `terminated` and `done`.
 
-    Args:
-        steps: TensorDict (T, N), time first, with `observation`, `action`, and in `next` `observation`, `reward`,
-            `terminated` and `done`; the next observation is the true one, also where an episode ends.
-        env_steps: environment steps so far, this rollout included.
-        returns: undiscounted returns of the training episodes that ended in this rollout.
+    The next observation is the true one, also where an episode ends.
     """
-
-    steps: TensorDict
-    env_steps: int
-    returns: list[float]
 
 
 class RolloutData(CollectionData):
@@ -140,7 +134,7 @@ class RolloutData(CollectionData):
         """Actions of the policy on observations (N, O), and the actions that go to the environments."""
         assert self.trainer is not None
         agent: Any = self.trainer.lightning_module
-        action, env_action = agent.explore(torch.from_numpy(observation).to(noise.device), noise)
+        action, env_action = agent.explore(torch.from_numpy(observation).to(noise), noise)
         return action.cpu().numpy(), env_action.cpu().numpy()
 
     def _collect(self) -> Rollout:

@@ -125,7 +125,7 @@ def _plan(angles: int, speeds: int, hold: int) -> torch.Tensor:
         angle, speed, paid = step(angle, speed, LEVELS[:, None, None])
         cost += paid
     where, paid_now = _where(angle, speed), torch.from_numpy(cost.astype(np.float32))
-    costs = torch.zeros(angles, speeds)
+    costs = torch.zeros(angles, speeds, dtype=torch.float32)
     for _ in range(STEPS // hold):
         half = (paid_now + _look_up(costs, where).reshape(paid_now.shape)).amin(0)
         costs = torch.cat([half.flip(0, 1)[:-1], half])

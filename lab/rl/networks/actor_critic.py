@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import MLP
+from lab.networks import MLP, upcast
 from lab.rl.envs.spaces import ContinuousSpec, vector_size
 
 LAST_LAYER_BOUND = 3e-3  # its first weights are uniform within it, as in Lillicrap et al. 2016
@@ -115,7 +115,7 @@ class GaussianActor(SquashedActor):
         return self.squash(raw), log_prob.sum(-1, keepdim=True)
 
     def _gaussian(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self.net(observation).float().chunk(2, -1)
+        mean, log_std = upcast(self.net(observation)).chunk(2, -1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 

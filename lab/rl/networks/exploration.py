@@ -21,6 +21,8 @@ from lab.rl.networks.actor_critic import GaussianActor
 class GaussianNoise(TensorDictModuleBase):
     """action = clamp(actor(observation) + sigma * half_range * N(0, 1)).
 
+    Environments speak in single precision, and the actor is asked in its own.
+
     Args:
         actor: observation (..., O) -> action (..., A).
         action: bounds of the action.
@@ -42,9 +44,10 @@ class GaussianNoise(TensorDictModuleBase):
         self.register_buffer("scale", sigma * (high - low) / 2, persistent=False)
 
     def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
-        action = self.actor(tensordict.get("observation"))
+        observation = tensordict.get("observation")
+        action = self.actor(observation.to(self.low.dtype))
         action = torch.clamp(action + self.noise(tensordict, action), self.low, self.high)
-        tensordict.set("action", action)
+        tensordict.set("action", action.to(observation.dtype))
         return tensordict
 
     def noise(self, tensordict: TensorDictBase, action: Tensor) -> Tensor:  # noqa: ARG002 - the seam for other noises
@@ -93,5 +96,7 @@ class StochasticExploration(TensorDictModuleBase):
         self.actor = actor
 
     def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
-        tensordict.set("action", self.actor.explore(tensordict.get("observation")))
+        observation = tensordict.get("observation")
+        action = self.actor.explore(observation.to(self.actor.scale.dtype))
+        tensordict.set("action", action.to(observation.dtype))
         return tensordict

@@ -83,7 +83,7 @@ class GaussianPolicy(Policy):
         return torch.cat([mean, self.log_std.expand_as(mean)], -1)  # (..., 2A)
 
     def noise(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, len(self.log_std), device=self.log_std.device)
+        return torch.randn(*shape, len(self.log_std), device=self.log_std.device, dtype=self.log_std.dtype)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         mean, log_std = parameters.chunk(2, -1)
@@ -129,8 +129,7 @@ class CategoricalPolicy(Policy):
         return log_probabilities
 
     def noise(self, *shape: int) -> Tensor:
-        device = self.net[-1].bias.device
-        return -torch.empty(*shape, self.count, device=device).exponential_().log()  # Gumbel
+        return -self.net[-1].bias.new_empty(*shape, self.count).exponential_().log()  # Gumbel
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         return (parameters + noise).argmax(-1)

@@ -20,12 +20,14 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.data import seed_from
 from lab.errors import BadInput, BadSetting, suggestion
+from lab.learning import check_precision
+from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.gan import networks
@@ -130,7 +132,7 @@ class GAN(LightningModule):
 
     def codes(self, labels: Tensor, random: torch.Generator | None = None) -> Tensor:
         """Noise (B, latent_dim), and behind it the labels (B,) as (B, classes) in conditional kinds."""
-        noise = torch.randn(len(labels), self.latent_dim, generator=random).to(labels.device)
+        noise = torch.randn(len(labels), self.latent_dim, generator=random, dtype=self.dtype).to(labels.device)
         return (
             torch.cat([noise, F.one_hot(labels, self.num_conditions).to(noise.dtype)], 1)
             if self.num_conditions
@@ -180,7 +182,7 @@ class GAN(LightningModule):
         drawn = self.generator(self.codes(labels))  # (B, C, S, S), drawn once for all players
         fakes, weights = [(drawn.detach(), labels)], [1.0]
         if self.kind == "triple":
-            read = self.classifier(torch.cat([batch["image"], (drawn.detach() + 1) / 2])).float()
+            read = upcast(self.classifier(torch.cat([batch["image"], (drawn.detach() + 1) / 2])))
             guesses = read[: len(real)].argmax(1)
             fakes, weights = [*fakes, (real, guesses)], [1 - self.alpha, self.alpha]
         if self.num_conditions and self.mismatch_weight:
@@ -217,7 +219,7 @@ class GAN(LightningModule):
     def _distance(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Mean squared distance of the reference classifier's mean features of real and generated images."""
         features = self.evaluation.classifier
-        return F.mse_loss(features((drawn + 1) / 2).float().mean(0), features(images).float().mean(0))
+        return F.mse_loss(upcast(features((drawn + 1) / 2)).mean(0), upcast(features(images)).mean(0))
 
     def _optimizer_step(self, optimizer: Any, loss: Tensor) -> None:
         """One step of one player: gradients of its weights alone, averaged over all processes."""
@@ -239,9 +241,12 @@ class GAN(LightningModule):
     def prepare_data(self) -> None:
         reference_classifier(self.trainer.datamodule)  # type: ignore[attr-defined]
 
+    def check_trainer(self, trainer: Trainer) -> None:
+        check_precision(trainer, "gan", scales=False)
+
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.trainer.precision == "16-mixed":
-            raise BadSetting("trainer.precision", "gan has no loss scaler; use bf16-mixed or 32-true")
+        if stage == "fit":
+            self.check_trainer(self.trainer)  # whoever trains it: a recipe was asked before
         data: ImageData = self.trainer.datamodule  # type: ignore[attr-defined]
         if min(len(part) for part in data.tables.values()) < 2:
             raise BadSetting("data.max_images", "distances compare how images vary: each part needs two, so take more")
@@ -261,7 +266,7 @@ class GAN(LightningModule):
         images, labels = batch["image"], batch["label"]
         random = torch.Generator().manual_seed(seed_from(stream, self.global_rank, batch_idx))
         self.evaluation.update(images, labels, real=True)
-        self.evaluation.update(self(self.codes(labels, random)).float(), labels, real=False)
+        self.evaluation.update(upcast(self(self.codes(labels, random))), labels, real=False)
         if self.kind == "triple":
             right = self.classifier(images).argmax(1) == labels
             self.evaluation.guessed.update(right.float(), labels)

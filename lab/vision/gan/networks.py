@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from lab.networks import upcast
+
 SLOPE = 0.2  # of all leaky rectifiers
 
 
@@ -121,7 +123,7 @@ class Discriminator(nn.Module):
         if self.planes is not None:
             planes = self.planes(labels).view(-1, 1, *images.shape[2:])
             images = torch.cat([images, planes], 1)  # (B, channels + 1, size, size)
-        logits: Tensor = self.body(images).float().squeeze(1)
+        logits: Tensor = upcast(self.body(images)).squeeze(1)
         return logits
 
 

@@ -43,7 +43,7 @@ class ReferenceClassifier(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.body(images)
+        features: Tensor = self.body(images.to(self.last.weight.dtype))  # its own, whatever the images were made in
         return features
 
     def read(self, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -96,7 +96,7 @@ def test_without_a_trainer_each_round_of_blocks_is_an_epoch():
 
 def test_a_batch_holds_real_transitions():
     _, watch = train()
-    batches = watch.blocks[-1].batches
+    batches = watch.blocks[-1].steps
     assert batches.shape == (50, 8)
     angle = torch.atan2(batches["observation"][..., 1], batches["observation"][..., 0])
     speed, torque = batches["observation"][..., 2], batches["action"][..., 0]
