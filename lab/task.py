@@ -124,6 +124,20 @@ class ModuleHooks(Protocol):
         """Writes one episode from a start seed as an MP4 and gives its return, for `lab play`."""
 
 
+_REMOVED = {  # methods that Lightning 2 neither calls nor refuses, and what it calls
+    "on_epoch_start": "on_train_epoch_start",
+    "on_epoch_end": "on_train_epoch_end",
+    "on_batch_start": "on_train_batch_start",
+    "on_batch_end": "on_train_batch_end",
+    "on_pretrain_routine_start": "on_fit_start",
+    "on_pretrain_routine_end": "on_fit_start",
+    "on_train_dataloader": "setup",
+    "training_step_end": "training_step",
+    "validation_step_end": "validation_step",
+    "test_step_end": "test_step",
+}
+
+
 def hooks(protocol: type) -> list[str]:
     """The names of the methods that a protocol lists, in its order."""
     return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
@@ -152,6 +166,10 @@ def lookalikes(task: Task) -> Iterator[str]:
                 continue
             for name, value in vars(owner).items():
                 if name.startswith("_"):
+                    continue
+                if protocol is ModuleHooks and name in _REMOVED and inspect.isfunction(value):
+                    where = f"{owner.__module__}.{owner.__qualname__}.{name}"
+                    yield f"{where} is never called by Lightning 2; write {_REMOVED[name]}"
                     continue
                 close = closest(name, known, cutoff=0.8)
                 if close and name not in known and inspect.isfunction(value) and not hasattr(kind, close):

@@ -76,7 +76,7 @@ def test_no_installed_task_has_one(name: str) -> None:
 
 @pytest.mark.parametrize("protocol", [DataHooks, ModuleHooks])
 def test_every_hook_is_a_row_of_the_page_with_its_signature(protocol: type) -> None:
-    page = ARCHITECTURE.read_text().partition("**Hooks.**")[2].partition("**What else")[0]
+    page = ARCHITECTURE.read_text().partition("**Hooks.**")[2].partition("**Other attributes")[0]
     rows = re.findall(r"^\| `(\w+)\(.*?\| (data|module) \|", page, re.M)
     owner = "data" if protocol is DataHooks else "module"
     assert [name for name, of in rows if of == owner] == hooks(protocol)

@@ -7,7 +7,6 @@ module's own `check_trainer`.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from lightning.pytorch.core import hooks
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from lab.engine import boundary
-from lab.errors import BadSetting
+from lab.errors import BadSetting, closest
 from lab.task import counterpart, hook
 
 Refusal = tuple[str, str]  # a key of the recipe, and what is wrong with it
@@ -90,8 +89,8 @@ def _missing(owner: object, name: str, key: str = "") -> str:
     """That a method is missing, and which one might have been meant."""
     kind = type(owner)
     own = [each for base in kind.__mro__ if _foreign(base) for each in vars(base) if each[0] != "_"]
-    close = difflib.get_close_matches(name, [each for each in own if callable(getattr(kind, each))], n=1, cutoff=0.75)
-    advice = f"rename {close[0]}" if close else f"write it, or name a class in {key or 'its place'} that has it"
+    close = closest(name, [each for each in own if callable(getattr(kind, each))], cutoff=0.75)
+    advice = f"rename {close}" if close else f"write it, or name a class in {key or 'its place'} that has it"
     return f"{kind.__name__} has no {name}, without which Lightning does not train; {advice}"
 
 
