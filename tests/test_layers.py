@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "lab"
 HEAVY = {"torch", "lightning", "torchrl", "tensordict", "torchvision", "torchmetrics", "mlflow", "optuna", "gymnasium"}
 FIELDS = {"rl", "vision", "tabular", "series", "text", "multimodal"}
 RL_ONLY = {"torchrl", "tensordict", "gymnasium"}
-GROUND = {"errors", "task", "imports", "registry", "files", "fingerprint", "stats", "plots"}
+GROUND = {"errors", "task", "imports", "registry", "files", "fingerprint", "stats", "plots", "stages"}
 FLOORS = {"data", "networks", "learning"}
 FIELD_MAY = {"errors", "task", "files", "stats", "plots", *FLOORS}
 # room -> rooms of lab it may import besides itself, and packages it may not; rooms not named here may import anything
@@ -28,6 +28,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "files": ({"errors"}, HEAVY - {"torch"}),
     "fingerprint": (set(), HEAVY - {"torch"}),
     "stats": (set(), HEAVY),
+    "stages": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "plots": ({"errors"}, {*RL_ONLY, "mlflow"}),
     "recipe": ({"errors", "task", "imports"}, HEAVY),
     "data": ({"errors", "task", "files", "registry"}, {*RL_ONLY, "mlflow", "optuna"}),

@@ -32,11 +32,8 @@ def table(
     from rich.text import Text
 
     cells = [list(row) for row in rows]
-    if not sys.stdout.isatty():
-        chosen, widths, console = list(range(len(titles))), [None] * len(titles), Console(width=100_000, no_color=True)
-    else:
-        console = Console()
-        chosen, widths = fit(titles, cells, console.width, wrap, drop)
+    console = Console() if sys.stdout.isatty() else Console(width=100_000, no_color=True)
+    chosen, widths = fit(titles, cells, console.width, wrap, drop)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for i in chosen:
         grid.add_column(titles[i], no_wrap=titles[i] not in wrap, overflow="ellipsis", width=widths[i])

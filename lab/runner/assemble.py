@@ -20,6 +20,7 @@ from lab.recipe.signature import check
 from lab.recipe.static import mistyped
 from lab.registry import find_task, task_entry
 from lab.runner.assembly import Assembly
+from lab.stages import stage
 from lab.task import Task, hook
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def assemble(recipe: Recipe) -> Assembly:
         raise RecipeError(early)  # before anything is imported
     take_twins()  # before MLflow imports the older name, which a next recipe of this process may be written for
     problems = list(recipe.problems)
+    if "lightning" not in sys.modules:
+        stage("importing torch, Lightning and the task")
     task = _task(recipe, problems)
     if task is None:
         raise RecipeError(problems)
@@ -96,7 +99,7 @@ def assemble(recipe: Recipe) -> Assembly:
                 settings = {"enable_progress_bar": True} | settings
             distinguish(callbacks)
             own = [TerminateOnNaN(saver), FailureContext(), best, saver]
-            callbacks = [RunFolder(), *progress(settings), check, *callbacks, *own]
+            callbacks = [RunFolder(), *progress(settings, monitor), check, *callbacks, *own]
             made = construct(settings)
             chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files(module)]}
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)

@@ -12,6 +12,7 @@ from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
 from lab.runner.recorded import artifact, recipe_of
 from lab.runner.results import final_metrics, find_run
+from lab.stages import stage
 from lab.task import hook
 from lab.tracking.server import client, tracking_uri
 
@@ -33,6 +34,7 @@ def evaluate(
     """
     length = [] if episodes is None else [f"data.test_episodes={episodes}"]
     assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
+    stage(f"testing the {checkpoint} checkpoint")
     assembly.trainer.test(
         assembly.module, datamodule=assembly.datamodule, ckpt_path=str(path), verbose=False, weights_only=True
     )
@@ -59,6 +61,7 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     assembly, path = _restore(run, checkpoint, [], uri)
     if hook(assembly.module, "play") is None:
         raise BadInput(f"task {assembly.name!r} has nothing to play; lab eval {run} tests it")
+    stage("playing an episode")
     module: Any = assembly.module.eval()
     module.load_state_dict(files.load(path)["state_dict"])
     return video, float(module.play(video, seed))

@@ -12,6 +12,7 @@ from lab.errors import BadInput, BadSetting
 from lab.recipe import Recipe
 from lab.runner.assemble import assemble  # imports Lightning only once the recipe can be used
 from lab.runner.assembly import Assembly
+from lab.stages import say, stage
 
 if TYPE_CHECKING:
     from lab.engine.pruning import PruningCallback
@@ -39,6 +40,7 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
         Pruned: `watch` wanted no more of it; the run is marked KILLED, with the tag `pruned`.
     """
     assembly = assemble(recipe)
+    stage("opening the tracking database")
     from lab.runner import record
     from lab.runner.weights import begin
     from lab.tracking.logger import Tracker
@@ -54,6 +56,7 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
         record.tags(assembly),
         offline_for=uri if there != uri else None,
     )
+    say(f"run {tracker.run_id[:8]} of {recipe.track.name or recipe.name} in experiment {tracker.name}")
     return execute(assembly, tracker, None, watch)
 
 
@@ -118,6 +121,7 @@ def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict
     from lab.runner.export import log_model
     from lab.runner.results import BEST, RunResult, score_name
 
+    stage("recording the model")
     monitor, best = assembly.task.monitor, trained.best_score
     at_best = {} if best is None else {f"{BEST}{monitor}": best}
     name = score_name(assembly.task, tested) or next(iter(at_best), None)

@@ -14,6 +14,7 @@ from lab.engine.process import frozen_heap
 from lab.engine.saver import Rewindable
 from lab.recipe.keywords import keywords
 from lab.runner.results import final_metrics
+from lab.stages import stage
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -61,6 +62,7 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
     trainer.callbacks.append(changes)  # type: ignore[attr-defined]
     trainer.logger = logger
     safely = True if checkpoint else None
+    stage("preparing the data")
     with frozen_heap():
         trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=checkpoint, weights_only=safely)
     # read before the test, which loads the best checkpoint and with it the callbacks as they were then
@@ -88,6 +90,7 @@ def test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
     )
     if not has_loader or not is_overridden("test_step", module, LightningModule):
         return {}
+    stage(f"testing the {checkpoint.stem} checkpoint" if checkpoint else "testing")
     assembly.trainer.test(
         module,
         datamodule=data,

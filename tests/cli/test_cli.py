@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import lab as package
-from lab import registry
+from lab import registry, stages
 from lab.cli import output, tables
 from lab.recipe import load
 
@@ -190,3 +191,25 @@ def test_a_new_plugin(lab: Lab) -> None:
     assert Path("mine/lab-sine-waves/pyproject.toml").is_file()
     again = lab("plugin", "new", "sine-waves", "--into", "mine")
     assert (again.code, again.out) == (2, "")
+
+
+def test_stages_are_said_on_standard_error_while_a_command_works(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.working():
+        stages.stage("testing")
+        stages.say("run 1")
+    stages.say("nobody listens")
+    assert capsys.readouterr() == ("", "testing\nrun 1\n")
+
+
+def test_a_stage_has_a_spinner_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 0.4, 1.0, 7.0])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with output.working():
+        stages.stage("short")
+        stages.stage("importing")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert text.endswith("importing: 6 s\n")
+    assert "short:" not in text
