@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import lab
-from lab.cli import browse, claim, compare, data, install, results, tracking, train, tune
+from lab.cli import browse, check, compare, data, install, results, tracking, train, tune
 from lab.cli.output import explain, surprise
 from lab.errors import LabError
 
@@ -40,13 +40,13 @@ def options(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Train": {"run": train.run, "resume": train.resume, "check": train.check},
+    "Train": {"run": train.run, "resume": train.resume, "check": check.check},
     "Recipes and tasks": {"ls": browse.ls, "show": browse.show, "cp": browse.cp},
     "Results": {
         "runs": results.runs,
         "compare": compare.compare,
         "studies": tune.studies,
-        "claim": claim.claim,
+        "claim": tune.claim,
         "eval": results.evaluate,
         "play": results.play,
         "sync": tracking.sync,

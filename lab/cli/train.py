@@ -1,7 +1,8 @@
-"""`lab run`, `lab resume` and `lab check`."""
+"""`lab run` and `lab resume`."""
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli import words
-from lab.cli.output import emit, explain, number, working
+from lab.cli.output import emit, number, working
 from lab.cli.tables import table
-from lab.errors import BadInput, LabError, Problem, RecipeError, suggestion
+from lab.errors import BadInput, LabError
 
 if TYPE_CHECKING:
-    from lab.recipe import Recipe
     from lab.runner.results import RunResult
 
 
@@ -52,7 +52,10 @@ def run(
 
         settings.append(override("track.name", name))  # quoted where need be: a name may look like a number
     if dry_run:
-        checked = _checked(recipe, settings)
+        from lab.cli.check import checked_recipe
+        from lab.registry import find_recipe
+
+        checked = checked_recipe(recipe, find_recipe(recipe), settings)
         if as_json:
             emit(checked.resolved())
         else:
@@ -117,7 +120,12 @@ def _repeat(
         table([kind.upper(), "RUN", *summary], lines)
         print(f"{note}\nnext\n  {then}")
     if failed:
-        raise LabError(f"not every {kind} was trained: {failed[0].reason}")
+        every = study.plan.seeds if kind == "seed" else range(len(study.trials))
+        scored = [
+            one for one, result in results.items() if math.isfinite(result.metrics.get(study.plan.metrics[0], math.nan))
+        ]
+        missing = ", ".join(str(one) for one in every if one not in scored)
+        raise LabError(f"not every {kind} has a score; missing: {missing}; the first failed with: {failed[0].reason}")
 
 
 def resume(
@@ -139,76 +147,6 @@ def resume(
         emit(replace(result, uri=without_password(result.uri)))
     else:
         _print(result, at=uri)
-
-
-def check(
-    recipes: Annotated[
-        list[str],
-        typer.Argument(metavar="RECIPE", help="YAML files or names of recipes.", autocompletion=words.recipe_names),
-    ],
-    override: Annotated[
-        list[str] | None, typer.Option("--override", "-o", metavar="a.b=v", help="A setting for every one of them.")
-    ] = None,
-    no_import: Annotated[
-        bool, typer.Option("--no-import", help="Judge keys and the recipe's own settings; import nothing it names.")
-    ] = False,
-    as_json: words.Json = False,
-) -> None:
-    """Build everything a run would use, and report every problem; train nothing."""
-    verdicts = []
-    for recipe in recipes:
-        problems: tuple[Problem, ...] = ()
-        try:
-            (_read if no_import else _checked)(recipe, override or ())
-        except RecipeError as error:
-            problems = error.problems
-        except BadInput as error:  # no such recipe
-            problems = (Problem(recipe, "", str(error)),)
-        verdicts.append({"recipe": recipe, "ok": not problems, "problems": problems})
-        if problems:
-            print(explain(RecipeError(problems)), file=sys.stderr)
-        elif not as_json:
-            print(f"ok {recipe}", flush=True)
-    if no_import:
-        print("not checked: values of model, data and trainer, callbacks, and what needs an import", file=sys.stderr)
-    if as_json:
-        emit(verdicts)
-    if not all(verdict["ok"] for verdict in verdicts):
-        raise typer.Exit(BadInput.exit_code)
-
-
-def _read(recipe: str, overrides: Sequence[str]) -> None:
-    """Reports what can be said of a recipe without importing anything that it names."""
-    from lab.recipe import load
-    from lab.recipe.static import unknown_keys
-    from lab.registry import find_recipe, task_entry, task_names
-
-    found = load(find_recipe(recipe), overrides)
-    problems = list(found.problems)
-    entry = task_entry(found.task) if isinstance(found.task, str) else None
-    if isinstance(found.task, str) and found.task and found.task not in (names := task_names()):
-        near = suggestion(found.task, names, "installed:")
-        problems.append(found.problem("task", f"no task {found.task!r}{near}"))
-    problems += [found.problem(*each) for each in unknown_keys(found, entry)]
-    if problems:
-        raise RecipeError(problems)
-
-
-def _checked(recipe: str, overrides: Sequence[str]) -> Recipe:
-    """The recipe as a run would record it, after building all that it would use; warns of misspelt hooks."""
-    from lab.recipe import load
-    from lab.registry import find_recipe
-    from lab.runner.assemble import assemble
-    from lab.runner.weights import chosen
-    from lab.task import lookalikes
-
-    with working():
-        found = load(find_recipe(recipe), overrides)
-        assembly = assemble(found)
-        kept = chosen(assembly, found.track.uri)[0]
-    for sentence in lookalikes(assembly.task):
-        print(f"{recipe}: warning: {sentence}", file=sys.stderr)
-    return kept
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:

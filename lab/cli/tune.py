@@ -1,4 +1,4 @@
-"""`lab tune`: many runs of one recipe; `lab tune apply`: the best of them as a recipe; `lab studies`: what there is."""
+"""`lab tune`: many runs of one recipe; `lab tune apply`: the best of them as a recipe; `lab studies`; `lab claim`."""
 
 from __future__ import annotations
 
@@ -126,6 +126,47 @@ def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json 
     table(titles, cells, drop=("PRUNED", "COMPLETE", "UPDATED", "FAILED", "METRIC"))
 
 
+def claim(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLAIM", help="A YAML file, or the name of an installed claim.", autocompletion=words.claim_names
+        ),
+    ],
+    workers: words.Workers = None,
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """Train both sides of a claim where runs are missing, and print whether it is upheld."""
+    from lab.registry import find_recipe
+    from lab.study import judge, load_claim
+
+    with working():
+        found = judge(load_claim(find_recipe(file, "claim")), workers, uri)
+    if as_json:
+        emit(found)
+        return
+    table(
+        ["", "STUDY", "SEEDS", "MEAN", "IQM", "95 %"],
+        [
+            [
+                side.name,
+                side.study,
+                str(len(side.scores)),
+                number(side.mean),
+                number(side.iqm),
+                _interval(side.interval),
+            ]
+            for side in found.evidence
+        ],
+        drop=("MEAN", "SEEDS"),
+    )
+    better, worse = (side.name for side in found.evidence)
+    chance = f"{found.probability:.2f} ({_interval(found.interval)})"
+    print(f"{found.metric}: a run of {better} is better than one of {worse} with probability {chance}")
+    print(f"{found.verdict.upper()}: {found.claim}")
+
+
 def _row(record: StudyRecord) -> dict[str, Any]:
     """One study of the list."""
     from lab.study.report.summary import STATES, best
@@ -168,3 +209,8 @@ def _next(record: StudyRecord, storage: str | None, server: str) -> list[str]:
         f"lab ui{tracked}",
         f"optuna-dashboard {shlex.quote(kept)}",
     ]
+
+
+def _interval(interval: object) -> str:
+    low, high = getattr(interval, "low", None), getattr(interval, "high", None)
+    return "-" if low is None else f"{number(low)} to {number(high)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from lab.errors import Problem, suggestion
@@ -36,6 +36,22 @@ def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
                 else:
                     known = suggestion(str(key), names, "known keys:")
                     yield f"{section}.{key}", f"unknown key {key!r}{known}"
+
+
+def without_import(recipe: Recipe, entry: str | None, tasks: Collection[str]) -> list[Problem]:
+    """All that is wrong with a recipe as far as it can be told without importing anything that it names.
+
+    Args:
+        recipe: the recipe.
+        entry: the entry point of its task, `package.module:TASK`; None for one that is written out, or unknown.
+        tasks: the names of the installed tasks.
+    """
+    problems = list(recipe.problems)
+    if isinstance(recipe.task, str) and recipe.task and recipe.task not in tasks:
+        problems.append(
+            recipe.problem("task", f"no task {recipe.task!r}{suggestion(recipe.task, tasks, 'installed:')}")
+        )
+    return problems + [recipe.problem(*each) for each in unknown_keys(recipe, entry)]
 
 
 def mistyped(recipe: Recipe, task: str | None) -> list[Problem]:

@@ -4,8 +4,9 @@
 recipe with several seeds, `cross_validate` on several folds, and `judge` tests the claim that `load_claim` has read.
 """
 
-from lab.study.claim import Claim, Judgement, judge, load_claim
+from lab.study.claim import Claim, load_claim
 from lab.study.folds import cross_validate
+from lab.study.judgement import Judgement, judge
 from lab.study.plan.plan import Plan, make_plan
 from lab.study.plan.schema import StudyFile, load_study
 from lab.study.seeds import repeat

@@ -1,31 +1,24 @@
-"""A claim: two configurations, one metric, and a verdict with its evidence.
-
-The verdict uses the probability of improvement: that a run of one side is better than a run of the other
-(Agarwal et al. 2021). If its whole interval lies above one half the claim is upheld, below one half it is refuted,
-otherwise it is undecided, and more seeds may decide it.
-"""
+"""A claim: two configurations of a recipe, and the metric by which one is said to be better."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, MinLen
 
-from lab import stats
-from lab.errors import BadInput, LabError, RecipeError
+from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe.load import read
 from lab.recipe.schema import Document
 from lab.registry import find_recipe
-from lab.study.plan.checks import overrides
-from lab.study.plan.plan import Plan
-from lab.study.plan.schema import Seed
-from lab.study.seeds import plan_of
-from lab.study.study import tune
+from lab.study.plan.checks import overrides, relocated, said_elsewhere
+from lab.study.plan.plan import Plan, make_plan
+from lab.study.plan.schema import Seed, build
+from lab.study.plan.static import side_problems
 
-Verdict = Literal["upheld", "refuted", "undecided"]
+PARTS = ("better", "worse")
 
 
 @dataclass(frozen=True)
@@ -75,50 +68,6 @@ class Claim(Document, ClaimKeys):
     """A claim as it was read."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """One side's scores.
-
-    Args:
-        name: the side's.
-        study: the study its trainings belong to.
-        scores: by seed.
-        mean: of them.
-        iqm: their interquartile mean.
-        interval: of the interquartile mean.
-    """
-
-    name: str
-    study: str
-    scores: Mapping[int, float]
-    mean: float
-    iqm: float
-    interval: stats.Interval | None
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The verdict on a claim, with its evidence.
-
-    Args:
-        claim: the sentence.
-        verdict: upheld, refuted or undecided.
-        metric: what decided.
-        mode: `max` or `min`.
-        probability: that a run of the first side is better than one of the second.
-        interval: of that probability.
-        evidence: both sides, the one that was said to be better first.
-    """
-
-    claim: str
-    verdict: Verdict
-    metric: str
-    mode: str
-    probability: float
-    interval: stats.Interval | None
-    evidence: tuple[Evidence, Evidence]
-
-
 def load_claim(path: Path) -> Claim:
     """Read a claim.
 
@@ -137,61 +86,79 @@ def load_claim(path: Path) -> Claim:
     return claim
 
 
-def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> Judgement:
-    """Trains the missing runs of both sides and compares their scores.
+def make_plans(claim: Claim, uri: str | None = None) -> tuple[Plan, Plan]:
+    """The studies of both sides, `better` first; starts nothing.
 
     Args:
         claim: the claim.
-        workers: trainings at a time; by default one for each core.
-        uri: the tracking server; the recipes' own by default.
+        uri: the tracking server, where runs that a side begins with are; the recipe's own by default.
 
     Raises:
-        LabError: a training failed, or what `lab.study.study.tune` raises.
+        RecipeError: with all that is wrong with the claim and with its recipes.
     """
-    plans = [_plan(claim, side, uri) for side in (claim.better, claim.worse)]  # both, before anything slow starts
-    if plans[0].metrics != plans[1].metrics or plans[0].modes != plans[1].modes:
-        raise BadInput(f"{claim.path}: the sides have different metrics; name one in `metric:`")
-    metric, mode = plans[0].metrics[0], plans[0].modes[0]
-    sides = [
-        _evidence(side, made, metric, workers, uri)
-        for side, made in zip((claim.better, claim.worse), plans, strict=True)
-    ]
-    scores = [list(side.scores.values()) for side in sides]
-    direction: Any = mode
-    improvement = stats.probability_of_improvement(*scores, mode=direction, confidence=claim.confidence)
-    return Judgement(
-        claim.claim,
-        verdict(improvement.interval),
-        metric,
-        mode,
-        improvement.probability,
-        improvement.interval,
-        (sides[0], sides[1]),
-    )
+    made: list[Plan] = []
+    problems = _said_elsewhere(claim)
+    for part in PARTS:
+        try:
+            path = _recipe(claim, part)
+            more = {key: value for key in ("metric", "mode") if (value := getattr(claim, key)) is not None}
+            said = {"recipe": str(path.absolute()), "sampler": "none", "seeds": list(claim.seeds), **more}
+            about = {"name": f"{claim.name}-{part}", "path": claim.path, "origins": claim.origins}
+            made.append(make_plan(build(said, **about), None, overrides(_settings(claim, part)), uri))
+        except RecipeError as error:
+            problems += _relocated(claim, part, error.problems)
+    if len(made) == len(PARTS) and (made[0].metrics, made[0].modes) != (made[1].metrics, made[1].modes):
+        problems.append(claim.problem("metric", "the sides have different metrics; name one"))
+    if problems:
+        raise RecipeError(dict.fromkeys(problems))
+    return made[0], made[1]
 
 
-def verdict(interval: stats.Interval | None) -> Verdict:
-    """The verdict that an interval of the probability of improvement gives."""
-    if interval is None or interval.low <= 0.5 <= interval.high:
-        return "undecided"
-    return "upheld" if interval.low > 0.5 else "refuted"
+def problems_without_import(claim: Claim) -> list[Problem]:
+    """All that is wrong with the recipes of a claim, as far as can be told without importing what they name."""
+    problems = _said_elsewhere(claim)
+    for part in PARTS:
+        try:
+            found = side_problems(_recipe(claim, part), overrides(_settings(claim, part)))
+            problems += _relocated(claim, part, found)
+        except RecipeError as error:
+            problems += error.problems
+    return list(dict.fromkeys(problems))
 
 
-def _plan(claim: Claim, side: Side, uri: str | None) -> Plan:
-    said = side.recipe or claim.recipe
+def _settings(claim: Claim, part: str) -> dict[str, Any]:
+    """The settings of a side, with those of both."""
+    side: Side = getattr(claim, part)
+    return {**claim.set, **side.set}
+
+
+def _recipe(claim: Claim, part: str) -> Path:
+    """The recipe's file of a side.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    side: Side = getattr(claim, part)
+    said, key = (claim.recipe, "recipe") if side.recipe is None else (side.recipe, f"{part}.recipe")
     beside = claim.path.parent / said
-    more = {key: value for key, value in {"metric": claim.metric, "mode": claim.mode}.items() if value is not None}
-    path = beside if beside.is_file() else find_recipe(said)
-    made = plan_of(path, overrides({**claim.set, **side.set}), claim.seeds, uri, **more)
-    return replace(made, name=f"{claim.name}-{'better' if side is claim.better else 'worse'}")
+    try:
+        return beside if beside.is_file() else find_recipe(said)
+    except BadInput as error:
+        raise RecipeError([claim.problem(key, str(error))]) from None
 
 
-def _evidence(side: Side, made: Plan, metric: str, workers: int | None, uri: str | None) -> Evidence:
-    trial = tune(made, workers=workers, uri=uri).trials[0]
-    if trial.state != "complete":
-        raise LabError(f"{side.name} has no score: {trial.reason or trial.state}; see lab studies")
-    scores: dict[int, float] = {seed: result.metrics[metric] for seed, result in trial.results.items()}
-    values: Sequence[float] = list(scores.values())
-    return Evidence(
-        side.name, made.name, scores, float(stats.mean(values)), float(stats.iqm(values)), stats.interval(values)
-    )
+def _said_elsewhere(claim: Claim) -> list[Problem]:
+    """Settings that a claim cannot set."""
+    places = {"set": claim.set, **{f"{part}.set": getattr(claim, part).set for part in PARTS}}
+    return [
+        claim.problem(f"{place}.{key}", message)
+        for place, settings in places.items()
+        for key, message in said_elsewhere(settings)
+    ]
+
+
+def _relocated(claim: Claim, part: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of a side's recipe: those of settings at their place in the claim."""
+    own: dict[str, Any] = getattr(claim, part).set
+    shared = {key: value for key, value in claim.set.items() if key not in own}
+    return relocated(claim, f"{part}.set", own, relocated(claim, "set", shared, problems))

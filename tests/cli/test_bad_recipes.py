@@ -115,4 +115,4 @@ def test_check_goes_on_after_a_bad_recipe(lab: Lab, good: Path) -> None:
     outcome = lab("check", "bad.yaml", str(good), "nowhere")
     assert (outcome.code, outcome.out) == (2, "ok good.yaml\n")
     assert "bad.yaml:3: model.gama: " in outcome.err
-    assert "nowhere: no recipe file" in outcome.err
+    assert "nowhere: no recipe, study or claim file" in outcome.err

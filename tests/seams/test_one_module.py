@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lab
-from lab.cli.train import check
+from lab.cli.check import check
 from lab.errors import BadSetting, RecipeError
 from lab.recipe import load
 from lab.recipe.renamed import RENAMED

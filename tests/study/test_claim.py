@@ -9,7 +9,8 @@ import works
 from lab import stats
 from lab.errors import LabError, RecipeError
 from lab.registry import recipes
-from lab.study.claim import judge, load_claim, verdict
+from lab.study.claim import load_claim, make_plans
+from lab.study.judgement import judge, verdict
 from lab.study.report.table import table
 from lab.study.seeds import plan_of, repeat, summarize
 from lab.study.work.parent_run import ParentRun
@@ -61,9 +62,17 @@ def test_a_second_time_trains_nothing(judged, inline):
     assert launcher.begun == []
 
 
-def test_a_side_that_fails_has_no_score(judged):
-    with pytest.raises(LabError, match=r"^other has no score: seed 1: the loss is not a number at step 3"):
+def test_a_side_that_fails_has_no_score_and_there_is_no_verdict(judged):
+    said = (
+        r"^no verdict, for not every training has a score; other: seed 1: the loss is not a number at step 3; lab stu"
+    )
+    with pytest.raises(LabError, match=said):
         judged(1.0, works.failing)
+
+
+def test_both_sides_that_fail_are_named(judged):
+    with pytest.raises(LabError, match=r"; middle: seed 1: the loss .*; other: seed 1: the loss .*; lab studies"):
+        judged(0.1, works.failing_with_seed_1)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +95,11 @@ def test_what_is_wrong_with_a_claim_is_said_with_its_line(home):
 
 @pytest.mark.parametrize("name", recipes("claim"))
 def test_every_shipped_claim_can_be_judged(name, monkeypatch):
-    from lab.study.claim import _plan
-
     monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # the run it begins with is not here
     file = recipes("claim")[name].path
     claim = load_claim(file)
     assert file.read_text().startswith(f"# lab claim recipes/claims/{file.name}\n# ")
-    for side in (claim.better, claim.worse):
-        assert len(_plan(claim, side, None).entries) == 1
+    assert [len(plan.entries) for plan in make_plans(claim)] == [1, 1]
 
 
 def test_seeds_of_one_recipe_side_by_side(home, inline):

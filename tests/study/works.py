@@ -76,6 +76,23 @@ def failing(job: Job, reporter: Reporter) -> JobResult:
     return instant(job, reporter)
 
 
+def failing_with_seed_1(job: Job, reporter: Reporter) -> JobResult:
+    """Fails for one seed."""
+    return JobResult("failed", reason="the loss is not a number") if job.seed == 1 else instant(job, reporter)
+
+
+def failing_always(job: Job, reporter: Reporter) -> JobResult:
+    """Fails."""
+    return JobResult("failed", reason=f"no memory for seed {job.seed}")
+
+
+def failing_with_fold_1(job: Job, reporter: Reporter) -> JobResult:
+    """Fails for one fold."""
+    if yaml.safe_load(job.recipe)["data"]["fold"] == 1:
+        return JobResult("failed", reason="no memory")
+    return JobResult("finished", {"best/val/accuracy": 1.0}, f"run-{job.trial}")
+
+
 def nameless(job: Job, reporter: Reporter) -> JobResult:
     """Logs something else than the study wants."""
     return JobResult("finished", {"test/returns": 1.0}, "run")

@@ -2,30 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import Problem, RecipeError, nearest, suggestion
+from lab.errors import Problem, RecipeError, error_text, nearest, suggestion
 from lab.recipe import Recipe, override
 from lab.recipe import load as load_recipe
+from lab.recipe.schema import Document, printable
 from lab.study.plan import sampling
 from lab.study.plan.schema import StudyFile
-from lab.study.plan.space import Dimension
+from lab.study.plan.space import Choice, Dimension, ranges
 from lab.task import hook
 
 if TYPE_CHECKING:
     from lab.runner.assembly import Assembly
 
-FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # keys that may vary besides the arguments of classes
+SECTIONS = ("model", "data", "trainer")  # keys that may vary: the arguments of classes
+SAMPLING = {"sampler", "sampler_args", "space", "trials", "pruner", "pruner_args", "published", "metric"}
+FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # and these
 
 
-def own(file: StudyFile) -> Iterator[Problem]:
-    """Settings that a study cannot set for its trials."""
-    elsewhere = {"seed": "give `seeds:`", "track": "the recipe says where its runs go, `lab tune --uri` where else"}
-    for key in file.set:
+def said_elsewhere(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Settings that a study or a claim cannot set for its trainings, as (key, message)."""
+    elsewhere = {"seed": "give `seeds:`", "track": "the recipe says where its runs go, `--uri` where else"}
+    for key in settings:
         if (section := key.partition(".")[0]) in elsewhere:
-            yield file.problem(f"set.{key}", f"cannot be set here: {elsewhere[section]}")
+            yield key, f"cannot be set here: {elsewhere[section]}"
+
+
+def own(file: StudyFile, dimensions: tuple[Dimension, ...]) -> Iterator[Problem]:
+    """What contradicts itself in a study, whatever its recipe says."""
+    for key, message in said_elsewhere(file.set):
+        yield file.problem(f"set.{key}", message)
+    if {problem.key.partition(".")[0] for problem in file.problems} & SAMPLING:
+        return  # defaults stand for what is wrong
+    if file.sampler in sampling.ENUMERATED and file.trials is not None:
+        yield file.problem("trials", f"{file.sampler} counts its own trials; leave it out")
+    if file.sampler == "none":
+        if file.space:
+            yield file.problem("space", "sampler none trains the recipe as it is")
+    elif not file.space:
+        yield file.problem("space", "empty; say which keys vary, such as {model.lr: [0.001, 0.01]}")
+    elif file.sampler == "one_at_a_time":
+        for dimension in dimensions:
+            if not isinstance(dimension, Choice) or any(dimension.inner):
+                yield file.problem(f"space.{dimension.key}", "one_at_a_time takes a list of values")
+    elif file.sampler == "grid":
+        for key in ranges(dimensions):
+            yield file.problem(f"space.{key}", "a grid takes lists; random and tpe take ranges")
+    elif file.trials is None:
+        yield file.problem("trials", f"missing; {file.sampler} needs to know how many, such as `trials: 50`")
+    yield from names(file)
+    yield from published(file)
+
+
+def relocated(
+    file: Document, section: str, settings: Mapping[str, Any], problems: Iterable[Problem]
+) -> Iterator[Problem]:
+    """Problems of a recipe with these settings as overrides: those of a setting at its place in the file.
+
+    Args:
+        file: the study or claim.
+        section: its key that holds the settings.
+        settings: by dotted key.
+        problems: of the recipe.
+    """
+    own = {printable(f"override {text}"): key for key, text in by_key(settings)}
+    for problem in problems:
+        key = own.get(problem.where)
+        if key is not None:
+            message = problem.message if problem.key == key else f"{problem.key}: {problem.message}"
+            problem = file.problem(f"{section}.{key}", message)
+        yield problem
+
+
+def misplaced(key: str) -> str | None:
+    """Why a key of a recipe cannot be part of a space; None if it can."""
+    section = key.partition(".")[0]
+    if key in ("seed", "threads", "track") or section not in (*SECTIONS, *FURTHER):
+        return f"cannot be part of the space{suggestion(section, SECTIONS, 'expected a key of')}"
+    return None
 
 
 def refused(
@@ -47,9 +104,8 @@ def refused(
             found = load_recipe(recipe.path, [*recipe.overrides, *overrides({key: value})])
             section = key.partition(".")[0]
             complaints = [(problem.key, problem.message) for problem in found.problems]
-            if key in ("seed", "threads", "track") or section not in (*targets, *FURTHER):
-                known = suggestion(section, targets, "expected a key of")
-                complaints = [(key, f"cannot be part of the space{known}")]
+            if (why := misplaced(key)) is not None:
+                complaints = [(key, why)]
             elif section in targets:
                 given = facts if section == "model" else ()
                 values = getattr(found, section)
@@ -82,13 +138,19 @@ def names(file: StudyFile) -> Iterator[Problem]:
     from lab.recipe.signature import check
 
     several = isinstance(file.metric, tuple) and len(file.metric) > 1
-    targets: dict[str, Any] = {
-        "sampler": sampling.sampler_class(file.sampler),
-        "pruner": sampling.pruner_class(file.pruner),
+    targets: dict[str, tuple[Any, Any]] = {
+        "sampler": (sampling.sampler_class(file.sampler), sampling.sampler),
+        "pruner": (sampling.pruner_class(file.pruner), sampling.pruner),
     }
-    for section, target in targets.items():
-        for key, message in check(target, getattr(file, f"{section}_args"), partial=True)[1]:
+    for section, (target, make) in targets.items():
+        complaints = check(target, getattr(file, f"{section}_args"), partial=True)[1]
+        for key, message in complaints:
             yield file.problem(f"{section}_args.{key}", message)
+        if not complaints:
+            try:
+                make(file, 1)
+            except Exception as error:  # whatever Optuna says of values that do not go together
+                yield file.problem(f"{section}_args", f"{getattr(file, section)} refuses them: {error_text(error)}")
     if several and file.pruner != "none":
         yield file.problem("pruner", "pruning works with one metric only; use none")
     if several and file.sampler == "cmaes":

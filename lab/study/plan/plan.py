@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
-from lab.recipe.schema import MAX_RUN_NAME, name_problem, printable
+from lab.recipe.schema import MAX_RUN_NAME, name_problem
 from lab.registry import find_recipe
 from lab.study.plan import checks, sampling
-from lab.study.plan.checks import by_key, overrides
+from lab.study.plan.checks import overrides
 from lab.study.plan.schema import StudyFile
-from lab.study.plan.space import Choice, Dimension, combinations, identity, label, parse, ranges
+from lab.study.plan.space import Choice, Dimension, combinations, identity, label, parse
 
 if TYPE_CHECKING:
     from lab.runner.assembly import Assembly
@@ -101,20 +101,19 @@ def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] 
     Raises:
         RecipeError: with all problems of the study and of its recipe.
     """
-    problems = [*file.problems, *checks.own(file)]
+    dimensions, complaints = parse(file.space)
+    problems = [*file.problems, *(file.problem(f"space.{key}", message) for key, message in complaints)]
+    problems += checks.own(file, dimensions)
     if wrong := name_problem(file.name if name is None else name, MAX_NAME):
         problems.append(Problem(str(file.path) if name is None else "--name", "", f"the name of the study: {wrong}"))
-    recipe = _recipe(file, settings, problems)
+    recipe = base_recipe(file, settings, problems)
     if recipe is None:
         raise RecipeError(problems)
-    dimensions, complaints = parse(file.space)
-    problems += [file.problem(f"space.{key}", message) for key, message in complaints]
     there = uri or recipe.track.uri
     assembly = _assembled(file, recipe, there, problems)
     if assembly is not None:
         problems += checks.curveless(file, assembly)
         problems += checks.refused(file, recipe, assembly, dimensions, there)
-    problems += checks.names(file)
     if problems or assembly is None:
         raise RecipeError(problems)
     from lab.engine.pruning import length
@@ -123,19 +122,10 @@ def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] 
     metrics, modes = _metrics(file, assembly, problems)
     rows: list[TableEntry] = []
     entries: Sequence[dict[str, Any]] = [{}] * (file.trials or 1)
-    if file.sampler in sampling.ENUMERATED and file.trials is not None:
-        problems.append(file.problem("trials", f"{file.sampler} counts its own trials; leave it out"))
-    if file.sampler == "none":
-        problems += [file.problem("space", "sampler none trains the recipe as it is")] * bool(file.space)
-    elif not file.space:
-        problems.append(file.problem("space", "empty; say which keys vary, such as {model.lr: [0.001, 0.01]}"))
-    elif file.sampler == "one_at_a_time":
-        dimensions, entries, rows = _table(file, dimensions, dict(parameters(assembly)), problems)
+    if file.sampler == "one_at_a_time":
+        dimensions, entries, rows = _table(dimensions, dict(parameters(assembly)))
     elif file.sampler == "grid":
         entries = list(_grid(file, dimensions, problems))
-    elif file.trials is None:
-        problems.append(file.problem("trials", f"missing; {file.sampler} needs to know how many, such as `trials: 50`"))
-    problems += checks.published(file)
     if problems:
         raise RecipeError(problems)
     return Plan(
@@ -154,7 +144,7 @@ def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] 
     )
 
 
-def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
+def base_recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
     """The study's recipe with `set`; None if it cannot be read."""
     if any(problem.key == "recipe" for problem in problems):
         return None
@@ -163,15 +153,12 @@ def _recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -
         path = beside if beside.is_file() else find_recipe(file.recipe)
         recipe = load_recipe(path, [*overrides(file.set), *settings])
     except RecipeError as error:
-        problems += error.problems
+        problems += checks.relocated(file, "set", file.set, error.problems)
         return None
     except BadInput as error:
         problems.append(file.problem("recipe", str(error)))
         return None
-    ours = {printable(f"override {text}") for text in overrides(file.set)}
-    unknown = [problem for problem in recipe.problems if problem.where in ours]
-    problems += [file.problem(f"set.{problem.key}", problem.message) for problem in unknown]
-    problems += [problem for problem in recipe.problems if problem not in unknown]
+    problems += checks.relocated(file, "set", file.set, recipe.problems)
     return None if recipe.problems else recipe
 
 
@@ -185,11 +172,7 @@ def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[
         if "start_from.run" not in file.space:  # else no trial begins with the recipe's own
             chosen(assembly, uri)
     except RecipeError as error:
-        own = {printable(f"override {text}"): key for key, text in by_key(file.set)}
-        problems += [
-            file.problem(f"set.{own[problem.where]}", problem.message) if problem.where in own else problem
-            for problem in error.problems
-        ]
+        problems += checks.relocated(file, "set", file.set, error.problems)
         return None
     if assembly.trainer.world_size > 1:
         problems.append(recipe.problem("trainer.devices", "a study trains each trial in one process; set devices: 1"))
@@ -221,15 +204,10 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
 
 
 def _table(
-    file: StudyFile, dimensions: tuple[Dimension, ...], defaults: Mapping[str, Any], problems: list[Problem]
+    dimensions: tuple[Dimension, ...], defaults: Mapping[str, Any]
 ) -> tuple[tuple[Dimension, ...], list[dict[str, Any]], list[TableEntry]]:
     """Changes one key at a time from the default; rows with the same configuration share a trial."""
-    choices: list[Choice] = []
-    for dimension in dimensions:
-        if isinstance(dimension, Choice) and not any(dimension.inner):
-            choices.append(dimension)
-        else:
-            problems.append(file.problem(f"space.{dimension.key}", "one_at_a_time takes a list of values"))
+    choices = [dimension for dimension in dimensions if isinstance(dimension, Choice)]
     base = {choice.key: _default(choice.key, defaults) for choice in choices}
     entries: dict[str, dict[str, Any]] = {}
     rows = []
@@ -255,10 +233,6 @@ def _with(choice: Choice, value: Any) -> Choice:
 
 
 def _grid(file: StudyFile, dimensions: tuple[Dimension, ...], problems: list[Problem]) -> Iterator[dict[str, Any]]:
-    endless = list(ranges(dimensions))
-    problems += [file.problem(f"space.{key}", "a grid takes lists; random and tpe take ranges") for key in endless]
-    if endless:
-        return
     for count, entry in enumerate(combinations(dimensions)):
         if count == MOST:
             problems.append(file.problem("space", f"a grid of more than {MOST:,} trials; use random with `trials:`"))

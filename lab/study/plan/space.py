@@ -87,12 +87,13 @@ class Range:
         return {self.key: found}
 
     def probes(self) -> Iterator[tuple[str, str, Any]]:
-        """Values that the recipe has to accept: both limits, and some between them, all if they are few."""
+        """Values that the recipe has to accept: both ends, and some between them, all if they are few."""
         make: type = RANGES[self.kind]  # Optuna gives a float even where a limit is written as a whole number
-        yield f"{self.key}.{self.kind}.0", self.key, make(self.low)
-        yield f"{self.key}.{self.kind}.1", self.key, make(self.high)
         step = self.step or (1 if self.kind == "int" else (self.high - self.low) / PROBES)
-        count = max(1, int((self.high - self.low) / step))
+        count = max(1, int((self.high - self.low) / step + 1e-9))  # steps that fit: the upper limit may lie beyond
+        high = self.high if self.step is None else self.low + count * step
+        yield f"{self.key}.{self.kind}.0", self.key, make(self.low)
+        yield f"{self.key}.{self.kind}.1", self.key, make(high)
         for i in range(1, count, -(-count // PROBES)):
             yield f"{self.key}.{self.kind}", self.key, make(self.low + i * step)
 

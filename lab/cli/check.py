@@ -1,0 +1,144 @@
+"""`lab check`: everything that is wrong with recipes, studies and claims, before anything is started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli import words
+from lab.cli.output import emit, explain, working
+from lab.errors import BadInput, Problem, RecipeError, suggestion
+
+if TYPE_CHECKING:
+    from lab.recipe import Recipe
+    from lab.registry import Shelf
+
+KINDS: tuple[Shelf, ...] = ("recipe", "study", "claim")
+
+
+def check(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="YAML files or names of recipes, studies and claims.", autocompletion=words.file_names
+        ),
+    ],
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--override", "-o", metavar="a.b=v", help="A setting for every recipe, or study, among them."),
+    ] = None,
+    no_import: Annotated[
+        bool, typer.Option("--no-import", help="Judge keys and the recipe's own settings; import nothing it names.")
+    ] = False,
+    as_json: words.Json = False,
+) -> None:
+    """Build everything a run would use, and report every problem; train nothing."""
+    verdicts = []
+    for name in files:
+        kind: Shelf | None = None
+        problems: tuple[Problem, ...] = ()
+        try:
+            kind, path = _found(name)
+            (_read if no_import else _checked)(name, kind, path, override or ())
+        except RecipeError as error:
+            problems = error.problems
+        except BadInput as error:  # no such file, or an override that a claim does not take
+            problems = (Problem(name, "", str(error)),)
+        verdicts.append({"recipe": name, "kind": kind, "ok": not problems, "problems": problems})
+        if problems:
+            print(explain(RecipeError(problems)), file=sys.stderr)
+        elif not as_json:
+            print(f"ok {name}", flush=True)
+    if no_import:
+        print("not checked: values of model, data and trainer, callbacks, and what needs an import", file=sys.stderr)
+    if as_json:
+        emit(verdicts)
+    if not all(verdict["ok"] for verdict in verdicts):
+        raise typer.Exit(BadInput.exit_code)
+
+
+def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe as a run would record it, after building all that it would use; warns of misspelt hooks."""
+    from lab.recipe import load
+    from lab.runner.assemble import assemble
+    from lab.runner.weights import chosen
+    from lab.task import lookalikes
+
+    with working():
+        found = load(path, overrides)
+        assembly = assemble(found)
+        kept = chosen(assembly, found.track.uri)[0]
+    for sentence in lookalikes(assembly.task):
+        print(f"{name}: warning: {sentence}", file=sys.stderr)
+    return kept
+
+
+def _found(name: str) -> tuple[Shelf, Path]:
+    """The file, and whether it is a recipe, a study or a claim: by its keys, or by where it is installed."""
+    from lab.recipe.load import read
+    from lab.registry import find_recipe, recipes
+
+    for kind in KINDS:
+        if name in recipes(kind) and not Path(name).is_file():
+            return kind, find_recipe(name, kind)
+    known = [each for kind in KINDS for each in recipes(kind)]
+    if not Path(name).is_file() and not any(each.endswith(f"/{name}") for each in known):
+        hint = suggestion(Path(name).stem, known, "installed:")
+        raise BadInput(f"no recipe, study or claim file {name!r}, and none installed{hint}")
+    path = find_recipe(name)
+    keys = read(path)[0].keys()
+    if "task" not in keys and keys & {"claim", "better", "worse"}:
+        return "claim", path
+    if "task" not in keys and keys & {"recipe", "space", "sampler", "trials"}:
+        return "study", path
+    return "recipe", path
+
+
+def _checked(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> None:
+    """Reports everything that is wrong with a file; starts nothing."""
+    if kind == "recipe":
+        checked_recipe(name, path, overrides)
+        return
+    from lab.study import load_claim, load_study, make_plan
+    from lab.study.claim import make_plans
+
+    with working():
+        if kind == "study":
+            make_plan(load_study(path, overrides))
+        else:
+            _refuse(overrides)
+            make_plans(load_claim(path))
+
+
+def _read(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> None:  # noqa: ARG001  one way to call both
+    """Reports what can be said of a file without importing anything that it names."""
+    problems: list[Problem]
+    if kind == "recipe":
+        from lab.recipe import load
+        from lab.recipe.static import without_import
+        from lab.registry import task_entry, task_names
+
+        found = load(path, overrides)
+        entry = task_entry(found.task) if isinstance(found.task, str) else None
+        problems = without_import(found, entry, task_names())
+    elif kind == "study":
+        from lab.study import load_study
+        from lab.study.plan.static import problems_without_import
+
+        problems = problems_without_import(load_study(path, overrides))
+    else:
+        from lab.study import claim
+
+        _refuse(overrides)
+        problems = claim.problems_without_import(claim.load_claim(path))
+    if problems:
+        raise RecipeError(problems)
+
+
+def _refuse(overrides: Sequence[str]) -> None:
+    if overrides:
+        raise BadInput(f"--override {overrides[0]}: a claim takes no settings; write it into its file")
