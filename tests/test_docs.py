@@ -15,7 +15,7 @@ from lab.cli import app
 from lab.cli.group import DEFAULT
 from lab.errors import BadInput, RecipeError
 from lab.recipe import load
-from lab.registry import find_recipe, task_names
+from lab.registry import find_recipe, recipes, task_names
 from lab.runner.assemble import assemble
 from lab.study.claim import load_claim
 from lab.study.plan.schema import load_study
@@ -116,7 +116,9 @@ def unknown_names(text: str) -> list[str]:
             continue
         settings = parse(words)
         known = made(text) | set(task_names() if words[0] == "show" else ())
-        names = settings.get("recipes") or [settings.get("recipe") or settings["name"]]
+        if words[0] == "check":
+            known |= {*recipes("study"), *recipes("claim")}
+        names = settings.get("files") or [settings.get("recipe") or settings["name"]]
         for name in names:
             try:
                 if name not in known:
