@@ -112,7 +112,7 @@ def judge(kind: type[Any], folder: Path) -> Row:
 
 def arguments(kind: type[Any]) -> dict[str, Any]:
     """What a recipe writes for a class: the arguments that it requires, and those that are written for it."""
-    from lab.recipe.keywords import REQUIRED, keywords
+    from lab.keywords import REQUIRED, keywords
 
     name = f"{kind.__module__}.{kind.__qualname__}"
     known, extra = keywords(kind)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1] / "lab"
 HEAVY = {"torch", "lightning", "torchrl", "tensordict", "torchvision", "torchmetrics", "mlflow", "optuna", "gymnasium"}
 FIELDS = {"rl", "vision", "tabular", "series", "text", "multimodal"}
 RL_ONLY = {"torchrl", "tensordict", "gymnasium"}
-GROUND = {"errors", "task", "imports", "registry", "files", "fingerprint", "stats", "plots", "stages"}
+GROUND = {"errors", "task", "imports", "keywords", "registry", "files", "fingerprint", "stats", "plots", "stages"}
 FLOORS = {"data", "networks", "learning"}
 FIELD_MAY = {"errors", "task", "files", "stats", "plots", *FLOORS}
 # room -> rooms of lab it may import besides itself, and packages it may not; rooms not named here may import anything
@@ -24,13 +24,14 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "task": ({"errors"}, HEAVY | {"pydantic", "yaml", "numpy"}),
     "imports": ({"errors"}, HEAVY | {"pydantic", "yaml", "numpy"}),
+    "keywords": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "registry": ({"errors", "task", "imports"}, HEAVY | {"pydantic", "numpy"}),
     "files": ({"errors"}, HEAVY - {"torch"}),
     "fingerprint": (set(), HEAVY - {"torch"}),
     "stats": (set(), HEAVY),
     "stages": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "plots": ({"errors"}, {*RL_ONLY, "mlflow"}),
-    "recipe": ({"errors", "task", "imports"}, HEAVY),
+    "recipe": ({"errors", "task", "imports", "keywords"}, HEAVY),
     "data": ({"errors", "task", "files", "registry"}, {*RL_ONLY, "mlflow", "optuna"}),
     "networks": ({"errors", "task", "files", "data"}, {*RL_ONLY, "mlflow", "optuna"}),
     "learning": ({"errors", "task", "files", "stats", "plots", "data", "networks"}, {*RL_ONLY, "mlflow", "optuna"}),
@@ -47,7 +48,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     ),
     "scaffold": ({"errors", "registry"}, HEAVY),
     **{field: (FIELD_MAY, {*RL_ONLY, "mlflow", "optuna"}) for field in FIELDS - {"rl", "multimodal"}},
-    "rl": (FIELD_MAY | {"imports"}, {"mlflow", "optuna"}),
+    "rl": (FIELD_MAY | {"imports", "keywords"}, {"mlflow", "optuna"}),
     "multimodal": (FIELD_MAY | {"vision", "text"}, {*RL_ONLY, "mlflow", "optuna"}),
 }
 MOST_FILES = 15  # on one level of a room, `__init__.py` not counted

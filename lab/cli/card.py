@@ -40,7 +40,7 @@ class Card:
 
     def json(self) -> dict[str, Any]:
         """The card as plain data; a required parameter has no `default`."""
-        from lab.recipe.keywords import REQUIRED
+        from lab.keywords import REQUIRED
 
         card = asdict(self)
         for parameter in (*card["model"], *card["data"]):
@@ -105,7 +105,7 @@ def _first_paragraph(module: Callable[..., Any]) -> str:
 
 
 def _default(parameter: Parameter) -> str:
-    from lab.recipe.keywords import REQUIRED
+    from lab.keywords import REQUIRED
 
     if parameter.given:
         return GIVEN

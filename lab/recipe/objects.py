@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.errors import BadInput, BadSetting, nearest
 from lab.imports import is_standard, load_callable
-from lab.recipe.keywords import call
+from lab.keywords import call
 from lab.recipe.offers import IN_WORDS, RECORDS, Offer, fitting, lacking, makes, offer, products, takes_itself
 from lab.recipe.wording import show
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from lab.imports import is_standard
-from lab.recipe.keywords import returned
+from lab.keywords import returned
 from lab.recipe.types import UNIONS, fits, plain
 
 # Where a type says nothing, a recipe may make objects of these classes: constructing one only builds it.

@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.errors import BadSetting, nearest, suggestion
+from lab.keywords import REQUIRED, keywords, meanings
 from lab.recipe.converted import converted
-from lab.recipe.keywords import REQUIRED, keywords, meanings
 from lab.recipe.objects import Construction, holds_objects, meant_object
 from lab.recipe.offers import fitting, offer, takes_objects
 from lab.recipe.renamed import renamed

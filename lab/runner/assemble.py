@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
 from lab.imports import load_callable, load_class, load_object, take_twins
+from lab.keywords import call, takes
 from lab.recipe import InlineTask, Recipe
-from lab.recipe.keywords import call, takes
 from lab.recipe.objects import ConstructionError, construct
 from lab.recipe.offers import products
 from lab.recipe.signature import check

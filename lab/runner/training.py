@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from lab.engine.data_changes import DataChanges
 from lab.engine.process import frozen_heap
 from lab.engine.saver import Rewindable
-from lab.recipe.keywords import keywords
+from lab.keywords import keywords
 from lab.runner.results import final_metrics
 from lab.stages import stage
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from lab.errors import LabError, RecipeError
+from lab.keywords import takes
 from lab.recipe import Recipe, load
-from lab.recipe.keywords import takes
 from lab.recipe.signature import check, parameters
 from lab.registry import recipes
 from lab.task import hook, lookalikes

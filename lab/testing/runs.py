@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.keywords import takes
 from lab.recipe import Recipe, load
-from lab.recipe.keywords import takes
 from lab.registry import find_task
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lab.errors import RecipeError
+from lab.keywords import keywords
 from lab.recipe import load
-from lab.recipe.keywords import keywords
 from lab.recipe.objects import Construction
 from lab.recipe.signature import check
 

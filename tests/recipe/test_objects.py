@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
-from lab.recipe.keywords import call, keywords
+from lab.keywords import call, keywords
 from lab.recipe.objects import ConstructionError, construct
 from lab.recipe.signature import check
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, Field
 
-from lab.recipe.keywords import REQUIRED
+from lab.keywords import REQUIRED
 from lab.recipe.signature import check, parameters, schema
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from lab import registry
+from lab.keywords import keywords as imported
 from lab.recipe import load
-from lab.recipe.keywords import keywords as imported
 from lab.recipe.static import TRAINER, keywords, mistyped, task_classes, unknown_keys
 
 RECIPE = "task: ddpg\nmodel: {lr: 0.1}\ndata: {env: Pendulum-v1}\ntrainer: {devices: 1}\n"

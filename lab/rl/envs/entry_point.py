@@ -6,10 +6,9 @@ is registered there is called before it is known to be an environment.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from lab.errors import BadInput, BadSetting, closest, nearest, suggestion
 from lab.imports import load_class, load_module, load_object
+from lab.keywords import REQUIRED, keywords
 from lab.rl.envs import atari
 
 KEY = "env_kwargs"  # of the data module
@@ -98,18 +98,18 @@ def check_keywords(
     for name, owner in ELSEWHERE.items():
         if name in given:
             raise BadSetting(f"{KEY}.{name}", f"cannot be set here: {owner}")
-    levels = list(_signatures(creator))
-    known = {name: hint for _, hints in reversed(levels) for name, hint in hints.items()}
-    is_open = bool(levels) and _takes_any(levels[0][0])  # then only the constructor itself knows
+    known, is_open = keywords(creator)  # open: only the constructor itself knows what else it takes
     for name, value in given.items():
-        if name not in known and levels and not is_open:
+        if name not in known:
+            if is_open:
+                continue
             raise unknown_keyword(env, name, known)
-        hint = known.get(name)
+        hint = known[name].hint
         types, words = PLAIN.get(hint, ((), "")) if isinstance(hint, type) else ((), "")
         is_other = not isinstance(value, types) or (isinstance(value, bool) and hint is not bool)
         if types and value is not None and is_other:
             raise BadSetting(f"{KEY}.{name}", f"expected {words}, found {value!r}")
-    needed = [name for name in _required(levels[0][0]) if name not in {*given, *registered}] if levels else []
+    needed = [name for name, each in known.items() if each.default is REQUIRED and name not in {*given, *registered}]
     if needed:
         example = ", ".join(f"{name}: ..." for name in needed)
         raise BadSetting(KEY, f"{env!r} cannot be made without {', '.join(needed)}; set data.{KEY}={{{example}}}")
@@ -120,42 +120,6 @@ def unknown_keyword(env: str, name: str, known: Mapping[str, Any]) -> BadSetting
     settable = [keyword for keyword in known if keyword not in ELSEWHERE]
     hint = suggestion(name, settable, "known keywords:")
     return BadSetting(f"{KEY}.{name}", f"unknown keyword {name!r} of {env!r}{hint}")
-
-
-def keywords(creator: Callable[..., Any]) -> dict[str, Any]:
-    """The keywords that can be read from the signature, those of parents included, with their annotations."""
-    return {name: hint for _, hints in reversed(list(_signatures(creator))) for name, hint in hints.items()}
-
-
-def _signatures(creator: Callable[..., Any]) -> Iterator[tuple[inspect.Signature, dict[str, Any]]]:
-    """Signature and annotations of a function, or of a constructor and of those it may pass `**kwargs` on to."""
-    if not isinstance(creator, type):
-        functions = [creator]
-    else:
-        functions = [vars(base)["__init__"] for base in creator.__mro__[:-1] if "__init__" in vars(base)]
-    for function in functions:
-        try:
-            signature = inspect.signature(function)
-        except (TypeError, ValueError):
-            return
-        parameters = list(signature.parameters.values())[isinstance(creator, type) :]
-        try:
-            hints = typing.get_type_hints(function)
-        except Exception:  # of names that exist for a type checker only
-            hints = {}
-        named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-        yield signature.replace(parameters=parameters), {each.name: hints.get(each.name) for each in named}
-        if not _takes_any(signature):
-            return
-
-
-def _takes_any(signature: inspect.Signature) -> bool:
-    return any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
-
-
-def _required(signature: inspect.Signature) -> list[str]:
-    named = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    return [each.name for each in signature.parameters.values() if each.kind in named and each.default is each.empty]
 
 
 def _suggestion(module: str, name: str) -> str:

@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled
 
 from lab.errors import BadSetting
+from lab.keywords import keywords
 from lab.rl.envs import atari, entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
 
@@ -81,7 +82,7 @@ def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], er
         return BadSetting("env", f"{env!r} needs a package that is not installed: {needed}")
     words, kind = first_line(error).partition(BY_GYMNASIUM)[0], type(error).__name__
     if isinstance(error, TypeError) and "unexpected keyword argument" in words:
-        known = entry_point.keywords(creator)
+        known, _ = keywords(creator)
         for name in given:
             if name not in known and repr(name) in words:
                 return entry_point.unknown_keyword(env, name, known)

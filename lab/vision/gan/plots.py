@@ -99,13 +99,9 @@ def difficulty(drawn: Tensor, real: Tensor, names: list[str], conditional: bool)
         axes.plot(places, real[order].numpy(), "_", color=COLORS[1], markersize=9, markeredgewidth=2, label="real")
         axes.set_xticks(places if few else [], [names[i] for i in order] if few else [])
         axes.tick_params(axis="x", rotation=0 if max(map(len, names)) <= 3 else 90)
-        title = (
-            "Share of images that the classifier reads as asked"
-            if conditional
-            else "How sure the classifier is of the class"
-        )
+        asked, alone = "Share of images that the classifier reads as asked", "How sure the classifier is of the class"
         below = "" if few else "class, easiest first"
-        axes.set(title=title, ylim=(0, 1.02), xlim=(-0.7, len(names) - 0.3), xlabel=below)
+        axes.set(title=asked if conditional else alone, ylim=(0, 1.02), xlim=(-0.7, len(names) - 0.3), xlabel=below)
         axes.grid(axis="x", visible=False)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return drawing

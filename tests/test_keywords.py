@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
-from lab.recipe.keywords import takes
+from lab.keywords import takes
 from lab.recipe.signature import check, parameters
 
 
@@ -65,3 +65,31 @@ def test_a_class_made_at_run_time_has_no_source() -> None:
     scope: dict[str, Any] = {"Parent": Parent}
     exec("class Made(Parent):\n    def __init__(self, **more):\n        super().__init__(**more)", scope)
     assert takes(scope["Made"]) == ([], True)
+
+
+class Popper(Parent):
+    """Takes some of its own keywords out of what it passes on."""
+
+    def __init__(self, **more: Any) -> None:
+        self.width = more.pop("width", 3)
+        more["steps"] = 7
+        super().__init__(**more)
+
+
+class Needy:
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+class Sure(Needy):
+    def __init__(self, **more: Any) -> None:
+        more.setdefault("size", 3)
+        super().__init__(**more)
+
+
+def test_keywords_that_a_constructor_takes_out_of_its_own_are_known_and_needed_by_nobody() -> None:
+    assert takes(Popper) == (["lr", "steps", "width"], False)
+    assert check(Popper, {"width": 5, "lr": 1.0}) == ({"width": 5, "lr": 1.0}, [])
+    assert check(Popper, {"widht": 5})[1] == [("widht", "unknown key 'widht'; did you mean 'width'?")]
+    assert check(Sure, {}) == ({}, [])
+    assert check(Needy, {})[1] != []

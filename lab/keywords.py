@@ -8,13 +8,13 @@ import functools
 import inspect
 import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, get_origin
-
-from lab.recipe.inherited import constructors
 
 REQUIRED: Any = inspect.Parameter.empty
 _BY_NAME = (
@@ -48,12 +48,17 @@ def keywords(target: Callable[..., Any]) -> tuple[dict[str, Keyword], bool]:
     Keywords of a parent belong to it where its constructor passes `**kwargs` on; its own ones come first. Parameters
     that are positional only count as keywords, and `*layers` does where there are no `**kwargs`: `call` sorts them out.
     """
-    functions, extra = constructors(target)
+    functions, extra = _constructors(target)
     found: dict[str, Keyword] = {}
-    for function, given in functions:
-        new = _named(function)
-        found |= {name: keyword for name, keyword in new.items() if name not in found and name not in given}
-    return found, extra
+    given: set[str] = set()
+    taken: set[str] = set()
+    for function, passed in functions:
+        new = {name: each for name, each in _named(function).items() if name not in found and name not in given}
+        found |= {name: each._replace(default=None) if name in taken else each for name, each in new.items()}
+        if passed is not None:
+            given = passed.names | {each.name for each in _signature(passed.to)[1 : passed.count + 1]}
+            taken |= passed.taken
+    return found | {name: Keyword(Any, None) for name in sorted(taken - found.keys())}, extra
 
 
 def call(target: Callable[..., Any], values: dict[str, Any]) -> Any:
@@ -96,6 +101,79 @@ def returned(function: Callable[..., Any]) -> Any:
     """The type that a function says it returns; Any where it says none, or none that can be found out."""
     annotation = getattr(function, "__annotations__", {}).get("return", REQUIRED)
     return Any if annotation is REQUIRED else _resolved(annotation, inspect.unwrap(function))
+
+
+# ---------------------------------------------------------------------------------------- keywords that are passed on
+
+
+class _Passed(typing.NamedTuple):
+    """A constructor's call of its parent's, beside its `**kwargs`.
+
+    Args:
+        to: the parent's.
+        count: arguments by position.
+        names: those by name.
+        taken: names that it reads out of its `**kwargs` itself, such as `kwargs.pop("width", 3)`.
+    """
+
+    to: Callable[..., Any]
+    count: int
+    names: set[str]
+    taken: set[str]
+
+
+def _constructors(target: Callable[..., Any]) -> tuple[list[tuple[Callable[..., Any], _Passed | None]], bool]:
+    """The functions that the keywords of `target` reach, and whether it takes keywords that none of them names.
+
+    These are the target itself, and after it each parent's `__init__` that the one before passes its `**kwargs` on to,
+    each with what it passes on in turn.
+    """
+    kinds = target.__mro__ if isinstance(target, type) else ()
+    own = [vars(kind)["__init__"] for kind in kinds if "__init__" in vars(kind)]
+    found: list[tuple[Callable[..., Any], _Passed | None]] = []
+    reached = target
+    for function, parent in pairwise(own):
+        passed = _passed_on(function, parent) if inspect.isfunction(function) else None
+        if passed is None:
+            break
+        found.append((reached, passed))
+        reached = parent
+    return [*found, (reached, None)], _open(reached)
+
+
+def _open(function: Callable[..., Any]) -> bool:
+    """Whether it takes `**kwargs`."""
+    try:
+        return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+    except ValueError:  # written in C without a signature: it will judge for itself
+        return True
+
+
+@functools.cache
+def _passed_on(function: Callable[..., Any], parent: Callable[..., Any]) -> _Passed | None:
+    """What a constructor passes on, as its source says; None if its `**kwargs` go nowhere."""
+    if not _open(function):
+        return None
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError):  # made at run time
+        return None
+    definition = tree.body[0]
+    if not isinstance(definition, ast.FunctionDef) or definition.args.kwarg is None:
+        return None
+    name = definition.args.kwarg.arg
+    nodes = list(ast.walk(definition))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    reads = [node.args[0] for node in calls if node.args and ast.unparse(node.func).startswith(f"{name}.")]
+    reads += [node.slice for node in nodes if isinstance(node, ast.Subscript) and ast.unparse(node.value) == name]
+    taken = {each.value for each in reads if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+    for node in calls:
+        called = ast.unparse(node.func)
+        if called.endswith(".__init__") and any(k.arg is None and ast.unparse(k.value) == name for k in node.keywords):
+            plain = [each for each in node.args if not isinstance(each, ast.Starred)]
+            count = len(plain) - (not called.startswith("super("))  # `Parent.__init__(self, ...)`
+            return _Passed(parent, max(count, 0), {key.arg for key in node.keywords if key.arg is not None}, taken)
+    return None
 
 
 # ------------------------------------------------------------------------------------------------ reading a signature
