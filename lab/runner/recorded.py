@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +17,35 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
+MOVED = "lab.moved"  # tag: what changed place while the run was interrupted, its overrides as JSON by key
+
+# What may change while a run is interrupted: where things are, and how fast it goes. All else decides what is learnt.
+MOVABLE = re.compile(
+    r"threads|checkpoint(\.(seconds|steps))?|track\.system_metrics"
+    r"|trainer\.(accelerator|enable_progress_bar|enable_model_summary|profiler)"
+    r"|(data|model)\.(.*[._])?(path|root|dir|directory|folder|file|filename|num_workers|workers|pin_memory"
+    r"|persistent_workers|prefetch_factor|download|cache)"
+)
+
+
+def override_key(text: str) -> str:
+    """The dotted key of an override."""
+    return text.partition("=")[0].strip()
+
+
+def moved(run: Run, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """The overrides under which the run went on the last time, by key, with new ones of the kind."""
+    try:
+        recorded = json.loads(run.data.tags.get(MOVED, "{}"))
+    except ValueError:
+        recorded = {}
+    known = recorded.values() if isinstance(recorded, dict) else ()
+    texts = [text for text in known if isinstance(text, str) and MOVABLE.fullmatch(override_key(text))]
+    return {override_key(text): text for text in (*texts, *overrides)}
+
+
 def recipe_of(run: Run, server: MlflowClient, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe that the run recorded, under the run's own name.
+    """The recipe that the run recorded, under the run's own name, with what has changed place since.
 
     Raises:
         BadInput: it recorded none, or an override does not fit.
@@ -24,7 +53,7 @@ def recipe_of(run: Run, server: MlflowClient, overrides: Sequence[str] = ()) -> 
     with tempfile.TemporaryDirectory() as folder:
         text = artifact(run, server, "recipe.yaml", folder).read_text(encoding="utf-8")
     place = f"recipe of run {run.info.run_id[:8]}"
-    return load_text(text, place, [override("track.name", run.info.run_name), *overrides])
+    return load_text(text, place, [override("track.name", run.info.run_name), *moved(run).values(), *overrides])
 
 
 def artifact(run: Run, server: MlflowClient, name: str, folder: str | None = None) -> Path:

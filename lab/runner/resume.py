@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe.schema import printable
-from lab.runner.recorded import recipe_of
+from lab.runner.recorded import MOVABLE, MOVED, moved, override_key, recipe_of
 from lab.runner.results import find_run
 from lab.tracking.server import client, tracking_uri
 
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
     from lab.tracking.logger import Tracker
 
 DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
-
-
-# What may change while a run is interrupted: where things are, and how fast it goes. All else decides what is learnt.
-MOVABLE = re.compile(
-    r"threads|checkpoint(\.(seconds|steps))?|track\.system_metrics"
-    r"|trainer\.(accelerator|enable_progress_bar|enable_model_summary|profiler)"
-    r"|(data|model)\.(.*[._])?(path|root|dir|directory|folder|file|filename|num_workers|workers|pin_memory"
-    r"|persistent_workers|prefetch_factor|download|cache)"
-)
 
 
 def resume(
@@ -71,6 +62,8 @@ def resume(
         if isinstance(error, RecipeError):
             raise _with_advice(error, recipe, run_id) from None
         raise
+    if overrides:  # for the next time, and for whoever tests or plays the run
+        tracker.set_tag(MOVED, json.dumps(moved(found, overrides)))
     from lab.runner.fit import execute
 
     try:
@@ -86,7 +79,7 @@ def _refuse(overrides: Sequence[str], run_id: str) -> None:
         RecipeError: with every such override.
     """
     again = f"it decides what is learnt; start another run, with start_from.run={run_id[:8]} from these weights"
-    keys = {override: override.partition("=")[0].strip() for override in overrides}
+    keys = {override: override_key(override) for override in overrides}
     wrong = {override: key for override, key in keys.items() if not MOVABLE.fullmatch(key)}
     if wrong:
         raise RecipeError(
