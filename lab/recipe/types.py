@@ -7,13 +7,15 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from functools import cache, wraps
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter
 from pydantic_core import PydanticCustomError
 
+T = TypeVar("T")
 UNIONS = (typing.Union, types.UnionType)
 BOUNDS = ("gt", "ge", "lt", "le", "min_length", "max_length", "multiple_of")
 _SCALARS = (int, float, bool, str, type(None), Any)
@@ -39,11 +41,7 @@ def plain(hint: Any) -> Any:
         if None in members:
             return None
         hint = (list if origin in _ONE_SHOT else origin)[tuple(members)]
-    try:
-        adapter(hint).json_schema()
-    except Exception:  # pydantic's own errors, and whatever a foreign type raises
-        return None
-    return hint
+    return hint if _has_schema(hint) else None
 
 
 def choices(hint: Any) -> list[Any]:
@@ -71,19 +69,34 @@ def fits(hint: Any, value: Any) -> bool:
     return isinstance(value, list) and (kind in _ONE_SHOT or issubclass(kind, _LISTS)) and not issubclass(kind, str)
 
 
+def _kept(judge: Callable[[Any], T]) -> Callable[[Any], T]:
+    """`functools.cache` for types, of which those with metadata that cannot be a key are judged again each time."""
+    cached = cache(judge)
+
+    @wraps(judge)
+    def kept(hint: Any) -> T:
+        try:
+            hash(hint)
+        except TypeError:
+            return judge(hint)
+        return cached(hint)
+
+    return kept
+
+
+@_kept  # building one takes as long as judging a whole recipe with it
 def adapter(hint: Any) -> TypeAdapter[list[Any]]:
     """Of a list, because pydantic takes no configuration for a bare dataclass."""
-    try:
-        return _kept(hint)
-    except TypeError:  # metadata of a kind that cannot be a key
-        return _adapter(hint)
-
-
-def _adapter(hint: Any) -> TypeAdapter[list[Any]]:
     return TypeAdapter(list[hint], config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 
 
-_kept = cache(_adapter)  # building one takes as long as judging a whole recipe with it
+@_kept
+def _has_schema(hint: Any) -> bool:
+    try:
+        adapter(hint).json_schema()
+    except Exception:  # pydantic's own errors, and whatever a foreign type raises
+        return False
+    return True
 
 
 def _finite(value: Any) -> Any:
