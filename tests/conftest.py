@@ -1,15 +1,31 @@
 """What holds for every test."""
 
+import gc
 import os
 import shutil
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Tests run side by side, one on each core, where threads of PyTorch's wait for each other; it reads this when imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ADDRESS = "MLFLOW_TRACKING_URI"
 GIVEN = os.environ.get(ADDRESS)
+
+# Wall-clock limits of hypothesis say how busy the machine is.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+settings.load_profile("tests")
+
+# The libraries that test files import are a million objects that live until the end. Python's garbage collector would
+# go through all of them again and again, half a second each time.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

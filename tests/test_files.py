@@ -26,7 +26,9 @@ from lab import files
 from lab.errors import LabError
 from tests.archives import Planted, archive_of, described, records, tarred, written
 
-same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+same_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50
+)
 SMALL = {"w": torch.arange(6.0).view(2, 3), "steps": [1, -2.5, True, None, 2**70], "é": (b"bytes", {"x"}, 1j)}
 
 

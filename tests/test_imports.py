@@ -135,6 +135,7 @@ except ModuleNotFoundError as error:
 """
 
 
+@pytest.mark.slow
 def test_the_older_name_of_lightning_is_lightning(tmp_path) -> None:
     (tmp_path / "older.py").write_text(OLDER)
     (tmp_path / "recipe.yaml").write_text(

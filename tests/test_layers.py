@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import statistics
 import tomllib
 from collections import Counter, defaultdict
@@ -71,7 +72,12 @@ class Import(NamedTuple):
     typing_only: bool
 
 
-def imports(source: str) -> Iterator[Import]:
+@functools.cache
+def imports(source: str) -> tuple[Import, ...]:
+    return tuple(_imports(source))
+
+
+def _imports(source: str) -> Iterator[Import]:
     tree = ast.parse(source)
     typing_only = {
         id(inner)

@@ -15,7 +15,7 @@ from lab import stats
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 seeds = st.lists(numbers, min_size=1, max_size=12)
 several = st.lists(numbers, min_size=2, max_size=12)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 @few

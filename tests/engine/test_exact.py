@@ -205,7 +205,9 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [way if way == "shuffled" else pytest.param(way, marks=pytest.mark.slow) for way in WAYS]
+)
 def test_stopped_anywhere_it_ends_with_the_same_bits_and_the_same_metrics(way: str, recipe: Path, tmp_path: Path):
     whole, logged = train(recipe, WAYS[way], tmp_path / "whole")
     batches = whole.trainer.fit_loop.epoch_loop.batch_progress.total.completed

@@ -187,6 +187,7 @@ def test_the_temperature_has_an_end(batch):
     assert float(figures()["train/scale"].detach()) == pytest.approx(100, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_training_calls_is_compiled(batch):
     eager, compiled, graphs, losses = alone(module()), alone(module()), [], []
     compiled.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)

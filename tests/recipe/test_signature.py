@@ -331,7 +331,7 @@ plain = st.recursive(
 names = st.sampled_from([parameter.name for parameter in parameters(Net)]) | st.text(max_size=4)
 
 
-@settings(deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(names, plain, max_size=4))
 def test_each_value_is_either_made_or_complained_about(values: dict[str, Any]) -> None:
     made, complaints = check(Net, values, partial=True)
@@ -341,7 +341,6 @@ def test_each_value_is_either_made_or_complained_about(values: dict[str, Any]) -
     assert all(message.isprintable() for _, message in complaints)
 
 
-@settings(deadline=None)
 @given(st.floats() | st.integers())
 def test_a_range_lets_through_exactly_its_finite_numbers(value: float) -> None:
     fine = math.isfinite(value) and 0 < value <= 1

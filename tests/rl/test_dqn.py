@@ -194,7 +194,7 @@ def test_noise_of_the_weights_has_the_size_that_sigma_says():
     layer, x = network.streams[0].layers[0], torch.tensor([1.0, -2.0, 0.5, 3.0])
     noise = torch.randn(40_000, network.noise_size)[:, :12]
     shaped = noise.sign() * noise.abs().sqrt()
-    outputs = torch.stack([layer(x, each) for each in shaped]).detach()
+    outputs = torch.vmap(lambda each: layer(x, each))(shaped).detach()
     size = (2 / torch.pi) ** 0.5
     wanted = 0.25 / 4 * (size**2 * x.square().sum() + size)
     torch.testing.assert_close(outputs.var(0), torch.full((8,), float(wanted)), rtol=0.1, atol=0)
@@ -272,8 +272,16 @@ def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, 
     "settings",
     [
         pytest.param({}, id="plain"),
-        pytest.param({"n_step": 3, "prioritized": True, "buffer_size": 64, "model": RAINBOW}, id="Rainbow, a ring"),
-        pytest.param({"env": "Pendulum-v1", "num_action_bins": 5, "n_step": 3, "prioritized": True}, id="bins"),
+        pytest.param(
+            {"n_step": 3, "prioritized": True, "buffer_size": 64, "model": RAINBOW},
+            id="Rainbow, a ring",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"env": "Pendulum-v1", "num_action_bins": 5, "n_step": 3, "prioritized": True},
+            id="bins",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_it_goes_on_to_the_same_bits(settings, tmp_path):

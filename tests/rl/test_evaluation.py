@@ -2,6 +2,7 @@
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch
 
 from lab.rl.common import evaluation
@@ -51,6 +52,7 @@ def test_no_policy_beats_the_optimum_of_the_same_starts():
     assert (evaluation.OPTIMA["Pendulum-v1"](seeds) >= returns - 0.1).all()
 
 
+@pytest.mark.slow
 def test_a_film_is_a_film(tmp_path):
     video = tmp_path / "agent.mp4"
     total = evaluation.record_video(swing, EnvFactory("Pendulum-v1"), 3, CPU, video)

@@ -31,11 +31,13 @@ def test_all_are_found():
     assert set(AGENTS) >= {"ddpg", "td3", "sac", "tqc", *DISCRETE}
 
 
+@pytest.mark.slow
 def test_an_environment_may_keep_its_arrays_to_itself(agent, register):
     one, other = (points.train(agent, register(kind))[0] for kind in (Point, Shared))
     assert points.equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISCRETE)
 def test_discrete_actions_are_numbers_however_they_are_counted(name, register):
     one, *others = (
@@ -44,6 +46,7 @@ def test_discrete_actions_are_numbers_however_they_are_counted(name, register):
     assert all(points.equal(one, other) for other in others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Strict, Double, Whole])
 def test_actions_lie_in_their_space(kind, agent, register):
     points.train(agent, register(kind))
@@ -60,6 +63,7 @@ def test_actions_without_bounds_are_refused(space, agent, register):
         points.train(agent, register(Unbounded))
 
 
+@pytest.mark.slow
 def test_evaluation_changes_no_weight(agent, register):
     name = register(Point)
     once, often = (
@@ -69,6 +73,7 @@ def test_evaluation_changes_no_weight(agent, register):
     assert points.equal(once, often)
 
 
+@pytest.mark.slow
 def test_no_more_environments_are_made_than_a_run_needs(agent, register, tmp_path):
     Point.made = 0
     model, data, trainer = points.train(agent, register(Point), eval_every=20)
@@ -77,6 +82,7 @@ def test_no_more_environments_are_made_than_a_run_needs(agent, register, tmp_pat
     assert Point.made == getattr(data, "num_envs", 1) + 1
 
 
+@pytest.mark.slow
 def test_processes_make_them_instead(register, monkeypatch):
     monkeypatch.setattr(async_stepper, "cores", lambda: 2)
     Point.made = 0
@@ -84,6 +90,7 @@ def test_processes_make_them_instead(register, monkeypatch):
     assert Point.made == 1
 
 
+@pytest.mark.slow
 def test_an_environment_that_draws_from_its_start_on_is_made_anew_for_it(register, tmp_path):
     class Prepared(Point):
         def __init__(self, render_mode=None):
@@ -100,6 +107,7 @@ def test_an_environment_that_draws_from_its_start_on_is_made_anew_for_it(registe
     assert data.env_factory.for_evaluation(1)[0].unwrapped.render_mode is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metadata", "frame", "words"),
     [
@@ -115,6 +123,7 @@ def test_an_environment_that_does_not_draw_says_why(metadata, frame, words, regi
         model.play(tmp_path / "agent.mp4", seed=0)
 
 
+@pytest.mark.slow
 def test_the_optimum_is_that_of_the_environment_as_it_is_registered(monkeypatch):
     monkeypatch.setitem(evaluation.OPTIMA, "Pendulum-v1", lambda seeds: np.zeros(len(seeds)))
     for keywords, expected in [({}, True), ({"g": 5.0}, False)]:

@@ -83,10 +83,12 @@ def equal(one, other):
     "settings",
     [
         pytest.param({}, id="gaussian noise", marks=pytest.mark.slow),
-        pytest.param({"noise": "ornstein_uhlenbeck"}, id="drifting noise"),
-        pytest.param({"train_freq": 1, "total_steps": 200}, id="one step a block"),
-        pytest.param({"updates_per_step": 0.33}, id="fractions of an update"),
-        pytest.param({"train_freq": 50, "eval_every": 200, "total_steps": 600}, id="many steps a block"),
+        pytest.param({"noise": "ornstein_uhlenbeck"}, id="drifting noise", marks=pytest.mark.slow),
+        pytest.param({"train_freq": 1, "total_steps": 200}, id="one step a block", marks=pytest.mark.slow),
+        pytest.param({"updates_per_step": 0.33}, id="fractions of an update", marks=pytest.mark.slow),
+        pytest.param(
+            {"train_freq": 50, "eval_every": 200, "total_steps": 600}, id="many steps a block", marks=pytest.mark.slow
+        ),
         pytest.param({"buffer_size": 64}, id="a buffer that wraps around"),
         pytest.param({"buffer_size": 64, "storage": "memmap"}, id="a buffer on disk", marks=pytest.mark.slow),
         pytest.param({"episode_steps": 45}, id="short episodes", marks=pytest.mark.slow),
@@ -133,6 +135,7 @@ class Opaque(gym.Wrapper):
         self.handle = iter([])
 
 
+@pytest.mark.slow
 def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
     spec = gym.envs.registration.EnvSpec(
         "Opaque-v0", entry_point=lambda: Opaque(gym.make("Pendulum-v1").unwrapped), max_episode_steps=60
@@ -179,6 +182,7 @@ def test_noise_is_each_process_s_own():
     data.teardown("fit")
 
 
+@pytest.mark.slow
 def test_a_state_may_be_loaded_over_another(tmp_path):
     """As in the second of several processes, which gets the first one's and its weights, and then its own."""
 

@@ -91,6 +91,7 @@ def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
     assert not any(p.grad.any() for p in module.parameters() if p.grad is not None)
 
 
+@pytest.mark.slow
 def test_what_training_calls_is_compiled(some_faces):
     module, graphs, batch = (
         Keypoints(**FACTS, network="lenet"),

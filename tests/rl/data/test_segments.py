@@ -55,7 +55,7 @@ def contents(folder):
 @given(
     buffer_size=some.integers(1, 40), steps=some.lists(some.tuples(some.integers(0, 60), some.booleans()), max_size=12)
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20)
 def test_what_is_read_is_what_was_there(storage, buffer_size, steps, tmp_path_factory):
     """Any numbers of rows between two writes, several times around the ring, with resumes between."""
     folder = tmp_path_factory.mktemp("buffers")

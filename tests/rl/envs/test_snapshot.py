@@ -204,7 +204,7 @@ values = some.recursive(
 
 
 @given(values)
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_values_come_back_as_they_were(value):
     assert alike(snapshot._Reader().value(through_a_file(snapshot._Writer([]).value(value))), value)
 
