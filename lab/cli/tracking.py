@@ -51,19 +51,19 @@ def ui(
     uri: words.Uri = None,
 ) -> None:
     """Browse the runs in MLflow."""
-    from lab.tracking.redaction import without_password
-    from lab.tracking.server import tracking_uri
+    from lab.tracking.server import page, tracking_uri
 
     store = tracking_uri(uri)
     if store.startswith(("http://", "https://")):
-        print(without_password(store))
+        print(page(store))
         return
     if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).exists():
         raise LabError(f"no runs yet in {store}: lab run ddpg_pendulum")
     if not _free(host, port):
         other = next((p for p in range(port + 1, 65536) if _free(host, p)), None)
         raise LabError(f"port {port} is taken; try: lab ui --port {other}")
-    print(f"http://{host}:{port} (Ctrl-C stops it)", flush=True)
+    print(page(f"http://{host}:{port}"), flush=True)
+    print("Ctrl-C stops it", file=sys.stderr, flush=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store  # no argument: `ps` shows those, and it may hold a password
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight more processes, for judges of texts
     address = ["--host", host, "--port", str(port)]

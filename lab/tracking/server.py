@@ -49,6 +49,20 @@ def tracking_uri(uri: str | None = None) -> str:
     return found
 
 
+def page(server: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
+    """The page of MLflow's interface about a run, about an experiment, or with all of them.
+
+    MLflow opens on its pages about language models unless an address says otherwise.
+
+    Args:
+        server: the address of the server, such as http://127.0.0.1:5000; a password in it is left out.
+        experiment_id: MLflow's number of the experiment.
+        run_id: MLflow's id of the run.
+    """
+    path = "/experiments" + (f"/{experiment_id}" if experiment_id else "") + (f"/runs/{run_id}" if run_id else "")
+    return f"{without_password(server).rstrip('/')}/#{path}?workflowType=machine_learning"
+
+
 def local_folder(uri: str) -> Path:
     """`mlruns` on this machine: beside the database if that is an SQLite file, else in the current folder."""
     if uri.startswith("sqlite:///"):

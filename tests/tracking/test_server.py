@@ -18,7 +18,7 @@ from lab.cli.tracking import ui
 from lab.errors import BadInput, LabError
 from lab.tracking import redaction
 from lab.tracking.redaction import mask_secrets, redact, without_password
-from lab.tracking.server import client, local_artifacts, local_folder, tracking_uri
+from lab.tracking.server import client, local_artifacts, local_folder, page, tracking_uri
 
 
 @pytest.fixture
@@ -257,7 +257,21 @@ def test_the_pages_get_the_address_where_ps_does_not_show_it(monkeypatch, capsys
     assert os.environ["MLFLOW_BACKEND_STORE_URI"] == "postgresql://me:hush@host/db"
     assert os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true", "who asks for them has them"
     assert started[started.index("--host") + 1] == "127.0.0.1", "nobody else's machine, unless told otherwise"
-    assert "hush" not in " ".join(started) + "".join(capsys.readouterr())
+    printed = capsys.readouterr()
+    assert printed.out == f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning\n"
+    assert "hush" not in " ".join(started) + "".join(printed)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path"),
+    [
+        ((), "/experiments"),
+        (("3",), "/experiments/3"),
+        (("3", "abc"), "/experiments/3/runs/abc"),
+    ],
+)
+def test_pages_open_on_the_runs(wanted, path):
+    assert page("http://me:hush@host:5000/", *wanted) == f"http://host:5000/#{path}?workflowType=machine_learning"
 
 
 @pytest.mark.slow
