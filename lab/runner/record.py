@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from lab.tracking.logger import Tracker
 
 SAMPLE_SECONDS = 5.0
+DESCRIPTION = "mlflow.note.content"  # MLflow shows it on the page of a run
 
 
 def tags(assembly: Assembly) -> dict[str, str]:
@@ -42,7 +45,7 @@ def tags(assembly: Assembly) -> dict[str, str]:
         "hardware": ", ".join([f"{os.cpu_count()} x {_processor()}", *gpus]),
         "lab.version": lab.__version__,
         "mlflow.source.name": str(recipe.path),
-        "mlflow.user": os.environ.get("USER", ""),
+        "mlflow.user": _user(),
     }
     commit = _git("rev-parse", "HEAD")
     of_data = hook(assembly.data, "tags") or dict
@@ -65,9 +68,21 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
     for name, text in texts.items():
         if text:
             tracker.experiment.log_text(tracker.run_id, text, name)
+    if about := description(recipe.path):
+        tracker.set_tag(DESCRIPTION, about)
 
 
-def score(tracker: Tracker, task: Task, name: str | None, value: float | None) -> None:
+def description(recipe: Path) -> str:
+    """The comment at the head of a recipe, without the command that runs it; empty where there is none."""
+    try:
+        lines = recipe.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):  # a recipe of a program, or of a file that is gone since
+        return ""
+    head = [line.lstrip("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]
+    return " ".join(line for line in head if not line.startswith("lab "))
+
+
+def score(tracker: Tracker, recipe: Path, task: Task, name: str | None, value: float | None) -> None:
     """Records by which metric the run is judged, and which curve chose its best checkpoint.
 
     Lightning's own names may differ from what it logs: `valid_loss` of each step and epoch is `valid_loss_epoch`, and
@@ -79,9 +94,18 @@ def score(tracker: Tracker, task: Task, name: str | None, value: float | None) -
         tracker.log_metrics({name: value}, step=0)
     tracker.set_tag(SCORE, metric_name(name))
     tracker.set_tag(MODE, task.mode)
+    if about := description(recipe):  # a resumed run has its recipe without the comment, and keeps what it said before
+        tracker.set_tag(DESCRIPTION, f"{about}\n\n**{name} {value:.4g}**")
     curves = [curve for curve in (task.monitor, f"{task.monitor}_epoch") if curve and tracker.has_metric(curve)]
     if curves:
         tracker.set_tag(MONITOR, metric_name(curves[0]))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a number without a name, as in some containers
+        return ""
 
 
 def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,9 @@ from lab.runner.fit import fit
 from lab.runner.results import find_run, runs
 
 RECIPE = """\
+# lab run short.yaml
+# DDPG tries a pendulum;
+# expect little
 task: ddpg
 threads: 1
 model: {hidden: [16]}
@@ -65,6 +68,9 @@ def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
     expected = {"task": "ddpg", "seed": "0", "why": "test", "status": "FINISHED"}
     assert expected.items() <= run.data.tags.items()
     assert {"hardware", "lab.version", "mlflow.runName"} <= run.data.tags.keys()
+    assert run.data.tags["mlflow.user"]
+    about = f"DDPG tries a pendulum; expect little\n\n**test/return {result.score:.4g}**"
+    assert run.data.tags["mlflow.note.content"] == about
     wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.buffer_size": "1000000", "trainer.devices": "1"}
     assert wanted.items() <= run.data.params.items(), "set parameters and defaults alike"
     found = {artifact.path for folder in ("", "plots", "videos", "environment", "checkpoints")
