@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
     from lab.stats import Mode
 
 
+SMALLER_IS_BETTER = re.compile(r"loss|(?<![a-z])(error|r?mse|mae|nll|perplexity)(?![a-z])")  # in a metric's name
+
+
 def score_metric(runs: Sequence[Run], metric: str | None = None) -> str:
     """The metric that all runs record as their score, or `metric` if any of them has it.
+
+    Where no run records one it is the first loss or error that all of them have, of the test if there is one.
 
     Raises:
         BadInput: they record different scores, or none; or no run has `metric`.
@@ -29,7 +35,7 @@ def score_metric(runs: Sequence[Run], metric: str | None = None) -> str:
     found = sorted({run.data.tags[SCORE] for run in runs if SCORE in run.data.tags})
     if not found:
         shared = common_metrics(runs)
-        loss = next((name for name in shared if "loss" in name.lower()), None)
+        loss = next((name for name in shared if SMALLER_IS_BETTER.search(name.lower())), None)
         if loss is not None:
             return loss
         some = f": {', '.join(shared)}" if shared else "; they have no metric in common"
@@ -40,11 +46,10 @@ def score_metric(runs: Sequence[Run], metric: str | None = None) -> str:
 
 
 def common_metrics(runs: Sequence[Run]) -> list[str]:
-    """The metrics that all runs have: those of tests first, then those of validation; none of time and hardware."""
+    """The metrics that all runs have: of tests first, then of validation; none of single steps, time and hardware."""
     names = set.intersection(*(set(run.data.metrics) for run in runs)) if runs else set()
-    own = [
-        name for name in names if not name.startswith(("system/", "seconds/")) and name not in ("epoch", "env_steps")
-    ]
+    named = [name for name in names if not name.startswith(("system/", "seconds/"))]
+    own = [name for name in named if name not in ("epoch", "env_steps") and not name.endswith("_step")]
     return sorted(own, key=lambda name: (not name.startswith(("test", "best/")), not name.startswith("val"), name))
 
 
@@ -62,7 +67,7 @@ def score_mode(runs: Sequence[Run], metric: str, mode: Mode | None = None) -> Mo
         return "max"
     if modes == {"min"}:
         return "min"
-    if "loss" in metric.lower() and not any(SCORE in run.data.tags for run in runs):
+    if SMALLER_IS_BETTER.search(metric.lower()) and not any(SCORE in run.data.tags for run in runs):
         return "min"
     raise BadInput(f"no run records whether a larger or a smaller {metric} is better; give --mode max or --mode min")
 

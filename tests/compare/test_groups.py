@@ -182,3 +182,36 @@ def test_curves_are_asked_for_by_name():
         grouped({"a": [one]}, curves=["q/maen"])
     with pytest.raises(BadInput, match="--curve q/mean is given twice"):
         grouped({"a": [one]}, curves=["q/mean", "q/mean"])
+
+
+def unscored(seed, *, status="FINISHED", **metrics):
+    tags = {"lab.score": None, "lab.mode": None}
+    return run(seed, None, tags=tags, metrics={"epoch": 1, "seconds/fit": 9.0, **metrics}, status=status)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"train_loss": 1.0, "accuracy": 0.5}, "train_loss"),
+        ({"train_loss_step": 1.0, "train_loss_epoch": 1.0}, "train_loss_epoch"),
+        ({"train_loss": 1.0, "val_loss": 2.0}, "val_loss"),
+        ({"train_loss": 1.0, "val_loss": 2.0, "test_loss": 3.0}, "test_loss"),
+        ({"train_loss": 1.0, "test_rmse": 3.0, "test_errors_found": 1.0}, "test_rmse"),
+    ],
+)
+def test_runs_without_a_score_are_compared_by_a_loss_that_they_share(metrics, expected):
+    a = [unscored(seed, **metrics) for seed in range(2)]
+    b = [unscored(seed, **metrics, b_loss=1.0) for seed in range(2)]
+    found = grouped({"a": a, "b": b})
+    assert (found.metric, found.mode) == (expected, "min")
+    assert found.notes[0] == f"no run records a score; compared by {expected}, less is better; --metric names another"
+    assert grouped({"a": a}, "epoch", "max").metric == "epoch", "what was asked for wins"
+
+
+def test_runs_without_a_score_and_without_a_loss_name_what_they_share():
+    with pytest.raises(BadInput, match=r"; name one with --metric: test_auc, val_auc$"):
+        grouped(
+            {"a": [unscored(0, val_auc=1.0, test_auc=1.0, train_loss=1.0)], "b": [unscored(0, val_auc=1.0, test_auc=1)]}
+        )
+    with pytest.raises(BadInput, match=r"; name one with --metric; they have no metric in common$"):
+        grouped({"a": [unscored(0, val_auc=1.0)], "b": [unscored(0, train_auc=1.0)]})
