@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,9 +15,10 @@ import typer
 from lab.cli import words
 from lab.cli.output import emit
 from lab.cli.tables import paragraph, table
-from lab.errors import BadInput, nearest, suggestion
+from lab.errors import BadInput, RecipeError, nearest, suggestion
 
 if TYPE_CHECKING:
+    from lab.cli.card import Card
     from lab.registry import Shelf
 
 
@@ -108,7 +111,7 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a recipe.", autocompletion=words.all_names)],
     as_json: words.Json = False,
 ) -> None:
-    """Show the settings of a task, or the text of a recipe."""
+    """Show the settings of a task, or the text of a recipe; of one with its own task the settings too."""
     from lab.registry import find_recipe, recipes, task_names
 
     if name in task_names():
@@ -150,28 +153,36 @@ def cp(
 
 
 def _show_task(name: str, as_json: bool) -> None:
-    from lab.cli.card import TITLES, card, rows
+    from lab.cli.card import card
 
     page = card(name)
     if as_json:
         emit(page.json())
-        return
-    print(paragraph(f"{name}: {page.about}"))
+    else:
+        print(paragraph(f"{name}: {page.about}"))
+        _print_card(page, {})
+
+
+def _print_card(page: Card, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """The best checkpoint and the parameters, with what a recipe sets."""
+    from lab.cli.card import TITLES, rows
+
     best = f"{'largest' if page.mode == 'max' else 'smallest'} {page.monitor}" if page.monitor else "last checkpoint"
     print(f"best: the {best}")
     for section, parameters in {"model": page.model, "data": page.data}.items():
+        cells = rows(parameters, settings.get(section))
         print(f"\n{section}:")
         if sys.stdout.isatty():  # sentences beside four columns would be a word wide
-            for row in rows(parameters):
+            for row in cells:
                 _print_parameter(*row)
         else:
-            table(TITLES, rows(parameters))
+            table(TITLES, cells)
 
 
 def _print_parameter(name: str, kind: str, bounds: str, default: str, meaning: str) -> None:
     from lab.cli.card import GIVEN, NEEDED
 
-    default = default if default in (GIVEN, NEEDED) else f"default {default}"
+    default = default if default.startswith((GIVEN, NEEDED)) else f"default {default}"
     about = ", ".join(each for each in (kind, bounds, default) if each)
     print(paragraph(f"{name}: {about}", indent=2, more=2).replace(name, typer.style(name, bold=True), 1))
     print(paragraph(meaning, indent=6))
@@ -179,12 +190,37 @@ def _print_parameter(name: str, kind: str, bounds: str, default: str, meaning: s
 
 def _show_recipe(file: Path, as_json: bool) -> None:
     text, task = file.read_text(encoding="utf-8"), _task(file)
+    page, settings, problem = _own_card(file) if task == "inline" else (None, {}, "")
     if as_json:
-        emit({"name": file.stem, "path": file, "task": task, "text": text})
+        listed = {} if page is None else page.json() | {"settings": settings}
+        emit({**listed, "name": file.stem, "path": file, "task": task, "text": text})
         return
-    print(f"# {file}")  # a comment, so that the output is still a recipe
+    print(f"# {file}")  # comments, so that the output is still a recipe
     print(f"# what {task} accepts: lab show {task}" if task != "inline" else "# brings its own task")
-    print(text, end="")
+    print(text, end="" if text.endswith("\n") else "\n")
+    if problem:
+        print(f"its parameters are not listed: {problem}", file=sys.stderr)
+    if page is not None and sys.stdout.isatty():
+        print(f"\n{paragraph(page.about)}")
+        _print_card(page, settings)
+    elif page is not None:
+        with contextlib.redirect_stdout(io.StringIO()) as lines:
+            print(page.about)
+            _print_card(page, settings)
+        print("\n" + "\n".join(f"# {line}".rstrip() for line in lines.getvalue().splitlines()))
+
+
+def _own_card(file: Path) -> tuple[Card | None, dict[str, dict[str, Any]], str]:
+    """The card of a recipe's own task, what the recipe sets, and why there is none."""
+    from lab.cli.card import own_card
+    from lab.recipe import InlineTask, load
+
+    try:
+        recipe = load(file)
+        settings = {"model": recipe.model, "data": recipe.data}
+        return (own_card(recipe), settings, "") if isinstance(recipe.task, InlineTask) else (None, {}, "")
+    except RecipeError as error:
+        return None, {}, str(error.problems[0])
 
 
 def _task(file: Path) -> str:

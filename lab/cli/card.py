@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.output import working
 
 if TYPE_CHECKING:
+    from lab.errors import Problem
+    from lab.recipe import Recipe
     from lab.recipe.signature import Parameter
+    from lab.task import Task
 
 GIVEN, NEEDED = "given by the data", "required"
 TITLES = ("PARAMETER", "TYPE", "RANGE", "DEFAULT", "MEANING")
@@ -52,12 +55,37 @@ class Card:
 
 def card(name: str) -> Card:
     """The card of an installed task; imports the task."""
-    from lab.recipe.signature import parameters
     from lab.registry import find_task
 
     with working():
         task = find_task(name)
-        facts = _facts(name, task.data)
+        return _page(name, task, _facts(task.data, _settings(name)))
+
+
+def own_card(recipe: Recipe) -> Card:
+    """The card of a task that is written out in its recipe; imports what it names.
+
+    Raises:
+        RecipeError: the task cannot be used.
+    """
+    from lab.errors import RecipeError
+    from lab.recipe.objects import holds_objects
+    from lab.recipe.signature import check
+    from lab.runner.assemble import task_of
+
+    with working():
+        problems: list[Problem] = []
+        task = task_of(recipe, problems)
+        if task is None:
+            raise RecipeError(problems)
+        keywords, complaints = check(task.data, recipe.data, objects=True)
+        usable = not complaints and not holds_objects(recipe.data)
+        return _page(recipe.name, task, _facts(task.data, [keywords] if usable else []))
+
+
+def _page(name: str, task: Task, facts: Collection[str]) -> Card:
+    from lab.recipe.signature import parameters
+
     return Card(
         name=name,
         about=_first_paragraph(task.module),
@@ -68,14 +96,15 @@ def card(name: str) -> Card:
     )
 
 
-def rows(parameters: list[Parameter]) -> list[tuple[str, ...]]:
-    """The cells under `TITLES`, one row per parameter."""
-    return [(p.name, p.type, p.range, _default(p), p.meaning) for p in parameters]
+def rows(parameters: list[Parameter], settings: Mapping[str, Any] | None = None) -> list[tuple[str, ...]]:
+    """The cells under `TITLES`, one row per parameter; what a recipe sets stands behind the default."""
+    said = {} if settings is None else {name: f", here {_written(value)}" for name, value in settings.items()}
+    return [(p.name, p.type, p.range, _default(p) + said.get(p.name, ""), p.meaning) for p in parameters]
 
 
-def _facts(name: str, data: Callable[..., Any]) -> Collection[str]:
-    """Names of what the data gives the module: asked of the data with its defaults, or as the task's recipes set it."""
-    for keywords in _settings(name):
+def _facts(data: Callable[..., Any], settings: Iterable[dict[str, Any]]) -> Collection[str]:
+    """Names of what the data gives the module: asked of the data with the first of these settings that it takes."""
+    for keywords in settings:
         try:
             facts: dict[str, Any] = data(**keywords).facts()
         except Exception:  # it needs an argument, a file, a package: the next recipe may do
@@ -85,6 +114,7 @@ def _facts(name: str, data: Callable[..., Any]) -> Collection[str]:
 
 
 def _settings(name: str) -> Iterator[dict[str, Any]]:
+    """The data's defaults, and what the task's recipes set."""
     from lab.errors import RecipeError
     from lab.recipe import load
     from lab.registry import recipes
@@ -111,7 +141,12 @@ def _default(parameter: Parameter) -> str:
         return GIVEN
     if parameter.default is REQUIRED:
         return NEEDED
+    return _written(parameter.default)
+
+
+def _written(value: Any) -> str:
+    """A value as one writes it in a recipe."""
     try:
-        return json.dumps(parameter.default)  # as one writes it in a recipe
+        return json.dumps(value)
     except TypeError:
-        return repr(parameter.default)
+        return repr(value)

@@ -50,7 +50,7 @@ def assemble(recipe: Recipe) -> Assembly:
     problems = list(recipe.problems)
     if "lightning" not in sys.modules:
         stage("importing torch, Lightning and the task")
-    task = _task(recipe, problems)
+    task = task_of(recipe, problems)
     if task is None:
         raise RecipeError(problems)
     from lightning import Trainer, seed_everything
@@ -131,7 +131,7 @@ def assemble(recipe: Recipe) -> Assembly:
     return Assembly(recipe, name, task, module, data, trainer, settings | recipe.trainer, best, saver)
 
 
-def _task(recipe: Recipe, problems: list[Problem]) -> Task | None:
+def task_of(recipe: Recipe, problems: list[Problem]) -> Task | None:
     """The recipe's task, named or written out."""
     if isinstance(recipe.task, InlineTask):
         if str(Path.cwd()) not in sys.path:  # a project that is not installed; last, so that it hides no package

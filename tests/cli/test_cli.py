@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 import lab as package
 from lab import registry, stages
@@ -133,6 +134,73 @@ def test_show_a_recipe_is_still_that_recipe(lab: Lab) -> None:
     assert load("copy.yaml").resolved() == original.resolved()
     shown = json.loads(lab("show", "copy.yaml", "--json").out)
     assert (shown["name"], shown["task"], shown["text"]) == ("copy", "ddpg", Path("copy.yaml").read_text())
+
+
+OWN = """\
+import lightning as L
+from typing import Annotated
+from annotated_types import Gt
+
+
+class Model(L.LightningModule):
+    \"\"\"A line through points.
+
+    Args:
+        inputs: how many numbers a point has; a fact of the data.
+        lr: the step size.
+        name: what it is called.
+    \"\"\"
+
+    def __init__(self, inputs: int, lr: Annotated[float, Gt(0)] = 0.1, name: str = "line") -> None:
+        super().__init__()
+
+
+class Points(L.LightningDataModule):
+    \"\"\"Points.
+
+    Args:
+        path: their file.
+    \"\"\"
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+
+    def train_dataloader(self): ...
+
+    def facts(self):
+        return {"inputs": 2}
+"""
+OWN_RECIPE = """\
+# points
+task: {module: "own_points:Model", data: "own_points:Points"}
+model: {lr: 0.2}
+data: {path: points.csv}
+trainer: {max_epochs: 1}
+"""
+
+
+def test_show_a_recipe_with_its_own_task_lists_its_parameters(lab: Lab) -> None:
+    Path("own_points.py").write_text(OWN)
+    Path("mine.yaml").write_text(OWN_RECIPE)
+    text = lab("show", "mine.yaml").out
+    assert yaml.safe_load(text) == yaml.safe_load(OWN_RECIPE), "it is a recipe still"
+    lines = [line.split(maxsplit=2) for line in text.splitlines() if line.startswith("# ")]
+    said = {line[1]: " ".join(line[2].split()) for line in lines if len(line) > 2}
+    assert said["A"] == "line through points."
+    assert said["inputs"] == "int given by the data how many numbers a point has; a fact of the data."
+    assert said["lr"] == "float > 0 0.1, here 0.2 the step size."
+    assert said["path"] == 'str required, here "points.csv" their file.'
+    shown = json.loads(lab("show", "mine.yaml", "--json").out)
+    model = {parameter["name"]: parameter for parameter in shown["model"]}
+    assert model["lr"]["default"] == 0.1
+    assert model["inputs"]["given"]
+    assert [parameter["name"] for parameter in shown["data"]] == ["path"]
+    assert shown["settings"] == {"model": {"lr": 0.2}, "data": {"path": "points.csv"}}
+    assert (shown["name"], shown["task"], shown["text"]) == ("mine", "inline", OWN_RECIPE)
+    Path("mine.yaml").write_text(OWN_RECIPE.replace("own_points:Model", "own_points:Modle"))
+    outcome = lab("show", "mine.yaml")
+    assert outcome.code == 0
+    assert "its parameters are not listed: mine.yaml:2: task.module: " in outcome.err
 
 
 def test_show_nothing_known(lab: Lab) -> None:
