@@ -58,7 +58,9 @@ class RecipeError(BadInput):
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word that is most like this one, if any is."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+    known = list(known)
+    same = [name for name in known if name.lower() == word.lower()]
+    return next(iter(same or difflib.get_close_matches(word, known, n=1, cutoff=cutoff)), None)
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:

@@ -145,7 +145,7 @@ def _open(function: Callable[..., Any]) -> bool:
     """Whether it takes `**kwargs`."""
     try:
         return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
-    except ValueError:  # written in C without a signature: it will judge for itself
+    except (ValueError, TypeError):  # written in C without a signature, or with a made-up one
         return True
 
 
@@ -182,7 +182,7 @@ def _passed_on(function: Callable[..., Any], parent: Callable[..., Any]) -> _Pas
 def _signature(target: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(target).parameters.values())
-    except ValueError:  # written in C without a signature: it will judge for itself
+    except (ValueError, TypeError):  # written in C without a signature, or with a made-up one: it will judge for itself
         return []
 
 

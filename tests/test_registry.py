@@ -197,7 +197,7 @@ def test_a_file_wins_over_an_installed_name(install: Install, tmp_path: Path, mo
 
 def test_an_unknown_recipe_gets_the_nearest_name(install: Install) -> None:
     install("my-moons", recipes={"m": "my_moons"}, files={"my_moons/moons_.yaml": RECIPE.format("moons_")})
-    for given in ("mons_", "recipes/mons_.yaml"):
+    for given in ("mons_", "recipes/mons_.yaml", "MOONS_"):
         with pytest.raises(BadInput) as caught:
             find_recipe(given)
         assert str(caught.value) == f"no recipe file {given!r}, and none installed; did you mean 'moons_'?"

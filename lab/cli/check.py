@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +88,10 @@ def _found(name: str) -> tuple[Shelf, Path]:
             return kind, find_recipe(name, kind)
     known = [each for kind in KINDS for each in recipes(kind)]
     if not Path(name).is_file() and not any(each.endswith(f"/{name}") for each in known):
+        if re.match(r"[\w.]+=", name):
+            raise BadInput(f"a setting, which stands behind -o here: -o {name}")
+        if name and Path(name).is_dir():
+            raise BadInput("a folder, not a recipe, study or claim file")
         hint = suggestion(Path(name).stem, known, "installed:")
         raise BadInput(f"no recipe, study or claim file {name!r}, and none installed{hint}")
     path = find_recipe(name)

@@ -119,7 +119,7 @@ def explain(error: LabError) -> str:
         return mask_addresses(f"error: {error}")
     lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
     places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
-    file = re.sub(r":\d+$", "", places[0]) if places else "the overrides"
+    file = " ".join(re.sub(r":\d+$", "", places[0]).splitlines()) if places else "the overrides"
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
     return mask_addresses("\n".join([*lines, f"{count} in {file}; nothing was started"]))
 

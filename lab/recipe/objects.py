@@ -155,9 +155,22 @@ def construct(value: Any, key: str = "") -> Any:
     if value.partial:
         return functools.partial(value.target, **arguments)
     try:
-        return call(value.target, arguments)
+        return make(value.target, arguments)
     except (Exception, SystemExit) as error:  # whatever a stranger's constructor raises
         raise ConstructionError(key, value.target) from error
+
+
+def make(target: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """The result of a call, which has to be what a function's return type says.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    made = call(target, arguments)
+    kinds = tuple(kind for kind in products(target) if not getattr(kind, "_is_protocol", False))
+    if kinds and not isinstance(made, kinds):
+        raise TypeError(f"it returned a value of type {type(made).__name__}, not {' or '.join(map(_name, kinds))}")
+    return made
 
 
 def _check_keys(value: dict[Any, Any]) -> None:

@@ -98,9 +98,17 @@ def _data(node: yaml.Node, path: str, lines: dict[str, int]) -> Any:
             raise ReadError(LONG_KEY, line)
         if key in data:
             raise ReadError(f"duplicate key {key!r}; first set on line {first[key]}", line, f"{path}{key}")
+        if ":" in str(key) and key_node.style is None and _is_empty(value_node):
+            name, _, value = str(key).partition(":")
+            raise ReadError(f"{key!r} is one word; write `{name}: {value}`, with a space after the colon", line)
         first[key] = line
         data[key] = _child(key_node, value_node, path, str(key), lines)
     return data
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    """Whether nothing at all stands behind a key, as in `{lr:0.1}`."""
+    return isinstance(node, yaml.ScalarNode) and node.value == "" and node.style is None
 
 
 def _child(start: yaml.Node, node: yaml.Node, path: str, key: str, lines: dict[str, int]) -> Any:

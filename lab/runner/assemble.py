@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
 from lab.imports import load_callable, load_class, load_object, take_twins
-from lab.keywords import call, takes
+from lab.keywords import takes
 from lab.recipe import InlineTask, Recipe
-from lab.recipe.objects import ConstructionError, construct
+from lab.recipe.objects import ConstructionError, construct, make
 from lab.recipe.offers import products
 from lab.recipe.signature import check
 from lab.recipe.static import mistyped
@@ -217,7 +217,7 @@ def _build(
     if facts is None or len(problems) > before:
         return None
     try:
-        return call(target, {**construct(keywords), **facts})
+        return make(target, {**construct(keywords), **facts})
     except ConstructionError as error:
         problems.append(recipe.problem(f"{section}.{error.key}", _refused(error.target, error.__cause__)))
     except BadSetting as error:

@@ -101,8 +101,29 @@ class Experiment(SummaryVerbs):
     def summary(self) -> Settings:
         return Settings(lambda values: self.log(values))
 
+    def __getitem__(self, key: str) -> Series:
+        return Series(lambda value, step: self.log({key: value}, step), key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._tracker.log_params({key: value})
+
     def __getattr__(self, name: str) -> Any:
         return unknown("logger.experiment", name)
+
+
+class Series:
+    """A metric as Neptune has them: `experiment["train/loss"].append(0.3)`."""
+
+    def __init__(self, write: Callable[[Any, int | None], None], key: str) -> None:
+        self._write, self._key = write, key
+
+    def append(self, value: Any, step: int | None = None, **_: Any) -> None:
+        self._write(value, step)
+
+    log = upload = append
+
+    def __getattr__(self, name: str) -> Any:
+        return unknown(f"logger.experiment[{self._key!r}]", name)
 
 
 class Settings:

@@ -116,3 +116,8 @@ def test_check_goes_on_after_a_bad_recipe(lab: Lab, good: Path) -> None:
     assert (outcome.code, outcome.out) == (2, "ok good.yaml\n")
     assert "bad.yaml:3: model.gama: " in outcome.err
     assert "nowhere: no recipe, study or claim file" in outcome.err
+    Path("folder.yaml").mkdir()
+    outcome = lab("check", "x\ny", "model.lr=1", "folder.yaml")
+    assert outcome.err.splitlines()[1] == "1 problem in x y; nothing was started"
+    assert "model.lr=1: a setting, which stands behind -o here: -o model.lr=1" in outcome.err
+    assert "folder.yaml: a folder, not a recipe, study or claim file" in outcome.err

@@ -151,6 +151,8 @@ def test_not_a_number_is_a_number(read) -> None:
         ("task", "x.yaml:1: expected keys and values such as `task: ddpg`, found text"),
         ("task: x\n\tseed: 1", "x.yaml:2: tab; YAML indents with spaces"),
         ("model:\n\tlr: 1", "x.yaml:2: tab; YAML indents with spaces"),
+        ("a: {lr:0.1}", "x.yaml:1: 'lr:0.1' is one word; write `lr: 0.1`, with a space after the colon"),
+        ("a:\n  - {b: 1, c:d}", "x.yaml:2: 'c:d' is one word; write `c: d`, with a space after the colon"),
         ("seed: 1\ntask: x\nseed: 2", "x.yaml:3: seed: duplicate key 'seed'; first set on line 1"),
         ("model:\n  lr: 1\n  b: 2\n  lr: 3", "x.yaml:4: model.lr: duplicate key 'lr'; first set on line 2"),
         ("a: &x 1", "x.yaml:1: anchor &x: write the value out, or put quotes around the text"),

@@ -51,6 +51,23 @@ def text() -> str:
     return "no module"
 
 
+def lying() -> Wide:
+    return 5  # type: ignore[return-value]
+
+
+class Other(BoringModel):
+    """Something else than its class says."""
+
+    def __new__(cls) -> Any:
+        return "no module"
+
+
+class Holds(BoringModel):
+    def __init__(self, net: BoringModel) -> None:
+        super().__init__()
+        self.net = net
+
+
 def made(tmp_path: Path, module: str, data: str | None = f"{__name__}:boring", model: Any = None) -> Assembly:
     path = tmp_path / "own.yaml"
     own = f"{{module: '{__name__}:{module}'{f', data: {data}' if data else ''}}}"
@@ -77,3 +94,14 @@ def test_a_function_that_may_do_anything_is_not_called(name: str, words: str, tm
     with pytest.raises(RecipeError, match=expected):
         made(tmp_path, name)
     assert not CALLED
+
+
+@pytest.mark.parametrize(("name", "kind"), [("lying", "int"), ("Other", "str")])
+def test_what_it_makes_has_to_be_what_it_says(name: str, kind: str, tmp_path: Path):
+    expected = f"refuses its settings: TypeError: it returned a value of type {kind}, not {__name__}."
+    with pytest.raises(RecipeError, match=expected):
+        made(tmp_path, name)
+    net = {"class_path": f"{__name__}:{name}"}
+    with pytest.raises(RecipeError, match=expected) as error:
+        made(tmp_path, "Holds", model={"net": net})
+    assert error.value.problems[0].key == "model.net"

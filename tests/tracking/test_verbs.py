@@ -220,3 +220,16 @@ def test_a_training_in_memory_offers_the_same() -> None:
     logger.log_numbers({"a": torch.tensor(1.0)}, 3)
     assert logger.points == [("a", 3, 1.0)]
     assert [method for method, _ in logger.experiment.calls] == ["log_media"]
+
+
+def test_series_and_fields_of_neptune_become_metrics_and_parameters(tracker: Tracker, capsys: Any) -> None:
+    board: Any = tracker.experiment
+    board["train/loss"].append(0.5, step=9)
+    board["train/loss"].append(torch.tensor(0.25), step=10)
+    board["seed"] = 3
+    board["model"].track_files("s3://somewhere")
+    board["model"].track_files("s3://somewhere")
+    data = recorded(tracker)
+    assert data.metrics["train/loss"] == 0.25
+    assert data.params["seed"] == "3"
+    assert capsys.readouterr().err.count("logger.experiment['model'].track_files: MLflow has nothing of the kind") == 1

@@ -313,6 +313,8 @@ def test_a_folder_of_images_with_masks(own):
     put(own / "images" / "0.jpg", encoded(bytes_of(20, 30, 3), "JPEG"))  # another file is no longer the cached one
     assert not torch.equal(load(own)[1]["image"], before)
     (own / "classes.txt").unlink()
+    for i in range(10):  # 255 may stand for an object then, or for a margin
+        put(own / "masks" / f"{i}.png", encoded(np.repeat([[0], [1], [2], [3]], 5, 0).repeat(30, 1).astype(np.uint8)))
     data, train = load(own)
     assert data.facts()["mask_names"] == ["background", "object"]
     assert train["mask"].unique().tolist() == [0, 1]
@@ -426,6 +428,63 @@ def test_subfolders_and_tiff_are_read_and_what_desktops_leave_is_not(own):
     assert (found["mask"][3] != 2).any()
 
 
+def fractions(own):
+    (own / "masks" / "3.png").unlink()
+    Image.fromarray(np.full((20, 30), 0.5, np.float32)).save(own / "masks" / "3.tif")
+
+
+def blurred_tiff(own):
+    (own / "masks" / "3.png").unlink()
+    Image.fromarray(np.ones((20, 30), np.uint8)).save(own / "masks" / "3.tif", compression="jpeg")
+
+
+def soft_edges(own):
+    (own / "classes.txt").unlink()
+    values = np.repeat([[0], [90], [180], [255]], 5, 0).repeat(30, 1).astype(np.uint8)
+    put(own / "masks" / "3.png", encoded(values))
+
+
+def one_value(own):
+    for i in range(10):
+        put(own / "masks" / f"{i}.png", encoded(np.ones((20, 30), np.uint8)))
+
+
+def test_a_mask_is_turned_with_its_picture(own):
+    values = np.zeros((20, 30), np.uint8)
+    values[:4] = 2
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(values).save(own / "masks" / "3.png", exif=exif)
+    Image.fromarray(values.repeat(3, 1).reshape(20, 30, 3) * 100).save(own / "images" / "3.jpg", exif=exif, quality=100)
+    found = folder.load(own, 20)
+    assert (found["mask"][3][:15] == 0).all()
+    assert (found["mask"][3][16:] == 2).all()
+    assert found["image"][3].float()[:, 17:].mean() > 150
+
+
+def test_pixels_without_a_class_are_said_where_they_may_be_one(own):
+    values = np.repeat([[0], [255]], 10, 0).repeat(30, 1).astype(np.uint8)
+    for i in range(6):
+        put(own / "masks" / f"{i}.png", encoded(values))
+    put(own / "masks" / "9.png", encoded((values > 0).astype(np.uint8)))
+    with pytest.warns(UserWarning, match=r"3\d% of the pixels in .*masks are 255.*255 is for pixels without a class"):
+        folder.load(own, 20)
+
+
+def test_hidden_folders_are_passed_over_and_links_are_followed(own, tmp_path):
+    count = len(folder.load(own, 20))
+    for name in (".git", "__MACOSX"):
+        put(own / "images" / name / "a.png", b"x")
+    for kind, file in (("images", "3.jpg"), ("masks", "3.png")):
+        (tmp_path / kind).mkdir()
+        (own / kind / file).rename(tmp_path / kind / file)
+        (own / kind / "linked").symlink_to(tmp_path / kind)
+    assert len(folder.load(own, 20)) == count
+    (own / "images").rename(tmp_path / "elsewhere")
+    (own / "images").symlink_to(tmp_path / "elsewhere")
+    assert len(folder.load(own, 20)) == count
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -435,11 +494,30 @@ def test_subfolders_and_tiff_are_read_and_what_desktops_leave_is_not(own):
         (lambda own: put(own / "images" / "3.png", b""), "images/3.png and 3.jpg have one name but for the ending"),
         (lambda own: put(own / "masks" / "3.bmp", b""), "masks/3.png and 3.bmp have one name but for the ending"),
         (jpeg_mask, "masks/3.jpg is a JPEG file, which blurs the values of a mask; save it as PNG"),
-        (wide_mask, "masks/3.png holds values from 300 to 300; a mask has values from 0 to 255"),
+        (wide_mask, "masks/3.png holds values from 300 to 300; a mask has whole numbers from 0 to 255"),
         (film, "images/3.tif holds 2 images; save each as a file of its own"),
         (lambda own: (own / "classes.txt").write_text("sky\n\nsea\nsand\n"), "classes.txt:2 is blank"),
         (lambda own: (own / "classes.txt").write_text("sky\nsea\nsky\n"), "classes.txt:3 repeats 'sky', the name of"),
         (lambda own: (own / "classes.txt").write_bytes(b"sky\nsea\xff\n"), "classes.txt is not UTF-8 text"),
+        (lambda own: (own / "classes.txt").write_text("# names\nsky\nsea\nsand\n"), "classes.txt:1 is a comment"),
+        (lambda own: (own / "classes.txt").write_text("1 sky\n2 sea\n3 sand"), "classes.txt:1 says 1, but a name is"),
+        (
+            lambda own: (own / "classes.txt").write_text("0: sky\n2: sand\n1: sea"),
+            "classes.txt:2 says 2, but a name is",
+        ),
+        (lambda own: (own / "classes.txt").rename(own / "Classes.TXT"), "classes.txt; rename Classes.TXT"),
+        (lambda own: (own / "classes.txt").rename(own / "classes.csv"), "classes.txt; did you mean 'classes.csv'?"),
+        (lambda own: (own / "classes.txt").unlink() or (own / "classes.txt").mkdir(), "classes.txt is a folder"),
+        (lambda own: (own / "images").rename(own / "Images"), "images; did you mean 'Images'?"),
+        (
+            lambda own: (own / "images" / "x.png").symlink_to("gone.png"),
+            "x.png is a link to gone.png, where nothing",
+        ),
+        (lambda own: (own / "images" / "x").symlink_to(own), "images/x is a link to a folder that it lies in"),
+        (fractions, "masks/3.tif holds fractions, such as 0.5; a mask has whole numbers from 0 to 255"),
+        (blurred_tiff, "masks/3.tif is a TIFF file compressed as jpeg, which blurs the values of a mask"),
+        (soft_edges, "holds 255 and 2 other values above 0: soft edges, or a margin?"),
+        (one_value, "every pixel of all masks in "),
     ],
 )
 def test_nothing_is_guessed_or_left_out(own, harm, message):

@@ -20,7 +20,9 @@ from lab.errors import BadInput, BadSetting
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP")  # whose values at an edge are others than those that were saved
-VERSION = 2  # goes up when other pixels come out of the same files
+LOSSY_TIFF = ("jpeg", "tiff_jpeg", "jpeg2000", "webp", "lerc")
+WHOLE = "a mask has whole numbers from 0 to 255"
+VERSION = 3  # goes up when other pixels come out of the same files
 Classes = Callable[[NDArray[np.uint8], Path], NDArray[np.uint8]]  # values of a mask file, and its name -> classes
 
 
@@ -31,7 +33,7 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upri
         pairs: the file of each picture, and of its mask.
         size: height and width of the result.
         classes: from the values of a mask file, and its name, to classes.
-        upright: turn a picture as its EXIF orientation says, as every viewer does; published sets count raw pixels.
+        upright: turn files as their EXIF orientation says, as every viewer does; published sets count raw pixels.
 
     Raises:
         BadInput: a file is missing or no image, a mask is not as large as its picture, or `classes` refuses it.
@@ -58,11 +60,15 @@ def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, up
     def read(i: int) -> None:
         picture_file, mask_file = pairs[i]
         picture, mask = _opened(picture_file), _opened(mask_file)
+        _check_lossless(mask, mask_file)
+        stored = picture.size
         if upright:
-            picture = ImageOps.exif_transpose(picture)
+            picture, mask = ImageOps.exif_transpose(picture), ImageOps.exif_transpose(mask)
         if picture.size != mask.size:
             shapes = [f"{image.width} x {image.height}" for image in (mask, picture)]
-            raise BadInput(f"{mask_file} has {shapes[0]} pixels, but its image {picture_file.name} has {shapes[1]}")
+            turned = ", turned as its EXIF orientation says" if picture.size != stored else ""
+            words = f"{mask_file} has {shapes[0]} pixels, but its image {picture_file.name} has {shapes[1]}{turned}"
+            raise BadInput(f"{words}; save the mask in the size of the image")
         whole = classes(_values(mask, mask_file), mask_file)  # before it is made smaller, which could hide a wrong one
         picture = _colours(picture, picture_file).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
         small = Image.fromarray(whole).resize((size, size), Image.Resampling.NEAREST)
@@ -81,17 +87,28 @@ def _colours(picture: Any, path: Path) -> Any:
         return Image.fromarray((np.array(picture).astype(np.uint16) / 257).round().astype(np.uint8)).convert("RGB")
     if picture.mode in ("I", "F"):
         raise BadInput(f"{path} has 32 bits for each pixel ({picture.mode}); save it with 8 or 16 bits")
-    return picture.convert("RGB")
+    try:
+        return picture.convert("RGB")
+    except ValueError:
+        raise BadInput(f"{path} has colours of mode {picture.mode}, which cannot be read; save it as RGB") from None
+
+
+def _check_lossless(mask: Any, path: Path) -> None:
+    """Refuses a mask whose values are not those that were saved."""
+    compression = mask.info.get("compression") if mask.format == "TIFF" else None
+    if mask.format in LOSSY or compression in LOSSY_TIFF:
+        kind = f"TIFF file compressed as {compression}" if compression else f"{mask.format} file"
+        raise BadInput(f"{path} is a {kind}, which blurs the values of a mask; save it as PNG")
 
 
 def _values(mask: Any, path: Path) -> NDArray[np.uint8]:
     """One number for each pixel; of a palette its places, and not its colours."""
-    if mask.format in LOSSY:
-        raise BadInput(f"{path} is a {mask.format} file, which blurs the values of a mask; save it as PNG")
-    if mask.mode.startswith("I"):
+    if mask.mode.startswith("I") or mask.mode == "F":
         wide = np.array(mask)
+        if mask.mode == "F" and not (wide == np.rint(wide)).all():
+            raise BadInput(f"{path} holds fractions, such as {wide[wide != np.rint(wide)][0]:.4g}; {WHOLE}")
         if wide.min() < 0 or wide.max() > 255:
-            raise BadInput(f"{path} holds values from {wide.min()} to {wide.max()}; a mask has values from 0 to 255")
+            raise BadInput(f"{path} holds values from {wide.min()} to {wide.max()}; {WHOLE}")
         return wide.astype(np.uint8)
     if mask.mode in ("1", "L", "P"):
         return np.array(mask).astype(np.uint8)

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lab.data import Table
-from lab.errors import BadInput, BadSetting
+from lab.errors import BadInput, BadSetting, nearest
 from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.data.real import decode
+from lab.vision.data.real.class_names import class_names
 
-DESKTOP = ("Thumbs.db", "desktop.ini")
+DESKTOP = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")
+
+LARGE_MARGIN = 0.2  # of the pixels: more than borders of objects take
 
 
 def mask_classes(path: Path) -> tuple[str, ...]:
-    """The lines of `classes.txt`, the first one for value 0; without it everything that is not 0 is an object.
+    """The names of the values of a mask, as `class_names` has them.
 
     Raises:
-        BadSetting: there is no such folder, or it has no images.
+        BadSetting: there is no such folder, it has no images, or the names cannot be used.
     """
     if not path.is_dir():
         raise BadSetting("path", f"there is no folder {path}")
+    for part in ("images", "masks"):
+        if not (path / part).is_dir():
+            raise BadSetting(
+                "path", f"there is no folder {path / part}{nearest(part, [each.name for each in path.iterdir()])}"
+            )
     if not any(file.suffix.lower() in decode.ENDINGS for file in _files(path / "images")):
-        raise BadSetting(
-            "path", f"{path / 'images'} has no images ({', '.join(decode.ENDINGS)}); masks go to {path / 'masks'}"
-        )
-    names = path / "classes.txt"
-    if not names.exists():
-        return ("background", "object")
-    try:
-        lines = [line.strip() for line in names.read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except UnicodeDecodeError:
-        raise BadSetting("path", f"{names} is not UTF-8 text") from None
-    for number, line in enumerate(lines, 1):  # a line that is left out would give all below it another value
-        if not line:
-            raise BadSetting("path", f"{names}:{number} is blank, but each line is the name of a value; remove it")
-        if line in lines[: number - 1]:
-            raise BadSetting("path", f"{names}:{number} repeats {line!r}, the name of value {lines.index(line)}")
-    if not 2 <= len(lines) < IGNORE_INDEX:
-        raise BadSetting(
-            "path", f"{names} names {len(lines)} classes; expected 2 to 254, one a line, the background first"
-        )
-    return tuple(lines)
+        raise BadSetting("path", f"{path / 'images'} has no images ({', '.join(decode.ENDINGS)})")
+    return class_names(path)
 
 
 def load(path: Path, size: int) -> Table:
@@ -57,7 +50,7 @@ def load(path: Path, size: int) -> Table:
 
     def classes(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
         if not named:
-            return (mask > 0).astype(np.uint8)
+            return _objects(mask, file)
         wrong = mask[(mask >= known) & (mask != IGNORE_INDEX)]
         if wrong.size:
             words = f"{file} holds the value {wrong.max()}, but classes.txt names {known} classes, 0 to {known - 1}"
@@ -72,7 +65,34 @@ def load(path: Path, size: int) -> Table:
         raise BadInput(
             f"{words}; write 1 for the second name, or remove classes.txt: then all that is not 0 is an object"
         )
+    shown = set(masks.unique().tolist())
+    if len(shown - {IGNORE_INDEX}) < 2:
+        value = f"{min(shown)}" if named else "0" if 0 in shown else "above 0"
+        raise BadInput(f"every pixel of all masks in {path / 'masks'} is {value}; there is nothing to tell apart")
+    if named:
+        _warn_of_pixels_without_class(path, masks, shown)
     return table
+
+
+def _warn_of_pixels_without_class(path: Path, masks: Tensor, shown: set[int]) -> None:
+    """Says what looks as if 255 were meant for a class."""
+    if IGNORE_INDEX not in shown:
+        return
+    unseen = [name for i, name in enumerate(mask_classes(path)) if i not in shown]
+    share = float((masks == IGNORE_INDEX).float().mean())
+    if unseen or share > LARGE_MARGIN:
+        none = f", and no pixel is {', '.join(unseen)}" if unseen else ""
+        words = f"{share:.0%} of the pixels in {path / 'masks'} are 255{none}"
+        warnings.warn(f"{words}; 255 is for pixels without a class, which do not count", stacklevel=3)
+
+
+def _objects(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
+    """Everything that is not 0, where no values have names; not that of which some may be an edge or a margin."""
+    if bool((mask == 255).any()) and bool(((mask > 0) & (mask < 255)).any()):
+        between = len(np.unique(mask)) - 1 - int(mask.min() == 0)
+        words = f"{file} holds 255 and {between} other value{'s' * (between > 1)} above 0: soft edges, or a margin"
+        raise BadInput(f"{words}? Save it with 0 and 255 alone, or name the values in classes.txt")
+    return (mask > 0).astype(np.uint8)
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path]]:
@@ -103,6 +123,25 @@ def _by_place(folder: Path) -> dict[str, Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files but those that desktops put into any folder."""
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return sorted(file for file in files if not file.name.startswith(".") and file.name not in DESKTOP)
+    """All files but those that desktops put into any folder; those behind links, too.
+
+    Raises:
+        BadInput: a link leads nowhere, or back.
+    """
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (
+            Path(place) != folder
+            and Path(place).is_symlink()
+            and folder.resolve().is_relative_to(Path(place).resolve())
+        ):
+            raise BadInput(f"{place} is a link to a folder that it lies in; remove it")
+        folders[:] = [name for name in folders if not _of_desktop(name)]
+        found += [Path(place, name) for name in names if not _of_desktop(name)]
+    if broken := [file for file in found if not file.exists()]:
+        raise BadInput(f"{broken[0]} is a link to {broken[0].readlink()}, where nothing is; mend or remove it")
+    return sorted(file for file in found if file.is_file())
+
+
+def _of_desktop(name: str) -> bool:
+    return name.startswith(".") or name in DESKTOP
