@@ -201,7 +201,9 @@ def test_an_unknown_recipe_gets_the_nearest_name(install: Install) -> None:
         with pytest.raises(BadInput) as caught:
             find_recipe(given)
         assert str(caught.value) == f"no recipe file {given!r}, and none installed; did you mean 'moons_'?"
-    for odd in ("", "\0", "x" * 5000, "/"):
+    with pytest.raises(BadInput, match="'/' is a folder, not a recipe file"):
+        find_recipe("/")
+    for odd in ("", "\0", "x" * 5000, "/nowhere"):
         with pytest.raises(BadInput):
             find_recipe(odd)
 

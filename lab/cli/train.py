@@ -19,15 +19,18 @@ from lab.errors import BadInput, LabError
 if TYPE_CHECKING:
     from lab.runner.results import RunResult
 
+MOST = 10_000  # trainings of one command: each is a trial, and queueing them takes time
+
 
 def run(
     recipe: words.Recipe,
     overrides: words.Overrides = None,
     name: Annotated[str | None, typer.Option(help="The run's name in MLflow.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=2, help="Train with this many seeds in parallel and print their statistics.")
+        int | None,
+        typer.Option(min=2, max=10_000, help="Train with this many seeds in parallel and print their statistics."),
     ] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="Cross-validate with this many folds.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, max=MOST, help="Cross-validate with this many folds.")] = None,
     workers: words.Workers = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Track in this folder; `lab sync` sends it later.")

@@ -37,12 +37,20 @@ def train_val_split(
         val_fraction: share that validates, one row at least; without a meaning where there are folds.
         fold: which part validates, from 0.
         folds: how many parts there are.
+
+    Raises:
+        BadSetting: a part would have no rows.
     """
+    rows = f"there {'is 1 row' if len(order) == 1 else f'are {len(order)} rows'}"
     if folds is not None and fold is not None:
+        if folds > len(order):
+            raise BadSetting("data.folds", f"{folds} parts, but {rows}")
         parts = list(order.tensor_split(folds))
         val = parts.pop(fold)
         return torch.cat(parts), val
     count = max(1, round(len(order) * val_fraction))
+    if count >= len(order):
+        raise BadSetting("data.val_fraction", f"{rows}, which leaves none to train on")
     return order[count:], order[:count]
 
 

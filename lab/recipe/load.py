@@ -122,7 +122,12 @@ def _parse_override(override: str) -> tuple[list[Key], Any]:
     if not equals or "" in keys:
         raise ReadError("expected a dotted key and a value, such as model.lr=1e-3")
     check_text(name)
-    data, lines = parse(f"x: {text}", depth=len(keys))  # read as if it stood in the file behind its key
+    try:
+        data, lines = parse(f"x: {text}", depth=len(keys))  # read as if it stood in the file behind its key
+    except ReadError:
+        if len(text.splitlines()) > 1:
+            raise ReadError("a line break in the value; put quotes around text, or brackets around a list") from None
+        raise
     if not isinstance(data, dict) or data.keys() != {"x"}:
         raise ReadError("more than one value; put quotes around the text")
     if comment(f"x: {text}"):  # a line of a shell has no comments: `#` is part of what was meant

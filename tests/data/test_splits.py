@@ -15,6 +15,19 @@ def test_a_fraction_validates_and_the_rest_trains():
     assert len(train_val_split(order, 0.001)[1]) == 1
 
 
+@pytest.mark.parametrize(
+    ("rows", "settings", "words"),
+    [
+        (1, {}, "data.val_fraction: there is 1 row, which leaves none to train on"),
+        (10, {"val_fraction": 0.96}, "data.val_fraction: there are 10 rows, which leaves none"),
+        (3, {"fold": 0, "folds": 4}, "data.folds: 4 parts, but there are 3 rows"),
+    ],
+)
+def test_a_part_without_rows_is_refused(rows, settings, words):
+    with pytest.raises(BadSetting, match=words):
+        train_val_split(torch.arange(rows), **({"val_fraction": 0.1} | settings))
+
+
 @pytest.mark.parametrize("count", [24, 25, 27])
 def test_folds_are_each_validated_once(count):
     order = torch.randperm(count)

@@ -371,7 +371,7 @@ def test_all_unreadable_overrides_come_together_on_one_line_each(problems) -> No
     assert problems(RECIPE, "a", "model.lr=\t1", "model.lr=a\nx: 2", "model.a\udc80=1") == [
         "override a: expected a dotted key and a value, such as model.lr=1e-3",
         "override 'model.lr=\\t1': tab; YAML indents with spaces",
-        "override 'model.lr=a\\nx: 2': duplicate key 'x'; first set on line 1",
+        "override 'model.lr=a\\nx: 2': a line break in the value; put quotes around text, or brackets around a list",
         "override 'model.a\\udc80=1': text that UTF-8 cannot hold (half of a surrogate pair)",
     ]
 

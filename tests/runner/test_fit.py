@@ -209,7 +209,11 @@ def test_all_problems_come_together(recipe):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["trainer.accelerator=cuda"], "trainer: "),
+        (["trainer.accelerator=cuda"], "override trainer.accelerator=cuda: trainer.accelerator: "),
+        (["trainer.max_epochs=-5"], "override trainer.max_epochs=-5: trainer.max_epochs: "),
+        (["trainer.max_time=soon"], "override trainer.max_time=soon: trainer.max_time: "),
+        (["trainer.gradient_clip_val=-1"], "trainer.gradient_clip_val: expected 0 or more"),
+        (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches: expected 1 or more"),
         (["callbacks=[{class_path: nowhere.Nothing}]"], "nowhere"),
         (
             ["data.updates_per_step=0.001"],
