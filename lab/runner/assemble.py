@@ -5,7 +5,6 @@ Lightning and the task are imported only when the recipe names a task that exist
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -36,7 +35,6 @@ ELSEWHERE = {
     "barebones": "it would switch off tracking and checkpoints",
 }
 QUIET = {"enable_progress_bar": False, "enable_model_summary": False}  # `lab` draws its own progress
-LEAST = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "gradient_clip_val": 0, "num_nodes": 1}
 STOPS = ("max_epochs", "max_steps", "max_time")
 
 
@@ -66,6 +64,7 @@ def assemble(recipe: Recipe) -> Assembly:
     from lab.engine.project.demands import refusals
     from lab.engine.project.monitors import MonitorCheck
     from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
+    from lab.engine.project.trainer_settings import LEAST, blamed, too_small
     from lab.engine.saver import Saver
     from lab.engine.signals import SignalHandler
     from lab.runner.failures import FailureContext
@@ -81,7 +80,7 @@ def assemble(recipe: Recipe) -> Assembly:
         _connect(recipe, data, module, problems)
     offered = hook(data, "trainer_defaults") or dict
     settings = _checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
-    problems += [recipe.problem(f"trainer.{key}", f"expected {LEAST[key]} or more") for key in _too_small(settings)]
+    problems += [recipe.problem(f"trainer.{key}", f"expected {LEAST[key]} or more") for key in too_small(settings)]
     settings = offered() | settings
     callbacks = _callbacks(recipe, problems)
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
@@ -111,7 +110,7 @@ def assemble(recipe: Recipe) -> Assembly:
         except ConstructionError as error:
             problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-            problems.append(recipe.problem(_blamed(recipe.trainer, error_text(error)), error_text(error)))
+            problems.append(recipe.problem(blamed(recipe.trainer, error_text(error)), error_text(error)))
         except ImportError as error:  # of a package that not everybody has
             precise = str(settings.get("precision")).startswith("transformer-engine")
             key, way = ("trainer.precision", "; or set it to bf16-mixed") if precise else ("trainer", "")
@@ -286,18 +285,6 @@ def _callbacks(recipe: Recipe, problems: list[Problem]) -> list[Any]:
         if built is not None:
             made.append(built)
     return made
-
-
-def _too_small(settings: Mapping[str, Any]) -> list[str]:
-    """The Trainer's settings for which it takes numbers that it cannot work with."""
-    return [key for key, least in LEAST.items() if settings.get(key) is not None and settings[key] < least]
-
-
-def _blamed(settings: Mapping[str, Any], words: str) -> str:
-    """The key of the Trainer's setting that an error is about: the first that it names, or whose value it quotes."""
-    named = [key for key in settings if re.search(rf"\b{key}\b", words)]
-    quoted = [key for key, value in settings.items() if re.search(rf"\b{re.escape(str(value))}\b", words)]
-    return ".".join(["trainer", *(sorted(named, key=words.index) or quoted)[:1]])
 
 
 def _plugins(settings: Mapping[str, Any]) -> list[Any]:
