@@ -68,12 +68,14 @@ def execute(
     from lab.engine.signals import EXIT_CODES, Stopped
     from lab.runner import failures, record
     from lab.runner.training import test, train
+    from lab.tracking.server import current_run
 
     recipe, saver, status = assembly.recipe, assembly.saver, "FAILED"
     if watch is not None:
         watch.started(tracker.run_id)
         assembly.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
-    with saver.signals.installed(on_second=lambda: tracker.finish("KILLED")):
+    interrupted = saver.signals.installed(on_second=lambda: tracker.finish("KILLED"))
+    with interrupted, current_run(tracker.uri, tracker.run_id) as leave:
         try:
             tracker.mirror(recipe.track.mirror)
             if checkpoint is None:
@@ -102,6 +104,7 @@ def execute(
             raise failures.explained(error, assembly, tracker.run_id) from error
         finally:
             saver.signals.deferred = True  # what is left takes a moment, and must not be torn
+            leave(status)
             tracker.finish(status)
     if not assembly.trainer.is_global_zero:
         raise SystemExit(0)

@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,20 +178,37 @@ def run_of_id(server: MlflowClient, run_id: str) -> Run:
 
 
 @contextmanager
-def current(uri: str) -> Iterator[None]:
-    """Makes `uri` MLflow's own current server while the block lasts, for what only its global functions can do."""
+def current_run(uri: str, run_id: str) -> Iterator[Callable[[str], None]]:
+    """While the block lasts, `mlflow.log_metric` and MLflow's other global functions log into this run.
+
+    The first of them that is called joins the run that MLFLOW_RUN_ID names, and without it would make another one. What
+    is yielded leaves the run again, with a status: MLflow itself would end it as FINISHED when the process ends.
+
+    Args:
+        uri: the run's tracking server.
+        run_id: the run; empty in all processes but the first, which have its id from that one's environment.
+    """
     import mlflow
 
-    before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    server, other = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_RUN_ID")
+    ours = run_id or other
+
+    def leave(status: str) -> None:
+        active = mlflow.active_run()
+        if active is not None and active.info.run_id == ours:
+            with suppress(Exception):  # no answer: the journal has the status too
+                mlflow.end_run(status)
+
     mlflow.set_tracking_uri(uri)  # sets the environment variable as well
+    if ours is not None:
+        os.environ["MLFLOW_RUN_ID"] = ours
     try:
-        yield
+        yield leave
     finally:
-        mlflow.set_tracking_uri(before)
-        if variable is None:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-        else:
-            os.environ["MLFLOW_TRACKING_URI"] = variable
+        mlflow.set_tracking_uri(server)
+        os.environ.pop("MLFLOW_RUN_ID", None)
+        if other is not None:
+            os.environ["MLFLOW_RUN_ID"] = other
 
 
 def _cause(error: Exception) -> str:
