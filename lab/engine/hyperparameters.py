@@ -6,6 +6,7 @@ them; a network, a class or a partial is left out, because the recipe builds it 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import PurePath
@@ -25,12 +26,9 @@ def with_plain_hyperparameters(checkpoint: Mapping[str, Any]) -> tuple[dict[str,
         key = kind.CHECKPOINT_HYPER_PARAMS_KEY
         if key not in found:
             continue
-        if found.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None) is not None:  # all of them are one OmegaConf container
-            from omegaconf import OmegaConf
-
-            found[key] = OmegaConf.to_container(found[key])
+        found.pop(kind.CHECKPOINT_HYPER_PARAMS_TYPE, None)  # of hyperparameters that are one container of OmegaConf
         kept: dict[Any, Any] = {}
-        for name, value in found[key].items():
+        for name, value in _without_omegaconf(found[key]).items():
             try:
                 kept[name] = _plain(value)
             except TypeError:
@@ -45,6 +43,7 @@ def _plain(value: Any) -> Any:
     Raises:
         TypeError: it is one, or holds one.
     """
+    value = _without_omegaconf(value)
     if isinstance(value, Enum):
         try:
             return _plain(value.value)
@@ -67,6 +66,13 @@ def _plain(value: Any) -> Any:
         made = [_plain(each) for each in value]
         return made if type(value) is list else tuple(made) if type(value) is tuple else set(made)
     raise TypeError
+
+
+def _without_omegaconf(value: Any) -> Any:
+    """A container of OmegaConf as dictionaries and lists, its interpolations as they are written."""
+    if not type(value).__module__.startswith("omegaconf."):
+        return value
+    return sys.modules["omegaconf"].OmegaConf.to_container(value)
 
 
 def _kind(value: Any) -> str:

@@ -98,8 +98,8 @@ def _data(node: yaml.Node, path: str, lines: dict[str, int]) -> Any:
             raise ReadError(LONG_KEY, line)
         if key in data:
             raise ReadError(f"duplicate key {key!r}; first set on line {first[key]}", line, f"{path}{key}")
-        if ":" in str(key) and key_node.style is None and _is_empty(value_node):
-            name, _, value = str(key).partition(":")
+        if {":", "="} & set(str(key)) and key_node.style is None and _is_empty(value_node):
+            name, value = re.split("[:=]", str(key), maxsplit=1)
             raise ReadError(f"{key!r} is one word; write `{name}: {value}`, with a space after the colon", line)
         first[key] = line
         data[key] = _child(key_node, value_node, path, str(key), lines)

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
@@ -270,5 +271,7 @@ def _message(hint: Any, value: Any, errors: list[ErrorDetails]) -> str:
     expected = words(hint)
     if isinstance(value, float) and not math.isfinite(value):
         expected = expected.replace("a number", "a finite number")
+    if isinstance(value, str) and "a mapping" in expected and (pair := re.fullmatch(r"(\w[\w.-]*)[:=] *(.+)", value)):
+        return f"expected {expected}, {found}; write {{{pair[1]}: {pair[2]}}}"
     texts = [choice for choice in choices(hint) if isinstance(choice, str)]
     return f"expected {expected}, {found}{nearest(value, texts) if isinstance(value, str) else ''}"

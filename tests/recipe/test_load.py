@@ -340,6 +340,9 @@ def test_an_override_makes_the_mappings_it_needs(read) -> None:
         ("model.lr=*.png", "text that starts with '*' or '&' needs quotes"),
         ("model.lr=!!python/name:os.system", "tag !!python/name:os.system: a recipe holds plain data; put quotes "
          "around the text"),
+        ("data.env_kwargs={size=3}", "'size=3' is one word; write `size: 3`, with a space after the colon"),
+        ("callbacks=[{class_path:x.Y}]",
+         "'class_path:x.Y' is one word; write `class_path: x.Y`, with a space after the colon"),
         ("a." * 60 + "b=1", "nested more than 40 deep"),
         (f"model.{'k' * 1000}=1", LONG_KEY),
         (f"model.{'k' * 900}={{{'j' * 100}: 1}}", LONG_KEY),

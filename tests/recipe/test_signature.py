@@ -152,6 +152,7 @@ def test_what_passes_and_as_what(key: str, value: Any, made: Any) -> None:
         ("thing", 3, "expected text, found 3"),
         ("thing", {"a": 1}, "expected text, found {'a': 1}"),
         ("size", 3, "expected a mapping with width, height or null, found 3"),
+        ("size", "width:3", "expected a mapping with width, height or null, found 'width:3'; write {width: 3}"),
         ("other", "x", "cannot be set from a recipe (it takes Thing | None)"),
         ("function", "print", "cannot be set from a recipe (it takes Callable | None)"),
         ("cls", "Thing", "cannot be set from a recipe (it takes type[Thing])"),
