@@ -20,6 +20,7 @@ from lab.stages import LOGGER
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+LONGEST = 200  # characters of an override in a message
 PLOT_FORMATS = (".png", ".pdf", ".svg")
 
 
@@ -117,11 +118,17 @@ def explain(error: LabError) -> str:
 
     if not isinstance(error, RecipeError):
         return mask_addresses(f"error: {error}")
-    lines = [" ".join(str(problem).splitlines()) for problem in error.problems]
+    short = [dataclasses.replace(each, where=shorten(each.where)) for each in error.problems]
+    lines = [" ".join(str(problem).splitlines()) for problem in short]
     places = [problem.where for problem in error.problems if not problem.where.startswith("override ")]
     file = " ".join(re.sub(r":\d+$", "", places[0]).splitlines()) if places else "the overrides"
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
     return mask_addresses("\n".join([*lines, f"{count} in {file}; nothing was started"]))
+
+
+def shorten(text: str) -> str:
+    """A text of which the beginning is enough, such as an override of ten thousand characters."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def surprise(error: Exception, debug: bool) -> str:

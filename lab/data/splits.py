@@ -41,16 +41,16 @@ def train_val_split(
     Raises:
         BadSetting: a part would have no rows.
     """
-    rows = f"there {'is 1 row' if len(order) == 1 else f'are {len(order)} rows'}"
+    rows = f"{len(order)} row{'s' * (len(order) != 1)}"
     if folds is not None and fold is not None:
         if folds > len(order):
-            raise BadSetting("data.folds", f"{folds} parts, but {rows}")
+            raise BadSetting("folds", f"{folds} parts are more than {rows}")
         parts = list(order.tensor_split(folds))
         val = parts.pop(fold)
         return torch.cat(parts), val
     count = max(1, round(len(order) * val_fraction))
     if count >= len(order):
-        raise BadSetting("data.val_fraction", f"{rows}, which leaves none to train on")
+        raise BadSetting("val_fraction", f"{count} of {rows} leave none to train on")
     return order[count:], order[:count]
 
 

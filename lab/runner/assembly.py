@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab.errors import BadSetting, Problem
+from lab.keywords import takes
 from lab.recipe import Recipe
 from lab.task import Task
 
@@ -47,3 +49,9 @@ class Assembly:
         from lightning import LightningDataModule
 
         return None if type(self.data) is LightningDataModule else self.data
+
+    def problem(self, error: BadSetting) -> Problem:
+        """What a set-up hook refuses, with its place in the recipe; a hook names a keyword of its own class."""
+        owners = {"data": self.task.data, "model": self.task.module}
+        section = next((f"{name}." for name, owner in owners.items() if error.key in takes(owner)[0]), "")
+        return self.recipe.problem(f"{section}{error.key}", error.message)

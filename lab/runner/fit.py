@@ -87,7 +87,7 @@ def execute(
                 result = publish(assembly, tracker, trained, tested)
             status = "FINISHED"
         except BadSetting as error:  # one that only a set-up hook or a first validation could see
-            raise BadInput(str(recipe.problem(error.key, error.message))) from None
+            raise BadInput(str(assembly.problem(error))) from None
         except Stopped as stopped:
             status = "KILLED"
             run = tracker.run_id[:8]

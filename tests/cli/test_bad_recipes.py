@@ -120,4 +120,5 @@ def test_check_goes_on_after_a_bad_recipe(lab: Lab, good: Path) -> None:
     outcome = lab("check", "x\ny", "model.lr=1", "folder.yaml")
     assert outcome.err.splitlines()[1] == "1 problem in x y; nothing was started"
     assert "model.lr=1: a setting, which stands behind -o here: -o model.lr=1" in outcome.err
+    assert len(lab("run", str(good), "--dry-run", f"seed={'x' * 9000}").err) < 20_000
     assert "folder.yaml: a folder, not a recipe, study or claim file" in outcome.err

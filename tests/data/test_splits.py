@@ -18,9 +18,9 @@ def test_a_fraction_validates_and_the_rest_trains():
 @pytest.mark.parametrize(
     ("rows", "settings", "words"),
     [
-        (1, {}, "data.val_fraction: there is 1 row, which leaves none to train on"),
-        (10, {"val_fraction": 0.96}, "data.val_fraction: there are 10 rows, which leaves none"),
-        (3, {"fold": 0, "folds": 4}, "data.folds: 4 parts, but there are 3 rows"),
+        (1, {}, "val_fraction: 1 of 1 row leave none to train on"),
+        (10, {"val_fraction": 0.96}, "val_fraction: 10 of 10 rows leave none"),
+        (3, {"fold": 0, "folds": 4}, "folds: 4 parts are more than 3 rows"),
     ],
 )
 def test_a_part_without_rows_is_refused(rows, settings, words):

@@ -288,3 +288,13 @@ def test_an_existing_project_runs_unchanged(recipe):
         lab.run("existing.yaml", "trainer.max_epochs=null")
     with pytest.raises(RecipeError, match="unknown key 'widht'; did you mean 'width'"):
         lab.run("existing.yaml", "model.widht=3")
+
+
+def test_what_only_the_set_up_sees_has_its_key_and_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("few.yaml").write_text(
+        "task: classify\nmodel: {network: mlp}\ndata: {name: digits, max_images: 2, val_fraction: 0.9}\n"
+        "trainer: {max_epochs: 1, accelerator: cpu}\n"
+    )
+    with pytest.raises(BadInput, match=r"^few.yaml:3: data.val_fraction: 2 of 2 rows leave none to train on$"):
+        fit(load(Path("few.yaml")))

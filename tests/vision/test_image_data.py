@@ -207,7 +207,7 @@ def test_a_bad_setting_is_one_line(settings, message):
     [
         ({"max_images": 1040, "num_labeled": 1500}, "num_labeled: letters has 936 images for training, found 1500"),
         ({"name": "digits", "max_images": 9999}, "max_images: digits has 1438 to learn from, found 9999"),
-        ({"max_images": 2, "val_fraction": 0.9}, "max_images: 2 images leave none for training"),
+        ({"max_images": 2, "val_fraction": 0.9}, "val_fraction: 2 of 2 rows leave none to train on"),
     ],
 )
 def test_too_few_images_are_one_line(settings, message):

@@ -107,9 +107,6 @@ class ImageData(TableDataModule):
             return {"test": self._read("test")}
         whole = self.train_val_table()
         train, val = train_val_split(permutation(whole, self.data_seed), self.val_fraction, self.fold, self.folds)
-        if not len(train) or not len(val):
-            part = "validation" if len(train) else "training"
-            raise BadSetting("max_images", f"{len(whole)} images leave none for {part}")
         if self.num_labeled is not None and self.num_labeled > len(train):
             found = f"{self.dataset.name} has {len(train)} images for training, found {self.num_labeled}"
             raise BadSetting("num_labeled", found)
