@@ -34,8 +34,16 @@ def mask_classes(path: Path) -> tuple[str, ...]:
             raise BadSetting(
                 "path", f"there is no folder {path / part}{nearest(part, [each.name for each in path.iterdir()])}"
             )
-    if not any(file.suffix.lower() in decode.ENDINGS for file in _files(path / "images")):
-        raise BadSetting("path", f"{path / 'images'} has no images ({', '.join(decode.ENDINGS)})")
+    try:
+        if not any(file.suffix.lower() in decode.ENDINGS for file in _files(path / "images")):
+            raise BadSetting("path", f"{path / 'images'} has no images ({', '.join(decode.ENDINGS)})")
+        pairs = _pairs(path)
+    except BadSetting:
+        raise
+    except BadInput as error:
+        raise BadSetting("path", str(error)) from None
+    if lacking := [mask for _, mask in pairs if not mask.exists()]:
+        raise BadSetting("path", f"{lacking[0]} is missing, as {len(lacking)} of {len(pairs)} masks")
     return class_names(path)
 
 
