@@ -1,12 +1,13 @@
 """The trained `forward` as a model in MLflow that loads without `lab`: an exported graph, not a pickle.
 
 A module says what goes into it by Lightning's `example_input_array`: a tensor, a tuple of tensors for several
-positional inputs, or a dictionary for inputs by name. The exported graph takes them by position, in that order.
+positional inputs, or a dictionary for inputs by name. The exported graph takes them in the same way.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import shutil
 import tempfile
@@ -64,14 +65,14 @@ def log_model(tracker: Tracker, module: LightningModule) -> None:
     from mlflow.models import ModelSignature
 
     class Forward(torch.nn.Module):
-        """The module without its Trainer, which cannot be exported, called by position."""
+        """The module without its Trainer, which cannot be exported, called by position or by name."""
 
         def __init__(self) -> None:
             super().__init__()
             self.module = module
 
-        def forward(self, *tensors: Tensor) -> Any:
-            return call(module, dict(zip(order, tensors, strict=True)))
+        def forward(self, *tensors: Tensor, **named: Tensor) -> Any:
+            return call(module, named or dict(zip(order, tensors, strict=True)))
 
     names = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *order)]
     Forward.forward.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]  # the exporter asks for it
@@ -94,9 +95,38 @@ def log_model(tracker: Tracker, module: LightningModule) -> None:
                 pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
                 serialization_format="pt2",
             )
+        if isinstance(module.example_input_array, dict):
+            _export_by_name(Forward(), inputs, folder)
+        if len(arrays) > 1:
+            _save_example(dict(zip(order, arrays, strict=True)), folder)
         tracker.log_model(folder)
     finally:
         module.trainer = trainer
+
+
+def _export_by_name(forward: torch.nn.Module, inputs: dict[str, Tensor], folder: Path) -> None:
+    """The graph again, for inputs by name; MLflow exports it for inputs by position only."""
+    rows = {name: {0: torch.export.Dim.AUTO} for name in inputs}
+    graph = torch.export.export(forward, (), inputs, dynamic_shapes=rows)
+    (file,) = (folder / "data").glob("*.pt2")
+    torch.export.save(graph, file)
+
+
+def _save_example(arrays: dict[str, Any], folder: Path) -> None:
+    """The example of several inputs, as MLflow keeps a dictionary of arrays; it takes none of a graph's."""
+    from mlflow.models import Model
+
+    plain = {name: array.tolist() for name, array in arrays.items()}
+    (folder / "input_example.json").write_text(json.dumps(plain))
+    (folder / "serving_input_example.json").write_text(json.dumps({"inputs": plain}))
+    card = Model.load(str(folder))
+    card.saved_input_example_info = {
+        "artifact_path": "input_example.json",
+        "serving_input_path": "serving_input_example.json",
+        "type": "ndarray",
+        "format": "tf-serving",
+    }
+    card.save(str(folder / "MLmodel"))
 
 
 def _batch(example: Tensor, module: LightningModule, size: int) -> Tensor:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -190,7 +190,8 @@ def current_run(uri: str, run_id: str) -> Iterator[Callable[[str], None]]:
     """
     import mlflow
 
-    server, other = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_RUN_ID")
+    server: Any = os.environ.get("MLFLOW_TRACKING_URI")  # None: MLflow takes that for no address, its hint does not
+    other = os.environ.get("MLFLOW_RUN_ID")
     ours = run_id or other
 
     def leave(status: str) -> None:

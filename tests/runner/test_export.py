@@ -97,10 +97,17 @@ def test_the_exported_model_takes_what_the_module_takes(
     for size in (1, 3, 7):
         rows = {name: tensor[:1].repeat(size, *[1] * (tensor.dim() - 1)) for name, tensor in batch.items()}
         rows = {n: torch.randint_like(t, 10) if t.dtype == torch.long else t for n, t in rows.items()}
-        torch.testing.assert_close(loaded(*rows.values()), call(module, rows))
+        found = loaded(**dict(reversed(rows.items()))) if isinstance(module.example, dict) else loaded(*rows.values())
+        torch.testing.assert_close(found, call(module, rows))
     signature = mlflow.models.get_model_info(str(kept[0])).signature
     for schema, expected in ((signature.inputs, inputs), (signature.outputs, outputs)):
         assert {spec.name: (str(spec.type), tuple(spec.shape)) for spec in schema} == expected
+    example = mlflow.models.Model.load(str(kept[0])).load_input_example(str(kept[0]))
+    examples = example if isinstance(example, dict) else dict.fromkeys(batch, example)
+    assert examples.keys() == batch.keys()
+    for name, tensor in example_inputs(module, size=2).items():  # type: ignore[union-attr]
+        assert torch.from_numpy(examples[name]).dtype == tensor.dtype
+        assert torch.equal(torch.from_numpy(examples[name]), tensor)
     assert (kept[0] / "extra_files" / "words.txt").read_text() == "one\ntwo"
 
 
