@@ -35,8 +35,8 @@ BENCHMARKS = {
 HERE = Path(__file__).parent
 HEAD = """# Benchmarks
 
-Written by `make bench` (`python -m benchmarks`, one benchmark: `--only NAME`); do not edit. Raw figures are in
-`results.json`. Sides run in processes of their own, with one torch thread each, and take turns; every side is warmed up
+Written by `make bench` (`python -m benchmarks`, one benchmark: `--only NAME`); do not edit. Raw numbers are in
+`results.json`. All variants run in separate processes with one torch thread each, alternately; each is warmed up
 by one short run first."""
 
 

@@ -188,7 +188,7 @@ def report(found: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             "## Images",
-            f"Images per second of training on {found['images']:,} letters of 28x28, batch {BATCH}, from beginning to "
+            f"Images per second of training on {found['images']:,} letters of 28x28, batch {BATCH}, from start to "
             "end of the training. The loops have no validation, no checkpoints and no tracking. Medians (least to "
             "most), more is better.",
             table(["network", *NAMES.values()], rows),

@@ -66,7 +66,7 @@ def report(found: dict[str, Any]) -> str:
         "metrics, progress and checkpoints, without validation, which Stable-Baselines3 does not do either. `lab` "
         f"and the floor collect {BLOCK} steps with one policy and then make {BLOCK} updates, and flush denormal "
         "numbers; Stable-Baselines3 updates after every step. The floor "
-        "is a loop by hand over gymnasium and NumPy that calls the same update and does nothing else. Seconds are "
+        "is a plain loop over gymnasium and NumPy that only calls the same update. Seconds are "
         "medians (least to most); *speed* is Stable-Baselines3's time over the row's, compared turn by turn.",
     ]
     for shape in found["shapes"]:
@@ -109,7 +109,7 @@ def _about_compiling(found: dict[str, Any]) -> str:
     if per_update > 0:
         cold = statistics.median(found["compile"]["empty"])
         lines.append(
-            f"At {1e6 * per_update:,.0f} µs saved per update, the smallest shape earns a cold compile back after about "
-            f"{cold / per_update:,.0f} updates: runs shorter than that are better left eager."
+            f"At {1e6 * per_update:,.0f} µs saved per update, a cold compile pays off after about "
+            f"{cold / per_update:,.0f} updates: use eager mode for shorter runs."
         )
     return "\n\n".join(lines)

@@ -29,9 +29,9 @@ def measure(quick: bool) -> dict[str, Any]:
 
 def report(found: dict[str, Any]) -> str:
     parts = [
-        "## Overhead of the house",
-        f"The very same data module and module, hidden (64, 64), batch 64, {found['steps']:,} steps with "
-        f"{found['steps'] - RANDOM_STEPS:,} updates, driven by a bare loop, by the Trainer, and by `lab run`. Seconds "
+        "## Overhead of Trainer and tracking",
+        f"The same data module and module, hidden (64, 64), batch 64, {found['steps']:,} steps with "
+        f"{found['steps'] - RANDOM_STEPS:,} updates, run by a bare loop, by the Trainer, and by `lab run`. Seconds "
         "are medians (least to most); what a layer adds is compared turn by turn.",
     ]
     for mode, layers in found["modes"].items():
@@ -58,9 +58,9 @@ def _verdict(mode: str, layers: dict[str, Any]) -> str:
     trainer = statistics.median(_added(layers["trainer"], layers["bare"]))
     tracker = statistics.median(_added(layers["walk"], layers["trainer"]))
     return (
-        f"{mode.capitalize()}, the whole walk costs {spread(percents, 1)} % more than the bare loop (goal: under "
+        f"{mode.capitalize()}, `lab run` takes {spread(percents, 1)} % more than the bare loop (goal: under "
         f"{GOAL} %, {verdict}); by the medians the Trainer with its callbacks adds {trainer:,.0f} µs to an update, "
-        f"tracking {tracker:,.0f} µs. Below zero is the machine's noise."
+        f"tracking {tracker:,.0f} µs. Negative values are noise."
     )
 
 

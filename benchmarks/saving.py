@@ -152,10 +152,10 @@ def report(found: dict[str, Any]) -> str:
             "checkpoints, as a share of them; *longer* compares the whole with that of saving once, turn by turn.",
             table(["checkpoints", "seconds", "written", "saving, %", "longer, %"], rows),
             f"By default saving takes {worst:.2f} % of the training at most (goal: under {GOAL} %, "
-            f"{'met' if worst < GOAL else 'missed'}); one checkpoint takes {one:.0f} ms. *Longer* holds the noise of "
-            "the machine as well.",
-            f"A full replay buffer of {found['rows']:,} transitions: writing all of it at once, writing what came "
-            "after it, and what a resume takes to bring it back.",
+            f"{'met' if worst < GOAL else 'missed'}); one checkpoint takes {one:.0f} ms. *Longer* includes "
+            "the noise of the machine.",
+            f"A full replay buffer of {found['rows']:,} transitions: writing all of it, writing only the new rows "
+            "later, and reading it when a run is resumed.",
             table(
                 ["buffer", "MB", "write, s", f"write {LATER:,} rows more, s", "read, s"],
                 [_row(env, runs) for env, runs in found["buffers"].items()],

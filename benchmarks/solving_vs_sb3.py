@@ -170,11 +170,11 @@ def report(found: dict[str, Any]) -> str:
     titles = ["recipe, goal", "theirs: seconds", "env steps", "solved", "ours: seconds", "env steps", "solved", "speed"]
     return "\n\n".join(
         [
-            "## Until it is solved, against Stable-Baselines3",
-            "Each side learns its own way: `lab run` a shipped recipe, Stable-Baselines3 what its zoo publishes for "
-            "the algorithm on this environment. Solved is a validation, the mean of 20 episodes from the same starts "
-            "for both, that reaches the goal; then the training ends. A side that never gets there is counted to its "
-            f"end. Seconds of training and validations, seeds {', '.join(map(str, SEEDS))}; medians (least to most).",
+            "## Time until solved, against Stable-Baselines3",
+            "`lab run` uses the recipe of this package, Stable-Baselines3 the settings that its zoo publishes for "
+            "the algorithm on this environment. It is solved when a validation (20 episodes, same starts for both) "
+            "reaches the goal; then the training ends. A run that never reaches it counts with its whole "
+            f"time. Seconds of training and validations, seeds {', '.join(map(str, SEEDS))}; medians (least to most).",
             table(titles, rows),
         ]
     )

@@ -85,7 +85,7 @@ def report(found: dict[str, Any]) -> str:
             f"Help answers in {quickest:.2f} s because no command imports torch before it needs it; a task costs "
             f"{task:.1f} s of imports, {torch:.1f} s of them torch's own.",
             table(["`lab run ddpg_pendulum` in an empty folder", "seconds"], shown),
-            f"From the key press to the tracked model the default run takes {statistics.median(whole):.0f} s; training "
+            f"The default run takes {statistics.median(whole):.0f} s; training "
             f"is {100 * statistics.median(training) / statistics.median(whole):.0f} % of it.",
         ]
     )

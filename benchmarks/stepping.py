@@ -117,7 +117,7 @@ def report(found: dict[str, Any]) -> str:
             "## Stepping",
             "Environment steps per second with random actions and no policy, for a single environment and for "
             f"{found['envs']} with both values of `data.vectorization` and with Gymnasium's vector environments, and "
-            "the form that computes a batch at once, where there is one. Medians (least to most), more is better.",
+            "the vectorised implementation, where there is one. Medians (least to most), more is better.",
             table(["environment", *WAYS], rows),
             f"`async` over `sync`: {faster}.",
         ]

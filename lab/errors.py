@@ -1,4 +1,4 @@
-"""The errors of `lab`, in words a user can act on. The command line prints these without a traceback."""
+"""The errors of `lab`, with messages for users. The command line prints these without a traceback."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def load_callable(path: str) -> Callable[..., Any]:
         raise BadInput(f"{path!r} is of type {type(found).__name__}; expected a class or a function")
     if is_standard(found):
         origin = f"{found.__module__}.{found.__qualname__}"
-        raise BadInput(f"{path!r} is {origin} of Python's standard library; name one of a package or of your own")
+        raise BadInput(f"{path!r} is {origin} of Python's standard library; name one from a package or your own code")
     return found
 
 
@@ -101,9 +101,9 @@ def load_module(module_name: str, path: str) -> ModuleType:
         raise BadInput(f"expected `package.module:Name`, found {path!r}")
     parts = module_name.split(".")
     if parts[0] in sys.stdlib_module_names:  # some of them act when they are imported
-        raise BadInput(f"{path!r} is in Python's standard library; name a class of a package or of your own")
+        raise BadInput(f"{path!r} is in Python's standard library; name a class from a package or your own code")
     if parts[-1] == "__main__":
-        raise BadInput(f"{path!r} is in a script, which would run; name a class of a module")
+        raise BadInput(f"{path!r} is in a script, whose import would run it; name a class in a module")
     take_twins()
     try:
         return import_module(module_name)

@@ -253,7 +253,7 @@ def _a_type(hint: Any) -> Any:
 
 
 def _typing_only(function: Callable[..., Any], name: str) -> Any:
-    """What the function's module imports under that name `if TYPE_CHECKING`; None if nothing, or if it fails."""
+    """The object that the function's module imports under that name `if TYPE_CHECKING`; None if there is none."""
     place = _typing_imports(getattr(function, "__module__", "")).get(name)
     if place is None:
         return None

@@ -36,7 +36,7 @@ class Task:
         monitor: the validation metric that chooses the best checkpoint, such as `val/return`; without
             one the last checkpoint is the best.
         mode: whether a larger (`max`) or a smaller (`min`) value of `monitor` is better.
-        score: the test's metric that is the run's score; by default the test's counterpart of `monitor`.
+        score: the test metric that is the run's score; by default the one that corresponds to `monitor`.
     """
 
     module: Callable[..., LightningModule]

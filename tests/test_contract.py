@@ -400,7 +400,7 @@ def test_a_recipe_that_would_download_is_not_the_one_that_is_trained(recipe):
 
 
 def test_data_from_the_global_generator_are_warned_of():
-    with pytest.warns(UserWarning, match=r"Drawn.setup draws from the global generator of torch, [\s\S]*`data_seed`"):
+    with pytest.warns(UserWarning, match=r"Drawn.setup uses the global random generator of torch, [\s\S]*`data_seed`"):
         warn_of_global_generators(Drawn())
 
 

@@ -52,9 +52,9 @@ def test_load_object_takes_both_spellings() -> None:
         ("os.system('ls'):x", "expected `package.module:Name`, found \"os.system('ls'):x\""),
         (
             "antigravity:geohash",
-            "'antigravity:geohash' is in Python's standard library; name a class of a package or of your own",
+            "'antigravity:geohash' is in Python's standard library; name a class from a package or your own code",
         ),
-        ("pip.__main__:x", "'pip.__main__:x' is in a script, which would run; name a class of a module"),
+        ("pip.__main__:x", "'pip.__main__:x' is in a script, whose import would run it; name a class in a module"),
     ],
 )
 def test_load_object_says_which_half_failed(path: str, message: str) -> None:

@@ -212,7 +212,7 @@ def test_recipes_of_one_name_are_told_apart(install: Install) -> None:
     files = {f"{package}/moons_.yaml": RECIPE.format("moons_") for package in ("my_a", "my_b/inner")}
     site = install("my-moons", recipes={"a": "my_a"}, files=files)
     install("my-other", recipes={"b": "my_b"})
-    with pytest.raises(BadInput, match=r"several .* 'moons_'; say which: my-moons/moons_, my-other/inner/moons_$"):
+    with pytest.raises(BadInput, match=r"several .* 'moons_'; use one of: my-moons/moons_, my-other/inner/moons_$"):
         find_recipe("moons_")
     assert find_recipe("my-other/inner/moons_") == site / "my_b" / "inner" / "moons_.yaml"
 

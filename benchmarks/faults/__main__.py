@@ -48,14 +48,14 @@ ALONE: dict[str, Fault] = {"slow": tracking.slow}  # because time is measured
 QUICK = ("kill", "kill_moons", "flipped", "full", "loss", "gone")
 AT_ONCE = 2  # of the others
 PAGE = Path(__file__).parents[1] / "faults.md"
-HEAD = """# Faults on purpose
+HEAD = """# Fault injection
 
 Written by `make faults` (`python -m benchmarks.faults`, one fault: `--only NAME`); do not edit. Every run is started
-with `lab run` in a process of its own, meets its fault, goes on with `lab resume` or is sent with `lab sync`, and is
-compared with a run of the same recipe that was left alone: all weights bit for bit, and every value of every metric
-that does not tell time. Moments are drawn at random, spread over the way from the first word of a run's record to the
+with `lab run` in a separate process, has its fault, is continued with `lab resume` or sent with `lab sync`, and is
+compared with an uninterrupted run of the same recipe: all weights bit for bit, and every value of every metric
+except times. The moments of the faults are random, between the first entry of a run's record and the
 end of its training. *Exit code, status* are those after the fault and before the resume; 143 is SIGTERM's, 137 that of
-kill -9, 130 SIGINT's, and a run without any had come to its end before its fault."""
+kill -9, 130 SIGINT's; a run without an exit code was finished before its fault."""
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ def timed(case: Case) -> Iterator[Case]:
 def report(cases: Sequence[Case]) -> str:
     parts = [table(TITLES, [case.row() for case in cases])]
     remarks = {
-        "Worth knowing": [f"- {case.name}: {note}" for case in cases for note in case.notes],
+        "Notes": [f"- {case.name}: {note}" for case in cases for note in case.notes],
         "Not as it should be": [f"- {case.name}: {problem}" for case in cases for problem in case.problems],
     }
     parts += [f"{title}:\n\n" + "\n".join(lines) for title, lines in remarks.items() if lines]

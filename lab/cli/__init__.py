@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported here or above a command's body: `lab --help` answers in a blink."""
+"""The command line. Nothing heavy is imported here or above a command's body: `lab --help` stays fast."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lab.cli.output import explain, surprise
 from lab.errors import LabError
 
 app = typer.Typer(
-    help="Turn a short YAML recipe into a trained, evaluated, tracked model.",
+    help="Train, evaluate and track models from YAML recipes.",
     epilog="Start with: lab run ddpg_pendulum",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-plugin = typer.Typer(help="Write a plugin of your own.", no_args_is_help=True)
+plugin = typer.Typer(help="Create a plugin package.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -33,10 +33,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Turn a short YAML recipe into a trained, evaluated, tracked model."""
+    """Train, evaluate and track models from YAML recipes."""
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {

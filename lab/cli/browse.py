@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 def ls(
     filters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORD", help="Only what has each of these in its name, its task or its field."),
+        typer.Argument(metavar="WORD", help="Only entries with all of these words in name, task or field."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only this task.", autocompletion=words.tasks)] = None,
     field: Annotated[str | None, typer.Option(help="Only this field, such as rl or vision.")] = None,
-    long: Annotated[bool, typer.Option("--long", help="With expected scores, and the package of each.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Show expected scores and packages too.")] = False,
     as_json: words.Json = False,
 ) -> None:
     """List the installed recipes, studies, claims and tasks; nothing is imported."""
@@ -37,7 +37,7 @@ def ls(
     fields = {each["name"]: each["field"] for each in listed["tasks"]}
     for option, name, known in (("--task", task, fields), ("--field", field, set(fields.values()))):
         if name is not None and name not in known:
-            raise BadInput(f"{option} {name}: there is none of that name{suggestion(name, sorted(known))}")
+            raise BadInput(f"{option} {name}: not found{suggestion(name, sorted(known))}")
     chosen = {
         title: [each for each in entries if _fits(each, filters or (), task, field)]
         for title, entries in listed.items()
@@ -45,7 +45,7 @@ def ls(
     if not any(chosen.values()):
         names = [each["name"] for entries in listed.values() for each in entries]
         near = nearest((filters or [""])[0], names)
-        raise BadInput(f"nothing is called {' '.join(filters or ())!r}{near or '; `lab ls` lists everything'}")
+        raise BadInput(f"nothing matches {' '.join(filters or ())!r}{near or '; `lab ls` lists everything'}")
     if as_json:
         emit(chosen)
         return
@@ -133,7 +133,7 @@ def cp(
     to: Annotated[Path, typer.Argument(metavar="DEST", help="A file or a folder.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Copy a recipe, a study or a claim, to change it."""
+    """Copy a recipe, a study or a claim to a file."""
     from lab.registry import find_recipe, recipes
 
     source, verb = None, "run"
@@ -168,7 +168,7 @@ def _print_card(page: Card, settings: Mapping[str, Mapping[str, Any]]) -> None:
     from lab.cli.card import TITLES, rows
 
     best = f"{'largest' if page.mode == 'max' else 'smallest'} {page.monitor}" if page.monitor else "last checkpoint"
-    print(f"best: the {best}")
+    print(f"best checkpoint: the {best}")
     for section, parameters in {"model": page.model, "data": page.data}.items():
         cells = rows(parameters, settings.get(section))
         print(f"\n{section}:")

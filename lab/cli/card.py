@@ -1,4 +1,4 @@
-"""A task on one page: what it is, what chooses its best checkpoint, and every parameter a recipe may set."""
+"""The description of a task: its monitor and every parameter that a recipe may set."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def compare(
     what: Annotated[
         list[str],
         typer.Argument(
-            metavar="WHAT", help="Recipes, experiments, studies, or runs by name or id; `recipe:NAME` says which."
+            metavar="WHAT", help="Recipes, experiments, studies, or runs by name or id; `recipe:NAME` selects the kind."
         ),
     ],
     metric: Annotated[str | None, typer.Option(help="The score; by default the one that the runs record.")] = None,
@@ -34,7 +34,7 @@ def compare(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw learning curves and scores into this .png, .pdf or .svg file."),
+        typer.Option(metavar="FILE", help="Plot learning curves and scores to this .png, .pdf or .svg file."),
     ] = None,
     curve: Annotated[
         list[str] | None,
@@ -51,7 +51,7 @@ def compare(
     if plot is not None:
         check_plot(plot)
     elif curve:
-        raise BadInput("--curve goes with --plot FILE: that is where curves are drawn")
+        raise BadInput("--curve needs --plot FILE: curves are part of the plot")
     from lab import compare as comparison
 
     with working():

@@ -16,13 +16,13 @@ from lab.errors import BadInput
 if TYPE_CHECKING:
     from lab.data import DatasetInfo, Table
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and look at the data sets.")
+app = typer.Typer(no_args_is_help=True, help="List, download and show datasets.")
 EXPERIMENT = "data"
 
 
 @app.command()
 def ls(as_json: words.Json = False) -> None:
-    """List the data sets: what they are, whether they are here, and where they are from."""
+    """List the datasets with description, state and source."""
     from lab.data import all_datasets
 
     datasets, problems = all_datasets()
@@ -40,9 +40,9 @@ def ls(as_json: words.Json = False) -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set that `lab data ls` lists as missing.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset that `lab data ls` lists as missing.")],
 ) -> None:
-    """Download a data set into `data/`, or into the folder that LAB_DATA names."""
+    """Download a dataset to `data/`, or to the folder LAB_DATA."""
     from lab.data import DatasetInfo, find_dataset
 
     found = find_dataset(name, DatasetInfo)
@@ -60,26 +60,26 @@ def fetch(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `lab data ls` lists it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset listed by `lab data ls`.")],
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Draw it into this .png, .pdf or .svg: of images samples, counts, mean images and a map of them.",
+            help="Plot it to this .png, .pdf or .svg file; for images samples, class counts, mean images and t-SNE.",
         ),
     ] = None,
-    path: Annotated[str | None, typer.Option(help="Where a data set of your own lies: `folder`, `keypoints`.")] = None,
+    path: Annotated[str | None, typer.Option(help="Path of your own data, for `folder` and `keypoints`.")] = None,
     size: Annotated[int | None, typer.Option(min=8, help="Height and width, for images of any size.")] = None,
-    max_rows: Annotated[int | None, typer.Option(min=2, help="How many rows at most; by default all.")] = None,
+    max_rows: Annotated[int | None, typer.Option(min=2, help="Maximum number of rows; by default all.")] = None,
     track: Annotated[bool, typer.Option("--track", help=f"Log the plot in MLflow, experiment {EXPERIMENT}.")] = False,
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Summarise what a data set has to learn from, column by column, and draw what it looks like."""
+    """Summarise the training rows of a dataset by column, and plot examples."""
     if plot is not None:
         check_plot(plot)
     elif track:
-        raise BadInput("--track logs the plot; name its file with --plot FILE")
+        raise BadInput("--track needs --plot FILE")
     from lab.data import DatasetInfo, find_dataset
 
     with working():

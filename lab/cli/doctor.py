@@ -104,7 +104,7 @@ def devices() -> Iterator[Finding]:
 
 
 def resuming() -> Iterator[Finding]:
-    """Whether Lightning has the names, outside of its documentation, that exact resuming rests on."""
+    """Whether Lightning has the undocumented names that exact resuming needs."""
     try:
         import lightning
 
@@ -120,7 +120,7 @@ def resuming() -> Iterator[Finding]:
     for name in gone:
         yield Finding("resuming", "failed", f"lightning {version} has no {name}", f"pip install '{wanted}'")
     if not gone:
-        yield Finding("resuming", "ok", f"lightning {version} has every name that it rests on")
+        yield Finding("resuming", "ok", f"lightning {version} has every internal name that exact resuming needs")
 
 
 def folders() -> Iterator[Finding]:
@@ -147,7 +147,7 @@ def file_store() -> list[Finding]:
 
 
 def tracking() -> Finding:
-    """Whether runs can be recorded where they would go."""
+    """Whether the tracking address can be used."""
     from lab.tracking.redaction import without_password
     from lab.tracking.server import tracking_uri
 
@@ -164,7 +164,7 @@ def tracking() -> Finding:
             return Finding("tracking", "warning", f"{name}: not checked", "lab runs reads it")
         file = Path(uri.removeprefix("sqlite:///"))
         if not file.exists():
-            return Finding("tracking", "ok", f"{name}: made by the first run")
+            return Finding("tracking", "ok", f"{name}: created by the first run")
         with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
             count = database.execute("select count(*) from runs").fetchone()[0]
         return Finding("tracking", "ok", f"{name}: {count} runs")

@@ -1,4 +1,4 @@
-"""`lab plugins`, `lab plugin new` and `lab doctor`: what is installed, and whether it is well."""
+"""`lab plugins`, `lab plugin new` and `lab doctor`: what is installed, and whether it works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.cli.tables import table
 
 
 def plugins(as_json: words.Json = False) -> None:
-    """List what every installed package brings, and what is wrong with it."""
+    """List the tasks, recipes and datasets of every installed package, with errors."""
     from lab import registry
 
     with working():
@@ -30,7 +30,7 @@ def new_plugin(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the package, such as my_task.")],
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write it into.")] = Path(),
 ) -> None:
-    """Write a small plugin that works, to change."""
+    """Create a plugin package from a working template."""
     from lab.scaffold import create
 
     folder = create(name, into)
@@ -42,7 +42,7 @@ def new_plugin(
 
 
 def doctor(as_json: words.Json = False) -> None:
-    """Check the installation, the devices and the tracking, and say what to do about what is wrong."""
+    """Check installation, devices and tracking, with the next step for every problem."""
     from lab.cli.doctor import examine
 
     with working():

@@ -14,7 +14,7 @@ from lab.cli.tables import ago, table
 
 def runs(
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="Maximum number of runs, newest first.")] = 20,
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
@@ -50,7 +50,7 @@ def runs(
 def evaluate(
     run: words.Run,
     overrides: words.Overrides = None,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes of the test, for an agent.")] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Number of test episodes, for agents.")] = None,
     checkpoint: words.Checkpoint = "best",
     uri: words.Uri = None,
     as_json: words.Json = False,
@@ -69,11 +69,11 @@ def evaluate(
 def play(
     run: words.Run,
     video: Annotated[Path, typer.Option(metavar="FILE", help="The MP4 file to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode's start.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the start state.")] = 0,
     checkpoint: words.Checkpoint = "best",
     uri: words.Uri = None,
 ) -> None:
-    """Film one episode of a run's agent."""
+    """Record a video of one episode of a run's agent."""
     from lab.runner import evaluate as evaluation
 
     with working():

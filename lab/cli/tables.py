@@ -44,7 +44,7 @@ def table(
     print("\n".join(line.rstrip() for line in text.get().splitlines()))
     left_out = [title for i, title in enumerate(titles) if i not in chosen]
     if left_out:
-        print(f"left out at this width: {', '.join(left_out)}", file=sys.stderr)
+        print(f"columns hidden at this width: {', '.join(left_out)}", file=sys.stderr)
 
 
 def fit(
@@ -84,7 +84,7 @@ def paragraph(text: str, indent: int = 0, more: int = 0) -> str:
 
 
 def ago(moment: datetime) -> str:
-    """How long ago that was, for a person at a terminal; the date and time in a pipe, or if it is long past."""
+    """The time that has passed, for a terminal; date and time in a pipe, or if it was long ago."""
     since = datetime.now(moment.tzinfo) - moment
     if not sys.stdout.isatty() or since > timedelta(days=30):
         return f"{moment:%Y-%m-%d %H:%M}"

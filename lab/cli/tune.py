@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from lab.study.study import Study
     from lab.study.work.record import StudyRecord
 
-app = typer.Typer(cls=DefaultGroup, no_args_is_help=True, help="Run a study: many trainings of one recipe.")
+app = typer.Typer(
+    cls=DefaultGroup, no_args_is_help=True, help="Run a study: train one recipe with different settings and seeds."
+)
 
 Storage = Annotated[
     str | None,
@@ -42,7 +44,7 @@ def tune(
     workers: words.Workers = None,
     storage: Storage = None,
     launcher: Annotated[
-        Literal["local", "ray"], typer.Option(help="Processes of this machine, or tasks of a Ray cluster.")
+        Literal["local", "ray"], typer.Option(help="Worker processes on this machine, or tasks of a Ray cluster.")
     ] = "local",
     uri: words.Uri = None,
     as_json: words.Json = False,
@@ -82,7 +84,7 @@ def say(found: Study, as_json: bool, storage: str | None = None) -> None:
 
 @app.command()
 def apply(
-    study: Annotated[str, typer.Argument(metavar="NAME", help="The name of a study that has been begun.")],
+    study: Annotated[str, typer.Argument(metavar="NAME", help="Name of a started study.")],
     trial: Annotated[int | None, typer.Option(min=0, help="Which trial; by default the best one.")] = None,
     storage: Storage = None,
     uri: words.Uri = None,
@@ -97,7 +99,7 @@ def apply(
 
 
 def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json = False) -> None:
-    """List the studies of this folder, or of a database."""
+    """List the studies of this folder or of a database."""
     from lab.study.work.record import every
 
     rows = []

@@ -55,11 +55,11 @@ Recipe = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="a.b=v", help="Settings that win over the file, such as model.lr=1e-4."),
+    typer.Argument(metavar="a.b=v", help="Overrides of the recipe's settings, such as model.lr=1e-4."),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, its first digits, a run's name, or `last`.")]
 Checkpoint = Annotated[Literal["best", "last"], typer.Option(help="Which of the run's checkpoints.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one for each core.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of parallel runs; one per core by default.")]
 Uri = Annotated[
     str | None,
     typer.Option(help="The tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default."),

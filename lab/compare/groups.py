@@ -191,7 +191,7 @@ def _same_environments(groups: Sequence[Group]) -> None:
         if missing := sorted(everywhere - set(group.scores)):
             raise BadInput(
                 f"{group.label} has no finished run on {', '.join(name or 'no environment' for name in missing)}, "
-                "and others have; scores of different environments say nothing about each other"
+                "and others have; scores of different environments cannot be compared"
             )
 
 

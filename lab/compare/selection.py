@@ -36,7 +36,7 @@ def runs_of(words: Sequence[str], server: MlflowClient) -> dict[str, list[Run]]:
         for run in runs:
             other = owner.setdefault(run.info.run_id, word)
             if other != word:
-                raise BadInput(f"run {run.info.run_id[:8]} is in both {other!r} and {word!r}; compare them apart")
+                raise BadInput(f"run {run.info.run_id[:8]} is in both {other!r} and {word!r}; compare them separately")
     short = {_parts(word)[1]: runs for word, runs in named.items()}
     return short if len(short) == len(named) else named
 
@@ -56,7 +56,7 @@ def _meant(word: str, server: MlflowClient, experiments: Mapping[str, str]) -> l
     if len({frozenset(_ids(runs)) for runs in found.values()}) > 1:
         kinds = tuple(found)
         meanings = " and ".join(f"{'an' if kind == 'experiment' else 'a'} {kind}" for kind in kinds)
-        raise BadInput(f"{name!r} is {meanings}; say which: {' or '.join(f'{kind}:{name}' for kind in kinds)}")
+        raise BadInput(f"{name!r} is {meanings}; use {' or '.join(f'{kind}:{name}' for kind in kinds)}")
     if found:
         return next(iter(found.values()))
     if "experiment" in kinds and name in experiments:
@@ -79,7 +79,7 @@ def _look(kind: str, name: str, server: MlflowClient, experiments: Mapping[str, 
         runs = list(_search(server, f"attributes.run_id LIKE '{name}%'", everywhere))
         if len(runs) > 1:
             ids = ", ".join(run.info.run_id[:8] for run in runs[:3])
-            raise BadInput(f"{name!r} is the start of {len(runs)} run ids ({ids}, ...); give more of it")
+            raise BadInput(f"{name!r} is the start of {len(runs)} run ids ({ids}, ...); give more digits")
     studies = {run.data.tags.get("study", "") for run in runs if "lab.kind" in run.data.tags}
     for study in studies - {""}:
         runs += _look("study", study, server, experiments)

@@ -1,4 +1,4 @@
-"""The data floor of every field: tables of tensors, loaders, splits, cache, download, the catalogue."""
+"""Data for every field: tables of tensors, loaders, splits, cache, download, the catalogue."""
 
 from lab.data.cache import cached, cached_table, root
 from lab.data.catalogue import Catalogue, DatasetInfo, all_datasets, find_dataset

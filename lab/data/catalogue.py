@@ -83,7 +83,7 @@ class DatasetInfo:
         if path is None:
             return self
         if self.locate is None:
-            raise BadSetting("path", f"{self.name} has a place of its own; leave it out")
+            raise BadSetting("path", f"{self.name} has a fixed location; leave it out")
         found: D = self.locate(Path(path))
         return found
 

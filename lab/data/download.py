@@ -1,4 +1,4 @@
-"""Data sets from the network: only where somebody asks, checked, and whole or not there at all."""
+"""Downloads of datasets: only on request, with checksums, and complete or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fetch_into(name: str, fill: Callable[[Path], Any]) -> Path:
     What is not finished lies in `.NAME.part`, and is called `NAME` only when it is whole.
 
     Args:
-        name: the data set, as `lab data ls` lists it.
+        name: name of the dataset, as listed by `lab data ls`.
         fill: downloads and unpacks everything into the folder that it is given.
 
     Raises:

@@ -17,7 +17,7 @@ def check_fold(fold: int | None, folds: int | None) -> None:
         BadSetting: there is one without the other, or no such fold.
     """
     if (fold is None) != (folds is None):
-        raise BadSetting("fold", "folds says how many parts there are, fold which one validates; give both or none")
+        raise BadSetting("fold", "give both folds (how many) and fold (the one for validation), or neither")
     if fold is not None and folds is not None and fold >= folds:
         raise BadSetting("fold", f"expected 0 to {folds - 1}, found {fold}")
 
@@ -120,5 +120,5 @@ def time_series_split(
     end_val = begin_test - (gap if test else 0)
     end_train = end_val - val - (gap if val else 0)
     if end_train < 1:
-        raise BadSetting("val_fraction", f"{count} rows in order of time leave none for training; take smaller shares")
+        raise BadSetting("val_fraction", f"{count} rows in time order leave none for training; use smaller fractions")
     return torch.arange(end_train), torch.arange(end_val - val, end_val), torch.arange(begin_test, count)

@@ -55,7 +55,7 @@ class Ragged:
             ValueError: there is none, so that nothing says the dtype.
         """
         if not rows:
-            raise ValueError("no rows, so nothing says what their values are; give values and offsets instead")
+            raise ValueError("no rows, so dtype and shape are unknown; give values and offsets instead")
         return cls(torch.cat(list(rows)), _offsets(torch.tensor([len(row) for row in rows])))
 
     @property
@@ -133,7 +133,7 @@ class Table:
         lengths = {name: len(column) for name, column in self.columns.items()}
         if len(set(lengths.values())) != 1:
             found = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise ValueError(f"the columns of a table have one number of rows; found {found or 'no column'}")
+            raise ValueError(f"all columns of a table need the same number of rows; found {found or 'no column'}")
 
     @property
     def device(self) -> torch.device:
@@ -197,7 +197,7 @@ def concat(tables: Iterable[Table]) -> Table:
     several = list(tables)
     names = list(several[0].columns) if several else []
     if not several or any(set(table.columns) != set(names) for table in several):
-        raise ValueError("only tables with the same columns can be put together")
+        raise ValueError("only tables with the same columns can be concatenated")
     return Table({name: _joined([table.columns[name] for table in several]) for name in names})
 
 

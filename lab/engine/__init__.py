@@ -1,1 +1,1 @@
-"""Everything that knows Lightning's inside: saving between two batches, resuming, stopping, progress, pruning."""
+"""Extensions of Lightning's training loop: saving between two batches, resuming, stopping, progress, pruning."""

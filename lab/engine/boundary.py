@@ -1,4 +1,4 @@
-"""The private names of Lightning that exact resuming rests on: all of them, and all that is done with them.
+"""The private names of Lightning that exact resuming needs, and all their uses.
 
 No other file of `lab` may reach into Lightning. A name that an upgrade takes away is found by `missing`, which a test
 and `lab doctor` ask, and not in the middle of a training.

@@ -1,4 +1,4 @@
-"""A data set that is not the one that a run began with is said aloud when the run is resumed."""
+"""Comparison of the data with those at the start of the run, when it is resumed."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ class DataChanges(Callback):
         self.now[part] = found
         if part in self.then and (changed := differences(self.then[part], found)):
             words = f"the data changed since the run was saved: {'; '.join(changed)}"
-            print(f"{words}; the numbers may differ", file=sys.stderr)
+            print(f"{words}; results may differ", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The order of the training data, which Lightning's checkpoints leave out, and where in it an epoch goes on."""
+"""The order of the training data, which Lightning's checkpoints do not contain, and where in it an epoch goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a training run that Lightning's checkpoints leave out: generators and half-finished averages.
+"""The state of a training run that Lightning's checkpoints do not contain: generators and half-finished averages.
 
 Everything here is plain values and tensors, so that a checkpoint loads with `weights_only=True`.
 """

@@ -1,4 +1,4 @@
-"""Training stops when a loss becomes NaN or infinite: what follows could only be wrong, and would cost money."""
+"""Stops training when a loss becomes NaN or infinite."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ class BestCheckpoint(ModelCheckpoint):
         super().on_train_end(trainer, pl_module)
         if self.monitor is not None and not self.best_model_path and not trainer.global_step:
             warnings.warn(
-                "no best.ckpt: Lightning chooses a checkpoint only after a step of an optimizer, and there was none; "
-                "torch.optim.SGD can move what learns without gradients",
+                "no best.ckpt: Lightning selects a checkpoint only after an optimizer step, and there was none; "
+                "models that learn without gradients can use torch.optim.SGD",
                 stacklevel=2,
             )
 

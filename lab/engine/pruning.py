@@ -1,4 +1,4 @@
-"""Pruning: ending a run early because others promise more."""
+"""Pruning: ending a run early because others are better."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a run is saved, what of it, and how it goes on from there."""
+"""Saving a run and restoring it."""
 
 from __future__ import annotations
 
@@ -179,7 +179,9 @@ class Saver(Checkpoint):
                 files.save(self.own, self._of_process(trainer) / NEXT)
         except OSError as error:
             words = f"cannot write to {self.folder}: {error.strerror or error}"
-            raise LabError(f"{words}; the checkpoint before it is intact: make room, then resume the run") from error
+            raise LabError(
+                f"{words}; the previous checkpoint is intact: free some space, then resume the run"
+            ) from error
         finally:
             self.pending = None
         folder = self._of_process(trainer)
@@ -241,7 +243,7 @@ class Saver(Checkpoint):
                 own: State = files.load(folder / name)
                 if own["lab"]["serial"] == serial:
                     return own
-        raise LabError(f"{folder} has nothing to go with the checkpoint; resume with the same number of processes")
+        raise LabError(f"{folder} lacks the state of this process; resume with the same number of processes")
 
 
 def _restartable(trainer: Trainer) -> bool:

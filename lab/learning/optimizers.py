@@ -45,7 +45,7 @@ def check_optimizer(name: str, lr: float, weight_decay: float, arguments: Mappin
     found = check_arguments("optimizer_args", name, kind, arguments, ELSEWHERE)
     has_decay = "weight_decay" in inspect.signature(kind).parameters
     if weight_decay and not has_decay:
-        raise BadSetting("weight_decay", f"{name} has none; set it to 0")
+        raise BadSetting("weight_decay", f"{name} has no weight decay; set it to 0")
     try:
         kind([torch.zeros(1, requires_grad=True)], lr=lr, **_decay(name, weight_decay), **found)
     except (ValueError, TypeError) as error:

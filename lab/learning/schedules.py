@@ -86,7 +86,7 @@ def make_schedule(
     if name == "one_cycle" and warmup:
         raise BadSetting("warmup", "one_cycle warms up by itself; set schedule_args.pct_start instead")
     if warmup >= 1 and warmup % 1:
-        raise BadSetting("warmup", f"expected a share of the run below 1 or a whole number of steps, found {warmup}")
+        raise BadSetting("warmup", f"expected a fraction of the run below 1 or a whole number of steps, found {warmup}")
 
     def factor(step: int, steps: float) -> float:
         first = 0

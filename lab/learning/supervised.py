@@ -31,15 +31,15 @@ class SupervisedModule(EvaluatedModule):
     Args:
         lr: learning rate of the optimizer; its largest one, if a schedule changes it.
         final_lr: learning rate at the end of the run, as a fraction of `lr`.
-        schedule: how the learning rate gets there: constant (which stays at lr), linear, cosine, step, exponential or
+        schedule: schedule of the learning rate: constant (ignores final_lr), linear, cosine, step, exponential or
             one_cycle.
         schedule_args: further arguments of step (step_size, gamma) and one_cycle (pct_start, div_factor).
-        warmup: share of the run, or number of steps if it is 1 or more, in which the learning rate rises to `lr` first.
+        warmup: linear warm-up of the learning rate, as a fraction of the run (below 1) or a number of steps.
         optimizer: sgd, adagrad, adadelta, rmsprop, adam, adamw, adamax, nadam or lbfgs.
         optimizer_args: further arguments of torch's class, such as {momentum: 0.9, nesterov: true}.
-        weight_decay: decoupled under adamw; under the others an L2 penalty, the gradient of which is added.
-        decay_norm_and_bias: whether weight decay and l1 take biases and the gains of norms, too.
-        l1: weight of the sum of absolute weights in the loss; together with an L2 penalty an elastic net.
+        weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
+        decay_norm_and_bias: apply weight decay and l1 to biases and normalisation layers too.
+        l1: weight of the L1 penalty in the loss; with an L2 penalty an elastic net.
     """
 
     def __init__(

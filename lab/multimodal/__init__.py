@@ -1,1 +1,1 @@
-"""Images and words together."""
+"""Images with text."""

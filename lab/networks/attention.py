@@ -1,4 +1,4 @@
-"""Attention: which positions may look where, and where a trained network does look.
+"""Attention: masks, and the attention weights of a trained network.
 
 The layer itself is `torch.nn.MultiheadAttention`, also inside torch's Transformer layers.
 """

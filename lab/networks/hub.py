@@ -1,4 +1,4 @@
-"""Weights that others have trained, from the Hugging Face Hub or its cache, on a machine that may be offline."""
+"""Pretrained weights from the Hugging Face Hub or its cache, on a machine that may be offline."""
 
 from __future__ import annotations
 

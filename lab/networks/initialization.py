@@ -1,4 +1,4 @@
-"""First weights by name.
+"""Weight initialisation by name.
 
 Sources: Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et al. 2014 (orthogonal).
 """

@@ -28,7 +28,7 @@ class MLP(nn.Sequential):
         in_features: size of the input.
         hidden: widths of the hidden layers; without any the network is linear.
         out_features: size of the output; None ends it with the last hidden layer's activation.
-        activation: of the hidden layers.
+        activation: activation function of the hidden layers.
         norm: of the hidden layers; `batch` takes inputs (B, in_features) alone.
         dropout: share of the hidden layers' outputs that are dropped in training.
         init: how weights begin.

@@ -1,4 +1,4 @@
-"""Positions in a sequence: what attention, which sees a set, is told about the order."""
+"""Position encodings of sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small Transformer that reads token ids and answers with one vector."""
+"""A small Transformer from token ids to one embedding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformers over sequences of vectors: an encoder, and a decoder that looks at what an encoder gives.
+"""Transformers over sequences of vectors: an encoder, and a decoder with cross-attention to an encoder's output.
 
 Source: Vaswani et al., Attention is all you need, NeurIPS 2017, with the normalisation before each block (Xiong et al.,
 On layer normalization in the Transformer architecture, ICML 2020) unless asked for behind it. The layers are torch's

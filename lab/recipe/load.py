@@ -132,7 +132,7 @@ def _parse_override(override: str) -> tuple[list[Key], Any]:
         raise ReadError("more than one value; put quotes around the text")
     if comment(f"x: {text}"):  # a line of a shell has no comments: `#` is part of what was meant
         if isinstance(data["x"], dict | list) or text.lstrip()[:1] in "'\"":
-            raise ReadError("text behind the value; put quotes around all of it")
+            raise ReadError("text after the value; put quotes around all of it")
         check_text(text)
         data["x"] = text.strip()
     if len(name) + max(map(len, lines)) - len("x") > MAX_KEY:

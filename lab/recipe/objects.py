@@ -94,7 +94,7 @@ def meant_object(hint: Any, value: Any, in_config: bool) -> Any:
 
 
 def described(hint: Any, value: dict[Any, Any]) -> Any:
-    """What a mapping with `class_path` or `init_args` describes: a Construction, or the class or function itself.
+    """Resolves a mapping with `class_path` or `init_args` to a Construction, or to the class or function itself.
 
     Raises:
         BadSetting: a key is wrong, or the type does not take what it names.
@@ -179,7 +179,7 @@ def _check_keys(value: dict[Any, Any]) -> None:
             arguments = ", init_args: {...}" if value.keys() - set(HYDRA) else ""
             partial = ", partial: true" if value.get("_partial_") else ""
             path = value.get("_target_", "package.Name")
-            raise BadSetting(key, f"this is Hydra's word; write {{class_path: {path}{arguments}{partial}}}")
+            raise BadSetting(key, f"this is Hydra's syntax; write {{class_path: {path}{arguments}{partial}}}")
         if key not in KEYS:
             close = nearest(str(key), KEYS) or "; arguments stand under `init_args`"
             raise BadSetting(str(key), f"unknown key {key!r}{close}")

@@ -1,4 +1,4 @@
-"""Which objects, classes and functions a parameter takes, as its type says."""
+"""The objects, classes and functions that a parameter accepts according to its type."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Offer:
 
 
 def offer(hint: Any) -> Offer:
-    """What a type lets through, all members of a union together."""
+    """The values that a type accepts, for all members of a union together."""
     bases: list[type] = []
     classes: list[type] | None = None
     results: list[type] = []

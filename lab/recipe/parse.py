@@ -33,11 +33,11 @@ def parse(text: str, depth: int = 0) -> tuple[Any, dict[str, int]]:
         node = loader.get_single_node()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ReadError(f"a character that text cannot hold: U+{error.character:04X}", line) from None
+        raise ReadError(f"a character that is not allowed: U+{error.character:04X}", line) from None
     except yaml.MarkedYAMLError as error:
         raise _explained(error) from None
     if node is None:
-        raise ReadError("empty; a recipe says at least `task:`")
+        raise ReadError("empty; a recipe needs at least `task:`")
     lines: dict[str, int] = {}
     return _data(node, "", lines), lines
 
@@ -147,7 +147,7 @@ def check_text(text: str, line: int = 0) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:  # an escape such as "\ud800", or an argument that was not UTF-8
-        raise ReadError("text that UTF-8 cannot hold (half of a surrogate pair)", line) from None
+        raise ReadError("text that cannot be encoded as UTF-8 (half of a surrogate pair)", line) from None
 
 
 # What PyYAML says, and what that means to the author of a recipe.

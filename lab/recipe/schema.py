@@ -34,11 +34,11 @@ class InlineTask:
     """A task written out in the recipe instead of named: any importable Lightning classes.
 
     Args:
-        module: the LightningModule, as `package.module:Name`, or a function whose return type says that it makes one.
-        data: the LightningDataModule, likewise; by default none, and the module has the loaders.
-        monitor: the validation metric that chooses the best checkpoint; without one the last is the best.
+        module: the LightningModule, as `package.module:Name`, or a function with that return type.
+        data: the LightningDataModule, likewise; by default none, for a module with its own dataloaders.
+        monitor: the validation metric that selects the best checkpoint; without it the last checkpoint is the best.
         mode: whether a smaller or a larger value of it is better.
-        score: the test's metric that is the run's score; by default the test's counterpart of `monitor`.
+        score: the test metric that is the run's score; by default the one that corresponds to `monitor`.
     """
 
     module: str
@@ -70,8 +70,8 @@ class Track:
         uri: the tracking server or database; by default MLflow's own choice.
         name: the run's name; by default the recipe's.
         tags: further tags of the run.
-        system_metrics: record processor, memory and GPU use.
-        mirror: other screens that the run is copied to while it lasts.
+        system_metrics: record CPU, memory and GPU usage.
+        mirror: loggers to which the run is copied: tensorboard, wandb, csv.
     """
 
     experiment: str | None = None
@@ -87,8 +87,8 @@ class StartFrom:
     """Weights to begin with: those of another run's best checkpoint.
 
     Args:
-        run: id, unique start of one, or name of the run; by default none, and the module keeps its random weights.
-        parts: names in the state dict, of which each is copied with everything below it; by default all of it.
+        run: id, first digits of the id, or name of the run; by default none.
+        parts: prefixes in the state dict to copy; by default everything.
     """
 
     run: str | None = None
@@ -114,15 +114,15 @@ class Envelope:
 
     Args:
         task: the name of an installed task (`lab ls`), or a mapping with module, data, monitor, mode and score.
-        seed: the seed of every generator.
+        seed: seed of all random generators.
         threads: torch threads of this process; by default torch's own choice.
         compile: whether to run the module through `torch.compile`.
-        model: keywords of the task's LightningModule.
-        data: keywords of the task's LightningDataModule.
-        trainer: keywords of Lightning's Trainer.
+        model: keyword arguments of the task's LightningModule.
+        data: keyword arguments of the task's LightningDataModule.
+        trainer: keyword arguments of Lightning's Trainer.
         callbacks: further callbacks.
-        start_from: another run whose weights this one begins with.
-        checkpoint: when the run is saved, to be resumed from.
+        start_from: another run whose weights initialise this one.
+        checkpoint: how often checkpoints for resuming are saved.
         track: where the run is recorded.
     """
 
@@ -208,7 +208,7 @@ def override(key: str, value: Any) -> str:
 
 
 def name_problem(name: str, most: int) -> str | None:
-    """What is wrong with the name of a run, an experiment or a study, if anything; `most` is how long it may be."""
+    """The problem of the name of a run, an experiment or a study, or an empty text; `most` is the longest length."""
     if not name.strip():
         return "empty; a name has at least one character"
     if len(name) > most:

@@ -1,4 +1,4 @@
-"""What can be said about a recipe's keys from source text alone: nothing that the recipe names is imported."""
+"""Checks of a recipe's keys from source text alone, without importing anything that the recipe names."""
 
 from __future__ import annotations
 

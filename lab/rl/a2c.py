@@ -1,4 +1,4 @@
-"""Advantage actor-critic: one gradient step on every short rollout, from the policy that played it.
+"""Advantage actor-critic (A2C): one gradient step on every short rollout.
 
 Source: Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning" (A3C), made synchronous: environments
 are stepped together, so there is one gradient where there were many late ones. Deviations: Adam instead of RMSprop, as
@@ -26,9 +26,9 @@ class A2C(OnPolicy):
     """Advantage actor-critic for continuous and discrete actions.
 
     Args:
-        entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
-        value_coef: weight of the critic's squared error.
-        max_grad_norm: the gradient is clipped to this norm.
+        entropy_coef: weight of the entropy bonus in the loss.
+        value_coef: weight of the critic's loss.
+        max_grad_norm: maximum gradient norm.
     """
 
     def __init__(

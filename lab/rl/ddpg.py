@@ -1,4 +1,4 @@
-"""Deep deterministic policy gradient: a deterministic actor climbs the value that a critic learns from replay.
+"""Deep deterministic policy gradient (DDPG): a deterministic actor and a critic, trained from a replay buffer.
 
 Source: Lillicrap et al. 2016, "Continuous control with deep reinforcement learning". Deviations: no batch
 normalisation and no weight decay, actor and critic step on the same batch from the same parameters (so that both
@@ -36,11 +36,11 @@ class DDPG(OffPolicy):
         action: bounds of the action.
         lr: learning rate of the actor's and the critic's Adam.
         gamma: discount of the return per step.
-        tau: how far the targets move towards the networks per update.
+        tau: coefficient of the soft update of the target networks.
         hidden: widths of the hidden layers of actor and critic.
-        noise: exploration noise; `ornstein_uhlenbeck` drifts over several steps, `gaussian` does not.
+        noise: exploration noise: `gaussian`, or `ornstein_uhlenbeck`, which is correlated over time.
         sigma: standard deviation of the noise, as a fraction of half the action's range.
-        reward_scale: what the critic multiplies rewards with; values near 1 suit its first weights and its Adam.
+        reward_scale: rewards are multiplied by it for the critic.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Deep Q-learning: the value of every action, learnt from replay; with switches up to Rainbow.
+"""Deep Q-learning (DQN), with the extensions of Rainbow as switches.
 
 Sources: Mnih et al. 2015 (DQN); van Hasselt et al. 2016 (`double`); Wang et al. 2016 (`dueling`); Fortunato et al. 2018
 (`noisy`); Bellemare et al. 2017 (`distributional`); Schaul et al. 2016 and several steps (`data.prioritized`,
@@ -35,27 +35,29 @@ class DQN(OffPolicy):
     """Deep Q-learning for discrete actions.
 
     Args:
-        observation_size: length of an observation, or [images, height, width].
-        action: how many actions there are.
+        observation_size: length of an observation, or [frames, height, width].
+        action: number of discrete actions.
         lr: learning rate of Adam.
         gamma: discount of the return per step.
-        tau: how far the target network moves towards the network each time it moves; 1 copies.
-        target_update_interval: updates between two moves of the target network.
-        max_grad_norm: the gradient is clipped to this norm; null leaves it as it is.
-        hidden: widths of the hidden layers; the last one belongs to the streams of `dueling` and is `noisy`.
+        tau: coefficient of the update of the target network; 1 is a hard update.
+        target_update_interval: updates between two updates of the target network.
+        max_grad_norm: maximum gradient norm; null for no clipping.
+        hidden: widths of the hidden layers; the last one is separate for the two streams of `dueling`, and noisy with
+            `noisy`.
         epsilon: initial probability of a random action, after `data.learning_starts`; not used if `noisy`.
-        final_epsilon: its final value.
-        exploration_fraction: fraction of the run over which it falls linearly from `epsilon` to `final_epsilon`.
-        double: the network chooses the next action and the target network values it.
-        dueling: the value of the state and what each action adds have outputs of their own.
-        noisy: explore by noise in the weights, whose size is learnt, instead of random actions.
-        sigma: initial size of that noise.
-        distributional: learn the distribution of the return on `num_atoms` fixed atoms, not only its mean.
-        num_atoms: number of possible returns, evenly spaced; if `distributional`.
-        v_min: the smallest of them, in units of scaled rewards.
-        v_max: the greatest of them.
-        observation_scale: what observations are divided by, one number for each; values near 1 suit first weights.
-        reward_scale: what rewards are multiplied with; values near 1 suit first weights and Adam.
+        final_epsilon: final probability of a random action.
+        exploration_fraction: fraction of the run over which the probability decreases linearly from `epsilon` to
+            `final_epsilon`.
+        double: double Q-learning: the network selects the next action, the target network evaluates it.
+        dueling: dueling network: separate outputs for the value of the state and the advantages of the actions.
+        noisy: noisy networks: exploration by learned noise in the weights instead of random actions.
+        sigma: initial scale of the noise of `noisy`.
+        distributional: C51: learn the distribution of the return on `num_atoms` fixed atoms.
+        num_atoms: number of atoms of the return; if `distributional`.
+        v_min: smallest atom, in units of scaled rewards.
+        v_max: largest atom, in units of scaled rewards.
+        observation_scale: divisors of the observations, one for each.
+        reward_scale: rewards are multiplied by it.
     """
 
     replays = ("n_step", "prioritized")  # options of the data that it learns from

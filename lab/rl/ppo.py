@@ -32,13 +32,13 @@ class PPO(OnPolicy):
         num_steps: steps of each environment in a rollout.
         update_epochs: passes over each rollout.
         batch_size: steps per update.
-        objective: what keeps the policy close to the one that acted: `clip` the ratio, or a penalty on the `kl`.
-        clip_range: how far the ratio of probabilities may profit from moving away from 1, for `clip`.
-        target_kl: divergence after a rollout's updates that the penalty aims at, for `kl`.
-        entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
-        value_coef: weight of the critic's squared error.
-        max_grad_norm: the gradient is clipped to this norm.
-        normalize_advantages: whether advantages are, in every minibatch.
+        objective: `clip` (clipped probability ratio) or `kl` (adaptive KL penalty).
+        clip_range: clipping range of the probability ratio, for `clip`.
+        target_kl: target KL divergence after the updates on a rollout, for `kl`.
+        entropy_coef: weight of the entropy bonus in the loss.
+        value_coef: weight of the critic's loss.
+        max_grad_norm: maximum gradient norm.
+        normalize_advantages: normalise advantages in every minibatch.
     """
 
     beta: Tensor
@@ -76,7 +76,8 @@ class PPO(OnPolicy):
         rollout = num_envs * num_steps
         if batch_size > rollout:
             raise BadSetting(
-                "batch_size", f"{batch_size} is more than a rollout of {num_envs} environments times {num_steps} steps"
+                "batch_size",
+                f"{batch_size} is larger than a rollout of {num_envs} environments times {num_steps} steps",
             )
         if rollout % batch_size:
             raise BadSetting("batch_size", f"{batch_size} does not divide a rollout of {rollout} steps")

@@ -33,11 +33,11 @@ class REINFORCE(OnPolicy):
     """The plain policy gradient for continuous and discrete actions, with or without a learned baseline.
 
     Args:
-        baseline: whether a critic learns the expected return, which is taken off.
-        critic_updates: steps of the critic per rollout.
-        normalize_returns: whether what weighs the steps gets mean 0 and variance 1 over the rollout.
-        entropy_coef: weight of the policy's entropy, which keeps it from settling too early.
-        max_grad_norm: the gradient is clipped to this norm.
+        baseline: subtract a learned baseline, the critic's value, from the return.
+        critic_updates: updates of the critic per rollout.
+        normalize_returns: normalise the returns (minus the baseline) of a rollout to mean 0 and variance 1.
+        entropy_coef: weight of the entropy bonus in the loss.
+        max_grad_norm: maximum gradient norm.
     """
 
     def __init__(

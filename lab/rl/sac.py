@@ -38,12 +38,11 @@ class SAC(OffPolicy):
         action: bounds of the action.
         lr: learning rate of Adam for the actor, the critics and the entropy coefficient.
         gamma: discount of the return per step.
-        tau: how far the target critics move towards the critics per update.
+        tau: coefficient of the soft update of the target critics.
         hidden: widths of the hidden layers of actor and critics.
-        alpha_init: initial entropy coefficient: what a unit of entropy is worth at the start, in scaled reward.
-        target_entropy: entropy that the coefficient is learned for, of actions scaled to [-1, 1]; by default minus the
-            number of the action's dimensions.
-        reward_scale: what the critics multiply rewards with; values near 1 suit their first weights and their Adam.
+        alpha_init: initial entropy coefficient, in units of scaled reward.
+        target_entropy: target entropy of actions scaled to [-1, 1]; by default minus the number of action dimensions.
+        reward_scale: rewards are multiplied by it for the critics.
     """
 
     def __init__(

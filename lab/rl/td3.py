@@ -37,14 +37,14 @@ class TD3(OffPolicy):
         action: bounds of the action.
         lr: learning rate of the actor's and the critics' Adam.
         gamma: discount of the return per step.
-        tau: how far the targets move towards the networks whenever the actor steps.
+        tau: coefficient of the soft update of the target networks, at each update of the actor.
         hidden: widths of the hidden layers of actor and critics.
-        noise: exploration noise; `ornstein_uhlenbeck` drifts over several steps, `gaussian` does not.
-        sigma: standard deviation of that noise, as a fraction of half the action's range.
+        noise: exploration noise: `gaussian`, or `ornstein_uhlenbeck`, which is correlated over time.
+        sigma: standard deviation of the exploration noise, as a fraction of half the action's range.
         target_policy_noise: standard deviation of the noise on the target's action, as a fraction of half the range.
-        target_noise_clip: limit of that noise, as a fraction of half the range.
-        policy_delay: updates of the critics for one of the actor and the targets.
-        reward_scale: what the critics multiply rewards with; values near 1 suit their first weights and their Adam.
+        target_noise_clip: clipping limit of that noise, as a fraction of half the range.
+        policy_delay: updates of the critics per update of the actor and the target networks.
+        reward_scale: rewards are multiplied by it for the critics.
     """
 
     def __init__(

@@ -27,10 +27,10 @@ class TQC(SAC):
     """Soft actor-critic with truncated quantile critics for continuous actions.
 
     Args:
-        num_critics: how many critics there are.
-        num_quantiles: how many quantiles of the return each of them learns.
-        top_quantiles_to_drop: how many of the highest quantiles per critic the target leaves out; more of them
-            is more pessimistic.
+        num_critics: number of critics.
+        num_quantiles: number of quantiles of the return per critic.
+        top_quantiles_to_drop: number of the largest quantiles per critic that the target drops; more is more
+            pessimistic.
     """
 
     fractions: Tensor

@@ -29,13 +29,13 @@ class TRPO(OnPolicy):
 
     Args:
         lr: learning rate of the critic's Adam.
-        target_kl: how far one step may take the policy, as a Kullback-Leibler divergence.
-        cg_damping: added to the Fisher matrix, which is singular where the rollout says nothing.
-        cg_max_steps: steps of conjugate gradients.
-        line_search_max_iter: lengths that the line search tries.
-        line_search_shrinking_factor: each of them as a fraction of the one before.
+        target_kl: bound of the KL divergence of one policy step.
+        cg_damping: damping added to the Fisher matrix.
+        cg_max_steps: maximum number of conjugate-gradient steps.
+        line_search_max_iter: maximum number of line-search steps.
+        line_search_shrinking_factor: factor between two step lengths of the line search.
         critic_updates: passes of the critic over each rollout.
-        batch_size: steps of the rollout in a step of the critic; null takes the whole rollout.
+        batch_size: batch size of the critic's updates; null uses the whole rollout.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TRPO(OnPolicy):
         return [list(self.critic.parameters())]
 
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        raise BadSetting("compile", "trpo searches its step, and a search is no graph; leave it out")
+        raise BadSetting("compile", "trpo cannot be compiled because of its line search; leave it out")
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         """One step of the policy, then those of the critic."""

@@ -84,7 +84,7 @@ def assemble(recipe: Recipe) -> Assembly:
     settings = offered() | settings
     callbacks = _callbacks(recipe, problems)
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
-        problems.append(recipe.problem("trainer", f"nothing says when to stop; give one of {', '.join(STOPS)}"))
+        problems.append(recipe.problem("trainer", f"the training has no limit; set one of {', '.join(STOPS)}"))
     trainer = None
     if not problems:
         try:
@@ -155,7 +155,7 @@ def task_of(recipe: Recipe, problems: list[Problem]) -> Task | None:
             problems.append(recipe.problem("task.data", message))
             return None
         if recipe.task.data is None and recipe.data:
-            problems.append(recipe.problem("data", "`task.data` names no data module that could take settings"))
+            problems.append(recipe.problem("data", "`task.data` is missing, so there is no data module with settings"))
             return None
         return Task(**classes, monitor=recipe.task.monitor, mode=recipe.task.mode, score=recipe.task.score)
     if any(problem.key.split(".")[0] == "task" for problem in problems):
@@ -240,7 +240,7 @@ def _build(
 
 
 def _refused(target: Callable[..., Any], error: BaseException | None) -> str:
-    """What a constructor raised, and where."""
+    """The error that a constructor raised, with its location."""
     from lab.runner.failures import raised_in
 
     name = getattr(target, "__name__", str(target))

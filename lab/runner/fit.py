@@ -92,7 +92,7 @@ def execute(
             status = "KILLED"
             run = tracker.run_id[:8]
             if run:  # the first process
-                print(f"{stopped}: run {run} is marked KILLED; lab resume {run} goes on", file=sys.stderr)
+                print(f"{stopped}: run {run} is marked KILLED; lab resume {run} continues it", file=sys.stderr)
             if stopped.signum == signal.SIGINT:
                 raise KeyboardInterrupt from None
             raise SystemExit(EXIT_CODES[signal.Signals(stopped.signum)]) from None

@@ -124,7 +124,7 @@ def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, P
     then, now = found.data.tags, record.tags(assembly)
     for tag, what in DECISIVE.items():
         if then.get(tag) != now.get(tag):
-            print(f"another {what} ({now.get(tag)}, was {then.get(tag)}): the numbers may differ", file=sys.stderr)
+            print(f"another {what} ({now.get(tag)}, was {then.get(tag)}): results may differ", file=sys.stderr)
     checkpoint = usable(tracker.checkpoints if tracker.run_id else Path(then["lab.checkpoints"]))
     if checkpoint is None:
         print(f"run {found.info.run_id[:8]} has no checkpoint yet; it starts from the beginning", file=sys.stderr)

@@ -102,7 +102,7 @@ def test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
 
 
 def _settings_of_data(assembly: Assembly) -> tuple[str, dict[str, Any]]:
-    """Where a recipe says where its data lies, and what stands there, defaults included."""
+    """The settings of a recipe that are paths of its data, with their values, defaults included."""
     recipe, task = assembly.recipe, assembly.task
     own = task.data is not LightningDataModule  # else the module brings its loaders
     section, target, values = ("data", task.data, recipe.data) if own else ("model", task.module, recipe.model)

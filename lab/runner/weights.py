@@ -46,7 +46,9 @@ def chosen(assembly: Assembly, uri: str | None = None) -> tuple[Recipe, Weights]
     if wanted is None or wanted.run is None:
         return recipe, {}
     if wanted.run == "last":  # to every further process and every trial it would be the run that has just begun
-        raise RecipeError([recipe.problem("start_from.run", "the last run changes; lab runs gives its id and name")])
+        raise RecipeError(
+            [recipe.problem("start_from.run", "`last` changes with every run; give an id or a name from lab runs")]
+        )
     try:
         run_id, theirs = _kept(wanted.run, uri)
     except LabError as error:
@@ -125,5 +127,5 @@ def _shapes(part: str, weights: Weights) -> dict[str, tuple[int, ...]]:
 
 
 def _is_asset(name: str) -> bool:
-    """Whether it is what a submodule's `get_extra_state` gave, such as a vocabulary, which may have any length."""
+    """Whether it is the result of a submodule's `get_extra_state`, such as a vocabulary, which may have any length."""
     return name.rpartition(".")[2] == "_extra_state"

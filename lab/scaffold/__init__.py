@@ -28,11 +28,13 @@ def create(name: str, into: Path) -> Path:
     """
     package = name.replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", package) or keyword.iskeyword(package):
-        raise BadInput(f"{name!r} cannot name a package; take lower-case words joined by - or _, such as 'my-task'")
+        raise BadInput(
+            f"{name!r} is not a valid package name; use lower-case words joined by - or _, such as 'my-task'"
+        )
     if package in task_names() or package in recipes():
         raise BadInput(f"{name!r} is already a task or a recipe here; `lab ls` lists them")
     if importlib.util.find_spec(package) is not None:
-        raise BadInput(f"{name!r} would hide the package {package!r} that is already installed; take another name")
+        raise BadInput(f"{name!r} would hide the package {package!r} that is already installed; use another name")
     words = {
         "my_task": package,
         "my-task": package.replace("_", "-"),
@@ -40,7 +42,7 @@ def create(name: str, into: Path) -> Path:
     }
     folder = into / _rename("lab-my-task", words)
     if folder.exists():
-        raise BadInput(f"{folder} exists already; take another name or another folder")
+        raise BadInput(f"{folder} exists already; use another name or another folder")
     for source in sorted(TEMPLATE.rglob("*")):
         path = source.relative_to(TEMPLATE)
         cache = any(part.startswith((".", "__pycache__")) for part in path.parts)  # left by installers and linters

@@ -98,7 +98,7 @@ def tune(
     save_plan(plan, study)
     queue = TrialQueue(study, plan.file, plan.entries)
     if queue.begun() > len(plan.entries):
-        raise BadInput(f"study {plan.name!r} has {queue.begun()} trials already; `trials` may grow, not shrink")
+        raise BadInput(f"study {plan.name!r} has {queue.begun()} trials already; `trials` can only be increased")
     parent = ParentRun(plan, study, server, new)
     queue.fail_stale()
     queue.fill()

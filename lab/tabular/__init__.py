@@ -1,1 +1,1 @@
-"""Rows of features: regression and, later, classification."""
+"""Tables of numbers: regression."""

@@ -32,16 +32,16 @@ class CurveData(TableDataModule):
     """Batches of pairs: `x` (B, 1), and the `y` (B, 1) that belongs to it.
 
     Args:
-        function: what is sampled where there is no file: waves, bump, step or line, for x from -1 to 1.
-        points: pairs that are sampled.
-        noise: standard deviation of what is added to the function's values.
-        path: a CSV file with x and y in its two columns, with or without a line of names above them.
-        val_fraction: share of the pairs that chooses the best checkpoint.
-        test_fraction: share of the pairs that tests it.
-        folds: instead of a fraction, validate on one of so many parts of what is not for the test.
-        fold: which of them, from 0.
-        batch_size: pairs of a batch.
-        data_seed: samples and divides the pairs.
+        function: function to sample if there is no file: waves, bump, step or line, for x from -1 to 1.
+        points: number of sampled pairs.
+        noise: standard deviation of the noise added to the function values.
+        path: CSV file with the columns x and y, with or without a header.
+        val_fraction: fraction of the pairs for validation.
+        test_fraction: fraction of the pairs for the test.
+        folds: number of folds of cross-validation on the pairs outside the test, instead of `val_fraction`.
+        fold: fold used for validation, from 0.
+        batch_size: batch size.
+        data_seed: seed of the sampled pairs and of the splits.
     """
 
     def __init__(

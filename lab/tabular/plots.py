@@ -1,4 +1,4 @@
-"""Pictures of a network of numbers: its curve among the data, and what its layers hold."""
+"""Plots of a regression network: its curve with the data, and histograms of its layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A curve through pairs of numbers: a multilayer perceptron with one input and one output."""
+"""Regression of pairs of numbers with a multilayer perceptron."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lab.task import Task
 
 
 class Regress(SupervisedModule):
-    """x (B, 1) -> y (B, 1), both in the units of the data.
+    """Regression of y (B, 1) on x (B, 1), both in the units of the data.
 
     Args:
         center: means of x and y; a fact of the data.
         spread: their standard deviations; a fact of the data.
-        function: the one behind the data, where it is known; a fact of the data.
+        function: the true function, if it is known; a fact of the data.
         hidden: widths of the hidden layers.
-        activation: of the hidden layers.
+        activation: activation function of the hidden layers.
         lr: learning rate of the optimizer.
-        weight_decay: decoupled under adamw; under the others an L2 penalty.
+        weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
     """
 
     center: Tensor

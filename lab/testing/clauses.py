@@ -114,7 +114,7 @@ def check_facts(file: Path) -> Assembly | None:
 
 
 def needs_nothing(file: Path, assembly: Assembly) -> bool:
-    """Whether a recipe can be trained as it is: without a network, for data or for weights, and without another run."""
+    """Whether a recipe can be trained without a download of data or weights and without another run."""
     start = load(file).start_from
     if start is not None and start.run is not None:
         return False
@@ -138,8 +138,8 @@ def warn_of_global_generators(data: LightningDataModule) -> None:
         data.setup("fit")
         for name in {name.partition(".")[0] for name in differences(before, generators())}:
             warnings.warn(
-                f"{type(data).__qualname__}.setup draws from the global generator of {name}, so that runs with "
-                "different seeds see different data; take a generator of its own, with a parameter `data_seed`",
+                f"{type(data).__qualname__}.setup uses the global random generator of {name}, so that runs with "
+                "different seeds see different data; use a separate generator with a parameter `data_seed`",
                 stacklevel=2,
             )
 

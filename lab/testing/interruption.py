@@ -40,8 +40,7 @@ def check_kills(file: Path, folder: Path, whole: RunResult, kills: Sequence[floa
         if not same(weights(whole.last), weights(resumed.last)):
             check_repeats(file, folder, whole)
             raise ContractError(
-                f"{where} has other weights than one that was left alone: something that decides them is in no "
-                "state_dict"
+                f"{where} has other weights than an uninterrupted run: some state that affects them is in no state_dict"
             )
         expected, found = _metrics(whole), _metrics(resumed)
         require(

@@ -1,4 +1,4 @@
-"""A run that is kept in memory: what a training logs can be looked at without MLflow and without a database."""
+"""A logger in memory, for tests without MLflow and without a database."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Everything that knows how MLflow is talked to: logger, journal, sender, sync, server."""
+"""Communication with MLflow: logger, journal, sender, sync, server."""

@@ -1,4 +1,4 @@
-"""The address of a tracking server as somebody typed it: what is wrong with it, and what to write instead."""
+"""Checks of a tracking address, with the corrected form in the message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE = re.compile(r"\.(db|sqlite3?)$", re.I)
 
 
 def problem(uri: str) -> str | None:
-    """Why MLflow cannot track there, and what to write, on one line; None for an address that may be right."""
+    """The reason why MLflow cannot use the address, with the correct form; None if it may be right."""
     shown = without_password(uri)
     scheme, colon, rest = uri.partition("://")
     if not colon:

@@ -227,7 +227,7 @@ class Tracker(LoggerVerbs):
         finally:  # also if somebody interrupts the waiting
             waiting = self.waiting()
             if waiting:
-                print(f"{waiting} operations wait in {self.home}; lab sync sends them", file=sys.stderr)
+                print(f"{waiting} operations are not sent yet ({self.home}); lab sync sends them", file=sys.stderr)
             if status == "FINISHED" and not waiting:
                 self._journal.remove()
             else:

@@ -1,4 +1,4 @@
-"""Pictures, films and sounds as files, from the tensors and arrays that modules log. Nothing here is random."""
+"""Images, videos and audio as files, from the tensors and arrays that modules log. Nothing here is random."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def picture(value: Any, layout: str | None = None) -> Image.Image:
     pixels = array(value)
     layout = layout or _layout(pixels.shape, channels_first=isinstance(value, torch.Tensor))
     if len(layout) != pixels.ndim or pixels.size == 0:
-        raise ValueError(f"an array of shape {pixels.shape} is no picture with the axes {layout}")
+        raise ValueError(f"an array of shape {pixels.shape} is not an image with the axes {layout}")
     pixels = np.moveaxis(pixels, [layout.index(axis) for axis in "HWC" if axis in layout], range(pixels.ndim))
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim == 3 and pixels.shape[2] not in CHANNELS:
-        raise ValueError(f"an array of shape {pixels.shape} is no picture: it has {pixels.shape[2]} channels")
+        raise ValueError(f"an array of shape {pixels.shape} is not an image: it has {pixels.shape[2]} channels")
     return Image.fromarray(_bytes(pixels))
 
 
@@ -61,7 +61,7 @@ def grid(value: Any, layout: str = "NCHW") -> Image.Image:
     pixels = array(value)
     tiles = [picture(tile, layout.replace("N", "")) for tile in np.moveaxis(pixels, layout.index("N"), 0)]
     if not tiles:
-        raise ValueError("no pictures")
+        raise ValueError("no images")
     columns, (width, height) = math.ceil(math.sqrt(len(tiles))), tiles[0].size
     sheet = Image.new(tiles[0].mode, (columns * width, math.ceil(len(tiles) / columns) * height))
     for i, tile in enumerate(tiles):

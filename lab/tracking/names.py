@@ -1,4 +1,4 @@
-"""Names of metrics and of files, from whatever somebody calls a metric, an experiment or a study."""
+"""Valid names of metrics and files, from any name of a metric, an experiment or a study."""
 
 from __future__ import annotations
 

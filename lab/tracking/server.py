@@ -1,4 +1,4 @@
-"""Which MLflow server a run goes to, and a client of it.
+"""The MLflow server of a run, and a client for it.
 
 Imports nothing heavy until the client is made.
 """

@@ -1,4 +1,4 @@
-"""What modules and callbacks ask of Lightning's loggers besides metrics: folders, and the verbs of W&B's logger."""
+"""Methods of Lightning's loggers besides metrics: folders, and the methods of W&B's logger."""
 
 from __future__ import annotations
 

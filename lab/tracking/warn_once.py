@@ -1,4 +1,4 @@
-"""Sentences that are worth saying once in a run."""
+"""Warnings that are printed once per run."""
 
 from __future__ import annotations
 

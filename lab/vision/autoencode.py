@@ -1,4 +1,4 @@
-"""Images through a narrow code and back: the plain autoencoder, the denoising one, and the variational one.
+"""Autoencoders of images: plain, denoising and variational.
 
 Sources: Vincent et al., Extracting and composing robust features with denoising autoencoders, ICML 2008; Kingma and
 Welling, Auto-encoding variational Bayes, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017. All three have the network of
@@ -31,19 +31,20 @@ NEIGHBOURS = 5  # codes that vote for the class of another
 
 
 class Autoencode(SupervisedModule):
-    """Images (B, channels, size, size), from 0 to 1 -> the same, out of a code of a few numbers.
+    """Autoencoder of images (B, channels, size, size) in [0, 1]; returns reconstructions of the same shape.
 
     Args:
-        channels: of an image; a fact of the data.
+        channels: channels of an image; a fact of the data.
         size: height and width of an image; a fact of the data.
-        class_names: what labels are called, where there are some; a fact of the data.
-        mean: of the pixels, for each channel; a fact of the data.
-        std: standard deviation of the pixels; a fact of the data.
-        latent_dim: numbers that an image becomes.
-        dropout: share of the values of the middle maps that are dropped in training.
-        loss: how far two pixels are apart, by their squared difference (mse) or by cross-entropy (bce).
-        beta: weight of the KL divergence, 1 for the evidence bound of a variational autoencoder; none for a plain one.
-        corruption: what is done to the input while the target stays clean, such as {noise: 0.3, salt_and_pepper: 0.1}.
+        class_names: names of the classes, if there are labels; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
+        latent_dim: size of the latent code.
+        dropout: dropout rate of the intermediate feature maps.
+        loss: reconstruction loss per pixel: squared error (mse) or binary cross-entropy (bce).
+        beta: weight of the KL divergence of a variational autoencoder, 1 for the evidence lower bound; null for a plain
+            autoencoder.
+        corruption: corruption of the input of a denoising autoencoder, such as {noise: 0.3, salt_and_pepper: 0.1}.
         lr: learning rate of the optimizer.
     """
 

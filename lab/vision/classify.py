@@ -1,4 +1,4 @@
-"""One label for each image: any network of `lab.vision.networks`, with a softmax or a Gumbel-softmax head.
+"""Image classification with any network of `lab.vision.networks` and a softmax or Gumbel-softmax head.
 
 Sources: Jang, Gu and Poole, Categorical reparameterization with Gumbel-softmax, ICLR 2017; Maddison, Mnih and Teh, The
 concrete distribution, ICLR 2017. There the relaxed sample is a hidden variable; here it is the label that is predicted:
@@ -36,22 +36,22 @@ from lab.vision.plots import classify as draw
 
 
 class Classify(SupervisedModule):
-    """Images (B, channels, size, size), from 0 to 1 -> logits (B, classes).
+    """Classifier of images (B, channels, size, size) in [0, 1]; returns logits (B, classes).
 
     Args:
-        channels: of an image; a fact of the data.
+        channels: channels of an image; a fact of the data.
         size: height and width of an image; a fact of the data.
-        class_names: what there is to tell apart; a fact of the data.
-        mean: of the pixels, for each channel; a fact of the data.
-        std: standard deviation of the pixels; a fact of the data.
+        class_names: names of the classes; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
         network: mlp, cnn, lenet, se_cnn, cbam_cnn, cnn_transformer, vit, encoder, or any of timm's: timm:resnet18.
-        pretrained: begin with the weights that timm has for its network.
-        frozen: train the classifier alone and leave timm's network as it is.
-        head: what the loss sees of the logits: all of them (softmax), or a relaxed sample of the label (gumbel).
-        temperature: of the sample, at the beginning; the lower, the closer it is to a single label.
-        final_temperature: of the sample at the end of the run, reached by the same factor in every step.
-        straight_through: sample a single label, and take the gradient of the relaxed one.
-        label_smoothing: share of the target that all classes have in common.
+        pretrained: load timm's pretrained weights.
+        frozen: train the classifier only and freeze the timm network.
+        head: softmax (cross-entropy of the logits) or gumbel (loss on a relaxed sample of the label).
+        temperature: initial temperature of the sample; lower values are closer to one-hot.
+        final_temperature: temperature at the end of the run, reached by exponential decay.
+        straight_through: use one-hot samples with the gradient of the relaxed sample (straight-through estimator).
+        label_smoothing: label smoothing of the targets.
     """
 
     num_worst_examples = draw.WORST
@@ -77,11 +77,13 @@ class Classify(SupervisedModule):
         self.pretrained_wanted = pretrained
         classes = len(class_names)
         if classes < 2:
-            raise BadSetting("class_names", "this set has no labels to learn; `lab data ls` lists sets that have")
+            raise BadSetting(
+                "class_names", "this dataset has no labels; `lab data show NAME` lists the columns of a dataset"
+            )
         if pretrained and not network.startswith(TIMM):
             raise BadSetting("pretrained", f"there are no pretrained weights for {network}; timm's networks have some")
         if straight_through and head != "gumbel":
-            raise BadSetting("straight_through", "only a sample can be passed straight through; it needs head: gumbel")
+            raise BadSetting("straight_through", "straight_through needs head: gumbel")
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = make(network, channels, size, classes, frozen).to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalize(channels, size, mean, std), class_names

@@ -1,4 +1,4 @@
-"""Points in an image, such as the corners of a mouth: as numbers that a CNN gives, or as the middles of heat maps.
+"""Key points in images, by regression of coordinates or as expected positions of heat maps.
 
 Sources: Sun, Xiao, Wei, Liang and Wei, Integral human pose regression, ECCV 2018: the mean place of a heat map is the
 point, to a fraction of a pixel; Nibali, He, Morgan and Prendergast, Numerical coordinate regression with convolutional
@@ -30,22 +30,22 @@ CLOSE = 0.05  # of the width: a point this near counts as found
 
 
 class Keypoints(SupervisedModule):
-    """Images (B, channels, size, size), from 0 to 1 -> points (B, P, 2), x and y in pixels from the upper left corner.
+    """Key points of images (B, channels, size, size) in [0, 1]; returns x, y (B, P, 2) in pixels from the top left.
 
     Args:
-        channels: of an image; a fact of the data.
+        channels: channels of an image; a fact of the data.
         size: height and width of an image; a fact of the data.
-        point_names: what there is to find; a fact of the data.
-        mean: of the pixels, for each channel; a fact of the data.
-        std: standard deviation of the pixels; a fact of the data.
-        method: the network gives the coordinates, or a heat map for each point, whose mean place is the point.
-        network: of the coordinates, any that the task classify has; of the heat maps, any that the task segment has. By
-            default cnn and unet.
-        encoder: of a network that gives heat maps, as in the task segment.
-        depth: halvings of the image in such an encoder; by default as many as the library has, most often 5.
-        sigma: standard deviation, in pixels, of the Gaussian that a heat map should be.
-        heatmap_weight: weight of a heat map's divergence from that Gaussian in the loss; 0 leaves the map free.
-        normalize_by: what errors are divided by: the width of the image, or that of an image's known points together.
+        point_names: names of the points; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
+        method: coordinates (regression) or heatmaps (one map per point, whose expected position is the prediction).
+        network: for coordinates a network of the task classify (default cnn), for heatmaps one of the task segment
+            (default unet).
+        encoder: encoder of a network for heat maps, as in the task segment.
+        depth: downsampling stages of that encoder; by default those of the library, usually 5.
+        sigma: standard deviation in pixels of the target Gaussian of a heat map.
+        heatmap_weight: weight of the divergence of heat maps from the target Gaussian in the loss.
+        normalize_by: errors are divided by the width of the image, or by the width spanned by its known points.
     """
 
     num_first_examples = num_worst_examples = draw.PLACES
@@ -69,7 +69,9 @@ class Keypoints(SupervisedModule):
         super().__init__(**training)
         count = len(point_names)
         if not count:
-            raise BadSetting("point_names", "this set has no key points to find; `lab data ls` lists sets that have")
+            raise BadSetting(
+                "point_names", "this dataset has no key points; `lab data show NAME` lists the columns of a dataset"
+            )
         made: nn.Module
         if method == "coordinates":
             made = make(network or "cnn", channels, size, 2 * count)
@@ -166,7 +168,7 @@ class Errors(Metric):
 
 
 def known(points: Tensor) -> Tensor:
-    """Which points (B, P, 2) somebody has marked, (B, P)."""
+    """Mask (B, P) of the known points among (B, P, 2)."""
     return ~points.isnan().any(-1)
 
 

@@ -1,4 +1,4 @@
-"""A class for every pixel: any network of `lab.vision.networks.segmentation`, trained whole or in part.
+"""Semantic segmentation with any network of `lab.vision.networks.segmentation`, trained completely or in part.
 
 Two ways to begin with what others have learnt: an existing segmentation network whose last layer is replaced
 (`trainable: head`, or `all` to train everything from there), and the fixed features of an encoder with a decoder of our
@@ -35,21 +35,21 @@ Loss = Literal["cross_entropy", "dice", "focal"]
 
 
 class Segment(SupervisedModule):
-    """Images (B, channels, size, size), from 0 to 1 -> logits (B, K, size, size); of two classes only the second's.
+    """Segmentation of images (B, channels, size, size) in [0, 1]; returns logits (B, K, size, size); K = 1 for two.
 
     Args:
-        channels: of an image; a fact of the data.
+        channels: channels of an image; a fact of the data.
         size: height and width of an image; a fact of the data.
-        mask_names: what a pixel may belong to; a fact of the data.
-        mean: of the pixels, for each channel; a fact of the data.
-        std: standard deviation of the pixels; a fact of the data.
-        network: unet or any other of segmentation-models-pytorch; generic, an encoder with a decoder that sees its last
-            map alone; or one of torchvision, such as torchvision:deeplabv3_resnet50.
-        encoder: as segmentation-models-pytorch calls it; any network of timm, such as timm:resnet10t; or, for the
-            network generic, clip, the image encoder of the task of that name.
-        depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
-        pretrained: begin with the weights that the library has, of the network or else of its encoder.
-        trainable: what is trained: all; the decoder behind a fixed encoder; or the head, the last layer, alone.
+        mask_names: names of the classes of pixels; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
+        network: unet or another network of segmentation-models-pytorch; generic, an encoder with a decoder without skip
+            connections; or a network of torchvision, such as torchvision:deeplabv3_resnet50.
+        encoder: encoder of segmentation-models-pytorch by name; a network of timm, such as timm:resnet10t; or, for the
+            network generic, clip, the image encoder of the task clip.
+        depth: downsampling stages of the encoder; by default those of the library, usually 5.
+        pretrained: load the library's pretrained weights of the network, or else of its encoder.
+        trainable: trained parts: all; decoder (with a frozen encoder); or head (the last layer only).
         loss: cross_entropy, dice or focal, or several of them, which are added.
     """
 
@@ -74,7 +74,9 @@ class Segment(SupervisedModule):
         self.pretrained_wanted = pretrained
         classes = len(mask_names)
         if classes < 2:
-            raise BadSetting("mask_names", "this set has no masks to learn; `lab data ls` lists sets that have")
+            raise BadSetting(
+                "mask_names", "this dataset has no masks; `lab data show NAME` lists the columns of a dataset"
+            )
         if not loss:
             raise BadSetting("loss", "name at least one of cross_entropy, dice and focal")
         logits = 1 if classes == 2 else classes

@@ -94,7 +94,7 @@ def test_a_picture(lab: Lab, recorded_runs: str) -> None:
             ["slow", "--curve", "loss/q,val/retrun", "--plot", "a.png"],
             "--curve loss/q: no run has such a metric",
         ),
-        (["slow", "--curve", "val/return"], "--curve goes with --plot FILE: that is where curves are drawn"),
+        (["slow", "--curve", "val/return"], "--curve needs --plot FILE: curves are part of the plot"),
         (["halted"], "'halted' has no finished runs; lab runs lists all"),
         (
             ["slow", "--metric", "env_steps"],

@@ -49,7 +49,7 @@ def test_fetch_without_a_network_is_one_line(lab: Lab, monkeypatch: pytest.Monke
         (["fetch", "mnits"], "no data set 'mnits'; did you mean 'mnist'?"),
         (["show", "leters"], "no data set 'leters'; did you mean 'letters'?"),
         (["show", "letters", "--plot", "x.doc"], "expected a name ending in .png, .pdf or .svg"),
-        (["show", "letters", "--track"], "--track logs the plot; name its file with --plot FILE"),
+        (["show", "letters", "--track"], "--track needs --plot FILE"),
         (["show", "folder"], "name the folder that has `images/` and `masks/`"),
         (["fetch", "keypoints"], "asks for a login: put its training.csv at data/keypoints/training.csv"),
     ],

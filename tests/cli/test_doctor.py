@@ -91,7 +91,7 @@ def test_a_folder_nobody_may_write(monkeypatch: pytest.MonkeyPatch, lab: Lab) ->
 
 def test_a_database(lab: Lab) -> None:
     del lab
-    assert doctor.tracking().found == f"sqlite:///{Path.cwd()}/mlflow.db: made by the first run"
+    assert doctor.tracking().found == f"sqlite:///{Path.cwd()}/mlflow.db: created by the first run"
     Path("mlflow.db").write_text("not a database, but long enough to be taken for one " * 10)
     assert doctor.tracking().state == "failed"
     Path("mlflow.db").unlink()

@@ -73,7 +73,7 @@ def test_ids_stay_whole_and_columns_are_left_out_by_name(screen: Callable[..., A
     titles, first, *_ = outcome.out.splitlines()
     assert titles.split() == ["RUN", "NAME", "STATUS", "METRIC", "SCORE", "STARTED"]
     assert re.match(r"[0-9a-f]{8}  \w+ +\w+ +[\w/]+ +-?[\d.]+ +\d+ (s|min) ago$", first)
-    assert "left out at this width: EXPERIMENT, TASK, SEED, SECONDS\n" in outcome.err
+    assert "columns hidden at this width: EXPERIMENT, TASK, SEED, SECONDS\n" in outcome.err
 
 
 def test_a_pipe_gets_everything(lab: Lab, recorded_runs: str) -> None:

@@ -42,9 +42,7 @@ def test_an_id_or_its_start(server):
 
 
 def test_a_word_with_two_meanings(server):
-    with pytest.raises(
-        BadInput, match=r"^'fast' is a recipe and an experiment; say which: recipe:fast or experiment:fast$"
-    ):
+    with pytest.raises(BadInput, match=r"^'fast' is a recipe and an experiment; use recipe:fast or experiment:fast$"):
         runs_of(["fast"], server)
     assert names(server, "recipe:fast") == 5 * ["fast"]
     assert names(server, "experiment:fast") == ["lonely"]

@@ -131,7 +131,7 @@ def test_a_change_is_named_and_the_run_goes_on(change: str, capsys: pytest.Captu
     act, words = CHANGES[change]
     act()
     run(2, "Line")
-    assert f"the data changed since the run was saved: {words}; the numbers may differ" in said(capsys)
+    assert f"the data changed since the run was saved: {words}; results may differ" in said(capsys)
     run(3, "Line")
     assert said(capsys) == "", "said once"
 
@@ -141,7 +141,7 @@ def test_rows_in_memory_are_compared_without_a_file(capsys: pytest.CaptureFixtur
     Path("rows.csv").write_text("1\n2\n3\n5\n")
     run(2, "OwnLoader")
     assert said(capsys).splitlines() == [
-        f"the data changed since the run was saved: {where}: other contents; the numbers may differ"
+        f"the data changed since the run was saved: {where}: other contents; results may differ"
         for where in ("model.csv", "train data")
     ]
 

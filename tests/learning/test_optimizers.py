@@ -118,7 +118,7 @@ def test_weight_decay_can_spare_biases_and_norms() -> None:
             {"line_search_fn": "wolfe"},
             "optimizer_args: line_search_fn: expected strong_wolfe or null",
         ),
-        ("lbfgs", 0.1, {}, "weight_decay: lbfgs has none; set it to 0"),
+        ("lbfgs", 0.1, {}, "weight_decay: lbfgs has no weight decay; set it to 0"),
     ],
 )
 def test_what_an_optimizer_refuses(name: str, decay: float, arguments: dict[str, Any], message: str) -> None:

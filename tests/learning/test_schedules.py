@@ -91,7 +91,10 @@ def test_a_constant_rate_needs_no_length() -> None:
     [
         ({"name": "exponential"}, "final_lr: the exponential schedule never reaches 0; give a value above it"),
         ({"name": "one_cycle", "warmup": 0.1}, "warmup: one_cycle warms up by itself; set schedule_args.pct_start"),
-        ({"name": "cosine", "warmup": 1.5}, "warmup: expected a share of the run below 1 or a whole number of steps"),
+        (
+            {"name": "cosine", "warmup": 1.5},
+            "warmup: expected a fraction of the run below 1 or a whole number of steps",
+        ),
         (
             {"name": "step", "arguments": {"gama": 1}},
             "schedule_args: step has no argument 'gama'; did you mean 'gamma'",

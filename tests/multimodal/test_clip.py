@@ -329,7 +329,7 @@ def refused(*overrides):
             ["model.pretrained=openai"],
             "model.pretrained: there are no pretrained weights for cnn;",
         ),
-        (["data.name=letters"], "data: this set has no captions to learn from; scenes and scenes100 have"),
+        (["data.name=letters"], "data: this dataset has no captions; use scenes or scenes100"),
     ],
 )
 def test_a_bad_recipe_is_one_line(overrides, message):

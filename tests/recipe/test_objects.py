@@ -309,12 +309,12 @@ def test_two_objects_of_one_description_are_two() -> None:
         (
             "net",
             {"_target_": "torch.nn.ReLU", "inplace": True},
-            "net._target_: this is Hydra's word; write {class_path: torch.nn.ReLU, init_args: {...}}",
+            "net._target_: this is Hydra's syntax; write {class_path: torch.nn.ReLU, init_args: {...}}",
         ),
         (
             "optimizer",
             {"_target_": "torch.optim.SGD", "_partial_": True},
-            "optimizer._target_: this is Hydra's word; write {class_path: torch.optim.SGD, partial: true}",
+            "optimizer._target_: this is Hydra's syntax; write {class_path: torch.optim.SGD, partial: true}",
         ),
         (
             "net",

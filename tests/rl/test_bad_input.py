@@ -45,18 +45,18 @@ def environments(monkeypatch):
 
 
 CASES = [
-    *[(name, ["data.env=CartPole-v1"], "needs continuous actions; there are 2 discrete ones") for name in CONTINUOUS],
+    *[(name, ["data.env=CartPole-v1"], "needs continuous actions, found 2 discrete ones") for name in CONTINUOUS],
     (
         "dqn_pendulum",
         ["data.num_action_bins=null"],
-        "data: dqn needs discrete actions; there is a continuous one: set data.num_action_bins, such as",
+        "data: dqn needs discrete actions, found a continuous one: set data.num_action_bins, such as",
     ),
     (
         "dqn_pendulum",
         ["data.env=CartPole-v1"],
         "data.num_action_bins: 'CartPole-v1' has 2 discrete actions already; leave it",
     ),
-    ("dqn_cartpole", ["data.env=Torques-v0"], "dqn needs discrete actions; there are 2 continuous ones"),
+    ("dqn_cartpole", ["data.env=Torques-v0"], "dqn needs discrete actions, found 2 continuous ones"),
     *[
         (name, [f"data.env={env}"], f"data.env: '{env}' observes {what}; a vector (a Box with")
         for name in ("ddpg_pendulum", "dqn_cartpole", "ppo_cartpole")
@@ -74,7 +74,7 @@ CASES = [
     (
         "ppo_cartpole",
         ["data.vectorization=async", "data.num_envs=1"],
-        "data.vectorization: async needs at least 2 environments and 2 cores, and data.num_envs is 1; take sync",
+        "data.vectorization: async needs at least 2 environments and 2 cores, and data.num_envs is 1; use sync",
     ),
     ("ppo_cartpole", ["data.num_envs=5000"], "data.num_envs: expected a whole number from 1 to 1024, found 5000"),
     (

@@ -120,7 +120,7 @@ def test_many_compiled_agents_live_in_one_process():
 
 
 def test_discrete_actions_are_refused():
-    with pytest.raises(BadSetting, match="ddpg needs continuous actions; there are 2 discrete ones"):
+    with pytest.raises(BadSetting, match="ddpg needs continuous actions, found 2 discrete ones"):
         DDPG(env="CartPole-v1", observation_size=4, action={"count": 2})
 
 

@@ -93,7 +93,7 @@ def test_the_greedy_action_and_the_explored_one_stay_in_their_bounds(agent):
 def test_discrete_actions_are_refused():
     for agent in AGENTS:
         name = agent.__name__.lower()
-        with pytest.raises(BadSetting, match=f"{name} needs continuous actions; there are 2 discrete ones"):
+        with pytest.raises(BadSetting, match=f"{name} needs continuous actions, found 2 discrete ones"):
             agent(env="CartPole-v1", observation_size=4, action={"count": 2})
 
 

@@ -147,7 +147,10 @@ def test_the_compiled_update_is_the_eager_one():
 
 @pytest.mark.parametrize(
     ("batch_size", "message"),
-    [(64, "64 is more than a rollout of 4 environments times 8 steps"), (20, "does not divide a rollout of 32 steps")],
+    [
+        (64, "64 is larger than a rollout of 4 environments times 8 steps"),
+        (20, "does not divide a rollout of 32 steps"),
+    ],
 )
 def test_a_minibatch_has_to_fit_the_rollout(batch_size, message):
     with pytest.raises(BadSetting, match=f"batch_size: .*{message}"):

@@ -145,7 +145,7 @@ def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
     agent, data = train(whole, env="Opaque-v0")
     rests = [Load(tmp_path), Load(tmp_path)]
     for seed, rest in enumerate(rests):
-        with pytest.warns(UserWarning, match="the episode under way in Opaque-v0 starts anew"):
+        with pytest.warns(UserWarning, match="the current episode of Opaque-v0 starts again"):
             again, copy = train(rest, tmp_path / "2.ckpt", env="Opaque-v0", seed=seed)
         assert torch.equal(copy.replay[:120]["action"], data.replay[:120]["action"])
         starts = copy.replay[:]["observation"][[0, 60, 120, 180, 240]]  # the third one was interrupted at its start
@@ -166,7 +166,7 @@ def test_another_number_of_processes_is_refused(tmp_path):
             data.world_size = 3
             data.load_state_dict(state)
 
-    with pytest.raises(LabError, match="1 processes collected; resume with as many, not with 3"):
+    with pytest.raises(LabError, match="1 processes trained this run; resume with the same number, not with 3"):
         train(More(tmp_path))
 
 

@@ -116,7 +116,7 @@ def test_a_constructor_that_fails_is_one_line(error, register):
     with pytest.raises(BadSetting) as found:
         environment.describe(register(changed(__init__=fail)))
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    assert str(found.value) == f"env: 'Changed-v0' could not be made: {words}"
+    assert str(found.value) == f"env: 'Changed-v0' could not be created: {words}"
 
 
 def test_an_evaluation_without_end_is_cut_off(register):

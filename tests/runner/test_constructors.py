@@ -154,7 +154,7 @@ def test_it_is_trained_saved_and_tested(tracked: Path, monkeypatch: Any, capsys:
     result = fit(recipe(tracked))
     assert result.metrics["test_loss"] < 1
     said = capsys.readouterr().err
-    assert said.count("checkpoints leave out") == 1
+    assert said.count("checkpoints do not contain") == 1
     assert "model.net (Sequential), model.optimizer (partial), model.scheduler (partial)" in said
     assert "model.activation (class ReLU)" in said
     assert result.best is not None
@@ -219,7 +219,7 @@ def test_whatever_is_wrong_is_found_before_anything_is_made(tmp_path: Path) -> N
         f"{tmp_path}/project.yaml:9: model.scheduler.init_args.step_sise: unknown key 'step_sise'; "
         "did you mean 'step_size'?",
         f"{tmp_path}/project.yaml:13: callbacks.0.init_args.inner.class_path: 'subprocess.Popen' is in Python's standard "
-        "library; name a class of a package or of your own",
+        "library; name a class from a package or your own code",
     ]
 
 

@@ -193,7 +193,7 @@ def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch, capsys):
     (row,) = runs()
     assert row.status == "KILLED"
     run = row.run_id[:8]
-    assert capsys.readouterr().err.endswith(f"SIGINT: run {run} is marked KILLED; lab resume {run} goes on\n")
+    assert capsys.readouterr().err.endswith(f"SIGINT: run {run} is marked KILLED; lab resume {run} continues it\n")
 
 
 @pytest.mark.slow
@@ -284,7 +284,7 @@ def test_an_existing_project_runs_unchanged(recipe):
     result = lab.run("existing.yaml", "track.system_metrics=false")
     assert (result.status, result.monitor, result.task) == ("FINISHED", "best/val_loss", "Net")
     assert result.score < 0.05
-    with pytest.raises(RecipeError, match="nothing says when to stop; give one of max_epochs"):
+    with pytest.raises(RecipeError, match="the training has no limit; set one of max_epochs"):
         lab.run("existing.yaml", "trainer.max_epochs=null")
     with pytest.raises(RecipeError, match="unknown key 'widht'; did you mean 'width'"):
         lab.run("existing.yaml", "model.widht=3")

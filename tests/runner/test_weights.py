@@ -117,7 +117,7 @@ COMMON = "; the same in both: network.encoder"
         ("regress_curve", "crve", [], [], "no run 'crve'; did you mean 'curve'?; lab runs lists them"),
         ("regress_curve", "twin", [], [], "'twin' is the name or start of 2 runs"),
         ("regress_curve", "empty", [], [], "run {id} has no checkpoints/best.ckpt"),
-        ("regress_curve", "last", [], [], "the last run changes; lab runs gives its id and name"),
+        ("regress_curve", "last", [], [], "`last` changes with every run; give an id or a name from lab runs"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_copied_is_one_line(recipe, run, parts, overrides, message, server):

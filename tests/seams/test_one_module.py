@@ -169,7 +169,7 @@ def test_a_study_needs_a_metric_where_the_task_has_none(tracked: Path) -> None:
     study = "recipe: Pairs.yaml\nsampler: grid\nspace: {data.rows: [8, 16]}\n"
     for line, message in {
         "pruner: median": "pruner: median follows the task's monitor, and Line has none",
-        "pruner: none": "metric: missing; task 'Line' has no monitor that could judge",
+        "pruner: none": "metric: missing; task 'Line' has no monitor to use instead",
     }.items():
         file.write_text(f"{study}{line}\n")
         with pytest.raises(RecipeError, match=message):

@@ -158,7 +158,7 @@ def test_a_run_that_ends_while_the_server_is_away_is_sent_later(machine, monkeyp
     layer = save_model(tracker)
     ended = time.time() * 1000
     tracker.finish("FINISHED")
-    assert capsys.readouterr().err.endswith(f"operations wait in {tracker.home}; lab sync sends them\n")
+    assert capsys.readouterr().err.endswith(f"operations are not sent yet ({tracker.home}); lab sync sends them\n")
 
     with pytest.raises(typer.Exit) as leaving:
         lab_sync()

@@ -170,7 +170,7 @@ def test_what_nobody_knows_is_said_once_and_does_nothing(tracker: Tracker, capsy
         "logger.experiment.add_mesh: MLflow has nothing of the kind; what was given is not logged",
         "logger.log_prompt: MLflow has nothing of the kind; what was given is not logged",
         "odd: left out: nothing is known about a object",
-        "wrong: left out: an array of shape (8, 6, 7) is no picture: it has 7 channels",
+        "wrong: left out: an array of shape (8, 6, 7) is not an image: it has 7 channels",
         "words: left out: could not convert string to float: 'many'",
     ]
     assert files(tracker) == {}

@@ -114,7 +114,7 @@ def test_nothing_asked_for_is_nothing_done():
     [
         ({"flp": 0.5}, "no change 'flp'; did you mean 'flip'?"),
         ({"explode": 1.0}, "no change 'explode'; known are flip,"),
-        ({"salt_and_pepper": 5.0}, "salt_and_pepper is a share, at most 1; found 5.0"),
+        ({"salt_and_pepper": 5.0}, "salt_and_pepper is a fraction, at most 1; found 5.0"),
     ],
 )
 def test_a_wrong_change_is_one_line(settings, message):

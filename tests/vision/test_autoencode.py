@@ -239,7 +239,7 @@ def test_the_walk_ends_with_the_images_and_axes_pass_the_mean(monkeypatch):
             ["model.corruption={flip: 0.1}"],
             "model.corruption: no change 'flip'; known are noise, salt_and_pepper",
         ),
-        (["model.corruption={occlude: 2}"], "model.corruption: occlude is a share, at most 1; found 2"),
+        (["model.corruption={occlude: 2}"], "model.corruption: occlude is a fraction, at most 1; found 2"),
         (["model.beta=0"], "model.beta: expected a number above 0 or null, found 0"),
         (["model.loss=bec"], "model.loss: expected 'mse' or 'bce', found 'bec'; did you mean 'bce'?"),
     ],

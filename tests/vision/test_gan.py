@@ -474,7 +474,7 @@ def test_pictures_can_be_drawn(channels, classes, tmp_path):
     ("overrides", "message"),
     [
         (["model.kind=dgan"], "model.kind: expected 'dcgan', 'improved', 'conditional' or 'triple', found 'dgan'"),
-        (["data.name=faces"], "data: this set has no labels, and images are judged by a classifier"),
+        (["data.name=faces"], "data: this dataset has no labels, which the reference classifier needs"),
         (["data.name=pet", "data.size=50"], "data: images grow twice by a factor of 2, so 4 divides their"),
         (["model.extractor=inception"], "model.extractor: inception needs a package: pip install torch-fidelity"),
         (["model.alpha=1.0"], "model.alpha"),

@@ -185,7 +185,7 @@ def test_images_without_places_have_any_size():
     [
         ({"name": "leters"}, "name: no data set 'leters'; did you mean 'letters'?"),
         ({"name": "x"}, "name: no data set 'x'; known are digits, letters,"),
-        ({"name": "scenes", "size": 32}, "size: scenes knows places in images of 64 x 64; leave it out"),
+        ({"name": "scenes", "size": 32}, "size: scenes has positional targets for images of 64 x 64; leave it out"),
         ({"name": "letters", "path": "here"}, "path: letters has a place of its own"),
         ({"name": "folder"}, "path: name the folder"),
         ({"name": "folder", "path": "nowhere"}, "path: there is no folder nowhere"),

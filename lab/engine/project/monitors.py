@@ -1,4 +1,4 @@
-"""A monitor that nobody logs is found before the first epoch, not after it."""
+"""Reports a monitored metric that is never logged, before the first epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and captions in one space: learnt from pairs of both, and asked for classes that no label ever named.
+"""CLIP: contrastive training of an image and a text encoder, with zero-shot classification and retrieval.
 
 Source: Radford et al., Learning transferable visual models from natural language supervision, ICML 2021. Deviations:
 where a batch holds a caption twice, either of its images may have it; in the place of some captions stands a prompt,
@@ -33,21 +33,22 @@ MOST = 100.0  # that inner products are multiplied by
 
 
 class Clip(SupervisedModule):
-    """Images (B, channels, size, size), from 0 to 1 -> logits (B, pairs) of the prompts `a red circle` and so on.
+    """CLIP on images (B, channels, size, size) in [0, 1]; returns logits (B, pairs) of prompts such as `a red circle`.
 
     Args:
-        channels: of an image; a fact of the data.
+        channels: channels of an image; a fact of the data.
         size: height and width of an image; a fact of the data.
-        words: what captions are made of; a fact of the data.
-        pairs: what a prompt asks for, each a colour and a shape; a fact of the data.
-        unseen: places in `pairs` of those that occur in the test alone; a fact of the data.
-        mean: of the pixels, for each channel; a fact of the data.
-        std: standard deviation of the pixels; a fact of the data.
-        network: cnn, a small CNN beside a small Transformer; any of open_clip's, such as open_clip:ViT-B-32; or one of
-            transformers with its weights, such as transformers:openai/clip-vit-base-patch32, or a folder with one.
-        pretrained: begin with these weights of open_clip for its network, such as openai, or with those of a file.
-        embed_dim: of the space that images and captions share, for the network cnn.
-        prompt_prob: share of the training captions that are replaced by the prompt of the image's pair.
+        words: vocabulary of the captions; a fact of the data.
+        pairs: pairs of colour and shape for the prompts; a fact of the data.
+        unseen: indices in `pairs` of those that occur only in the test; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
+        network: cnn, a small CNN with a small text Transformer; a model of open_clip, such as open_clip:ViT-B-32; or a
+            model of transformers with its weights, such as transformers:openai/clip-vit-base-patch32, or a folder with
+            one.
+        pretrained: pretrained weights of open_clip for its network, such as openai, or a file.
+        embed_dim: size of the embeddings of the network cnn.
+        prompt_prob: probability of replacing a training caption by the prompt of the image's pair.
     """
 
     prompts: Tensor
@@ -72,7 +73,7 @@ class Clip(SupervisedModule):
         super().__init__(**training)
         self.pretrained_wanted = named or pretrained is not None
         if not words:
-            raise BadSetting("words", "this set has no captions to learn from; scenes and scenes100 have")
+            raise BadSetting("words", "this dataset has no captions; use scenes or scenes100")
         if pretrained is not None and named:
             raise BadSetting("pretrained", f"{network} comes with its own weights; leave it out")
         if pretrained is not None and network == "cnn":

@@ -1,4 +1,4 @@
-"""Two encoders into one space: of images, and of captions made of words.
+"""The image encoder and the text encoder of CLIP.
 
 Source: Radford et al., Learning transferable visual models from natural language supervision, ICML 2021. Far smaller
 here, and in three things not the same: images go through a plain CNN; words are whole; and the text Transformer sees

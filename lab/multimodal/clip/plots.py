@@ -1,4 +1,4 @@
-"""Plots of what a CLIP takes for what: images beside words, and one found by the other."""
+"""Plots of CLIP: similarities, zero-shot predictions, retrieval."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class TransformersCLIP(nn.Module):
         vocabulary: the words of captions; word 0 is padding.
 
     Raises:
-        BadSetting: transformers is not installed, the model is not here, or has no common space of images and texts.
+        BadSetting: transformers is not installed, the model is missing, or it has no shared embedding space.
     """
 
     def __init__(self, name: str, vocabulary: list[str]) -> None:
@@ -41,7 +41,9 @@ class TransformersCLIP(nn.Module):
         try:
             config: Any = transformers.AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
             if type(config) not in transformers.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING:
-                raise ValueError(f"a model of type {config.model_type} has no common space of images and texts")
+                raise ValueError(
+                    f"a model of type {config.model_type} has no shared embedding space of images and texts"
+                )
             pixels: Any = transformers.ImageProcessingMixin.from_pretrained(self.folder)
             self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
             self.model: Any = transformers.AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
@@ -100,10 +102,10 @@ class TransformersCLIP(nn.Module):
             ValueError: it is no CLIP, or its tokeniser came without its vocabulary.
         """
         if not hasattr(self.model, "logit_scale"):
-            raise ValueError("it has no learned scale of inner products")
+            raise ValueError("it has no learned temperature")
         tokens = self.tokenizer(self.vocabulary[1:])["input_ids"]
         if len(set(map(tuple, tokens))) < len(tokens):
-            raise ValueError("its tokeniser does not tell the words of the captions apart; is its file missing?")
+            raise ValueError("its tokenizer gives different words the same ids; is its file missing?")
         with torch.inference_mode():
             self.eval().encode_image(torch.zeros(1, 3, self.size, self.size))
             self.train().encode_text(torch.ones(1, 1, dtype=torch.long))

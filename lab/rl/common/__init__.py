@@ -1,4 +1,4 @@
-"""What the agents share: base classes, evaluation, advantages."""
+"""Shared parts of the agents: base classes, evaluation, advantages."""
 
 from typing import TYPE_CHECKING
 

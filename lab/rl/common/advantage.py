@@ -1,4 +1,4 @@
-"""Generalised advantage estimation: how much better an action turned out than the critic expected.
+"""Generalised advantage estimation (GAE).
 
 Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation". torchrl has
 it too; one pass backwards in NumPy takes 23 us for 5 steps of 16 environments, 126 us for 128 of 8 and 455 us for 500

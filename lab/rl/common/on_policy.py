@@ -46,15 +46,15 @@ class OnPolicy(Learner):
 
     Args:
         observation_size: length of an observation.
-        action: bounds of the action, or how many there are.
+        action: bounds of a continuous action, or number of discrete actions.
         num_envs: environments in a rollout.
         lr: learning rate of Adam.
         gamma: discount of the return per step.
-        gae_lambda: how far an advantage trusts rewards (1) rather than values (0).
+        gae_lambda: lambda of generalised advantage estimation: 1 uses returns only, 0 one-step errors of the critic.
         hidden: widths of the hidden layers of policy and critic.
-        log_std_init: logarithm of the initial standard deviation of continuous actions, in halves of their range.
-        normalize_observations: whether observations are shifted and scaled to mean 0 and variance 1.
-        normalize_rewards: whether rewards are divided by the standard deviation of the running return.
+        log_std_init: logarithm of the initial standard deviation of continuous actions, which are scaled to [-1, 1].
+        normalize_observations: normalise observations to mean 0 and variance 1, with running statistics.
+        normalize_rewards: divide rewards by the running standard deviation of the discounted return.
     """
 
     def __init__(

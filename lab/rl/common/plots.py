@@ -1,4 +1,4 @@
-"""Pictures of an agent with few state variables."""
+"""Plots of an agent with few state variables."""
 
 from __future__ import annotations
 

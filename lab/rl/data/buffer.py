@@ -1,4 +1,4 @@
-"""The transitions of a run: torchrl's replay buffer, drawn from uniformly or by priority, over one step or several."""
+"""torchrl's replay buffer, sampled uniformly or by priority, with one-step or n-step returns."""
 
 from __future__ import annotations
 

@@ -26,15 +26,15 @@ class CollectionData(LightningDataModule):
     Args:
         env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
             that registers it.
-        env_kwargs: keywords of the environment's constructor.
+        env_kwargs: keyword arguments of the environment's constructor.
         total_steps: environment steps of the whole run.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
         test_episodes: episodes of the test, always from the same start seeds, none of them used in validation.
-        eval_envs: environments in which a validation or test plays its episodes side by side.
-        episode_steps: time limit of training episodes; by default the environment's own. A shorter one sees more
-            starts and changes nothing else, because truncated episodes bootstrap. Evaluation has the environment's own,
-            or this one where there is none.
+        eval_envs: environments that validation and test step together.
+        episode_steps: time limit of training episodes; by default the environment's own. A shorter limit gives more
+            start states; targets bootstrap after truncation. Evaluation uses the environment's limit, or this one if it
+            has none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Returns over several steps, put together when transitions are sampled.
+"""n-step returns, computed when transitions are sampled.
 
 Source: Sutton 1988; in Rainbow (Hessel et al. 2018): r_0 + gamma r_1 + ... + gamma^(n-1) r_(n-1), then the value of the
 state n steps ahead times gamma^n. Where an episode ends sooner, or the newest transition is reached, the sum is shorter

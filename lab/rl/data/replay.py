@@ -37,19 +37,19 @@ class ReplayData(CollectionData):
     """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
 
     Args:
-        total_steps: environment steps of the whole run, random ones included.
+        total_steps: environment steps of the run, including random ones.
         batch_size: transitions per update.
-        learning_starts: steps with random actions before the policy acts and updates begin.
-        train_freq: environment steps collected between two groups of updates; a small number means fresher data, a
-            large one is faster.
+        learning_starts: environment steps with random actions before learning starts.
+        train_freq: environment steps between updates; smaller values use a newer policy, larger ones are faster.
         updates_per_step: gradient updates per environment step.
-        buffer_size: transitions that the buffer keeps.
-        num_action_bins: evenly spaced values that replace a continuous action, for algorithms with discrete actions.
-        n_step: rewards that a sampled transition sums up, discounted with the module's `gamma`.
-        prioritized: draw a transition more often, the larger the module's error on it was.
-        priority_alpha: how much the error decides, from 0, uniform, to 1, proportional; if `prioritized`.
-        priority_beta: how far importance weights correct for that at the start; rises linearly to 1; if `prioritized`.
-        storage: where the buffer lives: `memory`, or memory-mapped files (`memmap`) for buffers larger than memory.
+        buffer_size: capacity of the replay buffer, in transitions.
+        num_action_bins: number of evenly spaced values that replace a continuous action, for algorithms with discrete
+            actions.
+        n_step: number of steps of n-step returns, discounted with `model.gamma`.
+        prioritized: prioritised replay: sample transitions in proportion to their error.
+        priority_alpha: exponent of the priorities, from 0 (uniform) to 1 (proportional); if `prioritized`.
+        priority_beta: initial exponent of the importance weights, which rises linearly to 1; if `prioritized`.
+        storage: storage of the buffer: `memory`, or memory-mapped files (`memmap`) if it is larger than the memory.
     """
 
     def __init__(
@@ -154,7 +154,9 @@ class ReplayData(CollectionData):
         name = type(agent).__name__.lower()
         for key, wanted in {"n_step": self.n_step > 1, "prioritized": self.priority is not None}.items():
             if wanted and key not in getattr(agent, "replays", ()):
-                raise BadSetting(key, f"{name} learns from single steps drawn uniformly; leave {key} out, or take dqn")
+                raise BadSetting(
+                    key, f"{name} supports only uniform sampling of single steps; leave {key} out, or use dqn"
+                )
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.collector is not None:
@@ -187,7 +189,9 @@ class ReplayData(CollectionData):
         if self.collector is None:
             return
         if state["processes"] != self.world_size:
-            raise LabError(f"{state['processes']} processes collected; resume with as many, not with {self.world_size}")
+            raise LabError(
+                f"{state['processes']} processes trained this run; resume with as many, not {self.world_size}"
+            )
         self.load_counters(state)
         self._running_return = state["running_return"]
         self.buffer.load_state_dict(state["buffer"])
@@ -198,7 +202,7 @@ class ReplayData(CollectionData):
             snapshot.restore(self.training_env, state["env"])
             self.collector._carrier = TensorDict(state["carrier"]).clone()
         except snapshot.Mismatch as reason:
-            warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
+            warnings.warn(f"the current episode of {self.env} starts again: {reason}", stacklevel=2)
             snapshot.set_generator(self.training_env, state["generator"])
             self.checked_env.steps, self._running_return = state["collector"]["frames"], 0.0
             self.buffer.episode += 1

@@ -1,4 +1,4 @@
-"""On-policy data: environments that are played side by side with the policy as it is now, as a LightningDataModule.
+"""On-policy data: rollouts of several environments with the current policy, as a LightningDataModule.
 
 A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. The policy answers all
 environments at once. `lab.rl.envs.stepping` steps them; torchrl's collector costs 215-250 us a step with one.
@@ -35,12 +35,12 @@ class RolloutData(CollectionData):
     """Plays the module's policy in several environments and hands over every rollout once.
 
     Args:
-        total_steps: environment steps of the whole run, over all environments; the last rollout is a whole one.
-        num_envs: environments that are played side by side.
-        vectorization: `sync` steps one environment after the other in this process, `async` in processes, one per core
-            at most, which is faster where a step is slow; the numbers are the same.
+        total_steps: environment steps of the run, over all environments, rounded up to whole rollouts.
+        num_envs: environments that are stepped together.
+        vectorization: `sync` steps the environments in this process, `async` in several processes, at most one per
+            core, which is faster for slow environments; results are the same.
         num_steps: steps of each environment in a rollout.
-        reset_each_rollout: whether every rollout begins with new episodes, instead of going on with those under way.
+        reset_each_rollout: start every rollout with new episodes instead of continuing the current ones.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class RolloutData(CollectionData):
         reasons = self.stepper.restore(state["environments"], self.env_steps // self.num_envs)
         for number, reason in enumerate(reasons):
             if reason is not None:
-                warnings.warn(f"the episode under way in {self.env} starts anew: {reason}", stacklevel=2)
+                warnings.warn(f"the current episode of {self.env} starts again: {reason}", stacklevel=2)
                 self._running_returns[number] = 0.0
 
     @property

@@ -34,7 +34,7 @@ def check_vectorization(vectorization: Vectorization, num_envs: int) -> None:
     """Raises BadSetting: processes would have nothing to share among them, or no cores to run on."""
     if vectorization == "async" and min(num_envs, cores()) < 2:
         lack = f"data.num_envs is {num_envs}" if num_envs < 2 else "this machine has one core"
-        raise BadSetting("vectorization", f"async needs at least 2 environments and 2 cores, and {lack}; take sync")
+        raise BadSetting("vectorization", f"async needs at least 2 environments and 2 cores, and {lack}; use sync")
 
 
 def cores() -> int:
@@ -119,7 +119,7 @@ class AsyncStepper:
 
 
 def _sendable(env: str) -> Any:
-    """What another process needs to know of an environment, besides its name; None where the name has a module.
+    """The entry point that another process needs to create an environment; None where the name has a module.
 
     Raises:
         BadSetting: it was registered with a function that cannot be sent.
@@ -130,7 +130,7 @@ def _sendable(env: str) -> Any:
     try:
         pickle.dumps(spec)
     except Exception as error:
-        needed = f"name its module (data.env=my_module:{env}), or take sync"
+        needed = f"name its module (data.env=my_module:{env}), or use sync"
         raise BadSetting("vectorization", f"{env!r} cannot be sent to another process: {needed}") from error
     return spec
 

@@ -29,7 +29,8 @@ def discretize(env: str, action: ActionSpec, bins: int) -> DiscreteSpec:
     if len(action["low"]) != 1:
         count = len(action["low"])
         raise BadSetting(
-            KEY, f"{env!r} has {count} continuous actions, bins are for one; take a task for continuous actions"
+            KEY,
+            f"{env!r} has {count} continuous actions, bins are for one; use a task for continuous actions",
         )
     values = np.linspace(action["low"], action["high"], bins, dtype=np.float32)  # (bins, 1)
     return {"count": bins, "values": values.tolist()}

@@ -36,7 +36,7 @@ PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
 
 
 def find_spec(env: str) -> EnvSpec:
-    """What is registered as `env`; `module:Name-v0` imports the module first, also from the current folder.
+    """The registry entry of `env`; `module:Name-v0` imports the module first, also from the current folder.
 
     Raises:
         BadSetting: there is no such module, or nobody registered that name.
@@ -67,7 +67,7 @@ def find_creator(env: str, spec: EnvSpec) -> Callable[..., Any]:
             load_class(wrapper.entry_point, gym.Wrapper)
         creator: Any = load_object(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
     except BadInput as error:
-        raise BadSetting("env", f"{env!r} could not be made: {error}") from error.__cause__
+        raise BadSetting("env", f"{env!r} could not be created: {error}") from error.__cause__
     maker = creator.func if isinstance(creator, partial) else creator
     if isinstance(maker, type):
         if issubclass(maker, gym.Env):
@@ -112,7 +112,7 @@ def check_keywords(
     needed = [name for name, each in known.items() if each.default is REQUIRED and name not in {*given, *registered}]
     if needed:
         example = ", ".join(f"{name}: ..." for name in needed)
-        raise BadSetting(KEY, f"{env!r} cannot be made without {', '.join(needed)}; set data.{KEY}={{{example}}}")
+        raise BadSetting(KEY, f"{env!r} needs {', '.join(needed)}; set data.{KEY}={{{example}}}")
 
 
 def unknown_keyword(env: str, name: str, known: Mapping[str, Any]) -> BadSetting:

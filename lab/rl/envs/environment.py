@@ -69,7 +69,7 @@ def describe(env: str, env_kwargs: Mapping[str, Any] | None = None) -> dict[str,
 
 
 def facts(made: CheckedEnv) -> dict[str, Any]:
-    """What `describe` returns, of an environment that was made."""
+    """The result of `describe`, for an environment that exists."""
     action = spaces.action_spec(made.name, made.action_space)  # first: an observation can nearly always be flattened
     size = spaces.observation_size(made.name, made.observation_space)
     return {"env": made.name, "observation_size": size, "action": action}
@@ -86,7 +86,7 @@ def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], er
         for name in given:
             if name not in known and repr(name) in words:
                 return entry_point.unknown_keyword(env, name, known)
-    return BadSetting("env", f"{env!r} could not be made: {kind if words == kind else f'{kind}: {words}'}")
+    return BadSetting("env", f"{env!r} could not be created: {kind if words == kind else f'{kind}: {words}'}")
 
 
 def _extra(env: str, error: BaseException) -> str:

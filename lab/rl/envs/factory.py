@@ -65,7 +65,7 @@ class EnvFactory:
         """
         made = self.for_evaluation(1)[0]
         if "rgb_array" not in (made.metadata.get("render_modes") or ()):
-            raise LabError(f"{self.env} does not draw: its metadata['render_modes'] lacks 'rgb_array'")
+            raise LabError(f"{self.env} cannot render: its metadata['render_modes'] lacks 'rgb_array'")
         try:
             made.unwrapped.render_mode = "rgb_array"
             made.reset(seed=0)
@@ -105,7 +105,7 @@ def draw(env: CheckedEnv) -> np.ndarray:
     frame: Any = env.render()
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         found = f"an array of {frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise LabError(f"{env.name} does not draw: render() returned {found}, expected an array of uint8 (H, W, 3)")
+        raise LabError(f"{env.name} cannot render: render() returned {found}, expected an array of uint8 (H, W, 3)")
     return frame
 
 

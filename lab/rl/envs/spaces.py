@@ -59,7 +59,7 @@ def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
     found = f"{_described(space)}{' without bounds' if is_unbounded else ''}"
     needed = "a Discrete or a bounded Box with one dimension is needed"
     wayout = "register it under a name of your own with gymnasium.wrappers.TransformAction around it"
-    raise BadSetting("env", f"{env!r} acts in {found}; {needed}; {wayout}")
+    raise BadSetting("env", f"{env!r} has the action space {found}; {needed}; {wayout}")
 
 
 def vector_size(observation_size: int | list[int]) -> int:
@@ -71,7 +71,7 @@ def vector_size(observation_size: int | list[int]) -> int:
     if isinstance(observation_size, int):
         return observation_size
     shape = " x ".join(map(str, observation_size))
-    raise BadSetting("observation_size", f"this task needs vectors; there are images ({shape}): take task=dqn")
+    raise BadSetting("observation_size", f"this task needs vector observations, found images ({shape}): use task=dqn")
 
 
 def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousSpec:
@@ -83,9 +83,7 @@ def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousS
     if "low" in action:
         return action
     wayout = "leave data.num_action_bins out" if "values" in action else discrete
-    raise BadSetting(
-        "action", f"{algorithm} needs continuous actions; there are {action['count']} discrete ones: {wayout}"
-    )
+    raise BadSetting("action", f"{algorithm} needs continuous actions, found {action['count']} discrete ones: {wayout}")
 
 
 def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpec:
@@ -99,8 +97,8 @@ def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpe
     count = len(action["low"])
     bins = "set data.num_action_bins, such as data.num_action_bins=5"
     wayout = f"{bins}, or {continuous}" if count == 1 else continuous
-    there = "is a continuous one" if count == 1 else f"are {count} continuous ones"
-    raise BadSetting("action", f"{algorithm} needs discrete actions; there {there}: {wayout}")
+    there = "a continuous one" if count == 1 else f"{count} continuous ones"
+    raise BadSetting("action", f"{algorithm} needs discrete actions, found {there}: {wayout}")
 
 
 def _is_bounded(space: gym.spaces.Box) -> bool:

@@ -20,7 +20,7 @@ class EpsilonGreedy(TensorDictModuleBase):
     Args:
         network: observation (..., O) -> (..., A, N).
         action_values: output of `network` (..., A, N) -> values (..., A).
-        num_actions: how many actions there are.
+        num_actions: number of discrete actions.
         epsilon: the first probability; later ones are written into the buffer.
     """
 

@@ -115,7 +115,7 @@ class CategoricalPolicy(Policy):
 
     Args:
         observation_size: length of an observation.
-        action: how many actions there are.
+        action: number of discrete actions.
         hidden: widths of the hidden layers.
     """
 

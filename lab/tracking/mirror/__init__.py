@@ -1,1 +1,1 @@
-"""Copies of a run for other screens, made from its journal: TensorBoard, W&B, CSV."""
+"""Mirrors of a run in TensorBoard, W&B and CSV, filled from its journal."""

@@ -1,4 +1,4 @@
-"""The pictures and texts among a run's artifacts that a mirror can show."""
+"""The images and texts of a run's artifacts that a mirror can show."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}  # what a mirror nee
 
 
 def missing(kind: str) -> str:
-    """What to do about a mirror whose package is not installed; empty if it is."""
+    """The command that installs a mirror's package; empty if it is installed."""
     package = PACKAGES.get(kind)
     try:
         if package is not None:

@@ -1,4 +1,4 @@
-"""A run in TensorBoard's files: its curves, pictures, texts and parameters."""
+"""A run in TensorBoard's files: its curves, images, texts and parameters."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Mirror:
 
 
 def _has_key() -> bool:
-    """Whether W&B would not have to ask for one, which in a thread nobody answers."""
+    """Whether an account is configured, so that W&B does not ask for one."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:

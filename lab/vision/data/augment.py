@@ -1,4 +1,4 @@
-"""Random changes to a whole batch at once, sampled for every image by itself.
+"""Augmentation of a whole batch at once, with random numbers for every image.
 
 (torchvision's v2 transforms draw once for all that they are given, so on a batch they would flip all images or none.)
 Each change has a name and one number, its strength. Those of geometry move masks, points and boxes along.
@@ -38,9 +38,9 @@ def check(settings: Mapping[str, float], key: str = "augment", moved: bool = Tru
     known = (*GEOMETRY, *LOOKS) if moved else tuple(LOOKS)
     for name, strength in settings.items():
         if name not in known:
-            raise BadSetting(key, f"no change {name!r}{suggestion(name, known)}")
+            raise BadSetting(key, f"no augmentation {name!r}{suggestion(name, known)}")
         if strength > 1 and name in ("flip", "salt_and_pepper", "occlude"):
-            raise BadSetting(key, f"{name} is a share, at most 1; found {strength}")
+            raise BadSetting(key, f"{name} is a fraction, at most 1; found {strength}")
 
 
 def augment(batch: Batch, settings: Mapping[str, float], random: torch.Generator, points: Sequence[str] = ()) -> Batch:

@@ -23,18 +23,18 @@ class ImageData(TableDataModule):
     compared on the same ones; the run's seed shuffles and changes them.
 
     Args:
-        name: the data set, as `lab data ls` lists it.
-        path: the folder of the data set `folder`, or the file of the data set `keypoints`.
-        size: height and width; by default the data set's own, or 128 where files have any size.
-        max_images: images for training and validation together; by default all, and of a generated data set as many as
-            it is listed with.
-        num_labeled: training images, about as many of each class; by default all.
-        batch_size: images of a batch, in each process.
-        val_fraction: share of the images that chooses the best checkpoint.
-        folds: instead of a fraction, validate on one of so many parts.
-        fold: which of them, from 0.
-        augment: random changes of training images and their strengths, such as {flip: 0.5, noise: 0.1}.
-        data_seed: generates and divides the images.
+        name: name of the dataset, as listed by `lab data ls`.
+        path: folder of the dataset `folder`, or file of the dataset `keypoints`.
+        size: height and width in pixels; by default those of the dataset, or 128 if its files vary in size.
+        max_images: number of images for training and validation together; by default all, for generated datasets the
+            listed number.
+        num_labeled: number of training images with labels, balanced over the classes; by default all.
+        batch_size: batch size per process.
+        val_fraction: fraction of the images for validation.
+        folds: number of folds of cross-validation, instead of `val_fraction`.
+        fold: fold used for validation, from 0.
+        augment: augmentations of training images with their strengths, such as {flip: 0.5, noise: 0.1}.
+        data_seed: seed of generated images and of the splits.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ImageData(TableDataModule):
         self.dataset.check_size(size)
         check_fold(fold, folds)
         if num_labeled is not None and self.dataset.classes == ():
-            raise BadSetting("num_labeled", f"{name} has no labels; `max_images` takes a part of it")
+            raise BadSetting("num_labeled", f"{name} has no labels; use `max_images` to limit the number of images")
         self.size = size or self.dataset.size or SIZE
         self.max_images, self.num_labeled, self.data_seed = max_images, num_labeled, data_seed
         self.val_fraction, self.fold, self.folds, self.augment = val_fraction, fold, folds, augment or {}

@@ -57,7 +57,7 @@ class ImageDataset(DatasetInfo):
         """
         if size is not None and self.size is not None and (self.mask_classes or self.point_names):
             own = f"{self.size} x {self.size}"
-            raise BadSetting("size", f"{self.name} knows places in images of {own}; leave it out")
+            raise BadSetting("size", f"{self.name} has positional targets for images of {own}; leave it out")
 
     def counts(self, table: Table) -> dict[str, int]:
         """Number of images of each class, with each class in their mask, or with each key point."""

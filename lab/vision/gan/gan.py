@@ -1,4 +1,4 @@
-"""Images out of noise, by networks that play against each other: DCGAN, improved DCGAN, conditional GAN, TripleGAN.
+"""Generative adversarial networks: DCGAN, improved DCGAN, conditional GAN, TripleGAN.
 
 Sources: Goodfellow et al., Generative adversarial nets, NeurIPS 2014, whose generator makes log D larger instead of
 log(1 - D) smaller (section 3 there); Radford, Metz and Chintala (DCGAN), ICLR 2016; Mirza and Osindero (conditional),
@@ -43,29 +43,30 @@ VAL, TEST, SAMPLE = range(3)  # streams of noise that have nothing to do with th
 
 
 class GAN(LightningModule):
-    """Codes (B, latent_dim), in conditional kinds with a one-hot label behind, (B, latent_dim + classes) -> images.
+    """GAN: noise (B, latent_dim), for conditional kinds with a one-hot label (B, latent_dim + classes) -> images.
 
     Args:
-        channels: of an image; a fact of the data.
+        channels: channels of an image; a fact of the data.
         size: height and width of an image; a fact of the data.
-        class_names: what there is to tell apart; a fact of the data.
-        mean: of the pixels, for each channel; a fact of the data.
-        std: standard deviation of the pixels; a fact of the data.
+        class_names: names of the classes; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
         kind: dcgan; improved, with residual blocks; conditional, on the class; triple, with a classifier as well.
-        latent_dim: numbers of noise that an image is made of.
-        width: factor of the widths of both networks; 1 is the source's.
+        latent_dim: size of the noise vector.
+        width: factor of the widths of both networks.
         lr_generator: learning rate of Adam.
         lr_discriminator: learning rate of Adam.
-        lr_classifier: learning rate of Adam, in the triple game.
-        beta1: how much of its direction Adam keeps from step to step.
-        ema_decay: share of its weights that the averaged generator keeps in each step; 0 uses the last weights.
-        label_smoothing: what the discriminator's target for real images lacks to 1.
-        spectral_norm: keep the largest singular value of every layer of the discriminator at 1.
-        feature_matching: weight of the distance of mean features of the reference classifier in the generator's loss.
-        mismatch_weight: weight of real images with wrong labels in the discriminator's loss, of conditional kinds.
-        alpha: share of guessed pairs, rather than drawn ones, among those that are not real, in the triple game.
-        pseudo_label_weight: weight of drawn images with their labels in the classifier's loss, in the triple game.
-        extractor: whose features FID compares: a reference classifier trained on the same set, or inception.
+        lr_classifier: learning rate of Adam for the classifier of the kind triple.
+        beta1: beta1 of Adam.
+        ema_decay: decay of the moving average of the generator's weights; 0 uses the current weights.
+        label_smoothing: one-sided label smoothing: the discriminator's target for real images is 1 minus this.
+        spectral_norm: spectral normalisation of the discriminator.
+        feature_matching: weight of feature matching in the generator's loss, with features of the reference classifier.
+        mismatch_weight: weight of real images with wrong labels in the discriminator's loss, for conditional kinds.
+        alpha: weight of pairs with predicted labels against generated pairs in the discriminator's loss of the kind
+            triple.
+        pseudo_label_weight: weight of generated images with their labels in the classifier's loss of the kind triple.
+        extractor: network for the features of FID: reference_classifier, trained on the same dataset, or inception.
     """
 
     def __init__(
@@ -95,9 +96,12 @@ class GAN(LightningModule):
         self.save_hyperparameters()
         self.automatic_optimization = False
         if len(class_names) < 2:
-            raise BadSetting("class_names", "this set has no labels, and images are judged by a classifier")
+            raise BadSetting("class_names", "this dataset has no labels, which the reference classifier needs")
         if size % 4:
-            raise BadSetting("size", f"images grow twice by a factor of 2, so 4 divides their side; found {size}")
+            raise BadSetting(
+                "size",
+                f"the generator doubles the size twice, so the image size has to be divisible by 4; found {size}",
+            )
         check(extractor)
         self.kind, self.latent_dim, self.names, self.beta1 = kind, latent_dim, class_names, beta1
         self.label_smoothing, self.feature_matching, self.mismatch_weight = (
@@ -152,7 +156,7 @@ class GAN(LightningModule):
             BadInput: there is no such class, or this kind of GAN does not know of classes.
         """
         if label is not None and not self.num_conditions:
-            raise BadInput(f"a GAN of kind {self.kind} has no classes to ask for; conditional and triple have")
+            raise BadInput(f"a GAN of kind {self.kind} is unconditional; use conditional or triple")
         if label is not None and label not in self.names:
             raise BadInput(f"no class {label!r}{suggestion(label, self.names)}")
         labels = torch.arange(count) % len(self.names)
@@ -249,7 +253,7 @@ class GAN(LightningModule):
             self.check_trainer(self.trainer)  # whoever trains it: a recipe was asked before
         data: ImageData = self.trainer.datamodule  # type: ignore[attr-defined]
         if min(len(part) for part in data.tables.values()) < 2:
-            raise BadSetting("data.max_images", "distances compare how images vary: each part needs two, so take more")
+            raise BadSetting("data.max_images", "FID needs at least two images in each split; use more")
         device = self.trainer.strategy.root_device
         self.evaluation = Evaluation(
             reference_classifier(data), self.names, self.extractor, self.num_conditions > 0, device

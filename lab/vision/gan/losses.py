@@ -1,4 +1,4 @@
-"""Losses of the players, and the average of the generator's weights."""
+"""Losses of the networks, and the moving average of the generator's weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The players of a GAN: what makes images out of noise, and what tells them from real ones; two architectures.
+"""Generators and discriminators of the GANs, in two architectures.
 
 The plain one is DCGAN of Radford, Metz and Chintala, ICLR 2016, as small as 28x28 images need it; the residual one has
 up-sampling blocks with a skip (He et al., CVPR 2016) on the one side and pairs of smaller convolutions on the other.

@@ -1,4 +1,4 @@
-"""Pictures of images that were drawn: after each epoch, over the whole training, of each class, and which were hard."""
+"""Plots of generated images: after each epoch, over all epochs, by class, and the accuracy of each class."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def by_class(images: Tensor, names: list[str]) -> Figure:
 
 
 def difficulty(drawn: Tensor, real: Tensor, names: list[str], conditional: bool) -> Figure:
-    """Which classes are hard: bars (K,) for drawn images, marks (K,) for real ones, the easiest first.
+    """The accuracy of each class: bars (K,) for generated images, marks (K,) for real ones, sorted.
 
     Args:
         drawn: scores of generated images, from 0 to 1, NaN for a class that never occurred.

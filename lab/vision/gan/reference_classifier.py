@@ -1,4 +1,4 @@
-"""A classifier of the same set, trained once and kept, that says what a generated image shows.
+"""The reference classifier: trained once on the same dataset, it classifies generated images.
 
 Inception's features were learnt from photographs in colour, and its weights have to be downloaded. For letters and
 digits a small CNN that can read them finds better ones; but distances by one classifier compare with each other alone.
@@ -71,7 +71,7 @@ def reference_classifier(data: ImageData) -> ReferenceClassifier:
 
 def trained(classifier: ReferenceClassifier, data: ImageData) -> dict[str, Tensor]:
     """The weights after training on the CPU: cross-entropy, AdamW, a rate that falls along half a cosine."""
-    print(f"training the reference classifier of {data.dataset.name}, once, for a minute or less", file=sys.stderr)
+    print(f"training the reference classifier of {data.dataset.name} (once, at most a minute)", file=sys.stderr)
     images = data.train_val_table()
     optimizer = torch.optim.AdamW(classifier.parameters(), RATE, fused=True)
     order = torch.cat([torch.randperm(len(images)) for _ in range(-(-STEPS * BATCH // len(images)))])

@@ -1,4 +1,4 @@
-"""The textbook's networks: a multilayer perceptron and two that alternate convolutions with pooling."""
+"""Basic networks: a multilayer perceptron and two that alternate convolutions with pooling."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Segmenter(nn.Module):
         channels: of an image.
         size: height and width of an image.
         classes: logits of a pixel.
-        depth: halvings of the image in the encoder; by default as many as the library has, most often 5.
+        depth: downsampling stages of the encoder; by default those of the library, usually 5.
         trainable: the part that is trained: all; the decoder and the head behind a frozen encoder; or the head, the
             last layer, alone. A frozen part keeps the statistics of its normalisation as well.
 

@@ -1,4 +1,4 @@
-"""Pictures of what an autoencoder keeps of images, and of what its codes mean."""
+"""Plots of an autoencoder: reconstructions and latent codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of what a classifier takes for what."""
+"""Plots of a classifier: confusion matrix and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of points in images: where they are and where they were found, and how far apart for each point."""
+"""Plots of key points: true and predicted points, and the error of each point."""
 
 from __future__ import annotations
 

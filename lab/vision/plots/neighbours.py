@@ -1,4 +1,4 @@
-"""A map on which what is alike lies together, by t-SNE: of pixels, or of the codes of an encoder.
+"""t-SNE of pixels or of an encoder's codes.
 
 Source: van der Maaten and Hinton, Visualizing data using t-SNE, JMLR 2008; scikit-learn's, of the 50 main components.
 """

@@ -1,4 +1,4 @@
-"""Pictures of what was found in images: masks over them, and a score for each class."""
+"""Plots of segmentation: masks over images, and a score for each class."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class MoonsClassifier(SupervisedModule):
         features: coordinates of a point; a fact of the data.
         classes: number of classes; a fact of the data.
         hidden: width of each hidden layer.
-        activation: of the hidden layers.
+        activation: activation function of the hidden layers.
         dropout: probability of dropping a hidden unit during training.
     """
 

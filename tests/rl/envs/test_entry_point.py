@@ -109,7 +109,7 @@ def test_names_in_a_module_are_suggested(tmp_path, monkeypatch):
 
 
 KEYWORDS = [
-    (None, "env_kwargs: 'Named-v0' cannot be made without size; set data.env_kwargs={size: ...}"),
+    (None, "env_kwargs: 'Named-v0' needs size; set data.env_kwargs={size: ...}"),
     ({"size": 3, "sped": 2}, "env_kwargs.sped: unknown keyword 'sped' of 'Named-v0'; did you mean 'speed'?"),
     ({"size": 3, "weight": 2}, "unknown keyword 'weight' of 'Named-v0'; known keywords: size, speed"),
     ({"size": "big"}, "env_kwargs.size: expected a whole number, found 'big'"),
@@ -145,7 +145,7 @@ def test_an_exit_in_a_constructor_is_no_exit(registered):
     def leave(**_):
         sys.exit(3)
 
-    assert refusal(registered(leave)) == "env: 'Named-v0' could not be made: SystemExit: 3"
+    assert refusal(registered(leave)) == "env: 'Named-v0' could not be created: SystemExit: 3"
 
 
 def test_a_space_that_is_missing_is_named(registered):

@@ -111,7 +111,9 @@ def test_mujoco_does_not_write_on_the_screen(capfd, tmp_path, monkeypatch):
 
 def test_images_are_for_those_who_can_use_them():
     assert vector_size(3) == 3
-    with pytest.raises(BadSetting, match=r"this task needs vectors; there are images \(4 x 84 x 84\): take task=dqn"):
+    with pytest.raises(
+        BadSetting, match=r"this task needs vector observations, found images \(4 x 84 x 84\): use task=dqn"
+    ):
         vector_size([4, 84, 84])
 
 

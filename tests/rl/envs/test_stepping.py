@@ -207,8 +207,8 @@ def test_no_process_outlives_the_run(end, tmp_path):
 def test_processes_without_sense_are_refused(monkeypatch):
     check_vectorization("async", 2)
     check_vectorization("sync", 1)
-    with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and data\.num_envs is 1; take sync$"):
+    with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and data\.num_envs is 1; use sync$"):
         check_vectorization("async", 1)
     monkeypatch.setattr(async_stepper, "cores", lambda: 1)
-    with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and this machine has one core; take sync$"):
+    with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and this machine has one core; use sync$"):
         check_vectorization("async", 8)

@@ -103,7 +103,7 @@ def test_images_are_refused_by_those_who_need_vectors(recipe):
     with pytest.raises(RecipeError) as error:
         assemble(load(find_recipe(recipe), ["data.env=PongNoFrameskip-v4"]))
     assert [problem.message for problem in error.value.problems] == [
-        "this task needs vectors; there are images (4 x 84 x 84): take task=dqn"
+        "this task needs vector observations, found images (4 x 84 x 84): use task=dqn"
     ]
 
 

@@ -1,1 +1,1 @@
-"""Sets that a program draws, the same images for the same seed."""
+"""Generated datasets, with the same images for the same seed."""
