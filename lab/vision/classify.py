@@ -83,7 +83,7 @@ class Classify(SupervisedModule):
         if pretrained and not network.startswith(TIMM):
             raise BadSetting("pretrained", f"there are no pretrained weights for {network}; timm's networks have some")
         if straight_through and head != "gumbel":
-            raise BadSetting("straight_through", "straight_through needs head: gumbel")
+            raise BadSetting("straight_through", "needs head: gumbel")
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = make(network, channels, size, classes, frozen).to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalize(channels, size, mean, std), class_names

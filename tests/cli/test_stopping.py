@@ -129,7 +129,7 @@ def test_one_signal_saves_marks_and_leaves_nothing_behind(
     _, said = process.communicate(timeout=60)
     run = checkpoint.parents[2].name
     assert process.returncode == code
-    assert f"run {run[:8]} is marked KILLED; lab resume {run[:8]} goes on" in said
+    assert f"run {run[:8]} is marked KILLED; lab resume {run[:8]} continues it" in said
     assert not any(shared_memory(pid) for pid in (process.pid, *(child.pid for child in children)))
     listed = json.loads(lab(folder, "runs", "--json").stdout)
     assert next(row["status"] for row in listed if row["run_id"] == run) == "KILLED"

@@ -128,7 +128,7 @@ def test_filters(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["pendulun"], "nothing is called 'pendulun'"),
+        (["pendulun"], "nothing matches 'pendulun'"),
         (["ddgp"], "did you mean 'ddpg'?"),
         (["--task", "dppg"], "--task dppg: there is none of that name; did you mean 'ddpg'?"),
         (["--field", "vison"], "did you mean 'vision'?"),

@@ -37,7 +37,7 @@ def test_an_id_or_its_start(server):
     assert names(server, whole) == names(server, whole[:12]) == ["lonely"]
     ids = [run.info.run_id for runs in runs_of(["pendulum", "rates", "lonely"], server).values() for run in runs]
     digit = next(start for start in "0123456789abcdef" if sum(each.startswith(start) for each in ids) > 1)
-    with pytest.raises(BadInput, match=f"^'{digit}' is the start of .* run ids .*; give more of it"):
+    with pytest.raises(BadInput, match=f"^'{digit}' is the start of .* run ids .*; give more digits"):
         runs_of([digit], server)
 
 

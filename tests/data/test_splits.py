@@ -40,7 +40,7 @@ def test_folds_are_each_validated_once(count):
 
 @pytest.mark.parametrize(
     ("fold", "folds", "message"),
-    [(0, None, "give both or none"), (None, 3, "give both or none"), (3, 3, "expected 0 to 2, found 3")],
+    [(0, None, "or neither"), (None, 3, "or neither"), (3, 3, "expected 0 to 2, found 3")],
 )
 def test_a_fold_that_does_not_exist_is_refused(fold, folds, message):
     with pytest.raises(BadSetting, match=message):
@@ -86,5 +86,5 @@ def test_time_goes_from_training_to_validation_to_test(val_fraction, test_fracti
 
 
 def test_a_series_too_short_for_its_parts_is_refused():
-    with pytest.raises(BadSetting, match="10 rows in order of time leave none for training"):
+    with pytest.raises(BadSetting, match="10 rows in time order leave none for training"):
         time_series_split(10, 0.5, 0.4, gap=1)

@@ -329,7 +329,7 @@ def test_options_that_the_module_would_not_notice_are_refused(settings):
     data = ReplayData("Pendulum-v1", **SHORT, **settings)
     agent = DDPG(**data.facts(), hidden=[8])
     trainer = Trainer(**data.trainer_defaults(), **QUIET, accelerator="cpu")
-    with pytest.raises(BadSetting, match="ddpg learns from single steps drawn uniformly") as error:
+    with pytest.raises(BadSetting, match="ddpg supports only uniform sampling of single steps") as error:
         trainer.fit(agent, datamodule=data)
     assert error.value.key == next(iter(settings))
 

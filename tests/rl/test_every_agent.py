@@ -59,7 +59,7 @@ def test_actions_without_bounds_are_refused(space, agent, register):
             super().__init__()
             self.action_space = space
 
-    with pytest.raises(BadSetting, match="env: 'Unbounded-v0' acts in a Box"):
+    with pytest.raises(BadSetting, match="env: 'Unbounded-v0' has a Box"):
         points.train(agent, register(Unbounded))
 
 
@@ -119,7 +119,7 @@ def test_an_environment_that_draws_from_its_start_on_is_made_anew_for_it(registe
 def test_an_environment_that_does_not_draw_says_why(metadata, frame, words, register, tmp_path):
     kind = type("Blind", (Point,), {"metadata": metadata, "render": lambda _: frame})
     model, *_ = points.train(AGENTS["ddpg"], register(kind))
-    with pytest.raises(Exception, match=f"Blind-v0 does not draw: {words}"):
+    with pytest.raises(Exception, match=f"Blind-v0 cannot render: {words}"):
         model.play(tmp_path / "agent.mp4", seed=0)
 
 

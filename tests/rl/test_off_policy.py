@@ -138,5 +138,5 @@ def test_a_compiled_update_is_refused_in_several_processes():
     one = make(SAC)
     one._trainer = SimpleNamespace(precision="32-true", world_size=2)
     one.compiled = True
-    with pytest.raises(BadSetting, match="sac averages gradients between processes"):
+    with pytest.raises(BadSetting, match="sac cannot be compiled with several processes"):
         one.setup("fit")

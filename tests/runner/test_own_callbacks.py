@@ -155,6 +155,6 @@ class Unoptimized(Judged):
 
 
 def test_a_module_without_optimizer_steps_is_told_why_it_has_no_best_checkpoint(run: Run) -> None:
-    with pytest.warns(UserWarning, match=r"no best.ckpt: .* only after a step of an optimizer"):
+    with pytest.warns(UserWarning, match=r"no best.ckpt: .* only after an optimizer step"):
         result = run(Unoptimized)
     assert result.best is None

@@ -164,7 +164,7 @@ def test_a_module_may_bring_its_loaders_and_several_of_them(run: Run) -> None:
 
 def test_settings_for_a_data_module_that_nobody_named_are_refused(run: Run) -> None:
     Path("r.yaml").write_text(f"task: {{module: '{__name__}:SeveralSets'}}\ndata: {{size: 3}}\n")
-    with pytest.raises(RecipeError, match=r"r.yaml:2: data: `task.data` names no data module"):
+    with pytest.raises(RecipeError, match=r"r.yaml:2: data: `task.data` is missing, so there is no data module"):
         fit(load("r.yaml"))
     Path("r.yaml").write_text(f"task: {{module: '{__name__}:Judged'}}\n")
     with pytest.raises(RecipeError, match="Judged has no train_dataloader; name a LightningDataModule that has one"):

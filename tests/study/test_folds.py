@@ -59,4 +59,4 @@ def test_the_command_validates_each_image_once(home, monkeypatch, capsys):
 @pytest.mark.parametrize("more", [["--seeds", "2"], ["--dry-run"], ["--offline"]])
 def test_folds_do_not_go_with_everything(more, capsys):
     assert lab("run", "classify_digits", "--folds", "3", *more) == 2
-    assert f"--folds does not go with {more[0]}" in capsys.readouterr().err
+    assert f"--folds cannot be combined with {more[0]}" in capsys.readouterr().err

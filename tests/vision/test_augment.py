@@ -112,8 +112,8 @@ def test_nothing_asked_for_is_nothing_done():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"flp": 0.5}, "no change 'flp'; did you mean 'flip'?"),
-        ({"explode": 1.0}, "no change 'explode'; known are flip,"),
+        ({"flp": 0.5}, "no augmentation 'flp'; did you mean 'flip'?"),
+        ({"explode": 1.0}, "no augmentation 'explode'; known are flip,"),
         ({"salt_and_pepper": 5.0}, "salt_and_pepper is a fraction, at most 1; found 5.0"),
     ],
 )

@@ -234,10 +234,10 @@ def test_the_walk_ends_with_the_images_and_axes_pass_the_mean(monkeypatch):
     ("overrides", "message"),
     [
         (["data.name=digits"], "data: the encoder needs images of 9 x 9, found 8 x 8"),
-        (["model.corruption={nois: 0.1}"], "model.corruption: no change 'nois'; did you mean 'noise'?"),
+        (["model.corruption={nois: 0.1}"], "model.corruption: no augmentation 'nois'; did you mean 'noise'?"),
         (
             ["model.corruption={flip: 0.1}"],
-            "model.corruption: no change 'flip'; known are noise, salt_and_pepper",
+            "model.corruption: no augmentation 'flip'; known are noise, salt_and_pepper",
         ),
         (["model.corruption={occlude: 2}"], "model.corruption: occlude is a fraction, at most 1; found 2"),
         (["model.beta=0"], "model.beta: expected a number above 0 or null, found 0"),

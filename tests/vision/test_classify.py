@@ -232,9 +232,9 @@ def test_images_of_another_shape_are_one_line():
         (["model.network=lenet"], "model.network: lenet needs images of 12 x 12, found 8 x 8; use mlp, cnn"),
         (["model.frozen=true"], "model.frozen: cnn has no pretrained backbone"),
         (["model.pretrained=true"], "model.pretrained: there are no pretrained weights for cnn"),
-        (["model.straight_through=true"], "model.straight_through: only a sample can be passed straight through"),
+        (["model.straight_through=true"], "model.straight_through: needs head: gumbel"),
         (["model.head=gumble"], "model.head: expected 'softmax' or 'gumbel', found 'gumble'"),
-        (["data.name=faces"], "data: this set has no labels to learn"),
+        (["data.name=faces"], "data: this dataset has no labels"),
     ],
 )
 def test_a_bad_recipe_is_one_line(overrides, message):

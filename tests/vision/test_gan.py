@@ -268,7 +268,7 @@ def test_the_averaged_generator_follows_the_last_weights_with_its_normalisation(
 
 def test_two_images_are_the_least(own_data, untrained):
     module, data = GAN(**FACTS, width=0.1), ImageData("digits", max_images=12)
-    with pytest.raises(BadSetting, match=r"^data.max_images: distances compare how images vary"):
+    with pytest.raises(BadSetting, match=r"^data.max_images: FID needs at least two images"):
         quiet(max_epochs=1).fit(module, data)
 
 
@@ -436,7 +436,7 @@ def test_samples_of_a_class():
     assert not torch.equal(images, module.sample(4, label="d"))
     with pytest.raises(BadInput, match=r"^no class 'C'; did you mean 'c'\?$|^no class 'C'; known are a, b"):
         module.sample(1, label="C")
-    with pytest.raises(BadInput, match="a GAN of kind dcgan has no classes to ask for"):
+    with pytest.raises(BadInput, match="a GAN of kind dcgan is unconditional"):
         GAN(**FACTS, width=0.1).sample(1, label="c")
 
 
@@ -475,7 +475,7 @@ def test_pictures_can_be_drawn(channels, classes, tmp_path):
     [
         (["model.kind=dgan"], "model.kind: expected 'dcgan', 'improved', 'conditional' or 'triple', found 'dgan'"),
         (["data.name=faces"], "data: this dataset has no labels, which the reference classifier needs"),
-        (["data.name=pet", "data.size=50"], "data: images grow twice by a factor of 2, so 4 divides their"),
+        (["data.name=pet", "data.size=50"], "data: the generator doubles the size twice, so the image size"),
         (["model.extractor=inception"], "model.extractor: inception needs a package: pip install torch-fidelity"),
         (["model.alpha=1.0"], "model.alpha"),
     ],

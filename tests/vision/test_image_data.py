@@ -189,10 +189,10 @@ def test_images_without_places_have_any_size():
         ({"name": "letters", "path": "here"}, "path: letters has a place of its own"),
         ({"name": "folder"}, "path: name the folder"),
         ({"name": "folder", "path": "nowhere"}, "path: there is no folder nowhere"),
-        ({"folds": 3}, "fold: folds says how many parts there are"),
+        ({"folds": 3}, "fold: give both folds (how many) and fold"),
         ({"folds": 3, "fold": 3}, "fold: expected 0 to 2, found 3"),
         ({"name": "faces", "num_labeled": 10}, "num_labeled: faces has no labels"),
-        ({"augment": {"nois": 0.1}}, "augment: no change 'nois'; did you mean 'noise'?"),
+        ({"augment": {"nois": 0.1}}, "augment: no augmentation 'nois'; did you mean 'noise'?"),
     ],
 )
 def test_a_bad_setting_is_one_line(settings, message):

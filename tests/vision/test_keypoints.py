@@ -217,7 +217,7 @@ def test_heat_maps_find_the_main_shape():
         (["model.method=heatmaps", "model.network=lenet"], "model.network: no segmentation network 'lenet'"),
         (["model.method=maps"], "model.method: expected 'coordinates' or 'heatmaps', found 'maps'"),
         (["model.normalize_by=face"], "model.normalize_by: expected 'image' or 'points', found 'face'"),
-        (["data.name=digits"], "this set has no key points to find"),
+        (["data.name=digits"], "this dataset has no key points"),
     ],
 )
 def test_a_bad_recipe_is_one_line(overrides, message):

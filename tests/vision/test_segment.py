@@ -321,7 +321,7 @@ def test_a_network_learns_where_the_shapes_are():
         (["model.loss=[dice, focl]"], "expected 'cross_entropy', 'dice' or 'focal', found 'focl'"),
         (["model.loss=[]"], "model.loss: name at least one"),
         (["model.trainable=some"], "model.trainable: expected"),
-        (["data.name=digits"], "this set has no masks to learn"),
+        (["data.name=digits"], "this dataset has no masks"),
     ],
 )  # fmt: skip
 def test_a_bad_recipe_is_one_line(overrides, message):

@@ -59,7 +59,7 @@ def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
     found = f"{_described(space)}{' without bounds' if is_unbounded else ''}"
     needed = "a Discrete or a bounded Box with one dimension is needed"
     wayout = "register it under a name of your own with gymnasium.wrappers.TransformAction around it"
-    raise BadSetting("env", f"{env!r} has the action space {found}; {needed}; {wayout}")
+    raise BadSetting("env", f"{env!r} has {found} as action space; {needed}; {wayout}")
 
 
 def vector_size(observation_size: int | list[int]) -> int:

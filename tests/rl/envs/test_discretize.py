@@ -49,7 +49,7 @@ def test_an_index_does_what_its_value_does():
         (
             lambda: discretize("Two", {"low": [-1, -1], "high": [1, 1]}, 3),
             "num_action_bins",
-            "take a task for continuous actions",
+            "use a task for continuous actions",
         ),
     ],
 )

@@ -30,7 +30,7 @@ def test_facts_are_plain():
         ("", "no environment ''"),
         ("nowhere:Nothing-v0", "no module 'nowhere' (for 'nowhere:Nothing-v0'); is it installed, or on PYTHONPATH?"),
         ("subprocess:Popen", "'subprocess:Popen' is in Python's standard library"),
-        ("lab.__main__:X-v0", "'lab.__main__:X-v0' is in a script, which would run"),
+        ("lab.__main__:X-v0", "'lab.__main__:X-v0' is in a script, whose import would run it"),
         ("Pendulum", "no environment 'Pendulum'; did you mean 'Pendulum-v1'?"),
         (
             "FrozenLake-v1",
@@ -127,7 +127,7 @@ def test_images_are_for_those_who_can_use_them():
 )
 def test_actions_that_no_algorithm_has_are_refused(action, monkeypatch):
     plant(monkeypatch, "Endless-v0", gym.spaces.Box(-1, 1, (3,)), action)
-    with pytest.raises(BadSetting, match=r"acts in .*; a Discrete or a bounded Box") as error:
+    with pytest.raises(BadSetting, match=r"has .* as action space; a Discrete or a bounded Box") as error:
         describe("Endless-v0")
     assert "\n" not in str(error.value)
 
