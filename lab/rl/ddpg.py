@@ -59,7 +59,7 @@ class DDPG(OffPolicy):
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.save_hyperparameters()
-        bounds = continuous(action, "ddpg", "take a task for discrete actions, such as dqn")
+        bounds = continuous(action, "ddpg", "use a task for discrete actions, such as dqn")
         self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
         self.actor = Actor(observation_size, bounds, hidden)
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)

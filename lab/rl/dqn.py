@@ -92,7 +92,7 @@ class DQN(OffPolicy):
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.save_hyperparameters()
-        choices = discrete(action, "dqn", "take a task for continuous actions, such as ddpg")
+        choices = discrete(action, "dqn", "use a task for continuous actions, such as ddpg")
         if v_min >= v_max:
             raise BadSetting("v_min", f"expected less than v_max ({v_max}), found {v_min}")
         if observation_scale is not None and len(observation_scale) != observation_size:

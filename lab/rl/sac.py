@@ -61,7 +61,7 @@ class SAC(OffPolicy):
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.save_hyperparameters()
-        bounds = continuous(action, type(self).__name__.lower(), "take a task for discrete actions, such as dqn")
+        bounds = continuous(action, type(self).__name__.lower(), "use a task for discrete actions, such as dqn")
         self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
         self.target_entropy = -float(len(bounds["low"])) if target_entropy is None else target_entropy
         self.actor = GaussianActor(observation_size, bounds, hidden)

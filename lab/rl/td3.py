@@ -66,7 +66,7 @@ class TD3(OffPolicy):
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.save_hyperparameters()
-        bounds = continuous(action, "td3", "take a task for discrete actions, such as dqn")
+        bounds = continuous(action, "td3", "use a task for discrete actions, such as dqn")
         self.gamma, self.tau, self.policy_delay, self.reward_scale = gamma, tau, policy_delay, reward_scale
         self.target_policy_noise, self.target_noise_clip = target_policy_noise, target_noise_clip
         self.actor = Actor(observation_size, bounds, hidden)

@@ -130,7 +130,7 @@ def test_filters(lab: Lab) -> None:
     [
         (["pendulun"], "nothing matches 'pendulun'"),
         (["ddgp"], "did you mean 'ddpg'?"),
-        (["--task", "dppg"], "--task dppg: there is none of that name; did you mean 'ddpg'?"),
+        (["--task", "dppg"], "--task dppg: not found; did you mean 'ddpg'?"),
         (["--field", "vison"], "did you mean 'vision'?"),
     ],
 )

@@ -35,7 +35,7 @@ def test_an_index_does_what_its_value_does():
             "action",
             "set data.num_action_bins, such as data.num_action_bins=5, or ",
         ),
-        (lambda: DDPG(**ReplayData("CartPole-v1", 5000).facts()), "action", "take a task for discrete actions"),
+        (lambda: DDPG(**ReplayData("CartPole-v1", 5000).facts()), "action", "use a task for discrete actions"),
         (
             lambda: DDPG(**ReplayData("Pendulum-v1", 5000, num_action_bins=5).facts()),
             "action",
