@@ -33,11 +33,11 @@ def check(
         typer.Option("--override", "-o", metavar="a.b=v", help="A setting for every recipe, or study, among them."),
     ] = None,
     no_import: Annotated[
-        bool, typer.Option("--no-import", help="Judge keys and the recipe's own settings; import nothing it names.")
+        bool, typer.Option("--no-import", help="Check only keys and the recipe's own settings, without imports.")
     ] = False,
     as_json: words.Json = False,
 ) -> None:
-    """Build everything a run would use, and report every problem; train nothing."""
+    """Build everything that a run needs and report all problems, without training."""
     verdicts = []
     for name in files:
         kind: Shelf | None = None

@@ -1,4 +1,4 @@
-"""`lab sync` and `lab ui`: what waits for a tracking server, and MLflow's own pages about the runs."""
+"""`lab sync` and `lab ui`: sending unsent runs to a tracking server, and MLflow's web interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sync(
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Send what waits in this folder to the tracking server."""
+    """Send unsent runs of this folder to the tracking server."""
     from lab.tracking import sync as outbox
 
     with working():
@@ -33,7 +33,7 @@ def sync(
     if as_json:
         emit(reports)
     else:
-        print("\n".join(map(_line, reports)) or "nothing waits")
+        print("\n".join(map(_line, reports)) or "nothing to send")
     if any(report.failed for report in reports):
         raise typer.Exit(1)
 
@@ -50,7 +50,7 @@ def ui(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     uri: words.Uri = None,
 ) -> None:
-    """Browse the runs in MLflow."""
+    """Show the runs in MLflow's web interface."""
     from lab.tracking.server import page, tracking_uri
 
     store = tracking_uri(uri)

@@ -35,7 +35,9 @@ def run(
     offline: Annotated[
         bool, typer.Option("--offline", help="Track in this folder; `lab sync` sends it later.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the whole recipe, train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check and print the complete recipe without training.")
+    ] = False,
     as_json: words.Json = False,
 ) -> None:
     """Train, evaluate and track one recipe."""
@@ -43,13 +45,13 @@ def run(
     if seeds is not None or folds is not None:
         option = "--seeds" if folds is None else "--folds"
         if seeds is not None and folds is not None:
-            raise BadInput("--folds does not go with --seeds: all folds use the recipe's seed")
+            raise BadInput("--folds cannot be combined with --seeds: all folds use the recipe's seed")
         if offline or dry_run:
-            raise BadInput(f"{option} does not go with --{'offline' if offline else 'dry-run'}")
+            raise BadInput(f"{option} cannot be combined with --{'offline' if offline else 'dry-run'}")
         _repeat(recipe, settings, seeds, folds, name, workers, as_json)
         return
     if workers is not None:
-        raise BadInput("--workers goes with --seeds and --folds: one run is one process")
+        raise BadInput("--workers needs --seeds or --folds: a single run uses one process")
     if name is not None:
         from lab.recipe import override
 
@@ -135,12 +137,12 @@ def resume(
     run: words.Run,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="a.b=v", help="What has changed place since, such as data.path=/new/folder."),
+        typer.Argument(metavar="a.b=v", help="Settings that may change, such as data.path=/new/folder."),
     ] = None,
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Resume an interrupted run, to the same result as without the interruption."""
+    """Resume an interrupted run, with the same result as without the interruption."""
     from lab.runner.resume import resume as go_on
     from lab.tracking.redaction import without_password
 

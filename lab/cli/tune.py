@@ -139,7 +139,7 @@ def claim(
     uri: words.Uri = None,
     as_json: words.Json = False,
 ) -> None:
-    """Train both sides of a claim where runs are missing, and print whether it is upheld."""
+    """Train the missing runs of a claim and print whether it is upheld."""
     from lab.registry import find_recipe
     from lab.study import judge, load_claim
 

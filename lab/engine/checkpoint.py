@@ -1,4 +1,4 @@
-"""The files a run can go on from.
+"""The checkpoint files of a run.
 
 A checkpoint is Lightning's own file with one more entry, `lab`, and its folder looks like this:
 
@@ -39,7 +39,7 @@ class Files(CheckpointIO):
         plain, lost = with_plain_hyperparameters(checkpoint)
         marks, own = self._pack(plain)
         plain |= ({MARKS: marks} if marks else {}) | ({OBJECTS: list(own)} if own else {})
-        self._say(lost, "the recipe builds what they need again")
+        self._say(lost, "lab resume creates them again from the recipe")
         self._say([f"{key} ({kind})" for key, kind in own.items()], "a resumed run takes them from a new module")
         files.save(plain, Path(path))
 
@@ -74,7 +74,7 @@ class Files(CheckpointIO):
     def _say(self, lost: list[str], instead: str) -> None:
         if lost and not self.left_out.issuperset(lost):
             self.left_out.update(lost)
-            print(f"checkpoints leave out {', '.join(lost)}; {instead}", file=sys.stderr)
+            print(f"checkpoints do not contain {', '.join(lost)}; {instead}", file=sys.stderr)
 
     def _of_module(self, checkpoint: dict[str, Any], without: str | None = None) -> dict[str, Any]:
         """A copy of the checkpoint with what the module, as it is now, writes into it besides."""
@@ -101,7 +101,7 @@ def usable(folder: Path) -> Path | None:
             for name in files.load(path)["lab"]["buffers"]:
                 files.check(folder / BUFFERS / name)
         except (files.Corrupt, OSError, LookupError, TypeError) as error:
-            print(f"passed over {path.name}: {error}", file=sys.stderr)
+            print(f"skipped the damaged checkpoint {path.name}: {error}", file=sys.stderr)
             path.replace(path.with_suffix(".broken"))
         else:
             return path

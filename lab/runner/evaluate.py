@@ -60,7 +60,7 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
         raise BadInput(f"--video {video}: no folder {video.parent}")
     assembly, path = _restore(run, checkpoint, [], uri)
     if hook(assembly.module, "play") is None:
-        raise BadInput(f"task {assembly.name!r} has nothing to play; lab eval {run} tests it")
+        raise BadInput(f"task {assembly.name!r} has no method `play`; lab eval {run} tests it")
     stage("playing an episode")
     module: Any = assembly.module.eval()
     module.load_state_dict(files.load(path)["state_dict"])

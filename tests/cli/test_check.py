@@ -52,7 +52,7 @@ def test_several_kinds_in_one_call_and_nothing_is_started(lab: Any, way: tuple[s
         ("model.lr", "modle.lr", "study.yaml:5: space.modle.lr.float.0: cannot be part of the space; did you mean"),
         ("tpe", "tpee", "study.yaml:2: sampler: expected 'none', "),
         ("trials: 3", "trails: 3", "study.yaml:3: trails: unknown key 'trails'; did you mean 'trials'?"),
-        ("trials: 3", "pruner: none", "study.yaml: trials: missing; tpe needs to know how many"),
+        ("trials: 3", "pruner: none", "study.yaml: trials: missing; tpe needs the number of trials"),
         ("[0.001, 0.01]", "[0.01, 0.001]", "study.yaml:5: space.model.lr.float: the lower limit 0.01 is not below"),
         ("good.yaml", "goood.yaml", "study.yaml:1: recipe: no recipe file 'goood.yaml'"),
         (

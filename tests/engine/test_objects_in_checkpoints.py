@@ -51,7 +51,8 @@ def test_an_object_is_that_of_the_rebuilt_module_and_is_said_once(tmp_path: Path
     for name in ("a.ckpt", "b.ckpt"):
         saving.save_checkpoint(written(first), tmp_path / name)
     assert (
-        capsys.readouterr().err == "checkpoints leave out scaler (dict); a resumed run takes them from a new module\n"
+        capsys.readouterr().err
+        == "checkpoints do not contain scaler (dict); a resumed run takes them from a new module\n"
     )
     second.on_load_checkpoint(Files(second).load_checkpoint(tmp_path / "b.ckpt"))
     assert (second.scaler.mean, len(second.rows)) == (2.0, 5)

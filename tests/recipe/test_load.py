@@ -93,7 +93,7 @@ def test_a_comment_is_one_in_a_file_and_text_in_an_override(read) -> None:
     assert read("task: x\nmodel:\n  a: foo # comment").model == {"a": "foo"}
     for text in ("exp #1", "#1", "# 🔥", "a#b", "'exp #1'"):
         assert read("task: x", f"model.a={text}").model == {"a": text.strip("'")}
-    with pytest.raises(RecipeError, match="text behind the value; put quotes around all of it"):
+    with pytest.raises(RecipeError, match="text after the value; put quotes around all of it"):
         read("task: x", "model.a=[1, 2] # two")
 
 
@@ -145,8 +145,8 @@ def test_not_a_number_is_a_number(read) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "x.yaml: empty; a recipe says at least `task:`"),
-        ("# only a comment\n", "x.yaml: empty; a recipe says at least `task:`"),
+        ("", "x.yaml: empty; a recipe needs at least `task:`"),
+        ("# only a comment\n", "x.yaml: empty; a recipe needs at least `task:`"),
         ("- a", "x.yaml:1: expected keys and values such as `task: ddpg`, found a list"),
         ("task", "x.yaml:1: expected keys and values such as `task: ddpg`, found text"),
         ("task: x\n\tseed: 1", "x.yaml:2: tab; YAML indents with spaces"),
@@ -172,9 +172,9 @@ def test_not_a_number_is_a_number(read) -> None:
         ("a: 1\nb", "x.yaml:2: expected `key: value`"),
         ("true: 1", "x.yaml:1: a key must be text or a whole number; put quotes around it"),
         ("? [a]\n: 1", "x.yaml:1: a key must be text or a whole number; put quotes around it"),
-        ('a: "\\ud800"', "x.yaml:1: text that UTF-8 cannot hold (half of a surrogate pair)"),
+        ('a: "\\ud800"', "x.yaml:1: text that cannot be encoded as UTF-8 (half of a surrogate pair)"),
         (b"task: x\nname: \xff", "x.yaml:2: not UTF-8 text"),
-        ("task: x\nname: \0", "x.yaml:2: a character that text cannot hold: U+0000"),
+        ("task: x\nname: \0", "x.yaml:2: a character that is not allowed: U+0000"),
         ("a: " + "9" * 5000, "x.yaml:1: a number of 5,000 digits"),
         ("a: 0x" + "f" * 900, "x.yaml:1: a number of 902 digits"),  # 1,084 when it is written as a decimal number
         ("a: [" + "1," * 400_000 + "]", "x.yaml:1: more than 10,000 values"),
@@ -375,7 +375,7 @@ def test_all_unreadable_overrides_come_together_on_one_line_each(problems) -> No
         "override a: expected a dotted key and a value, such as model.lr=1e-3",
         "override 'model.lr=\\t1': tab; YAML indents with spaces",
         "override 'model.lr=a\\nx: 2': a line break in the value; put quotes around text, or brackets around a list",
-        "override 'model.a\\udc80=1': text that UTF-8 cannot hold (half of a surrogate pair)",
+        "override 'model.a\\udc80=1': text that cannot be encoded as UTF-8 (half of a surrogate pair)",
     ]
 
 

@@ -488,12 +488,18 @@ def test_hidden_folders_are_passed_over_and_links_are_followed(own, tmp_path):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda own: put(own / "images" / "notes.txt", b""), "images/notes.txt is no image that can be read"),
-        (lambda own: put(own / "images" / "x.heic", b""), "images/x.heic is no image that can be read"),
-        (lambda own: put(own / "masks" / "x.png", b""), "masks/x.png has no image, as 1 of 11 masks"),
-        (lambda own: put(own / "images" / "3.png", b""), "images/3.png and 3.jpg have one name but for the ending"),
-        (lambda own: put(own / "masks" / "3.bmp", b""), "masks/3.png and 3.bmp have one name but for the ending"),
-        (jpeg_mask, "masks/3.jpg is a JPEG file, which blurs the values of a mask; save it as PNG"),
+        (lambda own: put(own / "images" / "notes.txt", b""), "images/notes.txt is not a readable image"),
+        (lambda own: put(own / "images" / "x.heic", b""), "images/x.heic is not a readable image"),
+        (lambda own: put(own / "masks" / "x.png", b""), "masks/x.png has no image, like 1 of 11 masks"),
+        (
+            lambda own: put(own / "images" / "3.png", b""),
+            "images/3.png and 3.jpg have the same name except for the extension",
+        ),
+        (
+            lambda own: put(own / "masks" / "3.bmp", b""),
+            "masks/3.png and 3.bmp have the same name except for the extension",
+        ),
+        (jpeg_mask, "masks/3.jpg is a JPEG file, whose compression changes mask values; save it as PNG"),
         (wide_mask, "masks/3.png holds values from 300 to 300; a mask has whole numbers from 0 to 255"),
         (film, "images/3.tif holds 2 images; save each as a file of its own"),
         (lambda own: (own / "classes.txt").write_text("sky\n\nsea\nsand\n"), "classes.txt:2 is blank"),
@@ -515,7 +521,7 @@ def test_hidden_folders_are_passed_over_and_links_are_followed(own, tmp_path):
         ),
         (lambda own: (own / "images" / "x").symlink_to(own), "images/x is a link to a folder that it lies in"),
         (fractions, "masks/3.tif holds fractions, such as 0.5; a mask has whole numbers from 0 to 255"),
-        (blurred_tiff, "masks/3.tif is a TIFF file compressed as jpeg, which blurs the values of a mask"),
+        (blurred_tiff, "masks/3.tif is a TIFF file compressed as jpeg, whose compression changes mask values"),
         (soft_edges, "holds 255 and 2 other values above 0: soft edges, or a margin?"),
         (one_value, "every pixel of all masks in "),
     ],

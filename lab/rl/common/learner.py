@@ -75,7 +75,7 @@ class Learner(Agent):
         self.check_trainer(self.trainer)  # whoever trains it: a recipe was asked before
         if self.compiled and self.trainer.world_size > 1:
             name = type(self).__name__.lower()
-            raise BadSetting("compile", f"{name} averages gradients between processes, which its graph cannot hold")
+            raise BadSetting("compile", f"{name} cannot be compiled with several processes, which average gradients")
 
     def configure_optimizers(self) -> adam.Adam:
         return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])

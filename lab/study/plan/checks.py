@@ -38,12 +38,12 @@ def own(file: StudyFile, dimensions: tuple[Dimension, ...]) -> Iterator[Problem]
     if {problem.key.partition(".")[0] for problem in file.problems} & SAMPLING:
         return  # defaults stand for what is wrong
     if file.sampler in sampling.ENUMERATED and file.trials is not None:
-        yield file.problem("trials", f"{file.sampler} counts its own trials; leave it out")
+        yield file.problem("trials", f"{file.sampler} has a fixed number of trials; leave it out")
     if file.sampler == "none":
         if file.space:
             yield file.problem("space", "sampler none trains the recipe as it is")
     elif not file.space:
-        yield file.problem("space", "empty; say which keys vary, such as {model.lr: [0.001, 0.01]}")
+        yield file.problem("space", "empty; list the keys to vary, such as {model.lr: [0.001, 0.01]}")
     elif file.sampler == "one_at_a_time":
         for dimension in dimensions:
             if not isinstance(dimension, Choice) or any(dimension.inner):
@@ -52,7 +52,7 @@ def own(file: StudyFile, dimensions: tuple[Dimension, ...]) -> Iterator[Problem]
         for key in ranges(dimensions):
             yield file.problem(f"space.{key}", "a grid takes lists; random and tpe take ranges")
     elif file.trials is None:
-        yield file.problem("trials", f"missing; {file.sampler} needs to know how many, such as `trials: 50`")
+        yield file.problem("trials", f"missing; {file.sampler} needs the number of trials, such as `trials: 50`")
     yield from names(file)
     yield from published(file)
 

@@ -189,7 +189,7 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
     own += [task.score] if task.score is not None else []
     metrics = (file.metric,) if isinstance(file.metric, str) else file.metric or tuple(own[:1])
     if not metrics:
-        problems.append(file.problem("metric", f"missing; task {assembly.name!r} has no monitor that could judge"))
+        problems.append(file.problem("metric", f"missing; task {assembly.name!r} has no monitor to use instead"))
     known = dict.fromkeys(own, task.mode)
     if file.mode is None:
         unknown = [metric for metric in metrics if metric not in known]

@@ -34,7 +34,9 @@ def class_names(path: Path) -> tuple[str, ...]:
         raise BadSetting("path", f"{names} is not UTF-8 text") from None
     for number, line in enumerate(lines, 1):  # a line that is left out would give all below it another value
         if not line:
-            raise BadSetting("path", f"{names}:{number} is blank, but each line is the name of a value; remove it")
+            raise BadSetting(
+                "path", f"{names}:{number} is empty, but each line has to be the name of a value; remove it"
+            )
         if line.startswith("#"):
             raise BadSetting("path", f"{names}:{number} is a comment, but each line is the name of a value; remove it")
         if line in lines[: number - 1]:

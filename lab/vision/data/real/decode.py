@@ -42,7 +42,7 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upri
     needed, free = len(pairs) * size * size * 4, psutil.virtual_memory().available
     if needed > free / 2:
         words = f"{len(pairs)} images of {size} x {size} need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-        raise BadSetting("size", f"{words}; take smaller ones")
+        raise BadSetting("size", f"{words}; use smaller ones")
     digest = hashlib.sha256(f"{VERSION} {classes.__name__} {size} {upright}".encode())
     for path in (path for pair in pairs for path in pair):
         try:
@@ -98,7 +98,7 @@ def _check_lossless(mask: Any, path: Path) -> None:
     compression = mask.info.get("compression") if mask.format == "TIFF" else None
     if mask.format in LOSSY or compression in LOSSY_TIFF:
         kind = f"TIFF file compressed as {compression}" if compression else f"{mask.format} file"
-        raise BadInput(f"{path} is a {kind}, which blurs the values of a mask; save it as PNG")
+        raise BadInput(f"{path} is a {kind}, whose compression changes mask values; save it as PNG")
 
 
 def _values(mask: Any, path: Path) -> NDArray[np.uint8]:
@@ -127,4 +127,4 @@ def _opened(path: Path) -> Any:
             return image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = str(error).replace(f" {str(path)!r}", "").replace("'", "")
-        raise BadInput(f"{path} cannot be read as an image ({reason}); remove it or put a whole one there") from None
+        raise BadInput(f"{path} cannot be read as an image ({reason}); remove or replace it") from None

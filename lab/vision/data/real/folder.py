@@ -71,7 +71,7 @@ def load(path: Path, size: int) -> Table:
     if named and bool((masks == IGNORE_INDEX).any()) and bool(((masks == 0) | (masks == IGNORE_INDEX)).all()):
         words = f"the masks in {path / 'masks'} hold 0 and 255 alone, and 255 is for pixels without a class"
         raise BadInput(
-            f"{words}; write 1 for the second name, or remove classes.txt: then all that is not 0 is an object"
+            f"{words}; write 1 for the second name, or remove classes.txt: then every value except 0 is an object"
         )
     shown = set(masks.unique().tolist())
     if len(shown - {IGNORE_INDEX}) < 2:
@@ -112,7 +112,7 @@ def _pairs(path: Path) -> list[tuple[Path, Path]]:
     pictures, masks = _by_place(path / "images"), _by_place(path / "masks")
     if alone := sorted(set(masks) - set(pictures)):
         raise BadInput(
-            f"{masks[alone[0]]} has no image, as {len(alone)} of {len(masks)} masks; add it, or remove the mask"
+            f"{masks[alone[0]]} has no image, like {len(alone)} of {len(masks)} masks; add it, or remove the mask"
         )
     return [(file, masks.get(place, path / "masks" / f"{place}.png")) for place, file in sorted(pictures.items())]
 
@@ -122,10 +122,12 @@ def _by_place(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in _files(folder):
         if file.suffix.lower() not in decode.ENDINGS:
-            raise BadInput(f"{file} is no image that can be read ({', '.join(decode.ENDINGS)}); convert or remove it")
+            raise BadInput(f"{file} is not a readable image ({', '.join(decode.ENDINGS)}); convert or remove it")
         place = file.relative_to(folder).with_suffix("").as_posix()
         if place in found:
-            raise BadInput(f"{file} and {found[place].name} have one name but for the ending; rename one with its mask")
+            raise BadInput(
+                f"{file} and {found[place].name} have the same name except for the extension; rename one with its mask"
+            )
         found[place] = file
     return found
 
