@@ -157,7 +157,7 @@ def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
         return known[name_or_path].path
     twins = [name for name in known if name.endswith(f"/{name_or_path}")]
     if twins:
-        raise BadInput(f"several installed files are named {name_or_path!r}; use one of {', '.join(twins)}")
+        raise BadInput(f"several installed files are named {name_or_path!r}; use one of: {', '.join(twins)}")
     if os.path.isdir(name_or_path):  # noqa: PTH112
         raise BadInput(f"{name_or_path!r} is a folder, not a {shelf} file")
     hint = suggestion(Path(name_or_path).stem, known, "installed:")
