@@ -16,7 +16,7 @@ class MyTaskData(TableDataModule):
         n: training points; validation and test have as many each.
         noise: standard deviation of the noise added to every value.
         batch_size: points in a batch.
-        data_seed: generates the points, whatever the seed of the run.
+        data_seed: seed of the points, independent of the seed of the run.
     """
 
     def __init__(
