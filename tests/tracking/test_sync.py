@@ -23,7 +23,7 @@ from lab.tracking import logger as tracking
 from lab.tracking import sync as outbox
 from lab.tracking.journal import Journal
 from lab.tracking.logger import Tracker
-from lab.tracking.server import current
+from lab.tracking.server import current_run
 from lab.tracking.sync import sync
 
 
@@ -182,7 +182,7 @@ def test_a_run_that_ends_while_the_server_is_away_is_sent_later(machine, monkeyp
 
 
 def loaded_model(uri, run_id):
-    with current(uri), torch.inference_mode():
+    with current_run(uri, ""), torch.inference_mode():
         return mlflow.pytorch.load_model(f"runs:/{run_id}/model")
 
 
