@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import files
 from lab.errors import BadInput
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
@@ -61,9 +60,13 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     assembly, path = _restore(run, checkpoint, [], uri)
     if hook(assembly.module, "play") is None:
         raise BadInput(f"task {assembly.name!r} has no method `play`; lab eval {run} tests it")
+    from lab.engine.checkpoint import Files
+
     stage("playing an episode")
     module: Any = assembly.module.eval()
-    module.load_state_dict(files.load(path)["state_dict"])
+    saved = Files(module).load_checkpoint(path)
+    module.on_load_checkpoint(saved)  # first, as Lightning does: a part may be made by what it finds there
+    module.load_state_dict(saved["state_dict"])
     return video, float(module.play(video, seed))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.runner.assembly import Assembly
 
 LIBRARIES = sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"]
-OURS = str(Path(__file__).parent)
+OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("runner", "recipe", "keywords.py"))
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -83,7 +83,7 @@ def _whose(error: BaseException) -> str:
     found = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
-        if not code.co_filename.startswith((*LIBRARIES, OURS, "<")):
+        if not code.co_filename.startswith((*LIBRARIES, *OURS, "<")):
             found = f"raised in {code.co_qualname} ({code.co_filename}:{line})"
     return found
 
@@ -93,7 +93,7 @@ def raised_in(error: BaseException, owner: Any) -> str:
     home = str(getattr(sys.modules.get(getattr(owner, "__module__", "").partition(".")[0]), "__file__", None) or "")
     folder = str(Path(home).parent) if home.endswith("__init__.py") else home
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    others = [(file, line) for file, line in lines if not file.startswith((*LIBRARIES, OURS, "<"))]
+    others = [(file, line) for file, line in lines if not file.startswith((*LIBRARIES, *OURS, "<"))]
     own = [(file, line) for file, line in lines if folder and file.startswith(folder)]
     for file, line in reversed(own or others):
         path = Path(file)

@@ -99,8 +99,9 @@ def test_a_function_that_may_do_anything_is_not_called(name: str, words: str, tm
 @pytest.mark.parametrize(("name", "kind"), [("lying", "int"), ("Other", "str")])
 def test_what_it_makes_has_to_be_what_it_says(name: str, kind: str, tmp_path: Path):
     expected = f"refuses its settings: TypeError: it returned a value of type {kind}, not {__name__}."
-    with pytest.raises(RecipeError, match=expected):
+    with pytest.raises(RecipeError, match=expected) as error:
         made(tmp_path, name)
+    assert "objects.py" not in str(error.value)
     net = {"class_path": f"{__name__}:{name}"}
     with pytest.raises(RecipeError, match=expected) as error:
         made(tmp_path, "Holds", model={"net": net})

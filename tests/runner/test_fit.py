@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 import lab
 from lab.errors import BadInput, LabError, RecipeError
 from lab.recipe import load
+from lab.rl.common.agent import Agent
 from lab.runner.assemble import assemble
 from lab.runner.evaluate import evaluate, play
 from lab.runner.fit import fit
@@ -109,7 +110,7 @@ def test_the_logged_recipe_is_the_run(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_can_be_found_tested_and_watched_again(finished, tmp_path):
+def test_a_run_can_be_found_tested_and_watched_again(finished, tmp_path, monkeypatch):
     result, _ = finished
     assert find_run(result.run_id[:6], result.uri).info.run_id == result.run_id
     assert find_run("last", result.uri).info.run_id == result.run_id
@@ -119,6 +120,10 @@ def test_a_run_can_be_found_tested_and_watched_again(finished, tmp_path):
     assert evaluate("last", None, "best", (), result.uri)["test/return"] == pytest.approx(result.score)
     assert evaluate("last", 1, "last", (), result.uri).keys() == {"test/return", "test/optimality_gap"}
     video = tmp_path / "agent.mp4"
+    loaded = []
+    monkeypatch.setattr(Agent, "on_load_checkpoint", lambda _, checkpoint: loaded.append(checkpoint["env_steps"]))
+    play("last", video, 0, "last", result.uri)
+    assert loaded == [600]  # what a module keeps beside its weights belongs to the agent that is played
     play("last", video, 0, "best", result.uri)
     assert video.stat().st_size > 1000
 

@@ -134,6 +134,8 @@ def _suggestion(module: str, name: str) -> str:
     found = vars(sys.modules[module]).get(name)
     if isinstance(found, type) and issubclass(found, gym.Env):
         return f"; {name} is a class: call gymnasium.register({f'{name}-v0'!r}, entry_point={name}) in {module}"
+    if hint := nearest(name, gym.registry, f"{module}:"):  # of a class that is another module's
+        return hint
     return f"; {module} registers {', '.join(f'{module}:{each}' for each in own) or 'none'}"
 
 
