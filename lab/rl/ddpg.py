@@ -65,7 +65,7 @@ class DDPG(OffPolicy):
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.target_parameters = [*self.target_actor.parameters(), *self.target_critic.parameters()]
+        self.target_parameters: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
         self.explorer = NOISES[noise](self.actor, bounds, sigma)
         self.example_input_array = torch.zeros(1, observation_size)
 

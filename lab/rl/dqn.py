@@ -115,7 +115,7 @@ class DQN(OffPolicy):
             observation_scale,
         )
         self.target = copy.deepcopy(self.network).requires_grad_(False)
-        self.target_parameters = list(self.target.parameters())
+        self.target_parameters: list[Tensor] = list(self.target.parameters())
         self.explorer = EpsilonGreedy(self.network, self.values, choices["count"], self.epsilons[0])
         if isinstance(observation_size, int):
             self.example_input_array = torch.zeros(1, observation_size)

@@ -67,7 +67,7 @@ class SAC(OffPolicy):
         self.actor = GaussianActor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
-        self.target_parameters = list(self.target_critics.parameters())
+        self.target_parameters: list[Tensor] = list(self.target_critics.parameters())
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
         self.explorer = StochasticExploration(self.actor)
         self.example_input_array = torch.zeros(1, observation_size)

@@ -73,7 +73,7 @@ class TD3(OffPolicy):
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, num_critics=2)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
-        self.target_parameters = [*self.target_actor.parameters(), *self.target_critics.parameters()]
+        self.target_parameters: list[Tensor] = [*self.target_actor.parameters(), *self.target_critics.parameters()]
         self.explorer = NOISES[noise](self.actor, bounds, sigma)
         self.example_input_array = torch.zeros(1, observation_size)
 

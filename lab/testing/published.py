@@ -57,7 +57,7 @@ def check_logged_model(task: Task, run: RunResult) -> None:
     import torch
 
     from lab.runner.export import call, example_inputs
-    from lab.tracking.server import current
+    from lab.tracking.server import current_run
 
     assert run.best is not None  # check_checkpoints has seen it
     kind: Any = task.module
@@ -66,7 +66,7 @@ def check_logged_model(task: Task, run: RunResult) -> None:
     if batch is None:
         return
     try:
-        with current(run.uri):
+        with current_run(run.uri, run.run_id):
             logged = mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")
             folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{run.run_id}/model"))
         with torch.inference_mode():

@@ -157,7 +157,7 @@ class Autoencode(SupervisedModule):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Images (N, C, H, W) from 0 to 1, out of codes (N, latent_dim)."""
-        logits: Tensor = self.network.decoder(codes.to(self.device, self.dtype))
+        logits: Tensor = self.network.decoder(codes.to(self.device, self.dtype))  # type: ignore[arg-type]
         return upcast(logits).sigmoid()
 
     def _corrupted(self, images: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:

@@ -86,7 +86,7 @@ def _over_the_plane(
     """Labels the axes; both coordinates and `function` of the observations there, each (POINTS, POINTS)."""
     (x_name, x_range), (y_name, y_range), observe = PLANES[agent.env]
     x, y = np.meshgrid(np.linspace(*x_range, POINTS), np.linspace(*y_range, POINTS), indexing="ij")
-    observation = torch.as_tensor(observe(x, y), dtype=agent.dtype, device=agent.device).reshape(POINTS**2, -1)
+    observation = torch.as_tensor(observe(x, y)).to(agent.device, agent.dtype).reshape(POINTS**2, -1)  # type: ignore[arg-type]
     axes.set(xlabel=x_name, ylabel=y_name)
     axes.grid(False)
     found = function(observation)

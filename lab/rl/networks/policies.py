@@ -129,7 +129,8 @@ class CategoricalPolicy(Policy):
         return log_probabilities
 
     def noise(self, *shape: int) -> Tensor:
-        return -self.net[-1].bias.new_empty(*shape, self.count).exponential_().log()  # Gumbel
+        gumbel: Tensor = -self.net[-1].bias.new_empty(*shape, self.count).exponential_().log()
+        return gumbel
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         return (parameters + noise).argmax(-1)

@@ -136,7 +136,8 @@ class GAN(LightningModule):
 
     def codes(self, labels: Tensor, random: torch.Generator | None = None) -> Tensor:
         """Noise (B, latent_dim), and behind it the labels (B,) as (B, classes) in conditional kinds."""
-        noise = torch.randn(len(labels), self.latent_dim, generator=random, dtype=self.dtype).to(labels.device)
+        dtype: Any = self.dtype
+        noise = torch.randn(len(labels), self.latent_dim, generator=random, dtype=dtype).to(labels.device)
         return (
             torch.cat([noise, F.one_hot(labels, self.num_conditions).to(noise.dtype)], 1)
             if self.num_conditions
