@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import gc
+import itertools
 import os
 import shutil
 import sys
@@ -20,6 +21,25 @@ settings.load_profile("tests")
 # The libraries that test files import are a million objects that live until the end. Python's garbage collector would
 # go through all of them again and again, half a second each time.
 gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Lets slow tests come first, so that no process has one left when the others have finished.
+
+    pytest-xdist gives each process one stretch of all tests to begin with. Those of a file stay together.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if count == 1:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    number = {path: i for i, path in enumerate(dict.fromkeys(item.path for item in slow))}
+    ordered = []
+    for i in range(count):
+        first = [item for item in slow if number[item.path] % count == i]
+        ordered += [*first, *itertools.islice(others, max(0, len(items) // count - len(first)))]
+    items[:] = [*ordered, *others]
 
 
 def pytest_collection_finish():

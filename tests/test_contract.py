@@ -33,9 +33,15 @@ def test_every_task_keeps_the_contract(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["regress", "reinforce"])
-def test_a_run_that_is_killed_is_resumed(name, tmp_path):
-    testing.check_task(name, tmp_path=tmp_path, kill=True)
+def test_a_run_that_is_killed_is_resumed(tmp_path):
+    testing.check_task("regress", tmp_path=tmp_path, kill=True)
+
+
+@pytest.mark.slow
+def test_an_agent_that_is_killed_is_resumed(tmp_path):
+    file = find_recipe("reinforce_cartpole")
+    run = testing.train(file, tmp_path, seed=0, size=testing.RESUMED)
+    testing.check_kills(file, tmp_path, run, [random.random()])
 
 
 @pytest.mark.long

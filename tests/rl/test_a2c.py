@@ -47,6 +47,7 @@ def test_losses_and_gradients_are_those_of_torchrl():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled_kernels")
 def test_the_compiled_update_is_the_eager_one():
     def make():
         torch.manual_seed(0)

@@ -110,6 +110,7 @@ def test_scaled_rewards_are_the_same_problem_in_other_units():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled_kernels")
 @torch._dynamo.config.patch(recompile_limit=2)  # eight, of which each would take a second
 def test_many_compiled_agents_live_in_one_process():
     data = batch()

@@ -56,6 +56,7 @@ def test_a_block_is_its_updates_one_after_the_other(agent):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled_kernels")
 @pytest.mark.parametrize("agent", [TD3, SAC, TQC])  # DDPG is held to more digits where its other tests are
 def test_compiled_updates_are_the_eager_ones(agent):
     eager, compiled, data = make(agent), make(agent), batches()

@@ -225,7 +225,7 @@ def test_a_real_study_on_a_ray_of_this_machine_alone(tracked):
     study = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01]}\nmetric: test/return\n"
     (tracked / "local.yaml").write_text(study)
     environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI")}
-    command = [sys.executable, "-m", "lab", "tune", "local.yaml", "--launcher", "ray", "--workers", "2", "--json"]
+    command = [sys.executable, "-m", "lab", "tune", "local.yaml", "--launcher", "ray", "--workers", "1", "--json"]
     done = subprocess.run(command, cwd=tracked, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("complete") == 2
