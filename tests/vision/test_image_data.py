@@ -186,7 +186,7 @@ def test_images_without_places_have_any_size():
         ({"name": "leters"}, "name: no data set 'leters'; did you mean 'letters'?"),
         ({"name": "x"}, "name: no data set 'x'; known are digits, letters,"),
         ({"name": "scenes", "size": 32}, "size: scenes has positional targets for images of 64 x 64; leave it out"),
-        ({"name": "letters", "path": "here"}, "path: letters has a place of its own"),
+        ({"name": "letters", "path": "here"}, "path: letters has a fixed location"),
         ({"name": "folder"}, "path: name the folder"),
         ({"name": "folder", "path": "nowhere"}, "path: there is no folder nowhere"),
         ({"folds": 3}, "fold: give both folds (how many) and fold"),
@@ -221,5 +221,5 @@ def test_every_set_is_on_the_page():
     assert re.findall(r"(?m)^\| `(\w+)` \| [^|]* \| [^|]* \| [^|]* \|$", page) == [
         each.name for each in image_datasets()
     ]
-    changes = page[page.index("| change |") :]
+    changes = page[page.index("| augmentation |") :]
     assert {*GEOMETRY, *LOOKS} == set(re.findall(r"`(\w+)`", changes[: changes.index("\n\n")]))

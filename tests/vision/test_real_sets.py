@@ -502,7 +502,7 @@ def test_hidden_folders_are_passed_over_and_links_are_followed(own, tmp_path):
         (jpeg_mask, "masks/3.jpg is a JPEG file, whose compression changes mask values; save it as PNG"),
         (wide_mask, "masks/3.png holds values from 300 to 300; a mask has whole numbers from 0 to 255"),
         (film, "images/3.tif holds 2 images; save each as a file of its own"),
-        (lambda own: (own / "classes.txt").write_text("sky\n\nsea\nsand\n"), "classes.txt:2 is blank"),
+        (lambda own: (own / "classes.txt").write_text("sky\n\nsea\nsand\n"), "classes.txt:2 is empty"),
         (lambda own: (own / "classes.txt").write_text("sky\nsea\nsky\n"), "classes.txt:3 repeats 'sky', the name of"),
         (lambda own: (own / "classes.txt").write_bytes(b"sky\nsea\xff\n"), "classes.txt is not UTF-8 text"),
         (lambda own: (own / "classes.txt").write_text("# names\nsky\nsea\nsand\n"), "classes.txt:1 is a comment"),
