@@ -129,7 +129,7 @@ def test_the_checkpoint_before_is_kept_and_taken_if_the_last_is_damaged(folder: 
     assert usable(folder) == folder / LAST
     (folder / LAST).write_bytes((folder / LAST).read_bytes()[:-100])
     assert usable(folder) == folder / PREVIOUS
-    assert "passed over last.ckpt" in capsys.readouterr().err
+    assert "skipped the damaged checkpoint last.ckpt" in capsys.readouterr().err
     (folder / PREVIOUS).write_bytes(b"")
     with pytest.raises(LabError, match=r"no checkpoint in .* can be read"):
         usable(folder)

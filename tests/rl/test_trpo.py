@@ -96,5 +96,5 @@ def test_conjugate_gradients_solve_a_system():
 
 
 def test_a_graph_is_refused():
-    with pytest.raises(BadSetting, match="compile: trpo searches"):
+    with pytest.raises(BadSetting, match="compile: trpo cannot be compiled"):
         make("discrete").compile()
