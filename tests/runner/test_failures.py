@@ -181,7 +181,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(recipe: Path, da
     (folder / "last.ckpt").write_bytes(content)
     WRONG.clear()
     result = resume(run.info.run_id, f"sqlite:///{database}")
-    assert "passed over last.ckpt" in capsys.readouterr().err
+    assert "skipped the damaged checkpoint last.ckpt" in capsys.readouterr().err
     assert (result.status, result.run_id) == ("FINISHED", run.info.run_id)
 
     whole = fit(load(recipe))
