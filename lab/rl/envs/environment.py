@@ -29,8 +29,7 @@ def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any)
         settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
 
     Raises:
-        BadSetting: nobody registered that name, a package it needs is missing, it has no such keyword, or its
-            constructor fails.
+        BadSetting: no such environment or keyword, a package that is missing, or a constructor that fails.
     """
     given = env_kwargs or {}
     try:
@@ -86,7 +85,8 @@ def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], er
         for name in given:
             if name not in known and repr(name) in words:
                 return entry_point.unknown_keyword(env, name, known)
-    return BadSetting("env", f"{env!r} could not be created: {kind if words == kind else f'{kind}: {words}'}")
+    said = f"{env!r}{''.join(f', {name}={value!r}' for name, value in given.items())} could not be created"
+    return BadSetting("env_kwargs" if given else "env", f"{said}: {kind if words == kind else f'{kind}: {words}'}")
 
 
 def _extra(env: str, error: BaseException) -> str:

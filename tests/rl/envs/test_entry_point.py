@@ -141,6 +141,17 @@ def test_a_constructor_that_takes_any_keyword_decides_itself(registered):
     assert refusal("Named-v0", {"render": 5}).startswith("env_kwargs.render: unknown keyword 'render'")
 
 
+def test_keywords_that_a_constructor_refuses_are_named(registered):
+    class Picky(Point):
+        def __init__(self, name="4x4"):
+            {"4x4": 4}[name]
+            super().__init__()
+
+    assert refusal(registered(Picky), {"name": "7x7"}) == (
+        "env_kwargs: 'Named-v0', name='7x7' could not be created: KeyError: '7x7'"
+    )
+
+
 def test_an_exit_in_a_constructor_is_no_exit(registered):
     def leave(**_):
         sys.exit(3)
