@@ -1,8 +1,19 @@
 """What a run sets for its whole process."""
 
 import gc
+from collections.abc import Iterator
+
+import pytest
 
 from lab.engine.process import frozen_heap
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    """All tests run with a frozen heap, see tests/conftest.py; these freeze it themselves."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
 
 
 def test_the_collector_skips_what_existed_before_training() -> None:
