@@ -109,6 +109,10 @@ from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 
 class Net(pl.LightningModule):
+    def training_step(self, batch): ...
+    def validation_step(self, batch): ...
+    def configure_optimizers(self): ...
+
     def configure_callbacks(self):
         assert pl.callbacks.ModelCheckpoint is ModelCheckpoint
         return [ModelCheckpoint(monitor="val_loss")]
@@ -117,6 +121,8 @@ class Net(pl.LightningModule):
 class Data(pl.LightningDataModule):
     def train_dataloader(self):
         return []
+
+    val_dataloader = train_dataloader
 """
 AS_ONE = """
 from lab.recipe import load
@@ -146,6 +152,7 @@ def test_the_older_name_of_lightning_is_lightning(tmp_path) -> None:
     assert found.stdout == "No module named 'pytorch_lightning.nowhere'\n", found.stderr
 
 
+@pytest.mark.slow
 def test_a_run_before_leaves_the_older_name_free(tmp_path) -> None:
     (tmp_path / "older.py").write_text(OLDER)
     (tmp_path / "recipe.yaml").write_text(

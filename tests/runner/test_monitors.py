@@ -74,7 +74,7 @@ class NoValidation(Line):
 
 
 def test_a_module_without_validation(run: Run) -> None:
-    with pytest.raises(BadInput, match="'val_loss' is never logged: the module has no validation_step"):
+    with pytest.raises(BadInput, match="'val_loss' is never logged: NoValidation has no validation_step"):
         run(NoValidation, "val_loss")
     result = run(NoValidation, None)
     assert result.best is not None
