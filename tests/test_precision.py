@@ -22,6 +22,8 @@ from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
 from lab.testing.runs import BATCHES, SMALL, overrides
 
+pytestmark = pytest.mark.slow  # whole trainings, if short ones
+
 QUICK = {"a2c", "autoencode", "classify", "regress", "two_moons"}  # a training and its test take about a second
 TASKS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in task_names()]
 

@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader
 from lab.runner.results import RunResult
 from tests.runner.projects import Line, Rows, Run, loader
 
+pytestmark = pytest.mark.slow  # whole trainings, if short ones
+
 
 class Noisy(Line):
     """Draws random numbers in training and in validation, as a network with dropout does."""

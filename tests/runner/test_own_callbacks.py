@@ -16,6 +16,8 @@ from lab.runner.results import RunResult
 from lab.runner.resume import resume
 from tests.runner.projects import Judged, Run
 
+pytestmark = pytest.mark.slow  # whole trainings, if short ones
+
 CALLBACKS = "lightning.pytorch.callbacks"
 CHECKPOINT = f"{CALLBACKS}.ModelCheckpoint"
 
