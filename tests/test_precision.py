@@ -24,8 +24,8 @@ from lab.testing.runs import BATCHES, SMALL, overrides
 
 pytestmark = pytest.mark.slow  # whole trainings, if short ones
 
-QUICK = {"a2c", "autoencode", "classify", "regress", "two_moons"}  # a training and its test take about a second
-TASKS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in task_names()]
+RESUMED = {"regress", "ddpg"}  # a supervised task and an agent; the others take minutes together
+TASKS = [name if name in RESUMED else pytest.param(name, marks=pytest.mark.long) for name in task_names()]
 
 
 def recipe(name: str, precision: str, batches: int = 1) -> Recipe:
@@ -52,7 +52,7 @@ def again(short: Recipe, checkpoint: Path) -> Assembly:
     return made
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", task_names())
 def test_every_task_trains_and_is_tested_in_double_precision(name: str, tmp_path: Path) -> None:
     short, logger = recipe(name, "64-true"), MemoryLogger()
     assembly = assemble(short)
@@ -77,8 +77,7 @@ def test_every_task_trains_and_is_tested_in_double_precision(name: str, tmp_path
         assert outputs <= {torch.float64}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", TASKS)
 def test_every_task_resumes_in_double_precision_to_the_same_bits(name: str, tmp_path: Path) -> None:
     short = recipe(name, "64-true", BATCHES)
     check_resume(short, tmp_path, whole(short, tmp_path / "whole"), [0.5])

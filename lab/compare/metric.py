@@ -49,7 +49,7 @@ def common_metrics(runs: Sequence[Run]) -> list[str]:
     """The metrics that all runs have: of tests first, then of validation; none of single steps, time and hardware."""
     names = set.intersection(*(set(run.data.metrics) for run in runs)) if runs else set()
     named = [name for name in names if not name.startswith(("system/", "seconds/"))]
-    own = [name for name in named if name not in ("epoch", "env_steps") and not name.endswith("_step")]
+    own = [name for name in named if name not in ("epoch", "env_steps") and name.rpartition("_")[2] != "step"]
     return sorted(own, key=lambda name: (not name.startswith(("test", "best/")), not name.startswith("val"), name))
 
 

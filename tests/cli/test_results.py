@@ -71,7 +71,8 @@ def test_no_runs_yet(lab: Lab) -> None:
 
 
 def test_a_server_has_its_own_pages(lab: Lab) -> None:
-    assert lab("ui", "--uri", "http://me:secret@example.org:5000").out == "http://example.org:5000\n"
+    address = lab("ui", "--uri", "http://me:secret@example.org:5000").out
+    assert address == "http://example.org:5000/#/experiments?workflowType=machine_learning\n"
 
 
 def test_a_taken_port(lab: Lab) -> None:
@@ -98,7 +99,7 @@ def test_the_pages_are_those_of_the_chosen_database(lab: Lab, monkeypatch: pytes
     Path("other.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-    assert lab("ui", "--port", port).out.startswith(f"http://127.0.0.1:{port} ")
+    assert lab("ui", "--port", port).out.startswith(f"http://127.0.0.1:{port}/#/")
     program, *words = started[0]
     assert program == sys.executable
     assert words[1:4] == ["-m", "mlflow", "ui"]

@@ -166,7 +166,7 @@ def test_another_number_of_processes_is_refused(tmp_path):
             data.world_size = 3
             data.load_state_dict(state)
 
-    with pytest.raises(LabError, match="1 processes trained this run; resume with the same number, not with 3"):
+    with pytest.raises(LabError, match="1 processes trained this run; resume with as many, not 3"):
         train(More(tmp_path))
 
 

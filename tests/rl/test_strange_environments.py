@@ -276,9 +276,9 @@ class Idle(Point):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (Boundless, "acts in a Box of shape (1,) without bounds"),
+        (Boundless, "has a Box of shape (1,) without bounds as action space"),
         (Mute, "observes a Box of shape (0,)"),
-        (Idle, "acts in a Box of shape (0,)"),
+        (Idle, "has a Box of shape (0,) as action space"),
     ],
 )
 def test_spaces_without_bounds_or_without_numbers_are_refused(kind, words, register):
