@@ -225,7 +225,7 @@ def test_every_python_block_parses_and_imports_what_there_is(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if page != REFERENCE], ids=page_name)
 def test_every_run_on_a_page_would_start(page):
     text = page.read_text()
-    shown_as_wrong = re.findall(r"^\$ lab (run .*)\n.*\n(?:.*\n)*?\d+ problems? in", text, re.MULTILINE)
+    shown_as_wrong = re.findall(r"^\$ lab (run .*)\n(?:(?!\$ ).*\n)*?\d+ problems? in", text, re.MULTILINE)
     for words in commands(text):
         if words[0] == "run" and words[1] not in made(text) and shlex.join(words) not in shown_as_wrong:
             settings = parse(words)

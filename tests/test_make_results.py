@@ -88,7 +88,7 @@ def test_the_agents_are_the_recipes_with_an_environment(
     (tmp_path / "recipes" / "ddpg_pendulum.yaml").write_text(good)
     (tmp_path / "recipes" / "odd.yaml").write_text(good.replace("Pendulum-v1", "Pendulm-v1"))
     (found,) = results.agents()
-    assert (found.name, found.env, found.steps) == ("ddpg_pendulum", "Pendulum-v1", 1200)
+    assert (found.name, found.params["data.env"], found.steps) == ("ddpg_pendulum", "Pendulum-v1", 1200)
     assert found.params["model.gamma"] == "0.99", "defaults count too"
     assert not {"seed", "threads"} & set(found.params)
     assert "odd is left out" in capsys.readouterr().err

@@ -91,8 +91,8 @@ def test_ls_finds_its_task_and_its_recipe_without_importing_either_plugin(enviro
     recipe = next(recipe for recipe in listed["recipes"] if recipe["name"] == "two_moons")
     assert recipe["distribution"] == "lab-two-moons"
     assert "expect a test/accuracy" in recipe["summary"]
-    assert {"name": "two_moons", "distribution": "lab-two-moons"} in listed["tasks"]
-    assert {"name": "broken", "distribution": "lab-broken"} in listed["tasks"]
+    assert {"name": "two_moons", "field": "two_moons", "distribution": "lab-two-moons"} in listed["tasks"]
+    assert {"name": "broken", "field": "broken_task", "distribution": "lab-broken"} in listed["tasks"]
     assert "two_moons" in environment.lab("ls", cwd=tmp_path)
 
 

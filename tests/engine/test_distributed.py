@@ -47,7 +47,7 @@ def test_bfloat16_trains(recipe, tracked):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env", ["MountainCarContinuous-v0", "Hopper-v5"])
+@pytest.mark.parametrize("env", ["MountainCarContinuous-v0", pytest.param("Hopper-v5", marks=pytest.mark.long)])
 def test_the_recipe_takes_another_environment(env, tracked):
     if env == "Hopper-v5":
         pytest.importorskip("mujoco", reason="needs the extra: pip install 'torch-lab[mujoco]'")

@@ -218,6 +218,7 @@ def test_without_ray(monkeypatch):
     assert str(error.value) == "--launcher ray needs Ray; pip install 'torch-lab[ray]'"
 
 
+@pytest.mark.long
 def test_a_real_study_on_a_ray_of_this_machine_alone(tracked):
     """Trains for real, through the command, and leaves no process behind."""
     pytest.importorskip("ray")

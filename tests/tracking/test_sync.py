@@ -170,7 +170,7 @@ def test_a_run_that_ends_while_the_server_is_away_is_sent_later(machine, monkeyp
     lab_sync()
     assert re.fullmatch(rf"run {tracker.run_id[:8]}: \d+ operations sent to {machine.uri}\n", capsys.readouterr().out)
     lab_sync()
-    assert capsys.readouterr().out == "nothing waits\n"
+    assert capsys.readouterr().out == "nothing to send\n"
     run = machine.run(tracker.run_id)
     assert run.info.status == "FINISHED"
     assert int(ended) <= run.info.end_time <= sent, "when it ended, not when it was sent"
