@@ -28,6 +28,12 @@ def colours(path):
     return len(image.getcolors(image.width * image.height)), float((np.asarray(image).min(2) < 250).mean())
 
 
+def open_figures():
+    """The figures that pyplot keeps, which a test before may have left open."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return [] if pyplot is None else pyplot.get_fignums()
+
+
 def drawn(study, folder):
     files, reasons = draw(study.record, table(study.record), folder)
     assert all("needs" in reason for reason in reasons)
@@ -36,15 +42,15 @@ def drawn(study, folder):
 
 def test_a_search_has_all_pictures(planned, tuned, tmp_path):
     study, _ = tuned(planned("sampler: random", "trials: 8", "seeds: [0, 1]", MIXED), works.instant)
+    before = open_figures()
     files, left_out = drawn(study, tmp_path)
+    assert open_figures() == before
     assert set(files) == {"table", "history", "importance", "slice", "parallel", "rank"}
     assert left_out == []
     for name, file in files.items():
         count, filled = colours(file)
         assert count > 20, name
         assert 0.005 < filled < 0.6, name
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    assert pyplot is None or pyplot.get_fignums() == []
 
 
 def test_a_table_of_one_change_at_a_time(planned, tuned, tmp_path):
