@@ -9,7 +9,7 @@ Lightning's own boring ones, since only the module is of interest. Weights that 
 random.
 
 A class that does not pass is made by hand from the same values: if that fails too, it is not the recipe that is to
-blame, and the class is counted apart.
+blame, and the class is counted apart. So is one without the methods that Lightning needs: the check names them.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
+from lightning import LightningModule
 
 from lab.imports import take_twins
 
-Verdict = Literal["passes", "fails", "abstract", "not constructible"]
+Verdict = Literal["passes", "fails", "abstract", "not trainable", "not constructible"]
+APART: tuple[Verdict, ...] = ("abstract", "not trainable", "not constructible")
+NEEDED = ("training_step", "configure_optimizers")  # without which Lightning's Trainer refuses a module
 DATA = "lightning.pytorch.demos.boring_classes:BoringDataModule"
 NET = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 4, "out_features": 4}}
 WRITTEN = Path(__file__).with_suffix(".yaml")
@@ -57,8 +60,6 @@ class Row(NamedTuple):
 
 def classes(package: str) -> Iterator[type[Any]]:
     """Every LightningModule that a package defines, by name; those of modules that cannot be imported are said."""
-    from lightning import LightningModule
-
     found: dict[str, type[Any]] = {}
     root = importlib.import_module(package)
     for module in pkgutil.walk_packages(root.__path__, f"{package}.", onerror=lambda _: None):
@@ -107,6 +108,8 @@ def judge(kind: type[Any], folder: Path) -> Row:
                 kind(**{key: made(value) for key, value in written.items()})
         except (Exception, SystemExit) as error:
             return Row(name, "not constructible", f"{type(error).__name__}: {_line(error)}")
+    if lacking := [method for method in NEEDED if getattr(kind, method) is getattr(LightningModule, method)]:
+        return Row(name, "not trainable", f"lacks {', '.join(lacking)}, and is refused for it")
     return Row(name, "fails", refused)
 
 
@@ -207,7 +210,7 @@ def main() -> None:
                 if not (given.failed and row.verdict == "passes"):
                     print(f"{row.verdict:18} {row.name}  {row.reason}".rstrip(), flush=True)
         counted = counts["passes"] + counts["fails"]
-        apart = f"{counts['abstract']} abstract, {counts['not constructible']} not constructible"
+        apart = ", ".join(f"{counts[verdict]} {verdict}" for verdict in APART)
         print(f"{package}: {counts['passes']} of {counted} pass; apart: {apart}\n", flush=True)
 
 
