@@ -32,6 +32,7 @@ class Line(LightningModule):
 
     def validation_step(self, batch: Tensor) -> None:
         self.log_dict({"val/loss": self.net(batch).square().mean(), "val/other": 2.0, "shown": 1.0})
+        self.log("val/both", 3.0, on_step=True, on_epoch=True)
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), 0.1)
@@ -68,6 +69,7 @@ def test_a_line_for_each_validation(said: Said, monkeypatch: pytest.MonkeyPatch)
     assert [line.split()[:4] for line in lines] == [["epoch", f"{n}/3", f"{2 * n}/6", "batches"] for n in (1, 2, 3)]
     assert all("  val/loss " in line and line.index("val/loss") < line.index("val/other 2") for line in lines)
     assert "shown" not in "".join(lines)
+    assert all(line.count("val/both") == 1 for line in lines)
     assert last == "trained in 0 s"
 
 
