@@ -17,7 +17,19 @@ ROOT = Path(__file__).parents[1] / "lab"
 HEAVY = {"torch", "lightning", "torchrl", "tensordict", "torchvision", "torchmetrics", "mlflow", "optuna", "gymnasium"}
 FIELDS = {"rl", "vision", "tabular", "series", "text", "multimodal"}
 RL_ONLY = {"torchrl", "tensordict", "gymnasium"}
-GROUND = {"errors", "task", "imports", "keywords", "registry", "files", "fingerprint", "stats", "plots", "stages"}
+GROUND = {
+    "errors",
+    "task",
+    "imports",
+    "keywords",
+    "registry",
+    "files",
+    "fingerprint",
+    "stats",
+    "plots",
+    "stages",
+    "exports",
+}
 FLOORS = {"data", "networks", "learning"}
 FIELD_MAY = {"errors", "task", "files", "stats", "plots", *FLOORS}
 # room -> rooms of lab it may import besides itself, and packages it may not; rooms not named here may import anything
@@ -30,6 +42,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "files": ({"errors"}, HEAVY - {"torch"}),
     "fingerprint": (set(), HEAVY - {"torch"}),
     "stats": (set(), HEAVY),
+    "exports": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "stages": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "plots": ({"errors"}, {*RL_ONLY, "mlflow"}),
     "recipe": ({"errors", "task", "imports", "keywords"}, HEAVY),
@@ -49,7 +62,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     ),
     "scaffold": ({"errors", "registry"}, HEAVY),
     **{field: (FIELD_MAY, {*RL_ONLY, "mlflow", "optuna"}) for field in FIELDS - {"rl", "multimodal"}},
-    "rl": (FIELD_MAY | {"imports", "keywords"}, {"mlflow", "optuna"}),
+    "rl": (FIELD_MAY | {"imports", "keywords", "exports"}, {"mlflow", "optuna"}),
     "multimodal": (FIELD_MAY | {"vision", "text"}, {*RL_ONLY, "mlflow", "optuna"}),
 }
 MOST_FILES = 15  # on one level of a room, `__init__.py` not counted

@@ -4,14 +4,19 @@
 recipe with several seeds, `cross_validate` on several folds, and `judge` tests the claim that `load_claim` has read.
 """
 
-from lab.study.claim import Claim, load_claim
-from lab.study.folds import cross_validate
-from lab.study.judgement import Judgement, judge
-from lab.study.plan.plan import Plan, make_plan
-from lab.study.plan.schema import StudyFile, load_study
-from lab.study.seeds import repeat
-from lab.study.study import Study, tune
-from lab.study.work.record import StudyRecord
+from typing import TYPE_CHECKING
+
+from lab.exports import lazy
+
+if TYPE_CHECKING:
+    from lab.study.claim import Claim, load_claim
+    from lab.study.folds import cross_validate
+    from lab.study.judgement import Judgement, judge
+    from lab.study.plan.plan import Plan, make_plan
+    from lab.study.plan.schema import StudyFile, load_study
+    from lab.study.seeds import repeat
+    from lab.study.study import Study, tune
+    from lab.study.work.record import StudyRecord
 
 __all__ = [
     "Claim",
@@ -28,3 +33,22 @@ __all__ = [
     "repeat",
     "tune",
 ]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "Claim": "claim",
+        "Judgement": "judgement",
+        "Plan": "plan.plan",
+        "Study": "study",
+        "StudyFile": "plan.schema",
+        "StudyRecord": "work.record",
+        "cross_validate": "folds",
+        "judge": "judgement",
+        "load_claim": "claim",
+        "load_study": "plan.schema",
+        "make_plan": "plan.plan",
+        "repeat": "seeds",
+        "tune": "study",
+    },
+)

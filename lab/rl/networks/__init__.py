@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lab.rl.exports import lazy
+from lab.exports import lazy
 
 if TYPE_CHECKING:
     from lab.rl.networks.actor_critic import Actor, Critic, Critics, GaussianActor

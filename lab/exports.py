@@ -1,4 +1,7 @@
-"""Packages that import their parts when they are asked for: an agent without replay does not wait for torchrl."""
+"""Packages that import their parts when they are asked for.
+
+So an agent without replay does not wait for torchrl, and a worker process of a study does not wait for optuna.
+"""
 
 from __future__ import annotations
 
