@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -52,6 +52,13 @@ def counterpart(monitor: str) -> str:
     The word may be val, valid, validation or eval and has to be a whole one: `value_loss` and `interval` have none.
     """
     return _VALIDATION.sub(lambda word: _in_case_of(word.group(), "test"), monitor, count=1)
+
+
+def distinct_metrics(metrics: Iterable[str]) -> list[str]:
+    """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names."""
+    names = list(metrics)
+    twice = {f"{name}_{end}" for name in names for end in ("step", "epoch")}
+    return [name for name in names if name not in twice]
 
 
 def _in_case_of(pattern: str, word: str) -> str:

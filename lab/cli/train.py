@@ -28,7 +28,7 @@ def run(
     name: Annotated[str | None, typer.Option(help="The run's name in MLflow.")] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=2, max=10_000, help="Train with this many seeds in parallel and print their statistics."),
+        typer.Option(min=2, max=MOST, help="Train with this many seeds in parallel and print their statistics."),
     ] = None,
     folds: Annotated[int | None, typer.Option(min=2, max=MOST, help="Cross-validate with this many folds.")] = None,
     workers: words.Workers = None,
@@ -155,8 +155,8 @@ def resume(
 
 
 def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
-    from lab.runner.results import BEST, distinct_metrics
-    from lab.task import counterpart
+    from lab.runner.results import BEST
+    from lab.task import counterpart, distinct_metrics
 
     print(f"{result.status} {result.name} in {result.seconds:.0f} s")
     beside = {name: number(result.tested[name]) for name in distinct_metrics(result.tested)}

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column
 
 from lab.stages import say
-from lab.task import counterpart, hook
+from lab.task import counterpart, distinct_metrics, hook
 
 REFRESH_SECONDS = 0.2  # of the bar
 LINE_SECONDS = 1.0  # between two lines
@@ -123,9 +123,7 @@ class ProgressBar(Callback):
             return
         metrics = trainer.callback_metrics
         names = [self.monitor] if self.monitor in metrics else []
-        names += [
-            name for name in metrics if counterpart(name) != name and name not in names and not _twice(name, metrics)
-        ]
+        names += [name for name in distinct_metrics(metrics) if counterpart(name) != name and name != self.monitor]
         self.unsaid = {name: float(metrics[name]) for name in names[:METRICS]}
         if time.monotonic() - self.said > LINE_SECONDS:
             self._say(trainer, self.unsaid)
@@ -169,12 +167,6 @@ class ProgressBar(Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
-
-
-def _twice(name: str, metrics: Mapping[str, Any]) -> bool:
-    """Whether Lightning logs it under a shorter name, too: the loss of steps and epochs has three names."""
-    plain, _, end = name.rpartition("_")
-    return plain in metrics and end in ("step", "epoch")
 
 
 def _values(metrics: Mapping[str, Any]) -> str:

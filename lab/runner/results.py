@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest, suggestion
-from lab.task import counterpart
+from lab.task import counterpart, distinct_metrics
 from lab.tracking.redaction import without_password
 from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from lightning import Trainer
     from mlflow.entities import Run
@@ -102,13 +102,6 @@ def score_name(task: Task, tested: Collection[str]) -> str | None:
 def plain_name(name: str) -> str:
     """A logged name without what Lightning appends to it."""
     return re.sub(r"(_epoch)?(/dataloader_idx_\d+)?$", "", name)
-
-
-def distinct_metrics(metrics: Iterable[str]) -> list[str]:
-    """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names."""
-    names = list(metrics)
-    twice = {f"{name}_{end}" for name in names for end in ("step", "epoch")}
-    return [name for name in names if name not in twice]
 
 
 def runs(experiment: str | None = None, last: int = 20, uri: str | None = None) -> list[RunRow]:
