@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def read(
         RecipeError: if the file or an override cannot be read.
     """
     path = Path(path)
-    data, lines = _read(path, text)
+    data, lines, header = _read(path, text)
     origins = {"": printable(path), **{key: f"{printable(path)}:{line}" for key, line in lines.items()}}
     unreadable: list[Problem] = []
     problems: list[Problem] = []
@@ -80,18 +81,21 @@ def read(
     if unreadable:
         raise RecipeError(unreadable)
     about = {"path": path, "overrides": tuple(overrides), "problems": tuple(problems), "origins": origins}
-    return data, {"name": path.stem, **about}
+    return data, {"name": path.stem, "header": header, **about}
 
 
-def _read(path: Path, text: str | None) -> tuple[dict[Key, Any], dict[str, int]]:
+def _read(path: Path, text: str | None) -> tuple[dict[Key, Any], dict[str, int], tuple[str, ...]]:
+    """The data of a file, the line of each key, and the comment at its head."""
     try:
-        data, lines = parse(_text(path) if text is None else text)
+        text = _text(path) if text is None else text
+        data, lines = parse(text)
         if not isinstance(data, dict):
             raise ReadError(f"expected keys and values such as `task: ddpg`, found {_kind(data)}", 1)
     except ReadError as error:
         where = f"{printable(path)}:{error.line}" if error.line else printable(path)
         raise RecipeError([Problem(where, printable(error.key), error.message)]) from None
-    return data, lines
+    head = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return data, lines, tuple(line.lstrip("#").strip() for line in head)
 
 
 def _text(path: Path) -> str:

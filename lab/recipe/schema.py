@@ -149,6 +149,7 @@ class Document:
         overrides: the `a.b=value` settings that won over the file.
         problems: what is wrong with the envelope.
         origins: for each dotted key the `file:line` or the override that set it.
+        header: the comment at the head of the file.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Document:
     overrides: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    header: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def problem(self, key: str, message: str) -> Problem:
         """Something wrong with the value at `key`, located where that value or its nearest parent was set."""
@@ -208,7 +210,7 @@ def override(key: str, value: Any) -> str:
 
 
 def name_problem(name: str, most: int) -> str | None:
-    """The problem of the name of a run, an experiment or a study, or an empty text; `most` is the longest length."""
+    """The problem of the name of a run, an experiment or a study, or None; `most` is the longest length."""
     if not name.strip():
         return "empty; a name has at least one character"
     if len(name) > most:

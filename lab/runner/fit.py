@@ -134,7 +134,7 @@ def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict
         if name is None:  # nothing else says how good it is, and a short training may have logged no step
             rest = {key: value for key, value in trained.metrics.items() if not tracker.has_metric(key)}
             tracker.log_metrics(rest, step=assembly.trainer.global_step)
-        record.score(tracker, assembly.recipe.path, assembly.task, name, score)
+        record.score(tracker, assembly.recipe, assembly.task, name, score)
         log_model(tracker, assembly.module)
         assembly.saver.clean_up()
         if tracker.folder is None:  # the artifacts lie on another machine

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,21 +67,16 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
     for name, text in texts.items():
         if text:
             tracker.experiment.log_text(tracker.run_id, text, name)
-    if about := description(recipe.path):
+    if about := description(recipe):
         tracker.set_tag(DESCRIPTION, about)
 
 
-def description(recipe: Path) -> str:
+def description(recipe: Recipe) -> str:
     """The comment at the head of a recipe, without the command that runs it; empty where there is none."""
-    try:
-        lines = recipe.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError):  # a recipe of a program, or of a file that is gone since
-        return ""
-    head = [line.lstrip("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]
-    return " ".join(line for line in head if not line.startswith("lab "))
+    return " ".join(line for line in recipe.header if not line.startswith("lab "))
 
 
-def score(tracker: Tracker, recipe: Path, task: Task, name: str | None, value: float | None) -> None:
+def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value: float | None) -> None:
     """Records by which metric the run is judged, and which curve chose its best checkpoint.
 
     Lightning's own names may differ from what it logs: `valid_loss` of each step and epoch is `valid_loss_epoch`, and
