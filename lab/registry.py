@@ -72,9 +72,12 @@ def task_names() -> list[str]:
     return sorted({entry.name for entry in _entries("task")})
 
 
-def task_entry(name: str) -> str | None:
-    """Where the task of that name is, as `package.module:TASK`; None if there is none, or more than one."""
-    found = [entry.value for entry in _entries("task") if entry.name == name]
+def task_entry(task: object) -> str | None:
+    """Where the task of that name is, as `package.module:TASK`; None if there is none, or more than one.
+
+    What is no name, a recipe's own task, has none.
+    """
+    found = [entry.value for entry in _entries("task") if entry.name == task] if isinstance(task, str) else []
     return found[0] if len(found) == 1 else None
 
 

@@ -128,8 +128,7 @@ def _read(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> None:
         from lab.registry import task_entry, task_names
 
         found = load(path, overrides)
-        entry = task_entry(found.task) if isinstance(found.task, str) else None
-        problems = without_import(found, entry, task_names())
+        problems = without_import(found, task_entry(found.task), task_names())
     elif kind == "study":
         from lab.study import load_study
         from lab.study.plan.static import problems_without_import

@@ -44,7 +44,7 @@ def assemble(recipe: Recipe) -> Assembly:
     Raises:
         RecipeError: with all that is wrong, if anything is.
     """
-    if early := mistyped(recipe, task_entry(recipe.task) if isinstance(recipe.task, str) else None):
+    if early := mistyped(recipe, task_entry(recipe.task)):
         raise RecipeError(early)  # before anything is imported
     take_twins()  # before MLflow imports the older name, which a next recipe of this process may be written for
     problems = list(recipe.problems)

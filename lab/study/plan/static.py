@@ -30,7 +30,7 @@ def problems_without_import(file: StudyFile) -> list[Problem]:
 
 def recipe_problems(recipe: Recipe) -> list[Problem]:
     """All that is wrong with a recipe, likewise."""
-    return without_import(recipe, task_entry(recipe.task) if isinstance(recipe.task, str) else None, task_names())
+    return without_import(recipe, task_entry(recipe.task), task_names())
 
 
 def side_problems(path: Path, overrides: Sequence[str]) -> list[Problem]:
@@ -43,7 +43,7 @@ def side_problems(path: Path, overrides: Sequence[str]) -> list[Problem]:
 
 def _of_space(file: StudyFile, recipe: Recipe, dimensions: tuple[Dimension, ...]) -> Iterator[Problem]:
     """Keys of the space that no recipe, or no constructor, has."""
-    entry = task_entry(recipe.task) if isinstance(recipe.task, str) else None
+    entry = task_entry(recipe.task)
     seen: set[str] = set()
     for place, key, value in (probe for dimension in dimensions for probe in dimension.probes()):
         if key in seen:
