@@ -18,4 +18,4 @@ def stage(text: str) -> None:
 
 def say(text: str) -> None:
     """A line to keep, such as the result of a validation; the stage before it is over."""
-    LOGGER.info(text, extra={"stage": False})
+    LOGGER.info(text)

@@ -12,11 +12,12 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-import torch
 from lightning import LightningDataModule, LightningModule
 
+from lab.engine.plain_values import OF_TORCH
+
 _ENTRIES: dict[Any, str] = {LightningModule: "model", LightningDataModule: "data"}
-_EXACT = (torch.Tensor, torch.dtype, torch.device, torch.Size, bytes)
+_EXACT = (*OF_TORCH, bytes)
 
 
 def with_plain_hyperparameters(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -49,9 +50,9 @@ def _plain(value: Any) -> Any:
             return _plain(value.value)
         except TypeError:  # of an enum that a recipe names by its members
             return value.name
-    if value is None or (
-        isinstance(value, _EXACT) and not (isinstance(value, bytes) and not value)
-    ):  # which torch does not read
+    if isinstance(value, bytes) and not value:  # which torch does not read
+        raise TypeError
+    if value is None or isinstance(value, _EXACT):
         return value
     if isinstance(value, PurePath):
         return str(value)

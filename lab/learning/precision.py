@@ -19,7 +19,8 @@ _REASONS = {  # those that no module of `lab` trains with
 
 
 def check_precision(trainer: Trainer, name: str, scales: bool) -> None:
-    """
+    """Refuses a precision of the Trainer that a module cannot train with.
+
     Args:
         trainer: what is to train.
         name: of the task.
