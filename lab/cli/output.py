@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import re
 import sys
 import time
@@ -84,6 +85,8 @@ class StageHandler(logging.Handler):
         self.name_of_stage, self.since = "", 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
+        if not is_first_process():
+            return
         self.end_stage()
         text = record.getMessage()
         if not getattr(record, "stage", False) or not sys.stderr.isatty():
@@ -110,6 +113,15 @@ class StageHandler(logging.Handler):
     def close(self) -> None:
         self.end_stage()
         super().close()
+
+
+def is_first_process() -> bool:
+    """Whether this is no further process of a distributed training: each of those runs the same command.
+
+    Known from the environment, as Lightning, torchrun and Slurm set it, because nothing heavy is imported yet.
+    """
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
 
 
 def explain(error: LabError) -> str:

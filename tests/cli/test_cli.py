@@ -269,6 +269,24 @@ def test_stages_are_said_on_standard_error_while_a_command_works(capsys: pytest.
     assert capsys.readouterr() == ("", "testing\nrun 1\n")
 
 
+@pytest.mark.parametrize(
+    ("ranks", "text"),
+    [
+        ({"LOCAL_RANK": "1"}, ""),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, ""),
+        ({"RANK": "0", "LOCAL_RANK": "0"}, "testing\n"),
+    ],
+)
+def test_one_process_of_a_distributed_training_says_its_stages(
+    ranks: dict[str, str], text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, rank in ranks.items():
+        monkeypatch.setenv(name, rank)
+    with output.working():
+        stages.stage("testing")
+    assert capsys.readouterr().err == text
+
+
 def test_a_stage_has_a_spinner_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
