@@ -11,8 +11,8 @@ from typing import Any
 from typer.main import get_command
 
 from lab.cli import app
-from lab.cli.card import TITLES, card, rows
 from lab.cli.group import DEFAULT
+from lab.cli.terminal.card import TITLES, card, rows
 from lab.recipe.schema import ClassSpec, Envelope, InlineTask, StartFrom, Track
 from lab.recipe.signature import parameters
 from lab.registry import plugins

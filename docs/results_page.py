@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lab import stats
-from lab.cli.output import number
+from lab.cli.terminal.output import number
 from lab.compare import grouped, report
 
 if TYPE_CHECKING:

@@ -298,6 +298,7 @@ def test_files_are_short():
         ("study/work/job.py", "import torchrl"),
         ("errors.py", "import yaml"),
         ("cli/train.py", "import torch"),
+        ("cli/terminal/tables.py", "import torch"),
     ],
 )
 def test_a_planted_fault_is_found(path, source):

@@ -12,7 +12,7 @@ import typer
 
 import lab
 from lab.cli import browse, check, compare, data, install, results, tracking, train, tune
-from lab.cli.output import explain, surprise
+from lab.cli.terminal.messages import explain, surprise
 from lab.errors import LabError
 
 app = typer.Typer(

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import emit
-from lab.cli.tables import paragraph, table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import emit
+from lab.cli.terminal.tables import paragraph, table
 from lab.errors import BadInput, RecipeError, nearest, suggestion
 
 if TYPE_CHECKING:
-    from lab.cli.card import Card
+    from lab.cli.terminal.card import Card
     from lab.registry import Shelf
 
 
@@ -153,7 +153,7 @@ def cp(
 
 
 def _show_task(name: str, as_json: bool) -> None:
-    from lab.cli.card import card
+    from lab.cli.terminal.card import card
 
     page = card(name)
     if as_json:
@@ -165,7 +165,7 @@ def _show_task(name: str, as_json: bool) -> None:
 
 def _print_card(page: Card, settings: Mapping[str, Mapping[str, Any]]) -> None:
     """The best checkpoint and the parameters, with what a recipe sets."""
-    from lab.cli.card import TITLES, rows
+    from lab.cli.terminal.card import TITLES, rows
 
     best = f"{'largest' if page.mode == 'max' else 'smallest'} {page.monitor}" if page.monitor else "last checkpoint"
     print(f"best checkpoint: the {best}")
@@ -180,7 +180,7 @@ def _print_card(page: Card, settings: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _print_parameter(name: str, kind: str, bounds: str, default: str, meaning: str) -> None:
-    from lab.cli.card import GIVEN, NEEDED
+    from lab.cli.terminal.card import GIVEN, NEEDED
 
     default = default if default.startswith((GIVEN, NEEDED)) else f"default {default}"
     about = ", ".join(each for each in (kind, bounds, default) if each)
@@ -212,7 +212,7 @@ def _show_recipe(file: Path, as_json: bool) -> None:
 
 def _own_card(file: Path) -> tuple[Card | None, dict[str, dict[str, Any]], str]:
     """The card of a recipe's own task, what the recipe sets, and why there is none."""
-    from lab.cli.card import own_card
+    from lab.cli.terminal.card import own_card
     from lab.recipe import InlineTask, load
 
     try:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import emit, explain, working
+from lab.cli.terminal import words
+from lab.cli.terminal.messages import explain
+from lab.cli.terminal.output import emit
+from lab.cli.terminal.working import working
 from lab.errors import BadInput, Problem, RecipeError, suggestion
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import check_plot, emit, number, plain, working
-from lab.cli.tables import table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import check_plot, emit, number, plain
+from lab.cli.terminal.tables import table
+from lab.cli.terminal.working import working
 from lab.errors import BadInput
 from lab.plots import better
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import check_plot, emit, number, working
-from lab.cli.tables import paragraph, table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import check_plot, emit, number
+from lab.cli.terminal.tables import paragraph, table
+from lab.cli.terminal.working import working
 from lab.errors import BadInput
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import emit, working
-from lab.cli.tables import table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import emit
+from lab.cli.terminal.tables import table
+from lab.cli.terminal.working import working
 
 
 def plugins(as_json: words.Json = False) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import emit, number, working
-from lab.cli.tables import ago, table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import emit, number
+from lab.cli.terminal.tables import ago, table
+from lab.cli.terminal.working import working
 
 
 def runs(

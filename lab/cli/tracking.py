@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import emit, working
+from lab.cli.terminal import words
+from lab.cli.terminal.output import emit
+from lab.cli.terminal.working import working
 from lab.errors import LabError
 
 if TYPE_CHECKING:

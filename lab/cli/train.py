@@ -7,17 +7,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lab.cli import words
-from lab.cli.output import emit, number, working
-from lab.cli.tables import table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import emit, number
+from lab.cli.terminal.result import print_result
+from lab.cli.terminal.tables import table
+from lab.cli.terminal.working import working
 from lab.errors import BadInput, LabError
-
-if TYPE_CHECKING:
-    from lab.runner.results import RunResult
 
 MOST = 10_000  # trainings of one command: each is a trial, and queueing them takes time
 
@@ -79,7 +78,7 @@ def run(
     if as_json:
         emit(replace(result, uri=without_password(result.uri)))
     else:
-        _print(result, at=DEFAULT_URI if offline else loaded.track.uri, then=["lab sync"] if offline else [])
+        print_result(result, at=DEFAULT_URI if offline else loaded.track.uri, then=["lab sync"] if offline else [])
 
 
 def _repeat(
@@ -151,46 +150,4 @@ def resume(
     if as_json:
         emit(replace(result, uri=without_password(result.uri)))
     else:
-        _print(result, at=uri)
-
-
-def _print(result: RunResult, at: str | None, then: Sequence[str] = ()) -> None:
-    from lab.runner.results import BEST
-    from lab.task import counterpart, distinct_metrics
-
-    print(f"{result.status} {result.name} in {result.seconds:.0f} s")
-    beside = {name: number(result.tested[name]) for name in distinct_metrics(result.tested)}
-    kept = {"run": result.run_id, "page": _page(result), "best": result.best, "last": result.last}
-    score = {} if result.monitor is None else {result.monitor: number(result.score)}
-    if result.monitor is not None and result.monitor not in result.tested:
-        why = f"the test did not log {counterpart(result.monitor.removeprefix(BEST))}" if result.tested else "no test"
-        score[result.monitor] += f"  (in validation; {why})"
-    facts = {**score, **beside, **kept}
-    width = max(map(len, facts))
-    for title, fact in facts.items():
-        if fact is not None:
-            print(f"  {title:<{width}}  {fact}")
-    print("next")
-    for command in [*_next(result, at), *then]:
-        print(f"  {command}")
-
-
-def _page(result: RunResult) -> str | None:
-    """Where a browser finds the run; None where no server runs yet, which `lab ui` starts."""
-    from lab.tracking.server import client, page
-
-    if not result.uri.startswith(("http://", "https://")):
-        return None
-    return page(result.uri, client(result.uri).get_run(result.run_id).info.experiment_id, result.run_id)
-
-
-def _next(result: RunResult, at: str | None) -> list[str]:
-    from lab.registry import find_task, task_names
-    from lab.task import hook
-    from lab.tracking.redaction import without_password
-
-    where = "" if at is None else f" --uri {without_password(at)}"  # the recipe's own choice is nobody's default
-    run = result.run_id[:8]
-    plays = result.task in task_names() and hook(find_task(result.task).module, "play") is not None
-    commands = [f"lab eval {run}", *([f"lab play {run} --video agent.mp4"] if plays else []), "lab ui"]
-    return [f"{command}{where}" for command in commands]
+        print_result(result, at=uri)

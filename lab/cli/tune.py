@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lab.cli import words
 from lab.cli.group import DEFAULT, DefaultGroup
-from lab.cli.output import emit, number, working
-from lab.cli.tables import ago, table
+from lab.cli.terminal import words
+from lab.cli.terminal.output import emit, number
+from lab.cli.terminal.tables import ago, table
+from lab.cli.terminal.working import working
 from lab.errors import LabError
 
 if TYPE_CHECKING:

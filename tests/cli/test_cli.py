@@ -17,7 +17,7 @@ import yaml
 
 import lab as package
 from lab import registry, stages
-from lab.cli import output, tables
+from lab.cli.terminal import output, tables, working
 from lab.recipe import load
 
 Lab = Callable[..., Any]
@@ -262,7 +262,7 @@ def test_a_new_plugin(lab: Lab) -> None:
 
 
 def test_stages_are_said_on_standard_error_while_a_command_works(capsys: pytest.CaptureFixture[str]) -> None:
-    with output.working():
+    with working.working():
         stages.stage("testing")
         stages.say("run 1")
     stages.say("nobody listens")
@@ -282,7 +282,7 @@ def test_one_process_of_a_distributed_training_says_its_stages(
 ) -> None:
     for name, rank in ranks.items():
         monkeypatch.setenv(name, rank)
-    with output.working():
+    with working.working():
         stages.stage("testing")
     assert capsys.readouterr().err == text
 
@@ -292,8 +292,8 @@ def test_a_stage_has_a_spinner_on_a_terminal(
 ) -> None:
     clock = iter([0.0, 0.4, 1.0, 7.0])
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    with output.working():
+    monkeypatch.setattr(working, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with working.working():
         stages.stage("short")
         stages.stage("importing")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.cli import tables
+from lab.cli.terminal import tables
 
 Lab = Callable[..., Any]
 WORD = r"[\w.-]+"

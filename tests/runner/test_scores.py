@@ -95,13 +95,13 @@ class Untested(Judged):
 
 
 def test_without_a_test_the_score_is_the_best_value_of_validation_and_says_so(run: Run, capsys) -> None:
-    from lab.cli.train import _print
+    from lab.cli.terminal.result import print_result
 
     result = run(Untested)
     assert (result.monitor, result.tested) == ("best/valid_loss", {})
     assert result.score == result.metrics["best/valid_loss"]
     agree(result)
-    _print(result, None)
+    print_result(result, None)
     assert "(in validation; no test)" in capsys.readouterr().out
 
 
@@ -111,11 +111,11 @@ class OtherNames(Judged):
 
 
 def test_a_test_without_the_counterpart_leaves_the_score_to_validation(run: Run, capsys) -> None:
-    from lab.cli.train import _print
+    from lab.cli.terminal.result import print_result
 
     result = run(OtherNames)
     assert result.monitor == "best/valid_loss"
-    _print(result, None)
+    print_result(result, None)
     said = capsys.readouterr().out
     assert "(in validation; the test did not log test_loss)" in said
     assert "accuracy@1" in said

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lab.cli.output import explain
+from lab.cli.terminal.messages import explain
 from lab.cli.tracking import ui
 from lab.errors import BadInput, LabError
 from lab.tracking import redaction

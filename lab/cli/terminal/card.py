@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.output import working
+from lab.cli.terminal.working import working
 
 if TYPE_CHECKING:
     from lab.errors import Problem

@@ -1,0 +1,1 @@
+"""How the commands print and what they say: options in common, tables, stages, errors and results."""

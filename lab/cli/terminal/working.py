@@ -1,0 +1,79 @@
+"""While a command works: its stages on standard error, with a spinner and the seconds on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lab.stages import LOGGER
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+@contextlib.contextmanager
+def working() -> Iterator[None]:
+    """While something slow runs: its stages, and whatever libraries print, go to standard error."""
+    handler = StageHandler()
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        handler.close()
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(logging.NOTSET)
+
+
+class StageHandler(logging.Handler):
+    """Prints the records of `lab.stages`: on a terminal a stage has a spinner and its seconds until the next one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spinner: Progress | None = None
+        self.name_of_stage, self.since = "", 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not is_first_process():
+            return
+        self.end_stage()
+        text = record.getMessage()
+        if not getattr(record, "stage", False) or not sys.stderr.isatty():
+            print(text, file=sys.stderr, flush=True)
+            return
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        self.spinner = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
+        self.spinner.add_task(text)
+        self.spinner.start()
+        self.name_of_stage, self.since = text, time.monotonic()
+
+    def end_stage(self) -> None:
+        """Takes the spinner away; a line stays of what took seconds."""
+        if self.spinner is None:
+            return
+        self.spinner.stop()
+        self.spinner = None
+        if (seconds := time.monotonic() - self.since) >= 1:
+            print(f"{self.name_of_stage}: {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self.end_stage()
+        super().close()
+
+
+def is_first_process() -> bool:
+    """Whether this is no further process of a distributed training: each of those runs the same command.
+
+    Known from the environment, as Lightning, torchrun and Slurm set it, because nothing heavy is imported yet.
+    """
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
