@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from results_page import Agent, load_results, page, save_results
 
 from lab.cli.terminal.messages import explain
-from lab.compare import curves, draw, grouped, report
+from lab.comparison import curves, draw, grouped, report
 from lab.errors import BadInput, LabError, nearest
 from lab.recipe import load
 from lab.tracking.server import client

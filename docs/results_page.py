@@ -14,7 +14,7 @@ import yaml
 
 from lab import stats
 from lab.cli.terminal.output import number
-from lab.compare import grouped, report
+from lab.comparison import grouped, report
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

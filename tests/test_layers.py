@@ -52,12 +52,12 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "tracking": (GROUND, {*RL_ONLY, "optuna", "torchvision"}),
     "engine": (GROUND, {*RL_ONLY, "optuna", "torchvision", "mlflow"}),
     "runner": (GROUND | {"recipe", "tracking", "engine", ""}, {*RL_ONLY, "optuna", "torchvision"}),
-    "compare": (
+    "comparison": (
         {"errors", "files", "stats", "plots", "registry", "recipe", "runner", "tracking"},
         HEAVY - {"mlflow"},
     ),
     "study": (
-        GROUND | {"recipe", "runner", "compare", "tracking", "engine"},
+        GROUND | {"recipe", "runner", "comparison", "tracking", "engine"},
         {*RL_ONLY, "torchvision", "torchmetrics"},
     ),
     "scaffold": ({"errors", "registry"}, HEAVY),
@@ -291,8 +291,8 @@ def test_files_are_short():
         ("cli/data.py", "from torchvision import datasets"),
         ("recipe/load.py", "import torch"),
         ("recipe/load.py", "from lab import registry"),
-        ("compare/groups.py", "from lab.rl.ddpg import DDPG"),
-        ("compare/curves.py", "def late():\n    import torch"),
+        ("comparison/groups.py", "from lab.rl.ddpg import DDPG"),
+        ("comparison/curves.py", "def late():\n    import torch"),
         ("stats.py", "from lab.errors import BadInput"),
         ("study/plan/plan.py", "from lab.rl import replay"),
         ("study/work/job.py", "import torchrl"),

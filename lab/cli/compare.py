@@ -17,7 +17,7 @@ from lab.errors import BadInput
 from lab.plots import better
 
 if TYPE_CHECKING:
-    from lab.compare import Comparison, Selection
+    from lab.comparison import Comparison, Selection
     from lab.stats import Improvement, Interval
 
 
@@ -53,7 +53,7 @@ def compare(
         check_plot(plot)
     elif curve:
         raise BadInput("--curve needs --plot FILE: curves are part of the plot")
-    from lab import compare as comparison
+    from lab import comparison
 
     with working():
         chosen = comparison.select(what, metric, mode, uri, curve or ())
@@ -71,7 +71,7 @@ def compare(
 
 def _draw(plot: Path, chosen: Selection, figures: Comparison, uri: str | None) -> Iterator[str]:
     """Writes the plot and describes it."""
-    from lab.compare import curves, draw
+    from lab.comparison import curves, draw
     from lab.tracking.server import client, tracking_uri
 
     server = client(tracking_uri(uri))

@@ -131,7 +131,7 @@ def test_no_runs_yet(lab: Lab) -> None:
 @pytest.mark.slow
 def test_comparing_does_not_import_torch(recorded_runs: str) -> None:
     script = (
-        "import sys; from lab import compare; found = compare.select(['rates'], uri=sys.argv[1]); "
+        "import sys; from lab import comparison; found = comparison.select(['rates'], uri=sys.argv[1]); "
         "compare.report(found.groups, found.mode); sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script, recorded_runs], check=True)

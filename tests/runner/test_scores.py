@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from torch import Tensor
 
-from lab.compare.groups import select
+from lab.comparison.groups import select
 from lab.errors import RecipeError
 from lab.recipe import load
 from lab.runner.fit import fit

@@ -4,11 +4,11 @@ Reads MLflow and never trains. `select` or `grouped` make groups of runs, `repor
 their learning curves, and `draw` plots both.
 """
 
-from lab.compare.curves import Curve, curves
-from lab.compare.groups import Group, Selection, grouped, select
-from lab.compare.plots import draw, draw_curves, draw_scores
-from lab.compare.report import Comparison, ComparisonRow, report
-from lab.compare.selection import runs_of
+from lab.comparison.curves import Curve, curves
+from lab.comparison.groups import Group, Selection, grouped, select
+from lab.comparison.plots import draw, draw_curves, draw_scores
+from lab.comparison.report import Comparison, ComparisonRow, report
+from lab.comparison.selection import runs_of
 
 __all__ = [
     "Comparison",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlflow import MlflowClient
 
-from lab.compare import runs_of, select
+from lab.comparison import runs_of, select
 from lab.errors import BadInput
 
 
@@ -73,7 +73,7 @@ def test_a_word_without_a_meaning(server, words, message):
 
 
 def test_many_runs_come_in_pages(server, monkeypatch):
-    monkeypatch.setattr("lab.compare.selection.PAGE", 2)
+    monkeypatch.setattr("lab.comparison.selection.PAGE", 2)
     assert len(names(server, "pendulum")) == 11
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lab import stats
 
 if TYPE_CHECKING:
-    from lab.compare.groups import Group
+    from lab.comparison.groups import Group
     from lab.stats import Improvement, Interval, Mode
 
 

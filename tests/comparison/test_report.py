@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy.stats import mannwhitneyu, trim_mean
 
-from lab.compare import Group, report
+from lab.comparison import Group, report
 from lab.stats import Interval
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.compare.curves import Curve
-from lab.compare.groups import Selection
-from lab.compare.metric import names
-from lab.compare.report import Comparison
+from lab.comparison.curves import Curve
+from lab.comparison.groups import Selection
+from lab.comparison.metric import names
+from lab.comparison.report import Comparison
 from lab.files import replacing
 from lab.plots import COLORS, better, figure
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
-from lab.compare import grouped
+from lab.comparison import grouped
 from lab.errors import BadInput
 from lab.task import Task
 
@@ -164,7 +164,7 @@ def test_the_direction_is_what_the_runs_say():
 
 
 def test_an_older_run_has_the_direction_of_its_task(monkeypatch):
-    monkeypatch.setattr("lab.compare.metric.find_task", {"ddpg": Task(object, object, "val/return", "max")}.get)
+    monkeypatch.setattr("lab.comparison.metric.find_task", {"ddpg": Task(object, object, "val/return", "max")}.get)
     assert grouped({"a": [run(tags={"lab.mode": None})]}).mode == "max"
 
 

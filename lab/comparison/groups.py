@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lab.compare.differences import ENVIRONMENT, labels, members, settings
-from lab.compare.metric import curve_metrics, score_metric, score_mode, validation_metric
-from lab.compare.selection import runs_of
+from lab.comparison.differences import ENVIRONMENT, labels, members, settings
+from lab.comparison.metric import curve_metrics, score_metric, score_mode, validation_metric
+from lab.comparison.selection import runs_of
 from lab.errors import BadInput
 from lab.runner.results import SCORE
 from lab.tracking.redaction import without_password
@@ -85,7 +85,7 @@ def select(
         metric: the score; by default the metric that the runs record as theirs.
         mode: whether a smaller or a larger score is better; by default what the runs recorded.
         uri: the tracking server.
-        curves: the metrics of the learning curves, as `lab.compare.curves` takes them.
+        curves: the metrics of the learning curves, as `lab.comparison.curves` takes them.
 
     Raises:
         BadInput: a word is unknown or ambiguous, no run is left, or the scores cannot be compared.
@@ -112,7 +112,7 @@ def grouped(
             its runs make several groups.
         metric: the score; by default the metric that the runs record as theirs.
         mode: whether a smaller or a larger score is better; by default what the runs recorded.
-        curves: the metrics of the learning curves, as `lab.compare.curves` takes them.
+        curves: the metrics of the learning curves, as `lab.comparison.curves` takes them.
 
     Raises:
         BadInput: no run is left, or the scores cannot be compared.

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from scipy.stats import trim_mean
 
 from lab import stats
-from lab.compare import Curve, Group, Selection, curves, draw, draw_curves, draw_scores, report, select
-from lab.compare.curves import POINTS, common_steps
-from lab.compare.plots import styles
+from lab.comparison import Curve, Group, Selection, curves, draw, draw_curves, draw_scores, report, select
+from lab.comparison.curves import POINTS, common_steps
+from lab.comparison.plots import styles
 from lab.plots import COLORS, figure
 
 

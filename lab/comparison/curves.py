@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab import stats
-from lab.compare.metric import names
+from lab.comparison.metric import names
 from lab.stats import Array, Band
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from lab.compare.groups import Group
+    from lab.comparison.groups import Group
 
 POINTS = 300  # of a curve, at most
 
