@@ -1,28 +1,32 @@
-"""A PyTorch Lightning experiment suite: `from lab import run; result = run("ddpg_pendulum", "model.gamma=0.95")`."""
+"""A PyTorch Lightning experiment suite: `import lab; result = lab.run("ddpg_pendulum", "model.gamma=0.95")`.
+
+The functions are described in `lab.api`; nothing is imported before one of them is asked for.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from lab.exports import lazy
 
 if TYPE_CHECKING:
-    from lab.runner.results import RunResult
+    from lab.api import claim, compare, evaluate, load, play, resume, run, runs, tune
+    from lab.errors import LabError
 
-__version__ = version("torch-lab")
+    __version__: str
+
+__all__ = ["LabError", "claim", "compare", "evaluate", "load", "play", "resume", "run", "runs", "tune"]
+
+_exported = lazy(__name__, dict.fromkeys(__all__, "api") | {"LabError": "errors"})
 
 
-def run(recipe: str, *overrides: str) -> RunResult:
-    """Train, evaluate and track one recipe; the same as `lab run RECIPE [a.b=value ...]`.
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
 
-    Args:
-        recipe: a path to a YAML file, or the name of an installed recipe (`lab ls`).
-        overrides: `a.b=value` settings that win over the file.
+        return version("torch-lab")
+    return _exported(name)
 
-    Raises:
-        lab.errors.LabError: with a message that names file, key and next step.
-    """
-    from lab.recipe import load
-    from lab.registry import find_recipe
-    from lab.runner.fit import fit
 
-    return fit(load(find_recipe(recipe), overrides))
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

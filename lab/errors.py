@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+LONGEST = 200  # characters of an override in a message
 
 
 class LabError(Exception):
     """Something failed; the message says what, where and what to do next."""
 
     exit_code = 1
+
+    def lines(self) -> list[str]:
+        """The message as a terminal and a notebook show it."""
+        return [f"error: {self}"]
+
+    def _render_traceback_(self) -> list[str]:
+        """For IPython, which shows these lines in place of a traceback."""
+        return self.lines()
 
 
 class BadInput(LabError):
@@ -54,6 +65,19 @@ class RecipeError(BadInput):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def lines(self) -> list[str]:
+        """One line for each problem, and a last one that says how many there are."""
+        short = [replace(problem, where=shorten(problem.where)) for problem in self.problems]
+        places = [problem.where for problem in self.problems if not problem.where.startswith("override ")]
+        file = " ".join(re.sub(r":\d+$", "", places[0]).splitlines()) if places else "the overrides"
+        count = f"{len(short)} problem{'s' if len(short) > 1 else ''}"
+        return [*(" ".join(str(problem).splitlines()) for problem in short), f"{count} in {file}; nothing was started"]
+
+
+def shorten(text: str) -> str:
+    """A text of which the beginning is enough, such as an override of ten thousand characters."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

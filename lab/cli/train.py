@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -92,44 +91,27 @@ def _repeat(
 ) -> None:
     """Train one recipe with several seeds, or on several folds."""
     from lab.registry import find_recipe
-    from lab.study.folds import by_fold, cross_validate, spread
-    from lab.study.seeds import not_finite, repeat, summarize
+    from lab.study.repeated import train_repeatedly
 
-    file = find_recipe(recipe)
     with working():
-        if folds is not None:
-            study = cross_validate(file, settings, folds, name=name, workers=workers)
-            kind, results, then = "fold", by_fold(study), "lab ui"
-            summary, note = spread(results), "std: standard deviation over folds, which share most of their data"
-        else:
-            assert seeds is not None
-            study = repeat(file, settings, seeds, name=name, workers=workers)
-            kind, results, then = "seed", study.trials[0].results, f"lab compare {shlex.quote(study.plan.name)}"
-            summary, note = summarize(results), "low, high: 95 % bootstrap interval of the interquartile mean"
-    failed = [trial for trial in study.trials if trial.state != "complete"]
-    if failed and not results:
-        then = "lab studies"
-    for line in not_finite(results, kind):
+        found = train_repeatedly(find_recipe(recipe), settings, seeds=seeds, folds=folds, name=name, workers=workers)
+    study = found.study.plan.name
+    for line in found.warnings:
         print(line, file=sys.stderr)
     if as_json:
-        state = failed[0].state if failed else "complete"
-        emit({"study": study.plan.name, "state": state, "results": results, "summary": summary})
+        emit({"study": study, "state": found.state, "results": found.results, "summary": found.summary})
     else:
         lines = [
-            [str(key), result.run_id[:8], *(number(result.metrics.get(metric)) for metric in summary)]
-            for key, result in results.items()
+            [str(key), result.run_id[:8], *(number(result.metrics.get(metric)) for metric in found.summary)]
+            for key, result in found.results.items()
         ]
-        for title in next(iter(summary.values()), {}):
-            lines += [[title, "", *(number(found[title]) for found in summary.values())]]
-        table([kind.upper(), "RUN", *summary], lines)
-        print(f"{note}\nnext\n  {then}")
-    if failed:
-        every = study.plan.seeds if kind == "seed" else range(len(study.trials))
-        scored = [
-            one for one, result in results.items() if math.isfinite(result.metrics.get(study.plan.metrics[0], math.nan))
-        ]
-        missing = ", ".join(str(one) for one in every if one not in scored)
-        raise LabError(f"not every {kind} has a score; missing: {missing}; the first failed with: {failed[0].reason}")
+        for title in next(iter(found.summary.values()), {}):
+            lines += [[title, "", *(number(values[title]) for values in found.summary.values())]]
+        table([found.kind.upper(), "RUN", *found.summary], lines)
+        then = f"lab compare {shlex.quote(study)}" if found.kind == "seed" else "lab ui"
+        print(f"{found.note}\nnext\n  {then if found.results else 'lab studies'}")
+    if found.missing:
+        raise LabError(found.missing)
 
 
 def resume(

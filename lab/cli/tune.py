@@ -70,7 +70,7 @@ def say(found: Study, as_json: bool, storage: str | None = None) -> None:
     from lab.study.report import render
     from lab.study.report.table import table as table_of
 
-    lines, trials = table_of(found.record), found.trials
+    lines = table_of(found.record)
     if as_json:
         emit(render.data(lines))
     else:
@@ -78,9 +78,8 @@ def say(found: Study, as_json: bool, storage: str | None = None) -> None:
         print(f"{render.caption(lines)}\nnext")
         for step in _next(found.record, storage, found.uri):
             print(f"  {step}")
-    if trials and all(trial.state == "failed" for trial in trials):
-        count = f"all {len(trials)} trials" if len(trials) > 1 else "the trial"
-        raise LabError(f"{count} failed; the first: {trials[0].reason or 'its process ended'}")
+    if found.failure:
+        raise LabError(found.failure)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.comparison.curves import Curve
 from lab.comparison.groups import Selection
@@ -14,6 +14,9 @@ from lab.comparison.metric import names
 from lab.comparison.report import Comparison
 from lab.files import replacing
 from lab.plots import COLORS, better, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")
@@ -23,7 +26,7 @@ Look = Mapping[str, Any]  # colour, line and marker of a group
 
 
 def draw(path: Path, selection: Selection, figures: Comparison, curves: Sequence[Curve] = ()) -> None:
-    """Writes a picture: a panel of curves for each metric on each environment, and the scores with their intervals.
+    """Writes the picture of `draw_all`.
 
     Args:
         path: its ending chooses the format: .png, .pdf or .svg.
@@ -33,6 +36,19 @@ def draw(path: Path, selection: Selection, figures: Comparison, curves: Sequence
 
     Raises:
         OSError: it cannot be written.
+    """
+    drawing = draw_all(selection, figures, curves)
+    with replacing(path) as file:
+        drawing.savefig(file, format=path.suffix[1:].lower())
+
+
+def draw_all(selection: Selection, figures: Comparison, curves: Sequence[Curve] = ()) -> Figure:
+    """A panel of curves for each metric on each environment, and the scores with their intervals.
+
+    Args:
+        selection: what is compared.
+        figures: its report.
+        curves: its learning curves, if there are any.
     """
     drawn = {(curve.metric, curve.environment) for curve in curves}
     places = sorted(drawn, key=lambda place: (selection.curves.index(place[0]), place[1]))
@@ -52,8 +68,7 @@ def draw(path: Path, selection: Selection, figures: Comparison, curves: Sequence
         flat[panels - 1].set(xlabel=better(selection.metric, figures.mode))
         for unused in flat[panels:]:
             unused.set_axis_off()
-        with replacing(path) as file:
-            drawing.savefig(file, format=path.suffix[1:].lower())
+    return drawing
 
 
 def draw_curves(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput
+from lab.errors import BadInput, LabError, error_text
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
 from lab.runner.recorded import artifact, recipe_of
@@ -14,6 +14,9 @@ from lab.runner.results import final_metrics, find_run
 from lab.stages import stage
 from lab.task import hook
 from lab.tracking.server import client, tracking_uri
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
 
 
 def evaluate(
@@ -60,14 +63,40 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     assembly, path = _restore(run, checkpoint, [], uri)
     if hook(assembly.module, "play") is None:
         raise BadInput(f"task {assembly.name!r} has no method `play`; lab eval {run} tests it")
+    stage("playing an episode")
+    return video, float(_trained(assembly, path).play(video, seed))
+
+
+def load_module(run: str, checkpoint: str, uri: str | None = None) -> LightningModule:
+    """The module of a run with the weights of a checkpoint, on the CPU, in eval mode.
+
+    Args:
+        run: id, unique start of one, name, or `last`.
+        checkpoint: `best` or `last`.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such run or checkpoint, or its recipe cannot be used any more.
+    """
+    assembly, path = _restore(run, checkpoint, [], uri)
+    module: LightningModule = _trained(assembly, path)
+    return module
+
+
+def _trained(assembly: Assembly, path: Path) -> Any:
+    """The assembly's module with the weights of a checkpoint."""
     from lab.engine.checkpoint import Files
 
-    stage("playing an episode")
     module: Any = assembly.module.eval()
     saved = Files(module).load_checkpoint(path)
+    module.configure_model()  # where Lightning's modules may make their layers
     module.on_load_checkpoint(saved)  # first, as Lightning does: a part may be made by what it finds there
-    module.load_state_dict(saved["state_dict"])
-    return video, float(module.play(video, seed))
+    try:
+        module.load_state_dict(saved["state_dict"])
+    except RuntimeError as error:
+        advice = "layers have to be made in its constructor or in configure_model, and not while it trains"
+        raise LabError(f"{path} does not fit {type(module).__name__}: {error_text(error)}; {advice}") from None
+    return module
 
 
 def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | None) -> tuple[Assembly, Path]:
@@ -75,6 +104,6 @@ def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | Non
     found = find_run(run, uri)
     server = client(tracking_uri(uri))
     if checkpoint not in ("best", "last"):
-        raise BadInput(f"--checkpoint {checkpoint}: expected best or last")
+        raise BadInput(f"checkpoint {checkpoint!r}: expected best or last")
     assembly = assemble(recipe_of(found, server, overrides))
     return assembly, artifact(found, server, f"checkpoints/{checkpoint}.ckpt")

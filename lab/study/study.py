@@ -58,6 +58,15 @@ class Study:
         """In the order of the plan."""
         return self.record.trials
 
+    @property
+    def failure(self) -> str:
+        """Why there is nothing to show, if every trial failed; else empty."""
+        trials = self.trials
+        if not trials or any(trial.state != "failed" for trial in trials):
+            return ""
+        count = f"all {len(trials)} trials" if len(trials) > 1 else "the trial"
+        return f"{count} failed; the first: {trials[0].reason or 'its process ended'}"
+
 
 def tune(
     plan: Plan,

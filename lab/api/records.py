@@ -1,0 +1,95 @@
+"""`lab.load` and `lab.runs`: what was trained before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.api.session import reading
+from lab.api.training_run import TrainingRun
+from lab.errors import BadInput
+from lab.runner.results import RunResult
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from pandas import DataFrame
+
+
+def load(run: str | RunResult = "last", *, uri: str | None = None) -> TrainingRun:
+    """The result of a run that was trained before, here or on another machine.
+
+    Args:
+        run: an id, its first digits, a name, or `last` for the newest run.
+        uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
+
+    Raises:
+        BadInput: no such run, or several; a study has many runs, which `lab.tune` and `lab.compare` show.
+        LabError: the server cannot be reached.
+    """
+    from lab.runner.results import find_run
+    from lab.tracking.server import tracking_uri
+
+    if isinstance(run, RunResult):
+        return TrainingRun.of(run)
+    with reading():
+        return _result(find_run(run, uri), tracking_uri(uri))
+
+
+def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = None) -> DataFrame:
+    """The newest runs as a table of pandas, newest first: a row for each run.
+
+    Columns are `run_id`, `name`, `experiment`, `task`, `status`, `monitor` (the metric of the score), `score`,
+    `seconds` (wall time), `started` and `seed`.
+
+    Args:
+        experiment: only those of this experiment.
+        last: at most so many.
+        uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
+
+    Raises:
+        BadInput: no such experiment.
+        LabError: the server cannot be reached.
+    """
+    import pandas as pd
+
+    from lab.runner import results
+
+    with reading():
+        rows = results.runs(experiment, last, uri)
+    columns = [field.name for field in fields(results.RunRow)]
+    return pd.DataFrame([asdict(row) for row in rows], columns=columns)
+
+
+def run_word(run: str | RunResult) -> str:
+    """A run as the rest of `lab` looks for it: by its id, or a word of the user's."""
+    return run.run_id if isinstance(run, RunResult) else run
+
+
+def _result(run: Run, uri: str) -> TrainingRun:
+    """The result as MLflow has it."""
+    from lab.api.history import is_metric, is_tested
+    from lab.runner.results import SCORE
+    from lab.tracking.logger import CHECKPOINTS
+
+    tags = run.data.tags
+    if "lab.kind" in tags:
+        raise BadInput(f"{run.info.run_name!r} is a study of many runs; lab.compare({run.info.run_name!r}) shows them")
+    metrics = {name: value for name, value in run.data.metrics.items() if is_metric(name)}
+    monitor = tags.get(SCORE)
+    files = [Path(tags[CHECKPOINTS], name) if CHECKPOINTS in tags else None for name in ("best.ckpt", "last.ckpt")]
+    best, last = (file if file is not None and file.is_file() else None for file in files)
+    return TrainingRun(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        task=tags.get("task", ""),
+        status=tags.get("status", run.info.status),
+        monitor=monitor,
+        score=metrics.get(monitor) if monitor else None,
+        metrics=metrics,
+        tested={name: value for name, value in metrics.items() if is_tested(name)},
+        best=best,
+        last=last,
+        uri=uri,
+        seconds=run.data.metrics.get("seconds/fit", 0.0),
+    )

@@ -1,0 +1,103 @@
+"""The result of one training run, and what can be read of it: metrics, history, curves, the trained module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from lab.api import html
+from lab.api.session import reading, training
+from lab.runner.results import RunResult
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
+    from mlflow.entities import Run
+    from pandas import DataFrame
+
+MOST = 12  # metrics in the table of a notebook
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingRun(RunResult):
+    """A training run that has ended, as `lab.run` and `lab.load` return it.
+
+    Its attributes are those of `lab.runner.results.RunResult`: `run_id`, `name`, `task`, `status`, `monitor` and
+    `score`, `metrics` (all final ones, a dict), `best` and `last` (files of checkpoints), `seconds`.
+    """
+
+    @classmethod
+    def of(cls, result: RunResult) -> TrainingRun:
+        """The same result with the methods of this class."""
+        return cls(**{field.name: getattr(result, field.name) for field in fields(RunResult)})
+
+    @cached_property
+    def history(self) -> DataFrame:
+        """The metrics logged in training, validation included: a row for each step, `epoch` and a column for each.
+
+        A metric that was not logged at a step is NaN there: `run.history["val/return"].dropna().plot()`.
+        """
+        from lab.api.history import history
+        from lab.tracking.server import client
+
+        with reading():
+            return history(self._recorded, client(self.uri))
+
+    def load(self, which: Literal["best", "last"] = "best") -> LightningModule:
+        """The trained module, on the CPU and in eval mode; its class is the task's.
+
+        Args:
+            which: the checkpoint with the best monitored metric, or the one at the end of training.
+
+        Raises:
+            BadInput: there is no such checkpoint, or the recipe that the run recorded cannot be used any more.
+        """
+        from lab.runner.evaluate import load_module
+
+        with training():
+            return load_module(self.run_id, which, self.uri)
+
+    @property
+    def url(self) -> str | None:
+        """The run's page in MLflow; None for a database without a server, which `lab ui` starts."""
+        from lab.tracking.server import page
+
+        if not self.uri.startswith(("http://", "https://")):
+            return None
+        return page(self.uri, self._recorded.info.experiment_id, self.run_id)
+
+    @property
+    def artifacts(self) -> Path | None:
+        """The folder of the run's files, such as `plots/`; None if they lie on another machine."""
+        place = urlsplit(self._recorded.info.artifact_uri)
+        folder = Path(url2pathname(place.path))
+        return folder if place.scheme in ("", "file") and folder.is_dir() else None
+
+    @cached_property
+    def _recorded(self) -> Run:
+        from lab.tracking.server import client, run_of_id
+
+        with reading():
+            return run_of_id(client(self.uri), self.run_id)
+
+    def __repr__(self) -> str:
+        from lab.cli.terminal.output import number
+
+        score = f"{self.monitor}={number(self.score)}, " if self.monitor else ""
+        return f"TrainingRun({self.name!r}, {score}{self.status}, run {self.run_id[:8]})"
+
+    def _repr_html_(self) -> str:
+        from lab.cli.terminal.output import number
+        from lab.task import distinct_metrics
+
+        title = f"{self.name}: {self.monitor} {number(self.score)}" if self.monitor else self.name
+        shown = [name for name in distinct_metrics(self.tested or self.metrics) if name != self.monitor]
+        rows = [(name, number((self.tested or self.metrics)[name])) for name in shown[:MOST]]
+        more = [("...", f"{len(shown) - MOST} more in .metrics")] if len(shown) > MOST else []
+        seconds = f"{self.status} in {self.seconds:.0f} s"
+        where = ("page", html.link(self.url)) if self.url else ("page", "lab ui")
+        facts = [("task", self.task), ("status", seconds), ("run", self.run_id), where]
+        return html.page(title, html.table([*rows, *more, *facts]))
