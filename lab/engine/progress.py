@@ -9,14 +9,15 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from rich import progress as rich
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column
+from rich.text import Text
 
-from lab.stages import say
+from lab.stages import Progress, duration, report, say, values_text
 from lab.task import counterpart, distinct_metrics, hook
 
-REFRESH_SECONDS = 0.2  # of the bar
+UPDATE_SECONDS = 0.5  # of the bar and the report
 LINE_SECONDS = 1.0  # between two lines
 SILENCE_SECONDS = 30.0  # the longest without a line where no bar is seen
 METRICS = 4  # of a validation in a line
@@ -70,7 +71,7 @@ def progress(settings: Mapping[str, Any], monitor: str | None) -> list[Callback]
 
 
 class ProgressBar(Callback):
-    """Progress of the training: a bar on a terminal, and a line for each validation.
+    """Progress of the training: a bar on a terminal, a line for each validation, and a report for whoever listens.
 
     Lines are at least a second apart; without a terminal there is one every 30 s even where nothing is validated.
     A data module may say how far it is with `progress() -> (done, total, unit)`; otherwise batches are counted.
@@ -82,41 +83,44 @@ class ProgressBar(Callback):
     def __init__(self, monitor: str | None) -> None:
         self.monitor = monitor
         self.console = Console(stderr=True)
-        self.bar: Progress | None = None
-        self.drawn = self.began = self.said = 0.0
+        self.bar: rich.Progress | None = None
+        self.began = self.said = self.next = 0.0
         self.first = 0
         self.silent = True
-        self.unsaid: dict[str, float] = {}  # metrics of a validation that came too soon after the line before
+        self.validated: dict[str, float] = {}  # metrics of the last validation
+        self.unsaid = False  # whether that came too soon after the line before
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.silent = not trainer.is_global_zero or trainer.progress_bar_callback is not None
         if self.silent:
             return  # another process says it, or a bar that the module brings
-        self.drawn = self.began = self.said = time.monotonic()
+        self.began = self.said = time.monotonic()
+        self.next = 0.0
         self.first, total, unit = counted(trainer)
         name, count = type(pl_module).__name__, f": {total:,} {unit}" if total else ""
         going_on = f", from {self.first:,} on" if self.first > 1 else ""
         say(f"training {name}{count}{going_on}")
         if self.console.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=12),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+                rich.TextColumn("{task.description}"),
+                rich.BarColumn(bar_width=12),
+                rich.TaskProgressColumn(),
+                Elapsed(),
+                rich.TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             )
-            self.bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True, expand=True)
+            self.bar = rich.Progress(
+                *columns, console=self.console, refresh_per_second=1 / UPDATE_SECONDS, transient=True, expand=True
+            )
             self.task = self.bar.add_task(name, total=None, news="")
             self.bar.start()
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if self.silent:
+        if self.silent or (now := time.monotonic()) < self.next:
             return
-        now = time.monotonic()
-        if self.bar is not None:
-            if now - self.drawn > REFRESH_SECONDS:
-                self._draw(trainer)
-        elif now - self.said > SILENCE_SECONDS:
-            self._say(trainer, trainer.progress_bar_metrics)
+        self.next = now + UPDATE_SECONDS
+        self._update(trainer)
+        if self.bar is None and now - self.said > SILENCE_SECONDS:
+            self._say(trainer, numbers(trainer.progress_bar_metrics))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if self.silent or trainer.sanity_checking or trainer.state.fn != "fit":
@@ -124,44 +128,38 @@ class ProgressBar(Callback):
         metrics = trainer.callback_metrics
         names = [self.monitor] if self.monitor in metrics else []
         names += [name for name in distinct_metrics(metrics) if counterpart(name) != name and name != self.monitor]
-        self.unsaid = {name: float(metrics[name]) for name in names[:METRICS]}
+        self.validated, self.unsaid = {name: float(metrics[name]) for name in names[:METRICS]}, True
         if time.monotonic() - self.said > LINE_SECONDS:
-            self._say(trainer, self.unsaid)
-        if self.bar is not None:
-            self._draw(trainer)
+            self._say(trainer, self.validated)
+        self._update(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._stop()
         if not self.silent:
             if self.unsaid:
-                self._say(trainer, self.unsaid)
+                self._say(trainer, self.validated)
             say(f"trained in {duration(time.monotonic() - self.began)}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         self._stop()
 
-    def _say(self, trainer: Trainer, metrics: Mapping[str, Any]) -> None:
-        self.said, self.unsaid = time.monotonic(), {}
-        say(f"  {self._position(trainer)}  {_values(metrics)}  {duration(self.said - self.began)}")
+    def _say(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        self.said, self.unsaid = time.monotonic(), False
+        say(f"  {position_text(trainer)}  {values_text(metrics)}  {duration(self.said - self.began)}")
 
-    def _draw(self, trainer: Trainer) -> None:
-        assert self.bar is not None
-        self.drawn = time.monotonic()
+    def _update(self, trainer: Trainer) -> None:
+        """Brings the bar up to date, and reports."""
         done, total, _ = counted(trainer)
-        spent = self.drawn - self.began
+        spent = time.monotonic() - self.began
+        report(Progress(done, total, position_text(trainer), spent, self.validated))
+        if self.bar is None:
+            return
         rate = (done - self.first) / spent if spent else 0.0
-        left = f", {duration((total - done) / rate)} left" if total and rate else ""
-        speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
-        news = [self._position(trainer), speed, f"{duration(spent)} spent{left}", _values(trainer.progress_bar_metrics)]
+        news = [position_text(trainer), f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"]
+        if total and rate:
+            news.append(f"{duration((total - done) / rate)} left")
+        news.append(values_text(numbers(trainer.progress_bar_metrics)))
         self.bar.update(self.task, completed=done, total=total, news="  ".join(news))
-        self.bar.refresh()
-
-    def _position(self, trainer: Trainer) -> str:
-        done, total, unit = counted(trainer)
-        own = hook(trainer.datamodule, "progress") is not None  # type: ignore[attr-defined]
-        last = trainer.max_epochs
-        of_epochs = f"epoch {min(trainer.current_epoch + 1, last)}/{last}  " if not own and last and last > 1 else ""
-        return f"{of_epochs}{done:,}/{total:,} {unit}" if total else f"{of_epochs}{done:,} {unit}"
 
     def _stop(self) -> None:
         if self.bar is not None:
@@ -169,16 +167,25 @@ class ProgressBar(Callback):
             self.bar = None
 
 
-def _values(metrics: Mapping[str, Any]) -> str:
-    return "  ".join(f"{name} {float(value):.4g}" for name, value in metrics.items())
+class Elapsed(rich.ProgressColumn):
+    """The time since the training began; it goes on in a long validation, too."""
+
+    def render(self, task: rich.Task) -> Text:
+        return Text(duration(task.elapsed or 0.0), style="progress.elapsed")
 
 
-def duration(seconds: float) -> str:
-    """`9 s`, `2 min 5 s`, `3 h 20 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics of the Trainer as plain numbers."""
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def position_text(trainer: Trainer) -> str:
+    """How far the training is, in words: `epoch 2/5  200/500 batches`."""
+    done, total, unit = counted(trainer)
+    own = hook(trainer.datamodule, "progress") is not None  # type: ignore[attr-defined]
+    last = trainer.max_epochs
+    of_epochs = f"epoch {min(trainer.current_epoch + 1, last)}/{last}  " if not own and last and last > 1 else ""
+    return f"{of_epochs}{done:,}/{total:,} {unit}" if total else f"{of_epochs}{done:,} {unit}"
 
 
 def counted(trainer: Trainer) -> tuple[int, int | None, str]:

@@ -12,8 +12,7 @@ from lab.recipe.signature import parameters
 from lab.study.report.summary import Result
 from lab.study.seeds import finals, plan_of, train
 from lab.study.study import Study
-
-FOLD, FOLDS = "data.fold", "data.folds"
+from lab.study.work.naming import FOLD, FOLDS
 
 
 def cross_validate(

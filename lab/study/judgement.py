@@ -78,8 +78,11 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
     plans = make_plans(claim, uri)  # both, before anything slow starts
     metric: str = plans[0].metrics[0]
     mode: Any = plans[0].modes[0]
-    trials = [tune(plan, workers=workers, uri=uri).trials[0] for plan in plans]
-    sides = list(zip((claim.better, claim.worse), plans, trials, strict=True))
+    named = (claim.better, claim.worse)
+    trials = [
+        tune(plan, workers=workers, uri=uri, title=side.name).trials[0] for side, plan in zip(named, plans, strict=True)
+    ]
+    sides = list(zip(named, plans, trials, strict=True))
     if failed := [
         f"{side.name}: {trial.reason or trial.state}" for side, _, trial in sides if trial.state != "complete"
     ]:

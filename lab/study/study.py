@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import BadInput
+from lab.stages import stage
 from lab.study.plan.plan import Plan
 from lab.study.work import storage
 from lab.study.work.launcher import TRAIN
@@ -76,6 +77,7 @@ def tune(
     launcher: LauncherName = "local",
     uri: str | None = None,
     work: str = TRAIN,
+    title: str | None = None,
 ) -> Study:
     """Trains the trials of a study that are not finished yet.
 
@@ -86,6 +88,7 @@ def tune(
         launcher: `local` processes, or tasks on a `ray` cluster.
         uri: the tracking server; the recipe's own by default.
         work: the function that does a job, as `package.module:name`.
+        title: what messages call the study; its name by default.
 
     Raises:
         BadInput: a study of this name is another one, or the storage cannot be used.
@@ -95,12 +98,13 @@ def tune(
     """
     from lab.engine.signals import EXIT_CODES, SignalHandler
     from lab.study.report.report import publish
-    from lab.study.work.progress import Display
+    from lab.study.work.display import Display
     from lab.study.work.record import read, save_plan
     from lab.study.work.scheduler import Scheduler
     from lab.study.work.trial_queue import TrialQueue
 
     began = time.monotonic()
+    stage("opening the study and the tracking database")
     server = tracking_uri(uri or plan.recipe.track.uri)
     store = storage.open_storage(address, plan.name, server)
     study, new = open_study(plan, store)
@@ -122,10 +126,11 @@ def tune(
             if something:
                 launched = _launcher(launcher, workers, storage.logs(plan.name, server), work)
                 try:
-                    with Display(plan, queue) as display:
-                        Scheduler(plan, queue, launched, job, display.update).run(lambda: signals.received is not None)
+                    with Display(plan, queue, title or plan.name) as display:
+                        Scheduler(plan, queue, launched, job, display).run(lambda: signals.received is not None)
                 finally:
                     launched.close()
+        stage("recording the study")
         status = "FINISHED" if signals.received is None else "KILLED"
         record = read(study)
         publish(record, parent, time.monotonic() - began if something else None)

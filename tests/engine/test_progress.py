@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lab.engine import progress
-from lab.engine.progress import ProgressBar, duration
+from lab.engine.progress import ProgressBar
+from lab.stages import Progress, duration
 
 Said = list[str]
 
@@ -85,16 +87,31 @@ def test_a_long_epoch_is_not_silent(said: Said, monkeypatch: pytest.MonkeyPatch)
     assert "loss" in said[1]
 
 
-def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.0)
+def test_a_bar_on_a_terminal() -> None:
     bar = ProgressBar("val/loss")
     bar.console = Console(file=io.StringIO(), force_terminal=True, width=100, legacy_windows=False)
     train(bar)
-    text = bar.console.file.getvalue()  # type: ignore[attr-defined]
-    assert "epoch 2/3  4/6 batches" in text
-    assert "/s  0 s spent, 0 s left" in text
-    assert "Line" in text
+    text = re.sub(r"\x1b\[[0-9;]*m", "", bar.console.file.getvalue())  # type: ignore[attr-defined]
+    assert re.search(r"Line ━+ 100% 0 s epoch 3/3  6/6 batches  [\d,]+/s  0 s left  loss", text)
     assert bar.bar is None
+
+
+def test_a_listener_hears_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "UPDATE_SECONDS", 0.0)
+    heard: list[Progress] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: heard.append(record.progress))
+    monkeypatch.setattr(handler, "filter", lambda record: hasattr(record, "progress"))
+    logger = logging.getLogger("lab")
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    monkeypatch.setattr(logger, "handlers", [handler])
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    train(ProgressBar("val/loss"), epochs=2)
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    assert [(each.done, each.total) for each in heard][-1] == (4, 4)
+    assert not heard[0].validated
+    assert next(iter(heard[-1].validated)) == "val/loss"
+    assert heard[-1].position == "epoch 2/2  4/4 batches"
 
 
 @pytest.mark.parametrize(

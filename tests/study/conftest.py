@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from lab.stages import Progress
 from lab.study.plan import schema
 from lab.study.plan.plan import Plan, make_plan
 from lab.study.study import Study, tune
 from lab.study.work.job import Job, JobFunction
-from lab.study.work.launcher import Crashed, Ended, Event, Started, Validated
+from lab.study.work.launcher import Crashed, Ended, Event, Progressed, Started, Validated
 
 RECIPE = """\
 task: ddpg
@@ -102,6 +103,9 @@ class Wire:
 
     def started(self, run_id: str) -> None:
         self.said.put(Started(self.job.key, run_id))
+
+    def progressed(self, now: str | Progress) -> None:
+        self.said.put(Progressed(self.job.key, now))
 
     def validated(self, position: int, metrics: Mapping[str, float]) -> bool:
         self.said.put(Validated(self.job.key, position, metrics))

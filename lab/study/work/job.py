@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from lab.errors import LabError
+from lab.stages import LOGGER, Progress
 from lab.tracking.journal import RunInUse
 
 PATIENCE = 90.0  # seconds to wait for another process to leave a run
@@ -69,6 +72,9 @@ class Reporter(Protocol):
     def validated(self, position: int, metrics: Mapping[str, float]) -> bool:
         """A validation; true if the run shall end."""
 
+    def progressed(self, now: str | Progress) -> None:
+        """What the training is doing now: a stage, or how far it is."""
+
 
 JobFunction = Callable[[Job, Reporter], JobResult]
 
@@ -89,11 +95,12 @@ def train(job: Job, reporter: Reporter) -> JobResult:
 
     watch = PruningCallback(started, reporter.validated if job.watched else lambda *_: False)
     try:
-        if job.run_id is not None:
-            done = _finished(job.run_id, job.uri)
-            result: Any = done or _patiently(lambda: resume(str(job.run_id), job.uri, watch))
-        else:
-            result = fit(load_text(job.recipe, job.name), watch=watch)
+        with _reporting(reporter):
+            if job.run_id is not None:
+                done = _finished(job.run_id, job.uri)
+                result: Any = done or _patiently(lambda: resume(str(job.run_id), job.uri, watch))
+            else:
+                result = fit(load_text(job.recipe, job.name), watch=watch)
         return JobResult("finished", result.metrics, result.run_id, seconds=result.seconds)
     except Pruned:
         return JobResult("pruned", run_id=run_id)
@@ -103,6 +110,36 @@ def train(job: Job, reporter: Reporter) -> JobResult:
         return JobResult("failed", run_id=run_id, reason=" ".join(f"{type(error).__name__}: {error}".split()))
     except (KeyboardInterrupt, SystemExit):
         return JobResult("stopped", run_id=run_id)
+
+
+class ProgressHandler(logging.Handler):
+    """Hands the stages of this process, and the progress of its training, to a reporter.
+
+    Args:
+        reporter: who hears of them.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self.reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = getattr(record, "progress", None) or (record.getMessage() if getattr(record, "stage", False) else None)
+        if now is not None:
+            with contextlib.suppress(OSError):  # nobody listens any more; the training is about to be stopped
+                self.reporter.progressed(now)
+
+
+@contextlib.contextmanager
+def _reporting(reporter: Reporter) -> Iterator[None]:
+    handler, level = ProgressHandler(reporter), LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
 
 
 def _patiently(go_on: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from lab.stages import Progress
 from lab.study.work.job import Job, JobResult
 
 TRAIN = "lab.study.work.job:train"
@@ -27,6 +28,14 @@ class Started:
 
     key: tuple[int, int]
     run_id: str
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """The job tells its stage, or how far its training is."""
+
+    key: tuple[int, int]
+    now: str | Progress
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class Crashed:
     reason: str
 
 
-Event = Started | Validated | Ended | Crashed
+Event = Started | Progressed | Validated | Ended | Crashed
 
 
 class Launcher(Protocol):
@@ -162,6 +171,8 @@ class LocalLauncher:
         key = worker.job.key
         if kind == "started":
             yield Started(key, *rest)
+        elif kind == "progressed":
+            yield Progressed(key, *rest)
         elif kind == "validated":
             yield Validated(key, *rest)
         else:

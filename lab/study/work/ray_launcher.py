@@ -23,8 +23,9 @@ import yaml
 
 from lab.errors import BadInput, LabError
 from lab.imports import load_object
+from lab.stages import Progress
 from lab.study.work.job import Job, JobFunction, JobResult
-from lab.study.work.launcher import STOP_SECONDS, TRAIN, Crashed, Ended, Event, Started, Validated
+from lab.study.work.launcher import STOP_SECONDS, TRAIN, Crashed, Ended, Event, Progressed, Started, Validated
 
 Key = tuple[int, int]
 
@@ -208,6 +209,9 @@ class RayReporter:
 
     def started(self, run_id: str) -> None:
         self.ray.get(self.mailbox.send.remote(Started(self.key, run_id)))
+
+    def progressed(self, now: str | Progress) -> None:
+        self.mailbox.send.remote(Progressed(self.key, now))  # nobody has to wait for it
 
     def validated(self, position: int, metrics: Mapping[str, float]) -> bool:
         return bool(self.ray.get(self.mailbox.ask.remote(Validated(self.key, position, dict(metrics)))))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from optuna.trial import TrialState
 
@@ -15,7 +15,7 @@ from lab.study.plan.plan import Plan
 from lab.study.report.summary import seeds_of, statistic
 from lab.study.work import storage
 from lab.study.work.job import Job, JobResult
-from lab.study.work.launcher import Crashed, Ended, Event, Launcher, Started, Validated
+from lab.study.work.launcher import Crashed, Ended, Event, Launcher, Progressed, Started, Validated
 from lab.study.work.trial_queue import TrialQueue
 
 if TYPE_CHECKING:
@@ -46,6 +46,22 @@ class ActiveTrial:
         return curves and bool(self.running) and not seeds_of(self.trial.user_attrs)
 
 
+class Audience(Protocol):
+    """Whoever wants to know how the trainings go, such as a display."""
+
+    def begun(self, trial: int, settings: Mapping[str, Any], seed: int) -> None:
+        """A training is given to a worker."""
+
+    def heard(self, event: Event) -> None:
+        """Something happened to a training."""
+
+    def tick(self) -> None:
+        """At least once a second."""
+
+    def stopping(self) -> None:
+        """The trainings under way are asked to save and stop."""
+
+
 class Scheduler:
     """Runs the trials of a study until none is left, here or in another process.
 
@@ -54,7 +70,7 @@ class Scheduler:
         queue: its trials.
         launcher: who does the jobs.
         job: makes a job of a trial, its settings, a seed, and perhaps the id of a run to go on with.
-        on_event: called after every event that changed something.
+        audience: hears how the trainings go.
     """
 
     def __init__(
@@ -63,9 +79,9 @@ class Scheduler:
         queue: TrialQueue,
         launcher: Launcher,
         job: Callable[[int, Mapping[str, Any], int, str | None, bool], Job],
-        on_event: Callable[[], None] = lambda: None,
+        audience: Audience,
     ) -> None:
-        self.plan, self.queue, self.launcher, self.job, self.on_event = plan, queue, launcher, job, on_event
+        self.plan, self.queue, self.launcher, self.job, self.audience = plan, queue, launcher, job, audience
         self.active: dict[int, ActiveTrial] = {}
         self.with_metrics = self.without_metric = 0  # trainings that finished here
         self.last_heartbeat = time.monotonic() - storage.HEARTBEAT_SECONDS
@@ -87,6 +103,7 @@ class Scheduler:
                     self._handle(self.launcher.events(WAIT_SECONDS))
                 else:
                     return
+                self.audience.tick()
         finally:
             self._release()
 
@@ -122,10 +139,14 @@ class Scheduler:
         first = self.plan.curves and not seeds_of(active.trial.user_attrs)
         run_id = active.trial.user_attrs.get(f"{RUN} {seed}")
         active.running.add(seed)
+        self.audience.begun(active.trial.number, active.settings, seed)
         self.launcher.start(self.job(active.trial.number, active.settings, seed, run_id, first))
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
+            self.audience.heard(event)
+            if isinstance(event, Progressed):
+                continue
             active = self.active[event.key[0]]
             seed = event.key[1]
             if isinstance(event, Started):
@@ -138,7 +159,6 @@ class Scheduler:
             elif isinstance(event, Ended):
                 active.running.discard(seed)
                 self._add_result(active, seed, event.result)
-            self.on_event()
 
     def _prune(self, active: ActiveTrial, report: Validated) -> bool:
         value = None if self.plan.monitor is None else report.metrics.get(self.plan.monitor)
@@ -214,7 +234,6 @@ class Scheduler:
             combine = statistic(self.plan.file.statistic)
             values = [combine([result.metrics[name] for result in results.values()]) for name in self.plan.metrics]
             self.queue.study.tell(active.trial, values)
-        self.on_event()
 
     def _requeue_stale(self) -> None:
         if self.queue.fail_stale():
@@ -230,6 +249,8 @@ class Scheduler:
         """Stops the running jobs and queues their trials again."""
         if not self.active:
             return
+        if any(active.running for active in self.active.values()):
+            self.audience.stopping()
         for event in self.launcher.stop():
             active = self.active.get(event.key[0])
             if active is None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 
 from lab.imports import load_object
+from lab.stages import Progress
 from lab.study.work.job import Job, JobFunction
 from lab.study.work.launcher import TRAIN
 
@@ -31,16 +32,25 @@ class PipeReporter:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.sending = threading.Lock()  # a stage may be told by any thread
         self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def started(self, run_id: str) -> None:
-        self.connection.send(("started", run_id))
+        self.send("started", run_id)
+
+    def progressed(self, now: str | Progress) -> None:
+        self.send("progressed", now)
 
     def validated(self, position: int, metrics: Mapping[str, float]) -> bool:
-        self.connection.send(("validated", position, dict(metrics)))
+        self.send("validated", position, dict(metrics))
         return self.answers.get()
+
+    def send(self, *message: object) -> None:
+        """Sends a message to the scheduler; its kind comes first."""
+        with self.sending:
+            self.connection.send(message)
 
     def _read(self) -> None:
         while True:
@@ -62,10 +72,10 @@ def main(descriptor: int, work: str) -> None:
     do: JobFunction = load_object(work)
     if work == TRAIN:
         _warm_up()
-    reporter.connection.send(("ready",))
+    reporter.send("ready")
     while True:
         result = do(reporter.jobs.get(), reporter)
-        reporter.connection.send(("ended", result))
+        reporter.send("ended", result)
         if result.status == "stopped":
             return
 
