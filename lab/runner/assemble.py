@@ -22,6 +22,8 @@ from lab.registry import find_task, task_entry
 from lab.runner.assembly import Assembly
 from lab.stages import stage
 from lab.task import Task, hook
+from lab.tracking.global_functions.phases import constructing
+from lab.tracking.global_functions.replace import NoRunYet
 
 if TYPE_CHECKING:
     from lightning import LightningDataModule, LightningModule
@@ -50,7 +52,8 @@ def assemble(recipe: Recipe) -> Assembly:
     problems = list(recipe.problems)
     if "lightning" not in sys.modules:
         stage("importing torch, Lightning and the task")
-    task = task_of(recipe, problems)
+    with constructing():
+        task = task_of(recipe, problems)
     if task is None:
         raise RecipeError(problems)
     from lightning import Trainer, seed_everything
@@ -219,7 +222,8 @@ def _build(
     if facts is None or len(problems) > before:
         return None
     try:
-        return make(target, {**construct(keywords), **facts})
+        with constructing():
+            return make(target, {**construct(keywords), **facts})
     except ConstructionError as error:
         problems.append(recipe.problem(f"{section}.{error.key}", _refused(error.target, error.__cause__)))
     except BadSetting as error:
@@ -248,6 +252,8 @@ def _refused(target: Callable[..., Any], error: BaseException | None) -> str:
         return f"{name} refuses {error}"
     assert error is not None
     place = raised_in(error, target)
+    if isinstance(error, NoRunYet):
+        return f"{name}: {error}{place and f' ({place})'}"
     return f"{name} refuses its settings: {one_line(error)}{place and f' ({place})'}"
 
 

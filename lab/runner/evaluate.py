@@ -13,10 +13,12 @@ from lab.runner.recorded import artifact, recipe_of
 from lab.runner.results import final_metrics, find_run
 from lab.stages import stage
 from lab.task import hook
+from lab.tracking.global_functions.phases import looking_again
 from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
     from lightning import LightningModule
+    from mlflow.entities import Run
 
 
 def evaluate(
@@ -35,11 +37,12 @@ def evaluate(
         BadInput: no such run or checkpoint, or an override that does not fit.
     """
     length = [] if episodes is None else [f"data.test_episodes={episodes}"]
-    assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
+    found, assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
     stage(f"testing the {checkpoint} checkpoint")
-    assembly.trainer.test(
-        assembly.module, datamodule=assembly.datamodule, ckpt_path=str(path), verbose=False, weights_only=True
-    )
+    with looking_again(found):
+        assembly.trainer.test(
+            assembly.module, datamodule=assembly.datamodule, ckpt_path=str(path), verbose=False, weights_only=True
+        )
     return final_metrics(assembly.trainer)
 
 
@@ -60,11 +63,12 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
         raise BadInput(f"--video {video}: a video ends in .mp4")
     if not video.parent.is_dir():
         raise BadInput(f"--video {video}: no folder {video.parent}")
-    assembly, path = _restore(run, checkpoint, [], uri)
+    found, assembly, path = _restore(run, checkpoint, [], uri)
     if hook(assembly.module, "play") is None:
         raise BadInput(f"task {assembly.name!r} has no method `play`; lab eval {run} tests it")
     stage("playing an episode")
-    return video, float(_trained(assembly, path).play(video, seed))
+    with looking_again(found):
+        return video, float(_trained(assembly, path).play(video, seed))
 
 
 def load_module(run: str, checkpoint: str, uri: str | None = None) -> LightningModule:
@@ -78,7 +82,7 @@ def load_module(run: str, checkpoint: str, uri: str | None = None) -> LightningM
     Raises:
         BadInput: no such run or checkpoint, or its recipe cannot be used any more.
     """
-    assembly, path = _restore(run, checkpoint, [], uri)
+    _, assembly, path = _restore(run, checkpoint, [], uri)
     module: LightningModule = _trained(assembly, path)
     return module
 
@@ -99,11 +103,11 @@ def _trained(assembly: Assembly, path: Path) -> Any:
     return module
 
 
-def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | None) -> tuple[Assembly, Path]:
-    """The run's own recipe assembled again, and the checkpoint on this machine."""
+def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | None) -> tuple[Run, Assembly, Path]:
+    """The run, its own recipe assembled again, and the checkpoint on this machine."""
     found = find_run(run, uri)
     server = client(tracking_uri(uri))
     if checkpoint not in ("best", "last"):
         raise BadInput(f"checkpoint {checkpoint!r}: expected best or last")
     assembly = assemble(recipe_of(found, server, overrides))
-    return assembly, artifact(found, server, f"checkpoints/{checkpoint}.ckpt")
+    return found, assembly, artifact(found, server, f"checkpoints/{checkpoint}.ckpt")

@@ -68,14 +68,15 @@ def execute(
     from lab.engine.signals import EXIT_CODES, Stopped
     from lab.runner import failures, record
     from lab.runner.training import test, train
-    from lab.tracking.server import current_run
+    from lab.tracking.global_functions.phases import training
 
     recipe, saver, status = assembly.recipe, assembly.saver, "FAILED"
     if watch is not None:
         watch.started(tracker.run_id)
         assembly.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
     interrupted = saver.signals.installed(on_second=lambda: tracker.finish("KILLED"))
-    with interrupted, current_run(tracker.uri, tracker.run_id) as leave:
+    parts = [assembly.module, assembly.data, *assembly.trainer.callbacks]  # type: ignore[attr-defined]
+    with interrupted, training(tracker, parts):
         try:
             tracker.mirror(recipe.track.mirror)
             if checkpoint is None:
@@ -104,7 +105,6 @@ def execute(
             raise failures.explained(error, assembly, tracker.run_id) from error
         finally:
             saver.signals.deferred = True  # what is left takes a moment, and must not be torn
-            leave(status)
             tracker.finish(status)
     if not assembly.trainer.is_global_zero:
         raise SystemExit(0)

@@ -57,7 +57,7 @@ def check_logged_model(task: Task, run: RunResult) -> None:
     import torch
 
     from lab.runner.export import call, example_inputs
-    from lab.tracking.server import current_run
+    from lab.tracking.global_functions.mlflow_functions import current_run
 
     assert run.best is not None  # check_checkpoints has seen it
     kind: Any = task.module

@@ -9,10 +9,10 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -175,41 +175,6 @@ def run_of_id(server: MlflowClient, run_id: str) -> Run:
         if error.get_http_status_code() != 404:
             raise
         raise BadInput(f"no run {run_id}; lab runs lists them") from None
-
-
-@contextmanager
-def current_run(uri: str, run_id: str) -> Iterator[Callable[[str], None]]:
-    """While the block lasts, `mlflow.log_metric` and MLflow's other global functions log into this run.
-
-    The first of them that is called joins the run that MLFLOW_RUN_ID names, and without it would make another one. What
-    is yielded leaves the run again, with a status: MLflow itself would end it as FINISHED when the process ends.
-
-    Args:
-        uri: the run's tracking server.
-        run_id: the run; empty in all processes but the first, which have its id from that one's environment.
-    """
-    import mlflow
-
-    server: Any = os.environ.get("MLFLOW_TRACKING_URI")  # None: MLflow takes that for no address, its hint does not
-    other = os.environ.get("MLFLOW_RUN_ID")
-    ours = run_id or other
-
-    def leave(status: str) -> None:
-        active = mlflow.active_run()
-        if active is not None and active.info.run_id == ours:
-            with suppress(Exception):  # no answer: the journal has the status too
-                mlflow.end_run(status)
-
-    mlflow.set_tracking_uri(uri)  # sets the environment variable as well
-    if ours is not None:
-        os.environ["MLFLOW_RUN_ID"] = ours
-    try:
-        yield leave
-    finally:
-        mlflow.set_tracking_uri(server)
-        os.environ.pop("MLFLOW_RUN_ID", None)
-        if other is not None:
-            os.environ["MLFLOW_RUN_ID"] = other
 
 
 def _cause(error: Exception) -> str:

@@ -21,9 +21,9 @@ from lab.cli.tracking import sync as lab_sync
 from lab.errors import LabError
 from lab.tracking import logger as tracking
 from lab.tracking import sync as outbox
+from lab.tracking.global_functions.mlflow_functions import current_run
 from lab.tracking.journal import Journal
 from lab.tracking.logger import Tracker
-from lab.tracking.server import current_run
 from lab.tracking.sync import sync
 
 

@@ -22,6 +22,7 @@ def working() -> Iterator[None]:
     handler = StageHandler()
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False  # a project's `logging.basicConfig` would print each line a second time
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -29,6 +30,7 @@ def working() -> Iterator[None]:
         handler.close()
         LOGGER.removeHandler(handler)
         LOGGER.setLevel(logging.NOTSET)
+        LOGGER.propagate = True
 
 
 class StageHandler(logging.Handler):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+from wandb.sdk.wandb_init import init  # `wandb.init` is another function while a project trains
 
 from lab.tracking.journal import Operation
 from lab.tracking.mirror.files import logged_file
@@ -62,11 +63,13 @@ class Mirror:
 
     def _opened(self) -> Any:
         mode: Any = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
-        settings = wandb.Settings(silent=True, console="off", init_timeout=SECONDS, disable_git=True)
+        settings = wandb.Settings(
+            silent=True, console="off", init_timeout=SECONDS, disable_git=True, reinit="create_new"
+        )
         try:
-            run = wandb.init(**self.about, dir=str(self.folder), mode=mode, settings=settings)
+            run = init(**self.about, dir=str(self.folder), mode=mode, settings=settings)
         except wandb.errors.Error:  # no answer, or refused: the key may be an old one
-            run = wandb.init(**self.about, dir=str(self.folder), mode="offline", settings=settings)
+            run = init(**self.about, dir=str(self.folder), mode="offline", settings=settings)
         run.define_metric("*", step_metric="step")
         return run
 
