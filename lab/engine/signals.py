@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM: the first asks the training to end between two batches, the second ends the process at once."""
+"""Ctrl-C and SIGTERM: the first asks the training to end between two batches, the second ends the process at once.
+
+In a notebook or at a prompt the second stops the training where it is, and the process goes on."""
 
 from __future__ import annotations
 
@@ -36,11 +38,12 @@ class SignalHandler:
         received: the first signal that came; None while there was none.
         deferred: whether somebody looks at `received` soon, as the training loop does between two batches; otherwise a
             signal raises `Stopped` where it finds the program.
+        ending: whether the run is over and only has to be written down, which is not to be interrupted.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self.deferred = False
+        self.deferred = self.ending = False
         self._on_second: Callable[[], None] | None = None
 
     @contextmanager
@@ -69,13 +72,20 @@ class SignalHandler:
                 signal.signal(signum, self._handle)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
-        if self.received is not None:
+        again = self.received is not None
+        self.received = self.received or signum
+        if again and not interactive():
             _quit_now(signum, self._on_second)
-        self.received = signum
-        if not self.deferred:
+        if not self.deferred or (again and not self.ending):
             raise Stopped(signum)
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            print("stopping after this batch; press Ctrl-C again to quit now", file=sys.stderr, flush=True)
+        if getattr(rank_zero_only, "rank", 0) == 0 and not self.ending:
+            how = "interrupt again to stop now" if interactive() else "press Ctrl-C again to quit now"
+            print(f"stopping after this batch; {how}", file=sys.stderr, flush=True)
+
+
+def interactive() -> bool:
+    """Whether this process is a notebook's or a prompt's: its variables are not to be lost."""
+    return hasattr(sys, "ps1")
 
 
 def _quit_now(signum: int, on_second: Callable[[], None] | None) -> NoReturn:

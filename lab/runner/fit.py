@@ -104,7 +104,7 @@ def execute(
         except (Exception, SystemExit) as error:  # a project's own code may leave where it fails
             raise failures.explained(error, assembly, tracker.run_id) from error
         finally:
-            saver.signals.deferred = True  # what is left takes a moment, and must not be torn
+            saver.signals.deferred = saver.signals.ending = True  # what is left takes a moment, and must not be torn
             tracker.finish(status)
     if not assembly.trainer.is_global_zero:
         raise SystemExit(0)

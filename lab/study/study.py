@@ -96,7 +96,7 @@ def tune(
         KeyboardInterrupt: the user interrupted; the same call again continues.
         SystemExit: with 143, the same after SIGTERM.
     """
-    from lab.engine.signals import EXIT_CODES, SignalHandler
+    from lab.engine.signals import EXIT_CODES, SignalHandler, Stopped
     from lab.study.report.report import publish
     from lab.study.work.display import Display
     from lab.study.work.record import read, save_plan
@@ -134,6 +134,9 @@ def tune(
         status = "FINISHED" if signals.received is None else "KILLED"
         record = read(study)
         publish(record, parent, time.monotonic() - began if something else None)
+    except Stopped:  # the second interrupt in a notebook: its trainings are gone on with from their last checkpoints
+        status = "KILLED"
+        raise KeyboardInterrupt from None
     finally:
         parent.end(status)
     if signals.received is not None:
