@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,15 +30,23 @@ def in_notebook() -> bool:
 
 @contextmanager
 def shown_in_cell() -> Iterator[None]:
-    """While the block lasts, the records of `lab.stages` are shown in the cell that is running."""
+    """While the block lasts, the records of `lab.stages` are shown in the cell that is running.
+
+    Libraries that ask for ipywidgets when they are imported are kept quiet: this display needs none.
+    """
     display = CellDisplay()
     level, propagate = LOGGER.level, LOGGER.propagate
     LOGGER.addHandler(display)
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.propagate = False
+    widgets = logging.getLogger("ray.widgets.util")  # where torchrl finds ray, it is imported
+    widgets.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # tqdm, which MLflow imports
+            yield
     finally:
+        widgets.setLevel(logging.NOTSET)
         LOGGER.removeHandler(display)
         LOGGER.setLevel(level)
         LOGGER.propagate = propagate

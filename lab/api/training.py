@@ -181,7 +181,9 @@ class PlayedEpisode:
         if not self.video.is_file() or self.video.stat().st_size > LARGEST:
             return html.page(title)
         content = base64.b64encode(self.video.read_bytes()).decode()
-        return html.page(title, f'<video controls loop src="data:video/mp4;base64,{content}"></video>')
+        return html.page(
+            title, f'<video controls loop style="max-width:24em" src="data:video/mp4;base64,{content}"></video>'
+        )
 
 
 def play(

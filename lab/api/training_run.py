@@ -98,6 +98,6 @@ class TrainingRun(RunResult):
         rows = [(name, number((self.tested or self.metrics)[name])) for name in shown[:MOST]]
         more = [("...", f"{len(shown) - MOST} more in .metrics")] if len(shown) > MOST else []
         seconds = f"{self.status} in {self.seconds:.0f} s"
-        where = ("page", html.link(self.url)) if self.url else ("page", "lab ui")
+        where = ("MLflow", html.link(self.url) if self.url else "lab ui shows it")
         facts = [("task", self.task), ("status", seconds), ("run", self.run_id), where]
         return html.page(title, html.table([*rows, *more, *facts]))

@@ -125,8 +125,9 @@ def test_more_trainings_than_lines(planned: Planned, screen: Callable[..., Scree
 
 
 def test_a_log_file_hears_of_validations_and_of_long_silence(
-    planned: Planned, screen: Callable[..., Screen], capsys: pytest.CaptureFixture[str]
+    planned: Planned, screen: Callable[..., Screen], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lab")
     shown = screen(planned("sampler: none", "seeds: [0, 1]"))
     shown.display.console = Console(file=shown.file)
     with shown.display as display:
@@ -140,7 +141,8 @@ def test_a_log_file_hears_of_validations_and_of_long_silence(
         shown.clock.now += 31
         display.tick()
         display.stopping()
-    assert capsys.readouterr().err.splitlines() == [
+    assert caplog.messages == [
+        "training 2 seeds of study",
         "seed 1  val/return -312.4  epoch 2/4  50/100 batches  val/length 200  20 s",
         "0 of 2 seeds finished, 51 s spent, about 51 s left, seed 0 50 %, seed 1 50 %",
         "stopping: seed 0, seed 1 will be resumed by the same command",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.stages import Progress, duration, say, values_text
+from lab.stages import Progress, duration, report, say, values_text
 from lab.study.plan.plan import Plan
 from lab.study.report.summary import TrialSummary, best, summary
 from lab.study.work.job import JobResult
@@ -133,6 +132,7 @@ class Display:
         if self.live is None and now - self.said > SILENCE_SECONDS:
             rows = [f"{each.name} {_percent(each) or each.stage}" for each in self.trainings.values()]
             self._print(", ".join([self._summary(), *rows]))
+        report(Progress(self.trained, self._total, f"{self.title}: {self._summary()}", now - self.began))
 
     def _progressed(self, event: Progressed) -> None:
         training = self.trainings.get(event.key)
@@ -188,18 +188,23 @@ class Display:
             parts.append(f"best {leader.values[0]:.4g} (trial {leader.number})")
         spent = time.monotonic() - self.began
         parts.append(f"{duration(spent)} spent")
-        done, left = self.trained - self.trained_before, len(self.plan.entries) * len(self.plan.seeds) - self.trained
+        done, left = self.trained - self.trained_before, self._total - self.trained
         done_now = done + sum(each.share or 0.0 for each in self.trainings.values())
         if done_now > 0.1 and left:
             parts.append(f"about {duration((left + done - done_now) * spent / done_now)} left")
         return ", ".join(parts)
+
+    @property
+    def _total(self) -> int:
+        """How many trainings there are to be."""
+        return len(self.plan.entries) * len(self.plan.seeds)
 
     def _print(self, line: str) -> None:
         self.said = time.monotonic()
         if self.live is not None:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
 
     def _render(self) -> RenderableType:
         """A row for each training, as many as fit, and the summary."""
