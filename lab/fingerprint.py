@@ -52,7 +52,7 @@ def of_settings(settings: Mapping[str, Any], section: str) -> dict[str, Fingerpr
         section: where they stand, such as `data`.
     """
     found = {}
-    for key, word, value in _texts(settings, section, ""):
+    for key, word, value in texts(settings, section):
         looks = os.sep in value or bool(Path(value).suffix) or not WORDS.isdisjoint(word.lower().split("_"))
         path = Path(value).expanduser()
         try:
@@ -114,6 +114,18 @@ def differences(then: dict[str, Fingerprint], now: dict[str, Fingerprint]) -> li
     return found
 
 
+def texts(value: Any, key: str, word: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every text in nested settings: its dotted key, the last word of that which is a name, and the text."""
+    if isinstance(value, str | os.PathLike):
+        yield key, word, os.fspath(value)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from texts(inner, f"{key}.{name}", str(name))
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        for i, inner in enumerate(value):
+            yield from texts(inner, f"{key}.{i}", word)
+
+
 def _hash(digest: Any) -> str:
     return f"{HASH}{digest.hexdigest()}"
 
@@ -140,18 +152,6 @@ def _files(path: Path) -> Iterator[Path]:
             count += 1
             if count == MAX_FILES:
                 return
-
-
-def _texts(value: Any, key: str, word: str) -> Iterator[tuple[str, str, str]]:
-    """Every text in nested settings: its dotted key, the last word of that which is a name, and the text."""
-    if isinstance(value, str | os.PathLike):
-        yield key, word, os.fspath(value)
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _texts(inner, f"{key}.{name}", str(name))
-    elif isinstance(value, Sequence) and not isinstance(value, bytes):
-        for i, inner in enumerate(value):
-            yield from _texts(inner, f"{key}.{i}", word)
 
 
 def _add(digest: Any, value: Any, depth: int) -> bool:

@@ -170,6 +170,12 @@ def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
 # ---------------------------------------------------------------------------------------------------------- the inside
 
 
+def field_of(path: str) -> str:
+    """The field of a dotted path: `lab.rl.ddpg:TASK` is of rl, and what another package brings is of that package."""
+    package, _, rest = path.partition(":")[0].partition(".")
+    return rest.partition(".")[0] if package == "lab" else package
+
+
 def _entries(kind: Kind) -> list[Plugin]:
     """The entry points of one kind. A distribution seen twice, in a checkout and installed, counts once."""
     found: dict[tuple[str, str, str], Plugin] = {}

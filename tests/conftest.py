@@ -96,7 +96,7 @@ def recorded_runs(tmp_path_factory, empty_database):
 
     def record(experiment, name, params, tags, points, score, status="FINISHED"):
         params = {"task": "ddpg", "data.env": "Pendulum-v1", "threads": "1", **params}
-        tags = {"task": "ddpg", "status": status, "lab.score": "test/return", "lab.mode": "max", **tags}
+        tags = {"task": "ddpg", "mlflow.lab.score": "test/return", "mlflow.lab.mode": "max", **tags}
         run = server.create_run(experiment, run_name=name, tags={"seed": params["seed"]}).info.run_id
         metrics = [Metric("val/return", value, step, step) for step, value in points]
         metrics += [Metric("env_steps", step, step, step) for step, _ in points[-1:]]
@@ -118,7 +118,7 @@ def recorded_runs(tmp_path_factory, empty_database):
             record(pendulum, recipe, params, {"recipe": recipe}, points, score)
     record(pendulum, "halted", {"seed": "9"}, {"recipe": "slow"}, [(100, -1.0)], 0.0, "KILLED")
     rates = server.create_experiment("rates of ddpg")
-    parent = server.create_run(rates, run_name="rates", tags={"lab.kind": "study", "study": "rates"}).info.run_id
+    parent = server.create_run(rates, run_name="rates", tags={"mlflow.lab.kind": "study", "study": "rates"}).info.run_id
     for trial, rate in enumerate(["0.1", "0.2", "0.3"]):
         for seed in range(3):
             tags = {"recipe": "base", "study": "rates", "trial": str(trial), "mlflow.parentRunId": parent}

@@ -57,7 +57,9 @@ def test_a_loss_is_noticed(
         metrics += Counter([("val/loss", 1, 1.0)])
     if change == "not finished":
         status = "RUNNING"
-    run = SimpleNamespace(info=SimpleNamespace(status=status), data=SimpleNamespace(tags={"lab.checkpoints": tmp_path}))
+    run = SimpleNamespace(
+        info=SimpleNamespace(status=status), data=SimpleNamespace(tags={"mlflow.lab.checkpoints": tmp_path})
+    )
     server = SimpleNamespace(get_run=lambda _: run)
     monkeypatch.setattr(case, "client", lambda _: server)
     monkeypatch.setattr(lives, "client", lambda _: server)

@@ -100,7 +100,7 @@ class Story:
 
     def last(self) -> Path:
         """Where a run tracked on this machine goes on."""
-        return Path(client(self.uri).get_run(self.run_id).data.tags["lab.checkpoints"]) / "last.ckpt"
+        return Path(client(self.uri).get_run(self.run_id).data.tags["mlflow.lab.checkpoints"]) / "last.ckpt"
 
 
 class Life:

@@ -71,9 +71,10 @@ def _result(run: Run, uri: str) -> TrainingRun:
     from lab.api.history import is_metric, is_tested
     from lab.runner.results import SCORE
     from lab.tracking.logger import CHECKPOINTS
+    from lab.tracking.names import KIND
 
     tags = run.data.tags
-    if "lab.kind" in tags:
+    if KIND in tags:
         raise BadInput(f"{run.info.run_name!r} is a study of many runs; lab.compare({run.info.run_name!r}) shows them")
     metrics = {name: value for name, value in run.data.metrics.items() if is_metric(name)}
     monitor = tags.get(SCORE)
@@ -83,7 +84,7 @@ def _result(run: Run, uri: str) -> TrainingRun:
         run_id=run.info.run_id,
         name=run.info.run_name,
         task=tags.get("task", ""),
-        status=tags.get("status", run.info.status),
+        status=run.info.status,
         monitor=monitor,
         score=metrics.get(monitor) if monitor else None,
         metrics=metrics,

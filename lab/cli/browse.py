@@ -63,7 +63,7 @@ def _installed() -> dict[str, list[dict[str, Any]]]:
     from lab import registry
 
     tasks = [
-        {"name": plugin.name, "field": _field(plugin.value), "distribution": plugin.distribution}
+        {"name": plugin.name, "field": registry.field_of(plugin.value), "distribution": plugin.distribution}
         for plugin in registry.plugins(load=False)
         if plugin.kind == "task"
     ]
@@ -79,12 +79,6 @@ def _installed() -> dict[str, list[dict[str, Any]]]:
                 about |= {"task": task, "field": fields.get(task)}
             files[title].append(about)
     return {**files, "tasks": tasks}
-
-
-def _field(value: str) -> str:
-    """The field of an entry point: `lab.rl.ddpg:TASK` is of rl, and what another package brings is of that package."""
-    package, _, rest = value.partition(":")[0].partition(".")
-    return rest.partition(".")[0] if package == "lab" else package
 
 
 def _fits(entry: Mapping[str, Any], filters: Sequence[str], task: str | None, field: str | None) -> bool:

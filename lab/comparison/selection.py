@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest
+from lab.tracking.names import KIND
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,7 +81,7 @@ def _look(kind: str, name: str, server: MlflowClient, experiments: Mapping[str, 
         if len(runs) > 1:
             ids = ", ".join(run.info.run_id[:8] for run in runs[:3])
             raise BadInput(f"{name!r} is the start of {len(runs)} run ids ({ids}, ...); give more digits")
-    studies = {run.data.tags.get("study", "") for run in runs if "lab.kind" in run.data.tags}
+    studies = {run.data.tags.get("study", "") for run in runs if KIND in run.data.tags}
     for study in studies - {""}:
         runs += _look("study", study, server, experiments)
     return _trainings(runs)
@@ -105,7 +106,7 @@ def _search(server: MlflowClient, condition: str, experiments: Sequence[str]) ->
 
 def _trainings(runs: Iterable[Run]) -> list[Run]:
     """Without the parent runs of studies."""
-    return [run for run in runs if "lab.kind" not in run.data.tags]
+    return [run for run in runs if KIND not in run.data.tags]
 
 
 def _ids(runs: Iterable[Run]) -> set[str]:

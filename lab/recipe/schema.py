@@ -182,8 +182,9 @@ class Recipe(Document, Envelope):
         return {key.name: plain[key.name] for key in fields(Envelope) if plain[key.name] is not None}
 
     def to_yaml(self) -> str:
-        """The resolved recipe as YAML, which loads back to the same recipe."""
-        return to_yaml(self.resolved())
+        """The resolved recipe as YAML, which loads back to the same recipe, below its comment without the command."""
+        comment = [f"# {line}".rstrip() for line in self.header if not line.startswith("lab ")]
+        return "".join(f"{line}\n" for line in comment) + to_yaml(self.resolved())
 
 
 def build(data: Mapping[Any, Any], **about: Any) -> Recipe:

@@ -6,21 +6,27 @@ import getpass
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from lightning.pytorch.utilities import rank_zero_only
 
 import lab
+from lab.errors import one_line
+from lab.plots import training_curves
 from lab.recipe.objects import holds_objects
+from lab.registry import field_of
 from lab.runner.results import MODE, MONITOR, SCORE
 from lab.task import Task, hook
-from lab.tracking.names import metric_name
+from lab.tracking.names import INTERNAL, metric_name
 from lab.tracking.redaction import redact, without_password
+from lab.tracking.remote_run import DESCRIPTION
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe
@@ -28,21 +34,24 @@ if TYPE_CHECKING:
     from lab.tracking.logger import Tracker
 
 SAMPLE_SECONDS = 5.0
-DESCRIPTION = "mlflow.note.content"  # MLflow shows it on the page of a run
+VERSION = f"{INTERNAL}version"  # tag: of lab
+CURVES = "plots/training.png"
+LIMITS = ("max_epochs", "max_steps", "max_time")  # how long it trains: worth a parameter also where the data says it
 
 
 def tags(assembly: Assembly) -> dict[str, str]:
-    """The run's tags: task, seed, hardware, versions, git commit, those of the data, and the recipe's own."""
+    """The run's tags: task, recipe, field, seed, hardware, versions, git commit, of the data, and the recipe's own."""
     import torch
 
     recipe = assembly.recipe
     gpus = sorted({torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())})
     found = {
         "task": assembly.name,
-        "seed": str(recipe.seed),
         "recipe": recipe.name,
+        "field": field_of(assembly.task.module.__module__),
+        "seed": str(recipe.seed),
         "hardware": ", ".join([f"{os.cpu_count()} x {_processor()}", *gpus]),
-        "lab.version": lab.__version__,
+        VERSION: lab.__version__,
         "mlflow.source.name": str(recipe.path),
         "mlflow.user": _user(),
     }
@@ -73,7 +82,9 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
 
 def description(recipe: Recipe) -> str:
     """The comment at the head of a recipe, without the command that runs it; empty where there is none."""
-    return " ".join(line for line in recipe.header if not line.startswith("lab "))
+    lines = [line for line in recipe.header if not line.startswith("lab ")]
+    paragraphs = "\n".join(lines).strip().split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value: float | None) -> None:
@@ -82,17 +93,33 @@ def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value:
     Lightning's own names may differ from what it logs: `valid_loss` of each step and epoch is `valid_loss_epoch`, and
     with `logger=False` nothing is logged. The score has to be found under its name, so it is logged once more then.
     """
-    if name is None or value is None:
-        return
-    if not tracker.has_metric(name):
-        tracker.log_metrics({name: value}, step=0)
-    tracker.set_tag(SCORE, metric_name(name))
-    tracker.set_tag(MODE, task.mode)
-    if about := description(recipe):  # a resumed run has its recipe without the comment, and keeps what it said before
-        tracker.set_tag(DESCRIPTION, f"{about}\n\n**{name} {value:.4g}**")
     curves = [curve for curve in (task.monitor, f"{task.monitor}_epoch") if curve and tracker.has_metric(curve)]
-    if curves:
-        tracker.set_tag(MONITOR, metric_name(curves[0]))
+    monitor = metric_name(curves[0]) if curves else None
+    about = [description(recipe), _picture(tracker, monitor, task.mode)]
+    if name is not None and value is not None:
+        if not tracker.has_metric(name):
+            tracker.log_metrics({name: value}, step=0)
+        tracker.set_tag(SCORE, metric_name(name))
+        tracker.set_tag(MODE, task.mode)
+        if monitor is not None:
+            tracker.set_tag(MONITOR, monitor)
+        about.insert(0, f"**{name} {value:.4g}**")
+    tracker.set_tag(DESCRIPTION, "\n\n".join(filter(None, about)))
+
+
+def _picture(tracker: Tracker, monitor: str | None, mode: Literal["min", "max"]) -> str:
+    """Logs the curves of the training as a picture, and shows it in Markdown; empty where there are none."""
+    history = tracker.history()
+    try:
+        axis = "environment steps" if "env_steps" in history else "training steps"
+        drawing = training_curves(history, monitor, mode, axis)
+        if drawing is None:
+            return ""
+        tracker.experiment.log_figure(tracker.run_id, drawing, CURVES, save_kwargs={"dpi": 100})
+    except Exception as error:  # matplotlib's: a finished training matters more
+        print(f"no {CURVES}: {one_line(error)}", file=sys.stderr)
+        return ""
+    return f"![training curves](get-artifact?path={quote(CURVES, safe='')}&run_uuid={tracker.run_id})"
 
 
 def _user() -> str:
@@ -103,21 +130,29 @@ def _user() -> str:
 
 
 def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
-    """Every parameter of the run by its dotted name: the recipe's, and the defaults it left alone."""
+    """The parameters of the run by their dotted names: the recipe's, and defaults of the model and of the data.
+
+    Left out is what is None, and what follows from others: facts of the data that the model is told, and keywords of
+    the Trainer that the data chooses, except for the length of the training.
+    """
     recipe: Recipe = assembly.recipe
+    facts = (hook(assembly.data, "facts") or dict)()
+    chosen = {key: value for key, value in assembly.trainer_settings.items() if key in (*recipe.trainer, *LIMITS)}
     yield "task", assembly.name
     yield from {"seed": recipe.seed, "threads": recipe.threads, "compile": recipe.compile}.items()
     if recipe.start_from is not None and recipe.start_from.run is not None:
         yield from {"start_from.run": recipe.start_from.run, "start_from.parts": list(recipe.start_from.parts)}.items()
+    model = _plainly(assembly.module.hparams, recipe.model)
     sections = {
-        "model": _plainly(assembly.module.hparams, recipe.model),
+        "model": {key: value for key, value in model.items() if key not in facts},
         "data": _plainly(assembly.data.hparams, recipe.data),
-        "trainer": assembly.trainer_settings,
+        "trainer": chosen,
         "callbacks": {str(i): f"{spec.class_path}({spec.init_args})" for i, spec in enumerate(recipe.callbacks)},
     }
     for section, values in sections.items():
         for key, value in values.items():
-            yield f"{section}.{key}", value
+            if value is not None:
+                yield f"{section}.{key}", value
 
 
 def _plainly(hyperparameters: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +195,8 @@ def system_metrics(tracker: Tracker) -> Iterator[None]:
 
         def publish_metrics(self, metrics: dict[str, float]) -> None:
             prefix = self._metrics_prefix + (f"{self.node_id}/" if self.node_id else "")
-            tracker.log_metrics({prefix + name: value for name, value in metrics.items()}, self._logging_step)
+            named = {prefix + name.removeprefix("system_"): value for name, value in metrics.items()}
+            tracker.log_metrics(named, self._logging_step)
             self._logging_step += 1
             for source in self.monitors:
                 source.clear_metrics()

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from lab.errors import BadInput
 from lab.recipe import Recipe, load_text, override
+from lab.tracking.names import INTERNAL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 
-MOVED = "lab.moved"  # tag: what changed place while the run was interrupted, its overrides as JSON by key
+MOVED = f"{INTERNAL}moved"  # tag: what changed place while the run was interrupted, its overrides as JSON by key
 
 # What may change while a run is interrupted: where things are, and how fast it goes. All else decides what is learnt.
 MOVABLE = re.compile(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest, suggestion
 from lab.task import counterpart, distinct_metrics
+from lab.tracking.names import INTERNAL
 from lab.tracking.redaction import without_password
 from lab.tracking.server import client, tracking_uri
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from lab.task import Task
 
-SCORE = "lab.score"  # the run's tag that names the metric by which it is judged
-MONITOR = "lab.monitor"  # and the one that names the metric of validation that chose the best checkpoint
+SCORE = f"{INTERNAL}score"  # the run's tag that names the metric by which it is judged
+MONITOR = f"{INTERNAL}monitor"  # and the one that names the metric of validation that chose the best checkpoint
 BEST = "best/"  # before the monitor's name: its value at the best checkpoint
-MODE = "lab.mode"  # and the one that says whether a larger (max) or a smaller (min) value is better
+MODE = f"{INTERNAL}mode"  # and the one that says whether a larger (max) or a smaller (min) value is better
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _row(run: Run, experiment: str) -> RunRow:
         name=info.run_name,
         experiment=experiment,
         task=tags.get("task"),
-        status=tags.get("status", info.status),
+        status=info.status,
         monitor=monitor,
         score=metrics.get(monitor) if monitor else None,
         seconds=(ended - info.start_time) / 1000 if ended else None,

@@ -13,6 +13,7 @@ from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe.schema import printable
 from lab.runner.recorded import MOVABLE, MOVED, moved, override_key, recipe_of
 from lab.runner.results import find_run
+from lab.tracking.names import INTERNAL
 from lab.tracking.server import client, tracking_uri
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lab.runner.results import RunResult
     from lab.tracking.logger import Tracker
 
-DECISIVE = {"lab.version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
+DECISIVE = {f"{INTERNAL}version": "version of lab", "mlflow.source.git.commit": "commit", "hardware": "machine"}
 
 
 def resume(
@@ -125,7 +126,7 @@ def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, P
     for tag, what in DECISIVE.items():
         if then.get(tag) != now.get(tag):
             print(f"another {what} ({now.get(tag)}, was {then.get(tag)}): results may differ", file=sys.stderr)
-    checkpoint = usable(tracker.checkpoints if tracker.run_id else Path(then["lab.checkpoints"]))
+    checkpoint = usable(tracker.checkpoints if tracker.run_id else Path(then[f"{INTERNAL}checkpoints"]))
     if checkpoint is None:
         print(f"run {found.info.run_id[:8]} has no checkpoint yet; it starts from the beginning", file=sys.stderr)
         assembly = begin(assembly, tracker.uri)

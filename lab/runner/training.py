@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,13 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from lab.engine.data_changes import DataChanges
 from lab.engine.process import frozen_heap
 from lab.engine.saver import Rewindable
+from lab.fingerprint import WORDS, texts
 from lab.keywords import keywords
 from lab.runner.results import final_metrics
 from lab.stages import stage
+from lab.task import hook
+
+NAMES = ("name", "dataset", "dataset_name", "env", "env_id")  # settings that name the data, an environment included
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -58,7 +63,8 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
     if folder is not None:
         saver.folder = folder
         best.dirpath = str(folder)
-    changes = DataChanges(saver, *_settings_of_data(assembly), resumed=checkpoint is not None)
+    section, settings = _settings_of_data(assembly)
+    changes = DataChanges(saver, dataset_name(assembly, settings), section, settings, resumed=checkpoint is not None)
     trainer.callbacks.append(changes)  # type: ignore[attr-defined]
     trainer.logger = logger
     safely = True if checkpoint else None
@@ -99,6 +105,20 @@ def test(assembly: Assembly, checkpoint: Path | None) -> dict[str, float]:
         weights_only=True if checkpoint else None,
     )
     return final_metrics(assembly.trainer)
+
+
+def dataset_name(assembly: Assembly, settings: Mapping[str, Any]) -> str:
+    """The name of a run's data: what a hook or a setting says, the last part of a path, or the class of the data.
+
+    Args:
+        assembly: the run's objects.
+        settings: of its data.
+    """
+    data = assembly.module if assembly.datamodule is None else assembly.data
+    named = (hook(assembly.data, "tags") or dict)().get("data.name")
+    said = [settings[key] for key in NAMES if isinstance(settings.get(key), str) and settings[key]]
+    paths = [Path(text).name for _, word, text in texts(settings, "") if not WORDS.isdisjoint(word.split("_"))]
+    return next((str(name) for name in (named, *said, *paths) if name), type(data).__name__)
 
 
 def _settings_of_data(assembly: Assembly) -> tuple[str, dict[str, Any]]:

@@ -219,10 +219,11 @@ def make_job(
         watched: whether its validations are reported.
     """
     from lab.study.work.job import Job
+    from lab.study.work.naming import Naming
     from lab.study.work.parent_run import trial_recipe
 
     recipe = trial_recipe(plan, settings, seed)
-    name = f"{plan.name}-{tags['trial']}-{seed}"
+    name = Naming(plan).run(settings, seed)
     track = replace(
         recipe.track,
         experiment=recipe.track.experiment or plan.task,

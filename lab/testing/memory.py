@@ -23,6 +23,7 @@ class MemoryLogger(LoggerVerbs):
 
     Attributes:
         points: every value of every metric, as name, step and value, in order.
+        datasets: what a run says of the data it uses, by name.
         hyperparameters: what Lightning logs of the module and of the data.
         experiment: stands for the MLflow client.
     """
@@ -31,6 +32,7 @@ class MemoryLogger(LoggerVerbs):
         super().__init__()
         self.run_id = run_id
         self.points: list[tuple[str, int, float]] = []
+        self.datasets: dict[str, dict[str, str]] = {}
         self.hyperparameters: dict[str, Any] = {}
         self._client = MemoryClient()
         self._place = TemporaryDirectory()
@@ -59,6 +61,10 @@ class MemoryLogger(LoggerVerbs):
 
     def log_points(self, points: Sequence[Point]) -> None:
         self.points += [(name, step, value) for name, value, _, step in points]
+
+    @rank_zero_only
+    def log_dataset(self, name: str, digest: str, context: str, **about: str) -> None:
+        self.datasets[name] = {"digest": digest, "context": context, **about}
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:

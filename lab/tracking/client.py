@@ -15,7 +15,10 @@ from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from lab.tracking.journal import Point
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import DatasetInput, LoggedModelInput, Metric, Param, RunTag
+
+
+CONTEXT = "mlflow.data.context"  # tag of a dataset: for what the run uses it
 
 
 class JournaledRun(Protocol):
@@ -46,6 +49,7 @@ class JournaledRun(Protocol):
     def step_of(self, step: int | None) -> int: ...
     def log_params(self, params: Mapping[str, Any]) -> None: ...
     def set_tag(self, key: str, value: Any) -> None: ...
+    def log_dataset(self, name: str, digest: str, context: str, **about: str) -> None: ...
     def write(self, **operation: Any) -> None: ...
 
 
@@ -125,6 +129,22 @@ class JournalingClient(MlflowClient):
         for file in sorted(path for path in Path(local_dir).rglob("*") if path.is_file()):
             folder = PurePosixPath(artifact_path or "", file.parent.relative_to(local_dir).as_posix())
             self._keep(file.absolute(), "" if folder == PurePosixPath() else str(folder))
+
+    def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[DatasetInput] | None = None,
+        models: Sequence[LoggedModelInput] | None = None,
+    ) -> None:
+        if run_id != self._tracker.run_id:
+            super().log_inputs(run_id, datasets, models)
+            return
+        for each in datasets or ():
+            context = next((tag.value for tag in each.tags or () if tag.key == CONTEXT), "")
+            about = {key: value for key, value in dict(each.dataset).items() if value is not None}
+            self._tracker.log_dataset(about.pop("name"), about.pop("digest"), context, **about)
+        if models:
+            super().log_inputs(run_id, None, models)
 
     def write_artifact(self, name: str, content: bytes) -> None:
         """Makes `content` the run's artifact of this name, such as `images/a.png`, in place of one that is there."""

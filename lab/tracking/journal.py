@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ OWN_SERVER, OFFLINE_TARGET = "server", "later"  # cursors: of the run's server, 
 
 Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
 Identity = tuple[str, int, str]  # of a metric's value: name, step, the value's digits
-Operation = dict[str, Any]  # `op` says what it is: start, params, metrics, tag, artifact, model, resume or end
+Operation = dict[str, Any]  # `op` says what it is: start, params, metrics, tag, artifact, dataset, model, resume or end
 
 _locks: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()
 
@@ -195,3 +195,11 @@ def identity(point: Point) -> Identity:
     """The identity of a point when a resumed run logs it again, at another time; NaN equals NaN."""
     key, value, _, step = point
     return key, step, repr(value)
+
+
+def history(points: Iterable[Point]) -> dict[str, list[tuple[int, float]]]:
+    """Steps and values of each metric, ascending; of several values at one step, the last one logged."""
+    found: dict[str, dict[int, float]] = {}
+    for key, value, _, step in points:
+        found.setdefault(key, {})[step] = value
+    return {key: sorted(values.items()) for key, values in found.items()}

@@ -16,9 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lab.errors import BadInput
 from lab.tracking.experiment import Experiment
-from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, identity
+from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, history, identity
 from lab.tracking.mirror.mirrors import Mirrors
-from lab.tracking.names import metric_name
+from lab.tracking.names import INTERNAL, metric_name
 from lab.tracking.redaction import redact, without_password
 from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import Sender
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 2.0
 FINISH_TIMEOUT = 5.0  # seconds that the end of a run waits for a server that does not answer
-CHECKPOINTS, OUTBOX = "lab.checkpoints", "lab.outbox"  # tags: where a resumed run finds its own
+CHECKPOINTS, OUTBOX = f"{INTERNAL}checkpoints", f"{INTERNAL}outbox"  # tags: where a resumed run finds its own
 
 
 class Tracker(LoggerVerbs):
@@ -67,8 +67,7 @@ class Tracker(LoggerVerbs):
         offline_for: str | None = None,
     ) -> None:
         super().__init__()
-        self.uri, self._experiment_name = uri, experiment
-        self.run_id = ""
+        self.uri, self._experiment_name, self.run_id = uri, experiment, ""
         self._offline, self._meant_for = offline_for is not None, offline_for or uri
         self._memory: list[Point] = []  # adding to and cutting off a list needs no lock
         self._repeats: Counter[Identity] = Counter()
@@ -86,9 +85,8 @@ class Tracker(LoggerVerbs):
         self.artifacts = run.info.artifact_uri
         self.folder = local_artifacts(self.artifacts)
         self.run_id, self._run_name = run.info.run_id, run.info.run_name
-        self.home, self.checkpoints = outbox / self.run_id, local_folder(uri) / "checkpoints" / self.run_id
-        if self.folder:
-            self.checkpoints = self.folder / "checkpoints"
+        self.home, beside = outbox / self.run_id, local_folder(uri) / "checkpoints" / self.run_id
+        self.checkpoints = self.folder / "checkpoints" if self.folder else beside
         if resume:  # perhaps from another folder than before
             self.home = _existing(run.data.tags.get(OUTBOX)) or self.home
             self.checkpoints = _existing(run.data.tags.get(CHECKPOINTS)) or self.checkpoints
@@ -164,6 +162,11 @@ class Tracker(LoggerVerbs):
         self.write(op="tag", key=key, value=self._clean(value))
 
     @rank_zero_only
+    def log_dataset(self, name: str, digest: str, context: str, **about: str) -> None:
+        """Records data of the run, in a `context` such as `training`; `about` is what MLflow's Dataset takes."""
+        self.write(op="dataset", dataset={"name": name, "digest": digest, **about}, context=context)
+
+    @rank_zero_only
     def log_model(self, folder: Path, name: str = "model") -> None:
         """Keeps a model that MLflow saved in `folder`, which lies in `home`, as the run's logged model."""
         self.write(op="model", folder=str(folder.relative_to(self.home)), name=name)
@@ -192,6 +195,11 @@ class Tracker(LoggerVerbs):
     def next_step(self, prefix: str) -> int:
         """The first step that no metric with this prefix has, for a counter that goes on in a resumed run."""
         return max((step for key, _, _, step in self._journal.points() if key.startswith(prefix)), default=-1) + 1
+
+    def history(self) -> dict[str, list[tuple[int, float]]]:
+        """Steps and values of every metric so far, ascending."""
+        self.position()
+        return history(self._journal.points())
 
     def waiting(self) -> int:
         """Operations that were not delivered yet."""
@@ -235,8 +243,7 @@ class Tracker(LoggerVerbs):
 
     def _created(self, server: MlflowClient, run_name: str, tags: Mapping[str, str]) -> Run:
         experiment = experiment_id(server, self._experiment_name, self.uri)
-        clean = {key: self._clean(value) for key, value in tags.items()}
-        return server.create_run(experiment, run_name=run_name, tags={**clean, "status": "RUNNING"})
+        return server.create_run(experiment, run_name=run_name, tags={k: self._clean(v) for k, v in tags.items()})
 
     def _open(self, run: Run, offline_for: str | None, resumed: bool) -> None:
         """The journal's first line, and those that a resumed run begins with."""

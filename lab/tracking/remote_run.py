@@ -7,13 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.tracking.client import CONTEXT
 from lab.tracking.journal import Operation
 from lab.tracking.redaction import mask_secrets, without_password
 from lab.tracking.sender import ServerUnavailable, to_stderr
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
+DESCRIPTION = "mlflow.note.content"  # tag: MLflow shows it on the page of a run
+SCORES = ("test", "best/")  # how the names of a trained model's metrics begin
 PARAMS = 100  # in one request, MLflow's own limit
 RETRYABLE = {401, 403, 408, 409, 425, 429, 499}  # refusals that do not mean the operation itself
 
@@ -49,7 +53,7 @@ class RemoteRun:
         return True
 
     def _send_one(self, kind: str, operations: Sequence[Operation]) -> None:
-        from mlflow.entities import Metric, Param
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         operation, server, run_id = operations[0], self._server, self._run_id
         if kind == "metrics":
@@ -59,16 +63,17 @@ class RemoteRun:
             for start in range(0, len(params), PARAMS):
                 self._log_batch("params", params[start : start + PARAMS])
         elif kind == "tag":
-            server.set_tag(run_id, operation["key"], operation["value"])
+            self._tag(operation["key"], operation["value"])
         elif kind == "artifact":
             self._artifact(operation)
+        elif kind == "dataset":
+            about = [InputTag(CONTEXT, operation["context"])] if operation["context"] else []
+            server.log_inputs(run_id, [DatasetInput(Dataset(**operation["dataset"]), about)])
         elif kind == "model":
             self._model(operation)
         elif kind == "resume":
             server.update_run(run_id, status="RUNNING")
-            server.set_tag(run_id, "status", "RUNNING")
         elif kind == "end":
-            server.set_tag(run_id, "status", operation["status"])
             server.set_terminated(run_id, operation["status"], operation["time"])
         elif kind != "start":
             raise Refused("it cannot be read")
@@ -90,6 +95,11 @@ class RemoteRun:
             name = entries[0].key
             self._refused.add((kind, name))  # its later values would be refused as well
             to_stderr(f"{self._address} refuses {kind.rstrip('s')} {name!r}, it is left out: {error}")
+
+    def _tag(self, key: str, value: str) -> None:
+        """A description shows a picture of its own run, which has another id on another server."""
+        value = value.replace(self._folder.name, self._run_id) if key == DESCRIPTION else value
+        self._server.set_tag(self._run_id, key, value)
 
     def _artifact(self, operation: Operation) -> None:
         file = self._folder / operation["file"]
@@ -118,7 +128,22 @@ class RemoteRun:
         outputs = run.outputs.model_outputs if run.outputs else []
         if model.model_id not in {output.model_id for output in outputs}:
             server.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        self._log_scores(run, model.model_id)
         server.finalize_logged_model(model.model_id, "READY")
+
+    def _log_scores(self, run: Run, model_id: str) -> None:
+        """Gives the model the metrics of the test and of the best checkpoint, for the columns of the page of models."""
+        from mlflow.entities import Metric
+
+        server, inputs = self._server, run.inputs.dataset_inputs if run.inputs else []
+        data = {"dataset_name": inputs[0].dataset.name, "dataset_digest": inputs[0].dataset.digest} if inputs else {}
+        metrics = []
+        for name in (name for name in run.data.metrics if name.startswith(SCORES)):
+            newest = max(server.get_metric_history(self._run_id, name), key=lambda each: (each.step, each.timestamp))
+            place = newest.timestamp, newest.step  # the same point again, which the run has once
+            metrics.append(Metric(name, newest.value, *place, model_id=model_id, run_id=self._run_id, **data))
+        if metrics:
+            server.log_batch(self._run_id, metrics)
 
     @contextmanager
     def _upload(self) -> Iterator[None]:

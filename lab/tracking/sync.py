@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, LabError
 from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, Journal, Operation
+from lab.tracking.names import INTERNAL
 from lab.tracking.redaction import without_password
 from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import ServerUnavailable, deliver
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 HEADER = {"op", "run_id", "name", "time", "uri", "offline_for"}  # of the first line of a journal
-OFFLINE_ID = "lab.offline_id"  # tag on the server: the id that the run has in the folder where it was made
+OFFLINE_ID = f"{INTERNAL}offline_id"  # tag on the server: the id that the run has in the folder where it was made
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,9 @@ class LoggerVerbs(Logger):
     def log_points(self, points: Sequence[Point]) -> None:
         raise NotImplementedError
 
+    def log_dataset(self, name: str, digest: str, context: str, **about: str) -> None:
+        raise NotImplementedError
+
     # -- verbs of W&B's logger ----------------------------------------------------------------------------------------
 
     def log_image(self, key: str, images: Any, step: int | None = None, **_: Any) -> None:

@@ -22,11 +22,11 @@ def run(seed=0, score=1.0, *, status="FINISHED", tags=None, metrics=None, ended=
     labels = {
         "task": parameters["task"],
         "seed": str(seed),
-        "lab.score": "test/return",
-        "lab.mode": "max",
+        "mlflow.lab.score": "test/return",
+        "mlflow.lab.mode": "max",
         **(tags or {}),
     }
-    values = {} if score is None else {labels["lab.score"]: score}
+    values = {} if score is None else {labels["mlflow.lab.score"]: score}
     info = RunInfo(
         f"{number:032x}", "1", "me", status, number, number if ended is None else ended, "active", run_name="x"
     )
@@ -131,7 +131,7 @@ def test_unfinished_runs_and_runs_without_a_score_are_left_out_aloud():
 
 
 def test_runs_that_somebody_else_recorded_count_one_by_one():
-    tags = {"lab.score": None, "lab.mode": None, "task": None, "seed": None}
+    tags = {"mlflow.lab.score": None, "mlflow.lab.mode": None, "task": None, "seed": None}
     runs = [run(metrics={"accuracy": 0.1 * i}, score=None, tags=tags, data__env=None, seed=None) for i in range(1, 4)]
     found = grouped({"a": runs}, "accuracy", "max")
     assert sorted(found.groups[0].strata[0]) == pytest.approx([0.1, 0.2, 0.3])
@@ -142,7 +142,7 @@ def test_runs_that_somebody_else_recorded_count_one_by_one():
 
 
 def test_different_metrics_are_not_compared():
-    apples, pears = run(), run(tags={"lab.score": "test/accuracy"}, metrics={"test/return": 3.0})
+    apples, pears = run(), run(tags={"mlflow.lab.score": "test/accuracy"}, metrics={"test/return": 3.0})
     with pytest.raises(BadInput, match=r"\(test/accuracy, test/return\); name one with --metric"):
         grouped({"a": [apples], "b": [pears]})
     assert grouped({"a": [apples], "b": [pears]}, "test/return", "max").metric == "test/return"
@@ -151,13 +151,13 @@ def test_different_metrics_are_not_compared():
 
 
 def test_the_direction_is_what_the_runs_say():
-    assert grouped({"a": [run(tags={"lab.mode": "min"})]}).mode == "min"
-    assert grouped({"a": [run(tags={"lab.mode": "min"})]}, mode="max").mode == "max"
+    assert grouped({"a": [run(tags={"mlflow.lab.mode": "min"})]}).mode == "min"
+    assert grouped({"a": [run(tags={"mlflow.lab.mode": "min"})]}, mode="max").mode == "max"
     assert grouped({"a": [run(metrics={"val/return": 1.0})]}, "val/return").mode == "max"
     for runs, metric in [
-        ([run(), run(1, tags={"lab.mode": "min"})], None),
+        ([run(), run(1, tags={"mlflow.lab.mode": "min"})], None),
         ([run(metrics={"loss": 1.0})], "loss"),
-        ([run(tags={"lab.mode": None}, task="nowhere")], None),
+        ([run(tags={"mlflow.lab.mode": None}, task="nowhere")], None),
     ]:
         with pytest.raises(BadInput, match="no run records whether a larger"):
             grouped({"a": runs}, metric)
@@ -165,7 +165,7 @@ def test_the_direction_is_what_the_runs_say():
 
 def test_an_older_run_has_the_direction_of_its_task(monkeypatch):
     monkeypatch.setattr("lab.comparison.metric.find_task", {"ddpg": Task(object, object, "val/return", "max")}.get)
-    assert grouped({"a": [run(tags={"lab.mode": None})]}).mode == "max"
+    assert grouped({"a": [run(tags={"mlflow.lab.mode": None})]}).mode == "max"
 
 
 def test_the_curve_is_that_of_validation_if_there_is_one():
@@ -185,7 +185,7 @@ def test_curves_are_asked_for_by_name():
 
 
 def unscored(seed, *, status="FINISHED", **metrics):
-    tags = {"lab.score": None, "lab.mode": None}
+    tags = {"mlflow.lab.score": None, "mlflow.lab.mode": None}
     return run(seed, None, tags=tags, metrics={"epoch": 1, "seconds/fit": 9.0, **metrics}, status=status)
 
 

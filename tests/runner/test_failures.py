@@ -120,7 +120,7 @@ def newest(database: str) -> Any:
 
 
 def last(database: str) -> dict[str, Any]:
-    folder = Path(newest(database).data.tags["lab.checkpoints"])
+    folder = Path(newest(database).data.tags["mlflow.lab.checkpoints"])
     kept: dict[str, Any] = torch.load(folder / "last.ckpt", weights_only=True)
     return kept
 
@@ -175,7 +175,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(recipe: Path, da
     WRONG["item"] = 9
     message(recipe)
     run = newest(database)
-    folder = Path(run.data.tags["lab.checkpoints"])
+    folder = Path(run.data.tags["mlflow.lab.checkpoints"])
     content = bytearray((folder / "last.ckpt").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / "last.ckpt").write_bytes(content)
@@ -199,7 +199,7 @@ def test_two_damaged_checkpoints_are_an_error_and_stay(recipe: Path, database: s
     WRONG["item"] = 9
     message(recipe)
     run = newest(database)
-    folder = Path(run.data.tags["lab.checkpoints"])
+    folder = Path(run.data.tags["mlflow.lab.checkpoints"])
     for name in ("last.ckpt", "previous.ckpt"):
         (folder / name).write_bytes(b"torn")
     with pytest.raises(LabError, match=r"no checkpoint in .* can be read"):

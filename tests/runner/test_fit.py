@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -66,17 +67,29 @@ def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
     result, client = finished
     run = client.get_run(result.run_id)
     assert run.info.status == "FINISHED"
-    expected = {"task": "ddpg", "seed": "0", "why": "test", "status": "FINISHED"}
+    expected = {"task": "ddpg", "seed": "0", "why": "test", "field": "rl", "recipe": "short"}
     assert expected.items() <= run.data.tags.items()
-    assert {"hardware", "lab.version", "mlflow.runName"} <= run.data.tags.keys()
+    assert {"hardware", "mlflow.lab.version", "mlflow.runName"} <= run.data.tags.keys()
     assert run.data.tags["mlflow.user"]
-    about = f"DDPG tries a pendulum; expect little\n\n**test/return {result.score:.4g}**"
-    assert run.data.tags["mlflow.note.content"] == about
+    about = run.data.tags["mlflow.note.content"].split("\n\n")
+    assert about[:2] == [f"**test/return {result.score:.4g}**", "DDPG tries a pendulum; expect little"]
+    assert about[2].startswith("![training curves](get-artifact?path=plots%2Ftraining.png&run_uuid=")
     wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.buffer_size": "1000000", "trainer.devices": "1"}
     assert wanted.items() <= run.data.params.items(), "set parameters and defaults alike"
+    assert not {"model.observation_size", "trainer.log_every_n_steps", "data.env_kwargs"} & run.data.params.keys()
+    shown = {tag for tag in run.data.tags if not tag.startswith("mlflow.")}
+    assert shown == {"task", "recipe", "field", "seed", "hardware", "why"}
+    (used,) = run.inputs.dataset_inputs
+    assert (used.dataset.name, used.tags[0].value) == ("Pendulum-v1", "training")
+    assert re.search(r'"package": "gymnasium \d', used.dataset.profile)
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert scores["test/return"] == result.score
+    assert scores.keys() >= {"best/val/return", "test/optimality_gap"}
     found = {artifact.path for folder in ("", "plots", "videos", "environment", "checkpoints")
              for artifact in client.list_artifacts(result.run_id, folder)}  # fmt: skip
-    assert {"recipe.yaml", "plots/policy.png", "videos/agent.mp4", "environment/packages.txt"} <= found
+    pictures = {"plots/policy.png", "plots/training.png", "videos/agent.mp4"}
+    assert {"recipe.yaml", "environment/packages.txt", *pictures} <= found
     assert {"checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= found
 
 

@@ -185,4 +185,4 @@ def test_without_a_monitor_the_last_checkpoint_is_the_best(run: Run) -> None:
 
     best, last = (torch.load(path, weights_only=True)["state_dict"] for path in (result.best, result.last))
     assert all(torch.equal(best[key], last[key]) for key in last)
-    assert "lab.score" not in MlflowClient(result.uri).get_run(result.run_id).data.tags
+    assert "mlflow.lab.score" not in MlflowClient(result.uri).get_run(result.run_id).data.tags

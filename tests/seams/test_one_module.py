@@ -118,7 +118,7 @@ def test_without_a_monitor_the_last_checkpoint_is_the_best(data: str, tracked: P
     assert best["global_step"] == last["global_step"] == 3
     assert all(torch.equal(best["state_dict"][name], last["state_dict"][name]) for name in last["state_dict"])
     assert evaluate("last", None, "best", (), result.uri)["test/loss"] == pytest.approx(result.metrics["test/loss"])
-    assert "lab.score" not in find_run("last", result.uri).data.tags
+    assert "mlflow.lab.score" not in find_run("last", result.uri).data.tags
     assert runs(uri=result.uri)[0].score is None
 
 

@@ -1,6 +1,7 @@
 """What a study file says, and what is refused before anything is trained."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from lab.recipe.renamed import RENAMED
 from lab.registry import recipes
 from lab.study.plan import schema
 from lab.study.plan.plan import make_plan
+from lab.study.work.naming import Naming
 
 
 def test_one_key_at_a_time_and_what_several_lines_mean_is_trained_once(planned):
@@ -133,3 +135,21 @@ def test_every_shipped_study_can_be_begun(name, monkeypatch):
     made = make_plan(schema.load_study(file.path))
     assert made.entries
     assert file.path.read_text().startswith(f"# lab tune recipes/studies/{file.path.name}\n# ")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "settings", "seeds", "name"),
+    [
+        ("tpe", {"model.lr": 0.001, "model.gamma": 0.95}, (0, 1, 2), "lr=0.001 gamma=0.95 seed 2"),
+        ("grid", {"model.hidden": [64, 64]}, (2,), "hidden=[64, 64]"),
+        ("tpe", {"model.lr": 1.234567e-4, "model.critic.lr": 0.1}, (2,), "model.lr=0.0001235 model.critic.lr=0.1"),
+        ("none", {}, (0, 2), "seed 2"),
+        ("grid", {"data.fold": 1}, (2,), "fold 1 of 5"),
+        ("grid", {"model.network": "x" * 300}, (0, 2), f"network={'x' * 109}..."),
+    ],
+)
+def test_a_run_of_a_study_is_named_by_what_it_differs_in(sampler, settings, seeds, name):
+    recipe = SimpleNamespace(data={"data.folds": 5})
+    keys = [SimpleNamespace(key=key) for key in settings]
+    plan = SimpleNamespace(file=SimpleNamespace(sampler=sampler), seeds=seeds, dimensions=keys, recipe=recipe)
+    assert Naming(plan).run(settings, 2) == name

@@ -24,6 +24,7 @@ from lab.tracking import sync as outbox
 from lab.tracking.global_functions.mlflow_functions import current_run
 from lab.tracking.journal import Journal
 from lab.tracking.logger import Tracker
+from lab.tracking.remote_run import DESCRIPTION
 from lab.tracking.sync import sync
 
 
@@ -193,7 +194,10 @@ def test_an_offline_run_is_copied_once_however_often_it_is_sent(machine, here):
     )
     for step in range(50):
         tracker.log_metrics({"loss": float(step)}, step)
+    tracker.log_metrics({"test/loss": 7.0}, 50)
     tracker.log_params({"lr": 0.1})
+    tracker.log_dataset("digits", "ab12", "training", source_type="local", source='{"uri": "digits.csv"}')
+    tracker.set_tag(DESCRIPTION, f"picture of {tracker.run_id}")
     tracker.experiment.log_text(tracker.run_id, "text", "notes/a.txt")
     tracker.checkpoints.mkdir(parents=True)
     for name in ("best.ckpt", "last.ckpt", "other"):
@@ -214,10 +218,13 @@ def test_an_offline_run_is_copied_once_however_often_it_is_sent(machine, here):
     client = MlflowClient(machine.uri)
     (copy,) = client.search_runs([client.get_experiment_by_name("offline").experiment_id])
     assert copy.info.run_id != tracker.run_id
-    assert copy.data.tags["lab.offline_id"] == tracker.run_id
+    assert copy.data.tags["mlflow.lab.offline_id"] == tracker.run_id
     assert (copy.info.status, copy.info.start_time) == ("KILLED", here_now.info.start_time)
     assert copy.info.end_time == here_now.info.end_time
     assert (copy.data.params, copy.data.tags["why"]) == ({"lr": "0.1"}, "test")
+    (used,) = copy.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest, used.tags[0].value) == ("digits", "ab12", "training")
+    assert copy.data.tags[DESCRIPTION] == f"picture of {copy.info.run_id}"
     there, original = (
         store.get_metric_history(run, "loss")
         for store, run in ((client, copy.info.run_id), (MlflowClient(tracker.uri), tracker.run_id))
@@ -226,7 +233,10 @@ def test_an_offline_run_is_copied_once_however_often_it_is_sent(machine, here):
     assert len(there) == 50
     assert machine.files(copy.info.run_id, "checkpoints") == {"checkpoints/best.ckpt", "checkpoints/last.ckpt"}
     assert machine.files(copy.info.run_id, "notes") == {"notes/a.txt"}
-    assert len(client.search_logged_models([copy.info.experiment_id])) == len(copy.outputs.model_outputs) == 1
+    (model,) = client.search_logged_models([copy.info.experiment_id])
+    assert len(copy.outputs.model_outputs) == 1
+    assert [(each.key, each.value, each.dataset_name) for each in model.metrics] == [("test/loss", 7.0, "digits")]
+    assert machine.history(copy.info.run_id, "test/loss") == [(50, 7.0)], "once, although the model has it too"
     assert loaded_model(machine.uri, copy.info.run_id)(torch.ones(1, 2)).shape == (1, 1)
 
     resumed = Tracker(tracker.uri, "offline", "run", {}, resume=tracker.run_id)

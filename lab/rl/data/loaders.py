@@ -96,9 +96,11 @@ class CollectionData(LightningDataModule):
         }
 
     def fingerprint(self) -> dict[str, Any]:
-        """The environment's own spaces and time limit, by which a resumed run notices another environment."""
+        """The environment's package, keywords, spaces and time limit: by them another environment is noticed."""
         made = self.env_factory.for_evaluation(1)[0]
         return {
+            "package": self.env_factory.package(),
+            "env_kwargs": self.env_factory.env_kwargs,
             "observation_space": str(made.unwrapped.observation_space),
             "action_space": str(made.unwrapped.action_space),
             "max_episode_steps": made.spec.max_episode_steps if made.spec is not None else None,

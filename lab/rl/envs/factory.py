@@ -6,6 +6,7 @@ start. So no more are made than a run needs: `num_envs` to train in and, by defa
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -45,6 +46,12 @@ class EnvFactory:
         if not self._facts:
             self._facts = environment.facts(self.for_evaluation(1)[0])
         return dict(self._facts)
+
+    def package(self) -> str:
+        """The package that the environment is from, such as `gymnasium 1.4.0`; its name alone if it has no version."""
+        point = getattr(self.for_evaluation(1)[0].spec, "entry_point", None)
+        name = (point if isinstance(point, str) else getattr(point, "__module__", "")).partition(".")[0]
+        return f"{name} {getattr(sys.modules.get(name), '__version__', '')}".strip()
 
     def for_training(self) -> CheckedEnv:
         """A new environment, which is the caller's to close."""

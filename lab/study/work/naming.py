@@ -1,15 +1,19 @@
-"""What the trainings of a study are called: `seed 3`, `fold 2 of 5`, `trial 7`."""
+"""What the trainings of a study are called: `seed 3`, `fold 2 of 5`, `trial 7`, and in MLflow by their settings."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.study.plan.plan import Plan
+from lab.study.report.render import label
 from lab.study.report.summary import TrialSummary
 
 FOLD, FOLDS = "data.fold", "data.folds"
+
+LONGEST = 120  # characters of a run's name
 
 Kind = Literal["seed", "fold", "trial"]
 
@@ -51,6 +55,22 @@ class Naming:
             folds = self.plan.recipe.data.get(FOLDS)
             return f"fold {settings[FOLD]}" + (f" of {folds}" if folds else "")
         return f"trial {trial}" + (f", seed {seed}" if len(self.plan.seeds) > 1 else "")
+
+    def run(self, settings: Mapping[str, Any], seed: int) -> str:
+        """The name of its run in MLflow, of what it differs in: `lr=0.001 gamma=0.95 seed 2`.
+
+        Args:
+            settings: of the recipe, chosen for the trial.
+            seed: the recipe's.
+        """
+        if self.kind != "trial":
+            return self.training(0, settings, seed)
+        last = Counter(key.rpartition(".")[2] for key in settings)
+        short = {key: key.rpartition(".")[2] for key in settings}
+        parts = [f"{short[key] if last[short[key]] == 1 else key}={label(value)}" for key, value in settings.items()]
+        parts += [f"seed {seed}"] if len(self.plan.seeds) > 1 else []
+        text = " ".join(" ".join(parts).split())
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
     def finished(self, trials: list[TrialSummary]) -> str:
         """How many are over: `2 of 5 seeds finished`, or `3 of 20 trials finished, 1 pruned, 1 failed`."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from lab.recipe import Recipe
 from lab.study.plan.checks import overrides
 from lab.study.plan.plan import Plan
+from lab.tracking.names import KIND
 from lab.tracking.server import client, connecting, experiment_id
 
 if TYPE_CHECKING:
     import optuna
 
 PARENT = "mlflow.parentRunId"
-KIND = "lab.kind"  # tag of the parent: `study`
 RUN_ID = "run_id"  # attribute of Optuna's study: the parent
 CREATE_SECONDS = 20.0  # how long the process that created a study may take to set its attributes
 
