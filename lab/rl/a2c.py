@@ -65,7 +65,7 @@ class A2C(OnPolicy):
         return policy, F.mse_loss(self.value(observation), target), self.policy.entropy(parameters).mean()
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
-        observation, action, _, advantage, target = experience
+        observation, action, advantage, target = experience
         policy, value, entropy = self.losses(observation, action, advantage, target)
         loss = policy + self.value_coef * value - self.entropy_coef * entropy
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)

@@ -98,18 +98,20 @@ class PPO(OnPolicy):
 
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
         """`update_epochs` passes in minibatches, each pass in an order of its own; logged is the mean of the last."""
-        log_prob = self.policy.log_prob(experience.parameters, experience.action)
+        with torch.no_grad():
+            old = self.policy(experience.observation)
+            log_prob = self.policy.log_prob(old, experience.action)
         measured_each: list[dict[str, Tensor]] = []
         for _ in range(self.update_epochs):
             order = torch.randperm(len(log_prob), device=log_prob.device)
-            batches = [column[order].split(self.batch_size) for column in (*experience, log_prob)]
+            batches = [column[order].split(self.batch_size) for column in (*experience, old, log_prob)]
             measured_each = [self.update(state, *batch) for batch in zip(*batches, strict=True)]
         self.updates += self.update_epochs * len(measured_each)
         measured = {name: torch.stack([each[name] for each in measured_each]).mean() for name in measured_each[0]}
         with torch.no_grad():
             parameters = self.policy(experience.observation)
             ratio = (self.policy.log_prob(parameters, experience.action) - log_prob).exp()
-            measured["policy/kl"] = self.policy.kl_divergence(experience.parameters, parameters).mean()
+            measured["policy/kl"] = self.policy.kl_divergence(old, parameters).mean()
             measured["policy/clip_fraction"] = ((ratio - 1).abs() > self.clip_range).float().mean()
             measured["policy/entropy"] = self.policy.entropy(parameters).mean()
             if self.objective == "kl":
@@ -122,16 +124,16 @@ class PPO(OnPolicy):
         self.beta *= 2.0 if divergence > 1.5 * self.target_kl else 0.5 if divergence < self.target_kl / 1.5 else 1.0
 
     def losses(
-        self, observation: Tensor, action: Tensor, old: Tensor, advantage: Tensor, target: Tensor, log_prob: Tensor
+        self, observation: Tensor, action: Tensor, advantage: Tensor, target: Tensor, old: Tensor, log_prob: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The policy's loss, the critic's and the entropy of one minibatch.
 
         Args:
             observation: (B, O)
             action: (B, A), or (B,) of discrete ones.
-            old: (B, P), parameters of the policy that acted.
             advantage: (B,)
             target: (B,)
+            old: (B, P), parameters of the policy that acted.
             log_prob: (B,), of `action` under the policy that acted.
         """
         if self.normalize_advantages:

@@ -102,7 +102,7 @@ class REINFORCE(OnPolicy):
         return loss, self.policy.entropy(parameters).mean()
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
-        observation, action, _, advantage, _ = experience
+        observation, action, advantage, _ = experience
         loss, entropy = self.loss(observation, action, advantage)
         norm = self.gradient_step(loss - self.entropy_coef * entropy, state[0], self.max_grad_norm)
         return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": norm}

@@ -78,10 +78,12 @@ class TRPO(OnPolicy):
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         """One step of the policy, then those of the critic."""
-        observation, action, old, advantage, _ = experience
+        observation, action, advantage, _ = experience
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         weights = list(self.policy.parameters())
-        log_prob = self.policy.log_prob(old, action)
+        with torch.no_grad():
+            old = self.policy(observation)
+            log_prob = self.policy.log_prob(old, action)
 
         def surrogate() -> tuple[Tensor, Tensor]:
             """The surrogate objective of the policy, and its KL divergence from the old one."""

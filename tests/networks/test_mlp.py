@@ -77,3 +77,9 @@ def test_a_gain_makes_first_weights_larger():
     torch.manual_seed(0)
     large = MLP(30, [50], 10, init="xavier_normal", gain=4.0)
     torch.testing.assert_close(large[0].weight, 4 * small[0].weight)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_as_a_function_it_gives_the_same_numbers(norm):
+    net, features = MLP(3, [8, 8], 2, activation="tanh", norm=norm), torch.randn(5, 3)
+    assert torch.equal(net.as_function()(features), net(features))

@@ -56,7 +56,7 @@ def experience(agent, size=32):
         observation = torch.randn(size, 4)
         parameters = old(observation)
         action = old.sample(parameters, old.noise(size))
-    return observation, action, parameters, torch.randn(size), torch.randn(size), old.log_prob(parameters, action)
+    return observation, action, torch.randn(size), torch.randn(size), parameters, old.log_prob(parameters, action)
 
 
 def reference(agent, kind, penalty=False, **settings):
@@ -76,7 +76,19 @@ def reference(agent, kind, penalty=False, **settings):
     )  # fmt: skip
 
 
-def as_tensordict(kind, observation, action, parameters, advantage, target, log_prob):
+@pytest.mark.parametrize("normalize", [False, True])
+def test_an_actor_samples_from_the_policy(normalize):
+    agent = make("continuous", normalize_observations=normalize)
+    if agent.observation_norm is not None:
+        agent.observation_norm.update(3 * torch.randn(50, 4) + 1)
+    observation, noise = torch.randn(6, 4), agent.noise(6)
+    action, env_action = agent.actor()(observation, noise)
+    expected = agent.policy.sample(agent.policy(agent.normalize(observation)), noise)
+    assert torch.equal(action, expected)
+    assert torch.equal(env_action, agent.policy.env_action(expected))
+
+
+def as_tensordict(kind, observation, action, advantage, target, parameters, log_prob):
     old = {"logits": parameters}
     if kind == "continuous":
         mean, log_std = parameters.chunk(2, -1)
@@ -94,7 +106,7 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, objective):
     if objective == "clip":
         theirs = reference(agent, kind, clip_epsilon=agent.clip_range)
     else:  # on target beta stays: torchrl changes it before the backward pass, whose gradient has the new one
-        target = agent.policy.kl_divergence(data[2], agent.policy(data[0])).mean().item()
+        target = agent.policy.kl_divergence(data[4], agent.policy(data[0])).mean().item()
         theirs = reference(agent, kind, penalty=True, beta=0.7, dtarg=target)
     found = theirs(as_tensordict(kind, *data))
     policy, value, entropy = agent.losses(*data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -29,14 +29,12 @@ class Experience(NamedTuple):
     Args:
         observation: (M, O), normalised where the agent does that.
         action: (M, A), or (M,) of discrete ones.
-        parameters: (M, P), of the policy that acted.
         advantage: (M,)
         target: (M,), of the critic.
     """
 
     observation: Tensor
     action: Tensor
-    parameters: Tensor
     advantage: Tensor
     target: Tensor
 
@@ -85,13 +83,23 @@ class OnPolicy(Learner):
         return self.policy.env_action(self.policy.mode(self.policy(self.normalize(observation))))
 
     def noise(self, *shape: int) -> Tensor:
-        """The random numbers that `explore` needs for so many steps."""
+        """The random numbers that an actor needs for so many steps."""
         return self.policy.noise(*shape)
 
-    def explore(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The policy's action on observations (N, O), and the action that goes to the environment."""
-        action = self.policy.sample(self.policy(self.normalize(observation)), noise)
-        return action, self.policy.env_action(action)
+    def actor(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The present policy as a function, for one rollout.
+
+        It takes observations (N, O) and noise, and returns actions and the actions that go to the environments. Made
+        once per rollout, because modules take longer to be called than to compute so little.
+        """
+        policy, net = self.policy, self.policy.net.as_function()
+        normalize = self.normalize if self.observation_norm is None else self.observation_norm.as_function()
+
+        def act(observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+            action = policy.sample(policy.distribution(net(normalize(observation))), noise)
+            return action, policy.env_action(action)
+
+        return act
 
     def normalize(self, observation: Tensor) -> Tensor:
         return observation if self.observation_norm is None else self.observation_norm(observation)
@@ -123,7 +131,7 @@ class OnPolicy(Learner):
         advantage = gae(value, future, reward, following["terminated"], done, self.gamma, self.gae_lambda)
         if self.observation_norm is not None:
             self.observation_norm.update(observation.flatten(0, 1))
-        columns = (both[0], steps["action"], self.policy(both[0]), advantage, advantage + value)
+        columns = (both[0], steps["action"], advantage, advantage + value)
         return Experience(*(column.flatten(0, 1) for column in columns))
 
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:

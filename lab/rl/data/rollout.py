@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
 from tensordict import TensorDict
-from torch import Tensor
 
 from lab.errors import BadSetting
 from lab.rl.data.collected import Collected
@@ -129,14 +128,6 @@ class RolloutData(CollectionData):
     def _due(self, steps: int) -> int:
         return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
 
-    @torch.inference_mode()
-    def _play(self, observation: np.ndarray, noise: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Actions of the policy on observations (N, O), and the actions that go to the environments."""
-        assert self.trainer is not None
-        agent: Any = self.trainer.lightning_module
-        action, env_action = agent.explore(torch.from_numpy(observation).to(noise), noise)
-        return action.cpu().numpy(), env_action.cpu().numpy()
-
     def _collect(self) -> Rollout:
         assert self.trainer is not None
         assert self.stepper is not None
@@ -148,10 +139,13 @@ class RolloutData(CollectionData):
         if self.reset_each_rollout:
             self.stepper.reset([None] * self.num_envs)
             self._running_returns[:] = 0.0
+        act, observation = agent.actor(), torch.from_numpy(buffers.observation)
         for step, noise in enumerate(agent.noise(*shape).unbind(0)):
             observations[step] = buffers.observation
-            action, buffers.action[:] = self._play(buffers.observation, noise)
-            actions.append(action)
+            with torch.inference_mode():
+                action, env_action = act(observation.to(noise), noise)
+            actions.append(action.cpu().numpy())
+            buffers.action[:] = env_action.cpu().numpy()
             self.stepper.step()
             next_observations[step], rewards[step] = buffers.next_observation, buffers.reward
             terminated[step], done[step] = buffers.terminated, buffers.done
@@ -159,7 +153,10 @@ class RolloutData(CollectionData):
             if buffers.done.any():
                 returns += self._running_returns[buffers.done].tolist()
                 self._running_returns[buffers.done] = 0.0
-        following = {"observation": next_observations, "reward": rewards, "terminated": terminated, "done": done}
-        columns = {"observation": observations, "action": np.stack(actions), "next": following}
         self.count(returns)
-        return Rollout(TensorDict(columns, shape), self.env_steps, returns)
+        following = {"observation": next_observations, "reward": rewards, "terminated": terminated, "done": done}
+        columns: dict[str, Any] = {name: torch.from_numpy(column) for name, column in following.items()}
+        columns = {"observation": torch.from_numpy(observations), "action": torch.from_numpy(np.stack(actions))} | {
+            "next": columns
+        }
+        return Rollout(TensorDict(columns, shape, device="cpu"), self.env_steps, returns)

@@ -2,7 +2,7 @@
 
 Many environments return the same array in every step, or change an action in place; others are of an older interface or
 show NaN. Whatever passes here is a copy of the declared type, so that nobody behind it has to know. A step through it
-costs 2 us more than without.
+takes 1.5 us more than without.
 """
 
 from __future__ import annotations
@@ -44,11 +44,14 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         seen, action = _space(env, "observation_space"), _space(env, "action_space")
         self.is_vector = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
         self.is_discrete, self.first_action = isinstance(action, gym.spaces.Discrete), 0
-        if isinstance(action, gym.spaces.Discrete) and action.start:  # here actions are counted from 0
-            self.first_action, self.action_space = int(action.start), gym.spaces.Discrete(int(action.n))
+        if isinstance(action, gym.spaces.Discrete):
+            self.action_type: Any = np.dtype(action.dtype)
+            if action.start:  # here actions are counted from 0
+                self.first_action, self.action_space = int(action.start), gym.spaces.Discrete(int(action.n))
         if isinstance(seen, gym.spaces.Box) and self.is_vector and seen.dtype != np.float32:
             self.observation_space = _single_precision(seen)
-        self.seen_type, self.seen_shape = self.observation_space.dtype, self.observation_space.shape
+        self.seen_type: Any = self.observation_space.dtype
+        self.seen_shape = self.observation_space.shape
         self.bounds: tuple[np.ndarray, np.ndarray] | None = None
         if isinstance(action, gym.spaces.Box):
             self.bounds, self.action_type = (action.low.copy(), action.high.copy()), action.dtype
@@ -91,9 +94,11 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         return self._observation(observation, "", "step"), self._reward(reward), terminated, truncated, info
 
     def _action(self, action: Any) -> Any:
-        """A copy inside the space, of its own type; a Python number where it is discrete."""
+        """A copy inside the space, of its own type; a NumPy scalar where it is discrete, as the space samples it."""
         if self.bounds is None:
-            return int(action) + self.first_action if self.is_discrete else action
+            if not self.is_discrete or (type(action) is self.action_type.type and not self.first_action):
+                return action
+            return self.action_type.type(int(action) + self.first_action)
         low, high = self.bounds
         inside = np.minimum(np.maximum(action, low), high)
         if inside.dtype == self.action_type:
@@ -107,17 +112,10 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
     def _observation(self, observation: Any, where: str, method: str) -> Any:
         if self.seen_shape is None or self.seen_type is None:  # a space of parts, which no algorithm here reads
             return observation
-        try:
-            if type(observation) is not np.ndarray or observation.dtype is not self.seen_type:
-                self._check_numbers(observation, where, method)
-            seen = np.array(observation, self.seen_type)
-            if not self.is_vector and not np.can_cast(np.asarray(observation).dtype, self.seen_type, "same_kind"):
-                raise TypeError  # such as an image from 0 to 1 as whole numbers, which would be black
-        except (TypeError, ValueError):
-            raise self._fault(
-                where, f"the obs returned by the `{method}()` method was expecting a numpy array, actual type: "
-                + _kind(observation),
-            ) from None  # fmt: skip
+        if type(observation) is np.ndarray and observation.dtype is self.seen_type:
+            seen = observation.copy()
+        else:
+            seen = self._converted(observation, where, method)
         if seen.shape != self.seen_shape:
             expected = f"expected shape: {self.seen_shape}, actual shape: {seen.shape}"
             raise self._fault(
@@ -128,6 +126,18 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             column = int(np.flatnonzero(~np.isfinite(seen))[0])
             raise self._fault(where, f"column {column} of the observation is {seen[column]}")
         return seen
+
+    def _converted(self, observation: Any, where: str, method: str) -> np.ndarray:
+        try:
+            self._check_numbers(observation, where, method)
+            if not self.is_vector and not np.can_cast(np.asarray(observation).dtype, self.seen_type, "same_kind"):
+                raise TypeError  # such as an image from 0 to 1 as whole numbers, which would be black
+            return np.array(observation, self.seen_type)
+        except (TypeError, ValueError):
+            raise self._fault(
+                where, f"the obs returned by the `{method}()` method was expecting a numpy array, actual type: "
+                + _kind(observation),
+            ) from None  # fmt: skip
 
     def _check_numbers(self, observation: Any, where: str, method: str) -> None:
         """Refuses what NumPy would turn into numbers: it drops imaginary parts and masks, and reads texts."""

@@ -88,11 +88,11 @@ class SyncStepper:
     def step(self) -> None:
         action, observation, next_observation, reward, terminated, done = self.buffers
         for number, env in enumerate(self.envs):
-            seen, reward[number], ended, truncated, _ = env.step(action[number])
-            next_observation[number] = observation[number] = seen
+            next_observation[number], reward[number], ended, truncated, _ = env.step(action[number])
             terminated[number], done[number] = ended, ended or truncated
-            if ended or truncated:
-                observation[number], _ = env.reset()
+        observation[:] = next_observation
+        for number in done.nonzero()[0].tolist():
+            observation[number], _ = self.envs[number].reset()
 
     def snapshot(self) -> list[dict[str, Any]]:
         return [{"env": snapshot.take(env), "generator": snapshot.generator(env)} for env in self.envs]

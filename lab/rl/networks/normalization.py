@@ -6,6 +6,8 @@ afterwards. So one rollout comes from one policy, and its old probabilities are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,12 @@ class ObservationNorm(RunningMeanStd):
     """Observations (..., O) shifted and scaled to mean 0 and variance 1."""
 
     def forward(self, observation: Tensor) -> Tensor:
-        return ((observation - self.mean) * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)
+        return self.as_function()(observation)
+
+    def as_function(self) -> Callable[[Tensor], Tensor]:
+        """The same with the present statistics, for many calls."""
+        mean, scale = self.mean, (self.var + EPSILON).rsqrt()
+        return lambda observation: ((observation - mean) * scale).clamp(-CLIP, CLIP)
 
 
 class RewardNorm(RunningMeanStd):

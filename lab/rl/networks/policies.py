@@ -23,6 +23,15 @@ LAST_LAYER_GAIN = 0.01  # of a policy: first actions hardly depend on the observ
 class Policy(nn.Module):
     """observation (..., O) -> parameters (..., P) of a distribution over actions."""
 
+    net: MLP
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return self.distribution(self.net(observation))
+
+    @abstractmethod
+    def distribution(self, output: Tensor) -> Tensor:
+        """Parameters (..., P) for an output of `net`."""
+
     @abstractmethod
     def noise(self, *shape: int) -> Tensor:
         """The random numbers that `sample` needs for so many actions, from torch's global generator."""
@@ -78,9 +87,8 @@ class GaussianPolicy(Policy):
         self.register_buffer("center", (high + low) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
 
-    def forward(self, observation: Tensor) -> Tensor:
-        mean = self.net(observation)
-        return torch.cat([mean, self.log_std.expand_as(mean)], -1)  # (..., 2A)
+    def distribution(self, output: Tensor) -> Tensor:
+        return torch.cat([output, self.log_std.expand_as(output)], -1)  # mean and log_std: (..., 2A)
 
     def noise(self, *shape: int) -> Tensor:
         return torch.randn(*shape, len(self.log_std), device=self.log_std.device, dtype=self.log_std.dtype)
@@ -124,9 +132,8 @@ class CategoricalPolicy(Policy):
         self.count = action["count"]
         self.net = orthogonal_mlp(observation_size, hidden, self.count, LAST_LAYER_GAIN)
 
-    def forward(self, observation: Tensor) -> Tensor:
-        log_probabilities: Tensor = self.net(observation).log_softmax(-1)
-        return log_probabilities
+    def distribution(self, output: Tensor) -> Tensor:
+        return output.log_softmax(-1)
 
     def noise(self, *shape: int) -> Tensor:
         gumbel: Tensor = -self.net[-1].bias.new_empty(*shape, self.count).exponential_().log()
