@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test quick fuzz lint format bench results docs clean
+.PHONY: run test quick fuzz lint format bench faults results docs site clean
 run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
@@ -38,8 +38,12 @@ results: .venv/ready    ## train every agent with five seeds, as far as that is 
 docs: .venv/ready       ## regenerate docs/reference.md from the code
 	$(BIN)/python docs/make_reference.py
 
+site: .venv/ready       ## the documentation as a site with offline search, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
 clean:                  ## remove the environment and caches, never runs
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/ready: pyproject.toml constraints.txt plugins/two_moons/pyproject.toml
 	$(PYTHON) -m venv .venv

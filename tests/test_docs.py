@@ -42,8 +42,9 @@ def fences(text: str) -> Iterator[tuple[str, str]]:
 
 
 def code_lines(text: str) -> list[str]:
-    """The lines of fenced and of indented blocks."""
-    fenced = [line.strip() for _, block in fences(text) for line in block.splitlines()]
+    """The lines of fenced and of indented blocks; those of sessions are run by tests/test_docs_output.py."""
+    blocks = [block for language, block in fences(text) if language != "console"]
+    fenced = [line.strip() for block in blocks for line in block.splitlines()]
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     return fenced + [line.strip() for line in prose.splitlines() if line.startswith("    ")]
 
@@ -84,6 +85,8 @@ def anchors(text: str) -> set[str]:
 def parse(words: list[str]) -> dict[str, Any]:
     """The parameters that the command line makes of these words; nothing is run."""
     command, rest = CLI, list(words)
+    if words and any(words[0] in option.opts for option in CLI.params):
+        return {}  # an option of `lab` itself
     while hasattr(command, "commands"):
         named = bool(rest) and rest[0] in command.commands
         if not rest or not (named or DEFAULT in command.commands):
@@ -112,10 +115,10 @@ def unknown_names(text: str) -> list[str]:
     """Recipes and tasks in commands that are neither installed, nor in the repository, nor made on the page."""
     found = []
     for words in commands(text):
-        if words[0] not in ("run", "check", "cp", "show") or wrong_command(words):
+        if words[0] not in ("run", "check", "cp", "show", "schema") or wrong_command(words):
             continue
         settings = parse(words)
-        known = made(text) | set(task_names() if words[0] == "show" else ())
+        known = made(text) | set(task_names() if words[0] in ("show", "schema") else ())
         if words[0] == "check":
             known |= {*recipes("study"), *recipes("claim")}
         names = settings.get("files") or [settings.get("recipe") or settings["name"]]

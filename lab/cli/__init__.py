@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import lab
-from lab.cli import browse, check, compare, data, install, results, tracking, train, tune
+from lab.cli import browse, check, compare, data, install, results, schema, tracking, train, tune
 from lab.cli.terminal.messages import explain, surprise
 from lab.errors import LabError
 
@@ -41,7 +41,7 @@ def options(
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {"run": train.run, "resume": train.resume, "check": check.check},
-    "Recipes and tasks": {"ls": browse.ls, "show": browse.show, "cp": browse.cp},
+    "Recipes and tasks": {"ls": browse.ls, "show": browse.show, "cp": browse.cp, "schema": schema.schema},
     "Results": {
         "runs": results.runs,
         "compare": compare.compare,

@@ -95,7 +95,8 @@ def _read(path: Path, text: str | None) -> tuple[dict[Key, Any], dict[str, int],
         where = f"{printable(path)}:{error.line}" if error.line else printable(path)
         raise RecipeError([Problem(where, printable(error.key), error.message)]) from None
     head = takewhile(lambda line: line.startswith("#"), text.splitlines())
-    return data, lines, tuple(line.lstrip("#").strip() for line in head)
+    comment = [line.lstrip("#").strip() for line in head]
+    return data, lines, tuple(line for line in comment if not line.startswith("yaml-language-server:"))
 
 
 def _text(path: Path) -> str:

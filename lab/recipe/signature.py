@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.errors import BadSetting, nearest, suggestion
@@ -109,22 +109,6 @@ def parameters(target: Callable[..., Any], given: Collection[str] = ()) -> list[
         Parameter(name, code(hint), default, bounds(hint), meaning.get(name, ""), name in given)
         for name, (hint, default) in keywords(target)[0].items()
     ]
-
-
-def schema(target: Callable[..., Any]) -> dict[str, Any]:
-    """The JSON schema of the keywords that a recipe can set, for editors."""
-    known, extra = keywords(target)
-    meaning = meanings(target)
-    hints = {name: hint for name, keyword in known.items() if (hint := plain(keyword.hint)) is not None}
-    found, shared = TypeAdapter.json_schemas([(name, "validation", adapter(hint)) for name, hint in hints.items()])
-    properties = {name: dict(found[name, "validation"]["items"]) for name in hints}
-    for name, entry in properties.items():
-        if isinstance(known[name].default, bool | int | float | str | None):
-            entry["default"] = known[name].default
-        if name in meaning:
-            entry["description"] = meaning[name]
-    required = [name for name in hints if known[name].default is REQUIRED]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": extra, **shared}
 
 
 # ------------------------------------------------------------------------------------------- values that hold objects

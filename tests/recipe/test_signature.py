@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, Field
 
 from lab.keywords import REQUIRED
-from lab.recipe.signature import check, parameters, schema
+from lab.recipe.signature import check, parameters
 
 if TYPE_CHECKING:
     from nowhere import Unknown
@@ -308,22 +308,6 @@ def test_meanings_are_inherited_and_found_in_the_constructor() -> None:
     assert [parameter.meaning for parameter in parameters(Child)] == ["first.", "better.", "third."]
 
 
-def test_the_schema_holds_what_a_recipe_can_set() -> None:
-    found = schema(Net)
-    assert found["type"] == "object"
-    assert found["additionalProperties"] is False
-    assert found["required"] == ["env", "obs_shape"]
-    assert found["properties"]["lr"] == {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 1e-3,
-        "description": "the step size: of Adam.",
-    }
-    assert found["properties"]["thing"] == {"type": "string", "default": "a"}
-    assert "cls" not in found["properties"]
-    assert set(found["$defs"]) == {"Colour", "Size"}
-
-
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.integers(), inner, max_size=3),
@@ -372,7 +356,6 @@ def test_lightnings_trainer() -> None:
     assert complaint("precision", 33, Trainer).startswith("precision: expected 64, 32, 16, 'transformer-engine', ")
     assert complaint("max_time", {"hours": "x"}, Trainer) == "max_time.hours: expected a whole number, found 'x'"
     assert all(parameter.meaning for parameter in parameters(Trainer))
-    assert schema(Trainer)["properties"]["strategy"]["type"] == "string"
 
 
 @pytest.mark.slow

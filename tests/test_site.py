@@ -1,0 +1,61 @@
+"""The documentation site: every page is in its navigation, and it builds without a warning and without the network."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = (".md", ".ipynb")
+LOADING = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}
+
+
+def pages_of(entry):
+    """The pages of a part of the navigation."""
+    if isinstance(entry, str):
+        return [entry]
+    parts = entry.values() if isinstance(entry, dict) else entry
+    return [page for part in parts for page in pages_of(part)]
+
+
+def test_every_page_is_in_the_navigation_once():
+    text = (ROOT / "mkdocs.yml").read_text()
+    named = pages_of(yaml.safe_load(text[text.index("\nnav:") :])["nav"])
+    outside = {"benchmarks.md", "changelog.md", "contributing.md", "faults.md"}  # docs/site.py adds them
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*") if path.suffix in PAGES}
+    assert sorted(named) == sorted(pages | outside)
+
+
+class Loaded(HTMLParser):
+    """The addresses that a page loads without a click."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        address = dict(attributes).get(LOADING.get(tag))
+        if address and dict(attributes).get("rel") != "canonical":
+            self.found.append(address)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("latex2mathml")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 40
+    for page in pages:
+        text = page.read_text()
+        assert [address for address in Loaded(text).found if re.match(r"(\w+:)?//", address)] == [], page
+        assert 'class="arithmatex"' not in text, page  # every formula was converted
+    assert "<math" in (tmp_path / "site" / "ddpg.html").read_text()
+    assert list((tmp_path / "site" / "search").glob("search_index.js*"))
