@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -290,12 +291,44 @@ def test_one_process_of_a_distributed_training_says_its_stages(
 def test_a_stage_has_a_spinner_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([0.0, 0.4, 1.0, 7.0])
+    clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(working, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(working, "time", SimpleNamespace(monotonic=lambda: clock.now))
     with working.working():
         stages.stage("short")
+        clock.now = 0.4
         stages.stage("importing")
+        clock.now = 66.4
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
-    assert text.endswith("importing: 6 s\n")
+    assert text.endswith("importing: 1 min 6 s\n")
     assert "short:" not in text
+
+
+def test_a_log_file_hears_of_a_long_stage(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "SILENCE_SECONDS", 0.1)
+    with working.working():
+        stages.stage("testing")
+        time.sleep(1.3)
+        stages.say("  loss 3")
+    assert capsys.readouterr().err.splitlines() == ["testing", "testing (1 s so far)", "  loss 3"]
+
+
+def test_facts_are_broken_behind_slashes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    best = Path.cwd() / "mlruns/an experiment/7af3/artifacts/best.ckpt"
+    there = {"best": best, "last": None, "page": "http://h/" * 5}
+    tables.facts(there)
+    assert capsys.readouterr().out.splitlines()[0] == "  best  mlruns/an experiment/7af3/artifacts/best.ckpt"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "44")
+    tables.facts(there)
+    assert capsys.readouterr().out.splitlines() == [
+        "  best  mlruns/an",
+        "        experiment/7af3/artifacts/best.ckpt",
+        f"  page  {'http://h/' * 5}",
+    ]
+    monkeypatch.setenv("COLUMNS", "36")
+    tables.facts({"best": best})
+    assert capsys.readouterr().out.splitlines() == [
+        "  best  mlruns/an experiment/7af3/",
+        "        artifacts/best.ckpt",
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lab.cli.terminal.output import number
+from lab.cli.terminal.tables import facts
 
 if TYPE_CHECKING:
     from lab.runner.results import RunResult
@@ -29,11 +30,7 @@ def print_result(result: RunResult, at: str | None, then: Sequence[str] = ()) ->
     if result.monitor is not None and result.monitor not in result.tested:
         why = f"the test did not log {counterpart(result.monitor.removeprefix(BEST))}" if result.tested else "no test"
         score[result.monitor] += f"  (in validation; {why})"
-    facts = {**score, **beside, **kept}
-    width = max(map(len, facts))
-    for title, fact in facts.items():
-        if fact is not None:
-            print(f"  {title:<{width}}  {fact}")
+    facts({**score, **beside, **kept})
     print("next")
     for command in [*_next(result, at), *then]:
         print(f"  {command}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 GAP = 2  # between two columns
 SHORTEST = 8  # a run id; a cell is not shortened below it
@@ -81,6 +83,42 @@ def paragraph(text: str, indent: int = 0, more: int = 0) -> str:
     return textwrap.fill(
         text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + more), break_on_hyphens=False
     )
+
+
+def facts(entries: Mapping[str, str | Path | None]) -> None:
+    """Prints names with their values, those that are None left out.
+
+    Files of this folder are named from it. A terminal that is too narrow breaks lines between words, and paths behind a
+    slash.
+    """
+    shown = {name: _path(value) if isinstance(value, Path) else value for name, value in entries.items()}
+    shown = {name: value for name, value in shown.items() if value is not None}
+    column = max(map(len, shown), default=0)
+    width = shutil.get_terminal_size().columns - column - 2 * GAP if sys.stdout.isatty() else sys.maxsize
+    for name, value in shown.items():
+        first, *rest = _lines(value, max(width, SHORTENED)) or [""]
+        print(f"{' ' * GAP}{name:<{column}}{' ' * GAP}{first}".rstrip())
+        for line in rest:
+            print(" " * (column + 2 * GAP) + line)
+
+
+def _path(path: Path) -> str:
+    """A path, from this folder on if it lies there."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """Lines of a text, no wider than that where spaces and slashes allow it; an address of the web stays whole."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        whole = len(word) <= width or "://" in word
+        for i, piece in enumerate([word] if whole else re.findall(r"[^/]*/|[^/]+", word)):
+            gap = "" if i else " "
+            if lines and len(lines[-1] + gap + piece) <= width:
+                lines[-1] += gap + piece
+            else:
+                lines.append(piece)
+    return lines
 
 
 def ago(moment: datetime) -> str:

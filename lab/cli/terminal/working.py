@@ -6,14 +6,18 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lab.stages import LOGGER
+from lab.stages import LOGGER, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+
+SILENCE_SECONDS = 45.0  # longer than a training's own lines are apart
 
 
 @contextlib.contextmanager
@@ -34,18 +38,29 @@ def working() -> Iterator[None]:
 
 
 class StageHandler(logging.Handler):
-    """Prints the records of `lab.stages`: on a terminal a stage has a spinner and its seconds until the next one."""
+    """Prints the records of `lab.stages`.
+
+    On a terminal a stage has a spinner and its seconds until the next one. In a log file a line repeats what goes on
+    when nothing was said for SILENCE_SECONDS.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.spinner: Progress | None = None
         self.name_of_stage, self.since = "", 0.0
+        self.closing, self.said = threading.Event(), time.monotonic()
+        self.repeats = is_first_process() and not sys.stderr.isatty()
+        if self.repeats:
+            threading.Thread(target=self._repeat, daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         if not is_first_process():
             return
         self.end_stage()
         text = record.getMessage()
+        self.said = time.monotonic()
+        if not text.startswith(" "):  # those lines belong to the one before
+            self.name_of_stage, self.since = text, self.said
         if not getattr(record, "stage", False) or not sys.stderr.isatty():
             print(text, file=sys.stderr, flush=True)
             return
@@ -56,7 +71,12 @@ class StageHandler(logging.Handler):
         self.spinner = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
         self.spinner.add_task(text)
         self.spinner.start()
-        self.name_of_stage, self.since = text, time.monotonic()
+
+    def _repeat(self) -> None:
+        while not self.closing.wait(1.0):
+            if self.name_of_stage and (now := time.monotonic()) - self.said > SILENCE_SECONDS:
+                self.said = now
+                print(f"{self.name_of_stage} ({duration(now - self.since)} so far)", file=sys.stderr, flush=True)
 
     def end_stage(self) -> None:
         """Takes the spinner away; a line stays of what took seconds."""
@@ -65,9 +85,10 @@ class StageHandler(logging.Handler):
         self.spinner.stop()
         self.spinner = None
         if (seconds := time.monotonic() - self.since) >= 1:
-            print(f"{self.name_of_stage}: {seconds:.0f} s", file=sys.stderr, flush=True)
+            print(f"{self.name_of_stage}: {duration(seconds)}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
+        self.closing.set()
         self.end_stage()
         super().close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -22,7 +22,7 @@ from lab.study.work.naming import Naming
 from lab.study.work.trial_queue import TrialQueue
 
 READ_SECONDS = 1.0  # between two readings of the storage
-LINE_SECONDS = 10.0  # between two lines of one training, where there is no terminal
+LINE_SECONDS = 30.0  # between two lines of one training, where there is no terminal
 SILENCE_SECONDS = 30.0  # the longest without a line, where there is no terminal
 STARTING = "importing"
 
@@ -37,6 +37,7 @@ class Training:
         stage: what it is doing, until it trains.
         progress: how far it is.
         said: when a line was last printed about it.
+        told: the values of that line.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Training:
     stage: str = STARTING
     progress: Progress | None = None
     said: float = 0.0
+    told: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def share(self) -> float | None:
@@ -141,11 +143,10 @@ class Display:
         if isinstance(event.now, str):
             training.stage = event.now
             return
-        new = training.progress is None or training.progress.validated != event.now.validated
         training.stage, training.progress = "", event.now
         now = time.monotonic()
-        if self.live is None and new and event.now.validated and now - training.said > LINE_SECONDS:
-            training.said = now
+        if self.live is None and event.now.validated != training.told and now - training.said > LINE_SECONDS:
+            training.said, training.told = now, event.now.validated
             self._print(f"{training.name}  {training.news()}  {duration(now - training.began)}")
 
     def _end(self, event: Ended | Crashed, training: Training) -> str:

@@ -52,7 +52,7 @@ class Naming:
         if self.kind == "seed":
             return f"seed {seed}"
         if self.kind == "fold":
-            folds = self.plan.recipe.data.get(FOLDS)
+            folds = self.plan.recipe.data.get(FOLDS.removeprefix("data."))
             return f"fold {settings[FOLD]}" + (f" of {folds}" if folds else "")
         return f"trial {trial}" + (f", seed {seed}" if len(self.plan.seeds) > 1 else "")
 
