@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,6 +80,7 @@ class ComparedRuns:
                 none.
         """
         from lab.comparison import curves
+        from lab.comparison.curves import missing
         from lab.comparison.plots import draw_all
         from lab.tracking.server import client
 
@@ -86,6 +88,8 @@ class ComparedRuns:
             server = client(self.uri)
             chosen = replace(self.selection, curves=list(curve) or self.selection.curves)
             lines = [line for metric in chosen.curves for line in curves(chosen.groups, metric, server)]
+            for line in missing(chosen.groups, chosen.curves, lines):
+                print(line, file=sys.stderr)
             return draw_all(chosen, self.comparison, lines)
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.errors import BadInput
 
+SECTIONS = ("model", "data", "trainer", "track", "checkpoint")  # of a recipe, with settings of their own
 Override = str | Mapping[str, Any]
 
 
@@ -42,7 +43,7 @@ def texts(overrides: Iterable[object]) -> list[str]:
 def _checked(key: object, value: object) -> str:
     if not isinstance(key, str) or "=" in key:
         raise BadInput(f'override {key!r}: expected a dotted key such as "model.gamma"')
-    if isinstance(value, Mapping) and "." not in key and key != "task":  # it would take away what the file says
+    if isinstance(value, Mapping) and key in SECTIONS:  # it would take away what the file says
         dotted = ", ".join(f'"{key}.{name}": {entry!r}' for name, entry in value.items())
         raise BadInput(f"override {key}: write every setting with its own key: {{{dotted}}}")
     return key

@@ -123,7 +123,7 @@ def tune(
 
     Args:
         study: a YAML file, or the name of an installed study.
-        overrides: settings that win over the recipe of all trials: texts `a.b=value`, or mappings.
+        overrides: keys that win over the study's file: texts `trials=80`, or mappings such as `{"trials": 80}`.
         name: the study's; by default the file's.
         workers: trainings at a time; by default one for each core.
         storage: a database for several machines, such as postgresql://user@host/studies; a file here by default.

@@ -137,7 +137,7 @@ def evaluate(
     """Test a run's checkpoint again, as `lab eval` does; nothing is recorded.
 
     >>> sorted(evaluate("last", episodes=3))
-    ['test/length', 'test/return', 'test/return_std']
+    ['test/optimality_gap', 'test/return']
 
     Args:
         run: an id, its first digits, a name, `last`, or a result.

@@ -72,6 +72,7 @@ def compare(
 def _draw(plot: Path, chosen: Selection, figures: Comparison, uri: str | None) -> Iterator[str]:
     """Writes the plot and describes it."""
     from lab.comparison import curves, draw
+    from lab.comparison.curves import missing
     from lab.tracking.server import client, tracking_uri
 
     server = client(tracking_uri(uri))
@@ -80,11 +81,7 @@ def _draw(plot: Path, chosen: Selection, figures: Comparison, uri: str | None) -
         draw(plot, chosen, figures, lines)
     except OSError as error:
         raise BadInput(f"cannot write {plot}: {error.strerror}") from error
-    drawn = {(line.metric, line.label) for line in lines}
-    for metric in chosen.curves:
-        for row in figures.rows:
-            if (metric, row.label) not in drawn:
-                yield f"no curve of {row.label}: its runs have no two steps of {metric} in common"
+    yield from missing(chosen.groups, chosen.curves, lines)
     yield f"wrote {plot}"
 
 

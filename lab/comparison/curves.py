@@ -68,6 +68,17 @@ def curves(groups: Sequence[Group], metric: str, server: MlflowClient) -> list[C
     return found
 
 
+def missing(groups: Sequence[Group], metrics: Sequence[str], found: Sequence[Curve]) -> list[str]:
+    """A line for each group without a curve of one of these metrics."""
+    there = {(curve.metric, curve.label) for curve in found}
+    return [
+        f"no curve of {group.label}: its runs have no two steps of {metric} in common"
+        for metric in metrics
+        for group in groups
+        if (metric, group.label) not in there
+    ]
+
+
 def common_steps(runs: Sequence[Array]) -> Array:
     """The steps of all runs, as far as every run has values before and after; evenly spaced ones if they are many."""
     if any(not len(steps) for steps in runs):

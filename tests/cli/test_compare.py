@@ -132,6 +132,6 @@ def test_no_runs_yet(lab: Lab) -> None:
 def test_comparing_does_not_import_torch(recorded_runs: str) -> None:
     script = (
         "import sys; from lab import comparison; found = comparison.select(['rates'], uri=sys.argv[1]); "
-        "compare.report(found.groups, found.mode); sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
+        "comparison.report(found.groups, found.mode); sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script, recorded_runs], check=True)
