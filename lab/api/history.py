@@ -1,17 +1,19 @@
-"""The metrics that a run logged while it trained, as a table of pandas."""
+"""The metrics that a run logged while it trained."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from lab.runner.results import BEST
+from lab.tracking.journal import Point, history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from pandas import DataFrame
+
+    from lab.plots import History
 
 OF_THE_RECORD = ("seconds/", "system/")  # of the run's time and of its machine
 TEST = re.compile(r"(^|[/_.])test([/_.]|$)", re.I)
@@ -27,26 +29,30 @@ def is_tested(name: str) -> bool:
     return TEST.search(name) is not None
 
 
-def history(run: Run, server: MlflowClient) -> DataFrame:
-    """One row for each step at which anything was logged, and one column for each metric.
+def logged(run: Run, server: MlflowClient) -> History:
+    """Steps and values of every metric of the training; `epoch` is among them.
 
     Args:
         run: read with its newest metrics.
         server: where it is; asked once for each metric.
     """
-    import pandas as pd
-
-    columns: dict[str, dict[int, float]] = defaultdict(dict)
+    points: list[Point] = []
     for name in sorted(run.data.metrics):
         if name == "epoch" or (is_metric(name) and not is_tested(name) and not name.startswith(BEST)):
             entries = server.get_metric_history(run.info.run_id, name)
-            for entry in sorted(entries, key=lambda entry: (entry.step, entry.timestamp)):
-                columns[name][entry.step] = entry.value
-    epochs = columns.pop("epoch", {})
-    steps = sorted({step for values in columns.values() for step in values})
-    found = pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}, index=steps)
-    found.index.name = "step"
+            points += [(name, entry.value, entry.timestamp, entry.step) for entry in entries]
+    return history(sorted(points, key=lambda point: point[2]))
+
+
+def frame(metrics: History) -> DataFrame:
+    """One row for each step at which anything was logged, and one column for each metric, after the epoch."""
+    import pandas as pd
+
+    columns = {name: pd.Series(dict(points)) for name, points in metrics.items() if name != "epoch"}
+    steps = sorted({step for values in columns.values() for step in values.index})
+    found = pd.DataFrame(columns, index=pd.Index(steps, name="step", dtype=int))
     # the number of the epoch is logged where it changes
-    known = pd.Series(epochs, dtype=float).reindex(sorted({*steps, *epochs})).ffill().fillna(0).astype(int)
+    epochs = pd.Series(dict(metrics.get("epoch", ())), dtype=float)
+    known = epochs.reindex(sorted({*steps, *epochs.index})).ffill().fillna(0).astype(int)
     found.insert(0, "epoch", known.reindex(steps))
     return found

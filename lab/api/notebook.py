@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-from lab.stages import LOGGER
+from lab.stages import LOGGER, Progress
 
 LINES = 12  # that the block keeps, of validations and the like
 UPDATE_SECONDS = 0.5
@@ -60,7 +60,8 @@ class CellDisplay(logging.Handler):
         super().__init__()
         self.lines: deque[str] = deque(maxlen=LINES)
         self.count = 0  # of all lines
-        self.stage, self.progress = "", None
+        self.stage = ""
+        self.progress: Progress | None = None
         self.output: Any = None  # of IPython: the block, once there is something to show
         self.drawn = 0.0
 

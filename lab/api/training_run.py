@@ -11,12 +11,16 @@ from urllib.request import url2pathname
 
 from lab.api import html
 from lab.api.session import reading, training
+from lab.errors import LabError
 from lab.runner.results import RunResult
 
 if TYPE_CHECKING:
     from lightning import LightningModule
+    from matplotlib.figure import Figure
     from mlflow.entities import Run
     from pandas import DataFrame
+
+    from lab.plots import History
 
 MOST = 12  # metrics in the table of a notebook
 
@@ -40,11 +44,9 @@ class TrainingRun(RunResult):
 
         A metric that was not logged at a step is NaN there: `run.history["val/return"].dropna().plot()`.
         """
-        from lab.api.history import history
-        from lab.tracking.server import client
+        from lab.api.history import frame
 
-        with reading():
-            return history(self._recorded, client(self.uri))
+        return frame(self._logged)
 
     def load(self, which: Literal["best", "last"] = "best") -> LightningModule:
         """The trained module, on the CPU and in eval mode; its class is the task's.
@@ -59,6 +61,23 @@ class TrainingRun(RunResult):
 
         with training():
             return load_module(self.run_id, which, self.uri)
+
+    def curves(self) -> Figure:
+        """A figure of the history: the monitored metric and the losses, a panel for each.
+
+        Raises:
+            LabError: the run logged neither.
+        """
+        from lab.plots import training_curves
+        from lab.runner.results import MODE, MONITOR
+
+        tags = self._recorded.data.tags
+        mode: Literal["min", "max"] = "min" if tags.get(MODE) == "min" else "max"
+        axis = "environment steps" if "env_steps" in self._logged else "training steps"
+        drawing = training_curves(self._logged, tags.get(MONITOR), mode, axis, title=self.name)
+        if drawing is None:
+            raise LabError(f"run {self.run_id[:8]} logged no loss and no monitored metric; .history has what it logged")
+        return drawing
 
     @property
     def url(self) -> str | None:
@@ -75,6 +94,14 @@ class TrainingRun(RunResult):
         place = urlsplit(self._recorded.info.artifact_uri)
         folder = Path(url2pathname(place.path))
         return folder if place.scheme in ("", "file") and folder.is_dir() else None
+
+    @cached_property
+    def _logged(self) -> History:
+        from lab.api.history import logged
+        from lab.tracking.server import client
+
+        with reading():
+            return logged(self._recorded, client(self.uri))
 
     @cached_property
     def _recorded(self) -> Run:

@@ -5,6 +5,7 @@ import pytest
 import lab
 from lab import comparison
 from lab.errors import BadInput
+from lab.tracking.names import KIND
 
 
 @pytest.fixture(scope="module")
@@ -71,4 +72,4 @@ def _parents(address):
 
     server = MlflowClient(address)
     experiments = [each.experiment_id for each in server.search_experiments()]
-    return [run.info.run_id for run in server.search_runs(experiments) if "lab.kind" in run.data.tags]
+    return [run.info.run_id for run in server.search_runs(experiments) if KIND in run.data.tags]

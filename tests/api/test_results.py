@@ -68,6 +68,13 @@ def test_the_history_is_a_table_by_step_and_epoch(result):
     assert not [name for name in history if name.startswith(("test/", "best/", "seconds/", "system/"))]
 
 
+def test_the_curves_are_those_of_the_history(result):
+    figure = result.curves()
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["return (more is better)", "loss/actor", "loss/critic"]
+    assert figure.get_suptitle() == "ddpg_pendulum"
+
+
 def test_the_trained_module_is_one_line_away(result):
     before = state()
     best, last = result.load(), result.load("last")
