@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def test_every_page_is_in_the_navigation_once():
     outside = {"benchmarks.md", "changelog.md", "contributing.md", "faults.md"}  # docs/site.py adds them
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*") if path.suffix in PAGES}
     assert sorted(named) == sorted(pages | outside)
+
+
+def test_the_citation_has_the_version_of_the_package():
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (package["version"], package["license"])
 
 
 class Loaded(HTMLParser):

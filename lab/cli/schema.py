@@ -23,7 +23,7 @@ MODELINE = "# yaml-language-server: $schema="
 def schema(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[RECIPE|TASK]", help="By default any recipe.", autocompletion=words.all_names),
+        typer.Argument(metavar="RECIPE|TASK", help="By default any recipe.", autocompletion=words.all_names),
     ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Write it beside the recipe, and name it in the recipe's last line.")
