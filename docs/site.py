@@ -1,4 +1,4 @@
-"""Hooks of MkDocs for `make site`: pages from outside of docs/, source files that pages link to, and formulas.
+"""Hooks of MkDocs for `make site`: pages from outside of docs/, source files that pages link to, notebooks, formulas.
 
 Pages link to each other and to source files by their paths in the repository, as its host shows them. In the site a
 linked source file becomes a page with its text. Formulas become MathML, which browsers show without a script.
@@ -7,8 +7,10 @@ linked source file becomes a page with its text. Formulas become MathML, which b
 from __future__ import annotations
 
 import html
+import json
 import posixpath
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,11 @@ def on_files(files: Files, *, config: Any) -> Files:
         text = (ROOT / path).read_text(encoding="utf-8")
         level = InclusionLevel.NOT_IN_NAV if place == "two_moons.md" else InclusionLevel.INCLUDED
         files.append(File.generated(config, place, content=text, inclusion=level))
-    linked = {
-        path for file in files.documentation_pages() for path in _targets(_path(file.src_uri), file.content_string)
-    }
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.remove(file)
+        files.append(File.generated(config, _place(f"docs/{file.src_uri}"), content=notebook(file.content_string)))
+    pages = {_path(file.src_uri): file.content_string for file in files.documentation_pages()}
+    linked = {path for page, text in pages.items() for path in _targets(page, text)}
     for path in sorted(linked):
         if not path.startswith("docs/") and path not in PAGES and (ROOT / path).is_file():
             level = InclusionLevel.NOT_IN_NAV
@@ -66,9 +70,40 @@ def on_page_content(text: str, **_: Any) -> str:
 
 
 def on_post_page(output: str, *, page: Any, **_: Any) -> str:
+    return _local(output, posixpath.dirname(page.url))
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    return _local(output_content, "")
+
+
+def _local(text: str, folder: str) -> str:
     """Lets the theme load what the search of a site in a folder needs from this site instead of the network."""
-    local = posixpath.relpath("iframe-worker.js", posixpath.dirname(page.url) or ".")
-    return output.replace("https://unpkg.com/iframe-worker/shim", local)
+    return text.replace("https://unpkg.com/iframe-worker/shim", posixpath.relpath("iframe-worker.js", folder or "."))
+
+
+def notebook(text: str) -> str:
+    """The cells of a notebook as Markdown, with what they printed, their tables and their plots."""
+    cells = [
+        (cell["cell_type"], "".join(cell["source"]), cell.get("outputs", ())) for cell in json.loads(text)["cells"]
+    ]
+    parts = []
+    for kind, source, outputs in cells:
+        parts += [source if kind == "markdown" else f"```python\n{source}\n```", *map(_output, outputs)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _output(output: Mapping[str, Any]) -> str:
+    """One output of a cell; of several forms the one that shows most."""
+    data = output.get("data", {"text/plain": output.get("text", "")})
+    found = {kind: "".join(value) for kind, value in data.items() if isinstance(value, str | list)}
+    if "image/png" in found:
+        return f'<img alt="the plot of this cell" src="data:image/png;base64,{found["image/png"].strip()}">'
+    if "text/html" in found:
+        lines = [line for line in found["text/html"].splitlines() if line.strip()]  # a blank line would end the HTML
+        return "<div>\n" + "\n".join(lines) + "\n</div>"
+    printed = found.get("text/plain", "").rstrip()
+    return f"```text\n{printed}\n```" if printed else ""
 
 
 @cache
@@ -91,7 +126,9 @@ def _place(path: str) -> str:
     """The place in the site of a file of the repository."""
     if path in PAGES:
         return PAGES[path]
-    return path.removeprefix("docs/") if path.startswith("docs/") else f"source/{path}.md"
+    if path.startswith("docs/"):
+        return re.sub(r"\.ipynb$", ".md", path.removeprefix("docs/"))
+    return f"source/{path}.md"
 
 
 def _listing(path: str) -> str:

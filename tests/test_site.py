@@ -1,5 +1,7 @@
 """The documentation site: every page is in its navigation, and it builds without a warning and without the network."""
 
+import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -27,7 +29,8 @@ def test_every_page_is_in_the_navigation_once():
     text = (ROOT / "mkdocs.yml").read_text()
     named = pages_of(yaml.safe_load(text[text.index("\nnav:") :])["nav"])
     outside = {"benchmarks.md", "changelog.md", "contributing.md", "faults.md"}  # docs/site.py adds them
-    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*") if path.suffix in PAGES}
+    found = [path for path in (ROOT / "docs").rglob("*") if path.suffix in PAGES]
+    pages = {path.relative_to(ROOT / "docs").with_suffix(".md").as_posix() for path in found}
     assert sorted(named) == sorted(pages | outside)
 
 
@@ -66,3 +69,29 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tm
         assert 'class="arithmatex"' not in text, page  # every formula was converted
     assert "<math" in (tmp_path / "site" / "ddpg.html").read_text()
     assert list((tmp_path / "site" / "search").glob("search_index.js*"))
+
+
+def test_a_notebook_becomes_a_page():
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("latex2mathml")
+    outputs = [
+        {"output_type": "stream", "text": ["printed\n"]},
+        {"data": {"text/plain": ["<Figure>"], "image/png": "AAAA\n"}},
+        {"data": {"text/plain": ["a table"], "text/html": ["<table>\n", "\n", "</table>"]}},
+        {"data": {"application/json": {}}},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "Text."]},
+        {"cell_type": "code", "source": ["1 + 1"], "outputs": outputs},
+    ]
+    specification = importlib.util.spec_from_file_location("site_hooks", ROOT / "docs" / "site.py")
+    hooks = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(hooks)
+    assert hooks.notebook(json.dumps({"cells": cells})).split("\n\n") == [
+        "# Title",
+        "Text.",
+        "```python\n1 + 1\n```",
+        "```text\nprinted\n```",
+        '<img alt="the plot of this cell" src="data:image/png;base64,AAAA">',
+        "<div>\n<table>\n</table>\n</div>\n",
+    ]
