@@ -114,6 +114,12 @@ def text_on(color: Any) -> str:
     return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.18 else "black"
 
 
+def columns_of(panels: int, most: int) -> int:
+    """The number of columns in which so many panels leave the fewest places empty."""
+    fewest = min(panels, math.ceil(most / 2))
+    return min(range(fewest, min(panels, most) + 1), key=lambda columns: (-panels % columns, -columns))
+
+
 def thousands(value: float, _: int = 0) -> str:
     """The number of a tick in a few characters: 20000 -> 20k."""
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"

@@ -13,7 +13,7 @@ from lab.comparison.groups import Selection
 from lab.comparison.metric import names
 from lab.comparison.report import Comparison
 from lab.files import replacing
-from lab.plots import COLORS, better, figure
+from lab.plots import COLORS, better, columns_of, figure, thousands
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def draw_all(selection: Selection, figures: Comparison, curves: Sequence[Curve] 
     drawn = {(curve.metric, curve.environment) for curve in curves}
     places = sorted(drawn, key=lambda place: (selection.curves.index(place[0]), place[1]))
     panels = len(places) + 1
-    columns = panels if panels <= 3 else math.ceil(math.sqrt(panels))
+    columns = columns_of(panels, 3)
     looks = styles([row.label for row in figures.rows])
     lines = max(_folded(row.label, WIDE).count("\n") + 1 for row in figures.rows)
     height = max(3.4, 0.9 + (0.27 + 0.17 * lines) * len(figures.rows))
@@ -90,7 +90,7 @@ def draw_curves(
         if curve.band:
             axes.fill_between(curve.steps, curve.band.low, curve.band.high, color=color, alpha=0.15, linewidth=0)
     axes.margins(x=0.02)
-    axes.xaxis.set_major_formatter(_thousands)
+    axes.xaxis.set_major_formatter(thousands)
     if legend:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
@@ -112,7 +112,8 @@ def draw_scores(axes: Any, figures: Comparison, looks: Mapping[str, Look] | None
         axes.plot([row.iqm], [place], color=color, marker=look["marker"], markersize=6, linestyle="none")
         left = axes.get_yaxis_transform()  # the left edge, whatever the scores are
         words = f"{_folded(row.label, WIDE)} ({row.runs})"
-        axes.text(0.015, place - 0.16, words, color=color, transform=left, va="bottom", clip_on=True)
+        axes.plot([0.015, 0.055], [place - 0.32] * 2, color=color, linestyle=line, linewidth=2, transform=left)
+        axes.text(0.07, place - 0.16, words, transform=left, va="bottom", clip_on=True)
     axes.set_yticks([])
     axes.set_ylim(len(figures.rows) - 0.65, -0.95)
     axes.set(title="IQM and its 95 % interval (runs)")
@@ -140,7 +141,3 @@ def _folded(label: str, width: int) -> str:
         else:
             lines.append(part if len(part) <= width else f"{part[: width - 3]}...")
     return "\n".join(lines)
-
-
-def _thousands(value: float, _: int) -> str:
-    return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"

@@ -77,9 +77,10 @@ class DataChanges(Callback):
         self._compare("rows", found)
         with files.replacing(self.saver.folder / DATA) as file:
             file.write(json.dumps(self.now, indent=1).encode())
-        if isinstance(trainer.logger, DatasetLog):
-            data = trainer.datamodule or pl_module  # type: ignore[attr-defined]
-            self._record(trainer.logger, f"{type(data).__module__}.{type(data).__qualname__}")
+        logger: object = trainer.logger
+        if isinstance(logger, DatasetLog):
+            data = getattr(trainer, "datamodule", None) or pl_module
+            self._record(logger, f"{type(data).__module__}.{type(data).__qualname__}")
 
     def _record(self, logger: DatasetLog, code: str) -> None:
         """Records the data that is trained on; where it has a fingerprint of its own, its facts do not count."""

@@ -159,6 +159,13 @@ class Document:
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     header: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
+    @property
+    def description(self) -> str:
+        """The comment at the head of the file, without the command that runs it; empty where there is none."""
+        lines = [line for line in self.header if not line.startswith("lab ")]
+        paragraphs = "\n".join(lines).strip().split("\n\n")
+        return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
     def problem(self, key: str, message: str) -> Problem:
         """Something wrong with the value at `key`, located where that value or its nearest parent was set."""
         nearest = key

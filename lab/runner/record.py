@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import subprocess
@@ -13,7 +12,6 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -24,9 +22,9 @@ from lab.recipe.objects import holds_objects
 from lab.registry import field_of
 from lab.runner.results import MODE, MONITOR, SCORE
 from lab.task import Task, hook
-from lab.tracking.names import INTERNAL, metric_name
+from lab.tracking.names import DESCRIPTION, INTERNAL, metric_name
 from lab.tracking.redaction import redact, without_password
-from lab.tracking.remote_run import DESCRIPTION
+from lab.tracking.server import markdown_picture, user
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe
@@ -53,7 +51,7 @@ def tags(assembly: Assembly) -> dict[str, str]:
         "hardware": ", ".join([f"{os.cpu_count()} x {_processor()}", *gpus]),
         VERSION: lab.__version__,
         "mlflow.source.name": str(recipe.path),
-        "mlflow.user": _user(),
+        "mlflow.user": user(),
     }
     commit = _git("rev-parse", "HEAD")
     of_data = hook(assembly.data, "tags") or dict
@@ -76,15 +74,8 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
     for name, text in texts.items():
         if text:
             tracker.experiment.log_text(tracker.run_id, text, name)
-    if about := description(recipe):
-        tracker.set_tag(DESCRIPTION, about)
-
-
-def description(recipe: Recipe) -> str:
-    """The comment at the head of a recipe, without the command that runs it; empty where there is none."""
-    lines = [line for line in recipe.header if not line.startswith("lab ")]
-    paragraphs = "\n".join(lines).strip().split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    if recipe.description:
+        tracker.set_tag(DESCRIPTION, recipe.description)
 
 
 def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value: float | None) -> None:
@@ -95,7 +86,7 @@ def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value:
     """
     curves = [curve for curve in (task.monitor, f"{task.monitor}_epoch") if curve and tracker.has_metric(curve)]
     monitor = metric_name(curves[0]) if curves else None
-    about = [description(recipe), _picture(tracker, monitor, task.mode)]
+    about = [recipe.description, _picture(tracker, monitor, task.mode)]
     if name is not None and value is not None:
         if not tracker.has_metric(name):
             tracker.log_metrics({name: value}, step=0)
@@ -119,14 +110,7 @@ def _picture(tracker: Tracker, monitor: str | None, mode: Literal["min", "max"])
     except Exception as error:  # matplotlib's: a finished training matters more
         print(f"no {CURVES}: {one_line(error)}", file=sys.stderr)
         return ""
-    return f"![training curves](get-artifact?path={quote(CURVES, safe='')}&run_uuid={tracker.run_id})"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a number without a name, as in some containers
-        return ""
+    return markdown_picture(tracker.run_id, CURVES)
 
 
 def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
@@ -136,7 +120,7 @@ def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
     the Trainer that the data chooses, except for the length of the training.
     """
     recipe: Recipe = assembly.recipe
-    facts = (hook(assembly.data, "facts") or dict)()
+    facts: dict[str, Any] = (hook(assembly.data, "facts") or dict)()
     chosen = {key: value for key, value in assembly.trainer_settings.items() if key in (*recipe.trainer, *LIMITS)}
     yield "task", assembly.name
     yield from {"seed": recipe.seed, "threads": recipe.threads, "compile": recipe.compile}.items()

@@ -115,10 +115,10 @@ def dataset_name(assembly: Assembly, settings: Mapping[str, Any]) -> str:
         settings: of its data.
     """
     data = assembly.module if assembly.datamodule is None else assembly.data
-    named = (hook(assembly.data, "tags") or dict)().get("data.name")
+    tags: dict[str, str] = (hook(assembly.data, "tags") or dict)()
     said = [settings[key] for key in NAMES if isinstance(settings.get(key), str) and settings[key]]
     paths = [Path(text).name for _, word, text in texts(settings, "") if not WORDS.isdisjoint(word.split("_"))]
-    return next((str(name) for name in (named, *said, *paths) if name), type(data).__name__)
+    return next((str(name) for name in (tags.get("data.name"), *said, *paths) if name), type(data).__name__)
 
 
 def _settings_of_data(assembly: Assembly) -> tuple[str, dict[str, Any]]:

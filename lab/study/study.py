@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from lab.stages import stage
 from lab.study.plan.plan import Plan
 from lab.study.work import storage
 from lab.study.work.launcher import TRAIN
-from lab.study.work.parent_run import ParentRun, wait_for
+from lab.study.work.parent_run import ABOUT, ParentRun, wait_for
 from lab.tracking.server import tracking_uri
 
 if TYPE_CHECKING:
@@ -171,10 +172,20 @@ def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.S
         wait_for(study, DEFINITION)
     known = study.user_attrs.get(DEFINITION)
     if known is None:
+        _describe(study, plan)
         study.set_user_attr(DEFINITION, plan.definition())
     elif known != plan.definition():
         raise BadInput(_changed(plan, known))
     return study, new
+
+
+def _describe(study: optuna.Study, plan: Plan) -> None:
+    """Names the study's values and says what it is about, for Optuna's dashboard."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls this experimental
+        study.set_metric_names(list(plan.metrics))
+    if plan.file.description:
+        study.set_user_attr(ABOUT, plan.file.description)
 
 
 def _changed(plan: Plan, known: Mapping[str, Any]) -> str:

@@ -32,15 +32,15 @@ def curve(network: Callable[[Tensor], Tensor], pairs: Tensor, truth: Callable[[T
     with figure(width=7.0, height=4.2) as (drawing, axes):
         axes.scatter(*pairs.cpu().T, s=14, color=COLORS[0], alpha=0.6, linewidth=0, label="test data")
         if truth is not None:
-            axes.plot(x.cpu(), truth(x.cpu()), color=INK, linestyle="--", linewidth=1.2, label="function behind it")
+            axes.plot(x.cpu(), truth(x.cpu()), color=INK, linestyle="--", linewidth=1.2, label="true function")
         axes.plot(x.cpu(), network(x[:, None]).float().cpu(), color=COLORS[1], linewidth=2, label="network")
-        axes.set(title="What the network makes of x", xlabel="x", ylabel="y")
+        axes.set(title="Prediction of the network", xlabel="x", ylabel="y")
         drawing.legend(loc="outside lower center", ncols=3)
     return drawing
 
 
 def layers(network: nn.Sequential, activations: Sequence[Tensor]) -> Figure:
-    """Histograms of the weights and biases of each layer, and of what comes out of it.
+    """Histograms of the weights and biases of each layer, and of its activations.
 
     Args:
         network: linear layers, with or without something between them.
@@ -56,10 +56,15 @@ def layers(network: nn.Sequential, activations: Sequence[Tensor]) -> Figure:
             top.hist(weights, edges, color=COLORS[0], label="weights")
             top.hist(biases, edges, color=COLORS[1], alpha=0.7, label="biases")
             top.set(title=f"{'output' if last else f'layer {i + 1}'}: {layer.in_features} to {layer.out_features}")
-            bottom.hist(values.float().flatten().cpu().numpy(), BINS, color=COLORS[2], label="what comes out")
+            bottom.hist(values.float().flatten().cpu().numpy(), BINS, color=COLORS[2], label="activations")
             still = int((values.float().std(0, correction=0) < STILL).sum())
             if not last:
-                bottom.set_xlabel(f"{still} of {layer.out_features} units always the same")
+                bottom.set_xlabel(f"activation; {still} of {layer.out_features} units are constant")
+            else:
+                bottom.set_xlabel("output")
+            top.set_xlabel("weight or bias")
+            for panel in (top, bottom) if i == 0 else ():
+                panel.set_ylabel("count")
         handles = [handle for panel in panels.reshape(2, -1)[:, 0] for handle in panel.get_legend_handles_labels()[0]]
         drawing.legend(handles=handles, loc="outside lower center", ncols=3)
     return drawing

@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 INTERNAL = "mlflow.lab."  # begins the tags that only lab reads; MLflow's pages show no tag that begins with `mlflow.`
+DESCRIPTION = "mlflow.note.content"  # tag: MLflow shows it on the page of a run
 KIND = f"{INTERNAL}kind"  # tag of a run that is none of a recipe: `study`
 LONGEST_FILE = 200  # characters of a file's name; file systems take 255
 LONGEST = 250  # characters of a metric's name that MLflow takes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.tracking.client import CONTEXT
 from lab.tracking.journal import Operation
+from lab.tracking.names import DESCRIPTION
 from lab.tracking.redaction import mask_secrets, without_password
 from lab.tracking.sender import ServerUnavailable, to_stderr
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-DESCRIPTION = "mlflow.note.content"  # tag: MLflow shows it on the page of a run
 SCORES = ("test", "best/")  # how the names of a trained model's metrics begin
 PARAMS = 100  # in one request, MLflow's own limit
 RETRYABLE = {401, 403, 408, 409, 425, 429, 499}  # refusals that do not mean the operation itself
@@ -136,7 +136,9 @@ class RemoteRun:
         from mlflow.entities import Metric
 
         server, inputs = self._server, run.inputs.dataset_inputs if run.inputs else []
-        data = {"dataset_name": inputs[0].dataset.name, "dataset_digest": inputs[0].dataset.digest} if inputs else {}
+        data: dict[str, Any] = {}
+        if inputs:
+            data = {"dataset_name": inputs[0].dataset.name, "dataset_digest": inputs[0].dataset.digest}
         metrics = []
         for name in (name for name in run.data.metrics if name.startswith(SCORES)):
             newest = max(server.get_metric_history(self._run_id, name), key=lambda each: (each.step, each.timestamp))

@@ -6,6 +6,7 @@ Imports nothing heavy until the client is made.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from lab.errors import BadInput, LabError
@@ -61,6 +62,11 @@ def page(server: str, experiment_id: str | None = None, run_id: str | None = Non
     """
     path = "/experiments" + (f"/{experiment_id}" if experiment_id else "") + (f"/runs/{run_id}" if run_id else "")
     return f"{without_password(server).rstrip('/')}/#{path}?workflowType=machine_learning"
+
+
+def markdown_picture(run_id: str, path: str) -> str:
+    """A picture among a run's artifacts in the Markdown of its description, under the address of MLflow's own pages."""
+    return f"![{path}](get-artifact?path={quote(path, safe='')}&run_uuid={run_id})"
 
 
 def local_folder(uri: str) -> Path:
@@ -182,3 +188,11 @@ def _cause(error: Exception) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     _, wrapped, inner = first.partition("(Caused by ")
     return inner.rpartition(": ")[2].strip("\"')") if wrapped else first
+
+
+def user() -> str:
+    """The name of whoever runs this; empty for a number without a name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

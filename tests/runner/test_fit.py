@@ -73,7 +73,7 @@ def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
     assert run.data.tags["mlflow.user"]
     about = run.data.tags["mlflow.note.content"].split("\n\n")
     assert about[:2] == [f"**test/return {result.score:.4g}**", "DDPG tries a pendulum; expect little"]
-    assert about[2].startswith("![training curves](get-artifact?path=plots%2Ftraining.png&run_uuid=")
+    assert about[2].startswith("![plots/training.png](get-artifact?path=plots%2Ftraining.png&run_uuid=")
     wanted = {"model.hidden": "[16]", "model.gamma": "0.99", "data.buffer_size": "1000000", "trainer.devices": "1"}
     assert wanted.items() <= run.data.params.items(), "set parameters and defaults alike"
     assert not {"model.observation_size", "trainer.log_every_n_steps", "data.env_kwargs"} & run.data.params.keys()

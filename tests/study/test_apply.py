@@ -16,6 +16,8 @@ from lab.cli import main
 from lab.cli.tune import _next
 from lab.errors import BadInput, LabError
 from lab.recipe import load
+from lab.study.plan.plan import make_plan
+from lab.study.plan.schema import load_study
 from lab.study.report import apply
 from lab.study.study import tune
 from lab.study.work import record
@@ -206,11 +208,20 @@ def test_a_study_from_its_file_to_mlflow(planned):
     from mlflow import MlflowClient
 
     space = "space: {model.lr: {float: [0.0001, 1], log: true}, model.gamma: {float: [0.9, 0.99]}}"
-    study = tune(planned("sampler: tpe", "trials: 4", "seeds: [0, 1]", space), workers=1, work="works:instant")
+    path = planned("sampler: tpe", "trials: 4", "seeds: [0, 1]", space).file.path
+    path.write_text(f"# lab tune study.yaml\n# How fast it should learn\n{path.read_text()}")
+    study = tune(make_plan(load_study(path)), workers=1, work="works:instant")
     client = MlflowClient(study.uri)
     run = client.get_run(study.run_id)
     names = {file.path for folder in (None, "plots") for file in client.list_artifacts(study.run_id, folder)}
     assert {"table.csv", "table.md", "study.json", "plots/table.png", "plots/importance.png"} <= names
     assert run.data.metrics["trials/complete"] == 4
-    assert run.data.metrics["best/best/val/return"] == max(trial.values[0] for trial in study.trials)
+    assert run.data.metrics["best/val/return"] == max(trial.values[0] for trial in study.trials)
     assert record.find("study").run_id == study.run_id
+    about = run.data.tags["mlflow.note.content"].split("\n\n")
+    assert about == [
+        f"**Best trial: best/val/return {run.data.metrics['best/val/return']:.4g}**",
+        "How fast it should learn",
+        f"![plots/history.png](get-artifact?path=plots%2Fhistory.png&run_uuid={study.run_id})",
+    ]
+    assert run.data.tags["mlflow.user"]

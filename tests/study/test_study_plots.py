@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import works
 
+from lab.study.plan.plan import make_plan
+from lab.study.plan.schema import load_study
 from lab.study.report.chart import chart
-from lab.study.report.plots import draw
+from lab.study.report.plots import draw, rank, slices
 from lab.study.report.report import publish
+from lab.study.report.scales import Axis, axis_of
 from lab.study.report.table import table
 from lab.study.work.job import JobResult
 
@@ -156,3 +159,45 @@ def test_a_server_that_is_gone_harms_nothing(planned, tuned, capsys):
     capsys.readouterr()
     publish(study.record, Gone(), 1.0)
     assert capsys.readouterr().err == "the table of study is not in MLflow: ConnectionError: no route to host\n"
+
+
+def test_settings_lie_on_the_scale_that_was_searched(planned, tuned):
+    study, _ = tuned(planned("sampler: random", "trials: 6", MIXED), works.instant)
+    record = study.record
+    axes = {key: axis_of(key, record.dimensions, record.trials) for key in ("model.lr", "data.batch_size")}
+    assert axes["model.lr"] == Axis("model.lr", log=True, limits=(0.0001, 1))
+    assert axes["data.batch_size"] == Axis("data.batch_size", limits=(8, 64), whole=True)
+    widths = axis_of("model.hidden", record.dimensions, record.trials)
+    assert widths.labels[:3] == ("[8]", "[16, 16]", "[32, 32, 32]"), "in the order of the space"
+    assert axis_of("model.sigma", record.dimensions, record.trials).limits == (0.1, 0.2), "of a value that opens it"
+    (drawing,) = slices(record, record.trials)
+    panels = {panel.get_xlabel(): panel for panel in drawing.axes}
+    low, high = panels["model.lr"].get_xlim()
+    assert low < 0.0001 < 1 < high
+    assert panels["model.lr"].get_xscale() == "log"
+    bar = next(panel for panel in drawing.axes if panel.get_ylabel() == "trial")
+    assert all(tick == int(tick) for tick in bar.get_yticks())
+
+
+def test_a_list_of_numbers_is_categories(planned, tuned):
+    study, _ = tuned(planned("sampler: random", "trials: 4", "space: {model.lr: [0.1, 0.02, 0.003]}"), works.instant)
+    assert axis_of("model.lr", study.record.dimensions, study.record.trials).labels == ("0.1", "0.02", "0.003")
+
+
+@pytest.mark.parametrize("settings", [2, 3, 4, 5])
+def test_no_panel_of_pairs_is_empty(planned, tuned, settings):
+    keys = ["model.lr", "model.tau", "model.gamma", "model.sigma", "data.updates_per_step"][:settings]
+    space = ", ".join(f"{key}: {{float: [0.1, 0.9]}}" for key in keys)
+    study, _ = tuned(planned("sampler: random", "trials: 4", f"space: {{{space}}}"), works.instant)
+    (drawing,) = rank(study.record, study.record.trials)
+    panels = [panel for panel in drawing.axes if panel.get_label() != "<colorbar>"]
+    assert len(panels) == settings * (settings - 1) / 2
+    assert all(panel.axison and panel.get_xlabel() and panel.get_ylabel() for panel in panels)
+
+
+def test_the_dashboard_says_what_the_study_is_about(planned, tuned):
+    path = planned("sampler: random", "trials: 3", FEW, "metric: test/return").file.path
+    path.write_text(f"# lab tune study.yaml\n# How fast it should learn\n{path.read_text()}")
+    study, _ = tuned(make_plan(load_study(path)), works.instant)
+    assert study.record.optuna.metric_names == ["test/return"]
+    assert study.record.description == study.record.optuna.user_attrs["description"] == "How fast it should learn"

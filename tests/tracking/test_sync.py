@@ -24,7 +24,7 @@ from lab.tracking import sync as outbox
 from lab.tracking.global_functions.mlflow_functions import current_run
 from lab.tracking.journal import Journal
 from lab.tracking.logger import Tracker
-from lab.tracking.remote_run import DESCRIPTION
+from lab.tracking.names import DESCRIPTION
 from lab.tracking.sync import sync
 
 

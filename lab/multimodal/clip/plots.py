@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lab.plots import COLORS, INK, RULE, figure
+from lab.plots import COLORS, INK, RIGHT, RULE, SHARES, figure, text_on
 from lab.vision.plots.tiles import bare, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 520  # test images from which the plots are taken
-RIGHT, WRONG = COLORS[2], COLORS[6]
 
 
 def similarity(shown: dict[str, Tensor], captions: list[str], most: int = 8) -> Figure:
@@ -29,13 +28,13 @@ def similarity(shown: dict[str, Tensor], captions: list[str], most: int = 8) -> 
     rows = _different(captions)[:most]
     n, values = len(rows), (shown["text_vector"][rows] @ shown["image_vector"][rows].T).cpu()
     with figure(width=7.6, height=6.2) as (drawing, axes):
-        axes.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=1)
+        image = axes.imshow(values.numpy(), cmap=SHARES, vmin=0, vmax=1)
         for i, tile in enumerate(rgb(shown["image"][rows])):
             axes.imshow(tile, extent=(i - 0.46, i + 0.46, -0.56, -1.48), interpolation="nearest")
             for j in range(n):
-                color = "white" if values[i, j] > 0.6 else INK
+                color = text_on(image.cmap(image.norm(float(values[i, j]))))
                 axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
-        bare(axes, "How alike images and captions are: the cosine of their vectors")
+        bare(axes, "Cosine similarity of images and captions")
         axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -1.55), anchor="E")
         axes.set_yticks(range(n), [fill(captions[i], 32) for i in rows])
         axes.tick_params(length=0)
@@ -50,6 +49,7 @@ def pairs(counts: Tensor, names: list[str], unseen: list[int]) -> Figure:
         names: of the pairs, a colour and a shape.
         unseen: which of them training never saw.
     """
+    from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
     colors, shapes = (list(dict.fromkeys(name.split()[part] for name in names)) for part in (0, 1))
@@ -60,18 +60,19 @@ def pairs(counts: Tensor, names: list[str], unseen: list[int]) -> Figure:
             row, column = colors.index(name.split()[0]), shapes.index(name.split()[1])
             grid[row, column] = shares[i]
             if counts[i].sum():
-                color = "white" if shares[i] > 0.6 else INK
+                color = text_on(colormaps[SHARES](float(shares[i])))
                 text = f"{100 * float(shares[i]):.0f}"
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
             if i in unseen:
                 axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, ec=COLORS[1], lw=2))
-        image = axes.imshow(100 * grid.numpy(), cmap="Blues", vmin=0, vmax=100)
+        image = axes.imshow(100 * grid.numpy(), cmap=SHARES, vmin=0, vmax=100)
         framed = "\nFramed: pairs that training never saw" if unseen else ""
-        bare(axes, f"Test images that got their own of {len(names)} prompts, in %{framed}")
+        bare(axes, f"Zero-shot accuracy of {len(names)} prompts{framed}")
         axes.set_xticks(range(len(shapes)), shapes, rotation=40, ha="right")
         axes.set_yticks(range(len(colors)), colors)
         axes.tick_params(length=0)
-        drawing.colorbar(image, ax=axes, shrink=0.6)
+        axes.set(xlabel="shape", ylabel="colour")
+        drawing.colorbar(image, ax=axes, shrink=0.6, label="test images with the right prompt, %")
     return drawing
 
 
@@ -90,7 +91,7 @@ def zero_shot(shown: dict[str, Tensor], names: list[str], unseen: list[int], mos
     columns = 3
     with figure(most // columns, 2 * columns, width=1.75, height=1.6) as (drawing, axes):
         of = " of pairs that training never saw" if unseen else ""
-        title = f"Test images{of}, and the best of {len(names)} prompts for each"
+        title = f"Test images{of}, and the most probable of {len(names)} prompts; bold: the true one"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for place in axes.flat:
             place.set_axis_off()
@@ -120,7 +121,7 @@ def text_to_image(shown: dict[str, Tensor], captions: list[str], most: int = 6, 
     with figure(len(rows), nearest, width=1.2, height=1.4) as (drawing, axes):
         layout: Any = drawing.get_layout_engine()
         layout.set(h_pad=0.12)
-        title = f"Captions, and the nearest of {len(captions)} test images; framed: described so"
+        title = f"Captions, and the nearest of {len(captions)} test images; framed: those with this caption"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for i, row in enumerate(rows):
             tiles = rgb(shown["image"][places[i]])
@@ -133,7 +134,7 @@ def text_to_image(shown: dict[str, Tensor], captions: list[str], most: int = 6, 
 
 
 def image_to_text(shown: dict[str, Tensor], captions: list[str], most: int = 8, nearest: int = 4) -> Figure:
-    """Images, and the captions that suit each best; the image's own is green.
+    """Images, and the captions that suit each best; the image's own is bold.
 
     Args:
         shown: of N test images `image` (N, C, H, W), and `image_vector` and `text_vector` (N, D).
@@ -145,7 +146,7 @@ def image_to_text(shown: dict[str, Tensor], captions: list[str], most: int = 8, 
     different = _different(captions)
     places = (shown["image_vector"][rows] @ shown["text_vector"][different].T).topk(nearest).indices.tolist()
     with figure(-(-len(rows) // 2), 2, width=5.2, height=1.25) as (drawing, axes):
-        title = f"Images, and the nearest of {len(different)} captions; green: their own"
+        title = f"Images, and the nearest of {len(different)} captions; bold: their own"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for place, row, tile, found in zip(axes.flat, rows, rgb(shown["image"][rows]), places, strict=False):
             place.imshow(tile, extent=(0, 1, 1, 0), interpolation="nearest")

@@ -42,6 +42,7 @@ POINTS = 121
 def draw_policy(agent: Agent) -> None:
     """Logs `policy.png`, the greedy action over the plane of states, where there is such a plane."""
     from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
 
     if agent.env not in PLANES:
         return
@@ -50,12 +51,14 @@ def draw_policy(agent: Agent) -> None:
         axes.set(title=f"Greedy action of {type(agent).__name__} on {agent.env}")
         if np.issubdtype(action.dtype, np.integer):
             count = max(2, int(action.max()) + 1)
-            colours = {"cmap": colormaps["RdBu_r"].resampled(count), "vmin": -0.5, "vmax": count - 0.5}
+            several = colormaps[plots.SEQUENTIAL].resampled(count)
+            map_of = ListedColormap(plots.COLORS[:count]) if count <= len(plots.COLORS) else several
+            colours = {"cmap": map_of, "vmin": -0.5, "vmax": count - 0.5}
             mesh = axes.pcolormesh(x, y, action, shading="nearest", rasterized=True, **colours)
-            drawing.colorbar(mesh, ax=axes, label="action", ticks=range(count))
+            drawing.colorbar(mesh, ax=axes, label="action", ticks=range(count), shrink=0.6)
         else:
             limit = float(np.abs(action).max())
-            colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+            colours = {"cmap": plots.DIVERGING, "vmin": -limit, "vmax": limit}
             mesh = axes.pcolormesh(x, y, action, shading="gouraud", rasterized=True, **colours)
             axes.contour(x, y, action, levels=[0], colors="black", linewidths=0.8)
             drawing.colorbar(mesh, ax=axes, label="action")
@@ -64,7 +67,7 @@ def draw_policy(agent: Agent) -> None:
 
 @torch.inference_mode()
 def draw_value(agent: Agent, value: Callable[[Tensor], Tensor]) -> None:
-    """Logs `value.png`, what the critic expects of the plane's states, where there is such a plane.
+    """Logs `value.png`, the critic's value of the plane's states, where there is such a plane.
 
     Args:
         agent: whose critic it is.
@@ -74,7 +77,7 @@ def draw_value(agent: Agent, value: Callable[[Tensor], Tensor]) -> None:
         return
     with plots.figure(width=6, height=4.5) as (drawing, axes):
         x, y, found = _over_the_plane(agent, value, axes)
-        mesh = axes.pcolormesh(x, y, found, cmap="viridis", shading="gouraud", rasterized=True)
+        mesh = axes.pcolormesh(x, y, found, cmap=plots.SEQUENTIAL, shading="gouraud", rasterized=True)
         axes.set(title=f"Value of {type(agent).__name__} on {agent.env}")
         drawing.colorbar(mesh, ax=axes, label="value")
     plots.log_figure(agent, "value.png", drawing)

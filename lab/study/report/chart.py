@@ -171,11 +171,12 @@ def _front(table: StudyTable, lines: list[TableRow]) -> Iterator[Any]:
     """The first two metrics of all trials, those marked that no other is better than in every metric."""
     first, second = table.metrics[:2]
     shown = [line for line in lines if first in line.metrics and second in line.metrics]
-    with figure(width=6.0, height=4.4) as (drawing, axes):
-        for on_front, color, name in ((False, COLORS[7], "trial"), (True, COLORS[0], "on the Pareto front")):
+    with figure(width=5.0, height=3.8) as (drawing, axes):
+        looks = ((False, COLORS[7], "o", "trial"), (True, COLORS[0], "D", "on the Pareto front"))
+        for on_front, color, marker, name in looks:
             these = [line for line in shown if bool(line.front) == on_front]
             points = [[line.metrics[metric].mean for line in these] for metric in (first, second)]
-            axes.scatter(*points, s=28, color=color, label=name, zorder=2 + on_front)
+            axes.scatter(*points, s=28, color=color, marker=marker, label=name, zorder=2 + on_front)
             for line, x, y in zip(these, *points, strict=True) if on_front else ():
                 axes.annotate(str(line.trial), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
         words = [better(metric, mode) for metric, mode in _pairs(table)]

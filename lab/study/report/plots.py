@@ -9,57 +9,18 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.plots import COLORS, INK, RULE, figure
+from lab.plots import COLORS, INK, PAPER, RULE, SEQUENTIAL, columns_of, figure
 from lab.study.report.chart import NotEnoughData, chart
-from lab.study.report.render import label
+from lab.study.report.scales import Axis, axis_of, short
 from lab.study.report.summary import TrialSummary
 from lab.study.report.table import StudyTable, varying
 from lab.study.work.record import StudyRecord
 
-MOST_KEYS, MOST_PANELS = 8, 4  # in one plot; of a square of panels, in one row
-RATIO = 30  # of the largest and the smallest value, from which on an axis is logarithmic
-LONG = 16  # characters of a label
-SHADES = "Blues"  # the later, or the better, the darker
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The axis of a setting.
-
-    Args:
-        key: of the recipe.
-        labels: of the values that are no numbers, in their order; empty if all are.
-        log: whether equal ratios have equal distances.
-    """
-
-    key: str
-    labels: tuple[str, ...]
-    log: bool
-
-    def place(self, trial: TrialSummary) -> float:
-        """The trial's place; not a number if it has no such setting."""
-        if self.key not in trial.settings:
-            return math.nan
-        value = trial.settings[self.key]
-        return float(self.labels.index(label(value)) if self.labels else value)
-
-    def apply(self, axis: Any) -> None:
-        """Scale and ticks of one of matplotlib's axes."""
-        if self.labels:
-            axis.set_ticks(range(len(self.labels)), [_short(text) for text in self.labels])
-        elif self.log:
-            from matplotlib.ticker import LogLocator, NullFormatter
-
-            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-            axis.set_major_locator(LogLocator(numticks=5))
-            axis.set_minor_formatter(NullFormatter())
-        else:
-            axis.get_major_locator().set_params(nbins=4)
+MOST_KEYS, MOST_IN_PAIRS, MOST_COLUMNS = 8, 5, 5  # settings in one plot; in one of pairs; panels in a row
 
 
 def draw(record: StudyRecord, found: StudyTable, folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
@@ -99,7 +60,7 @@ def history(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any
     _need(trials, 2)
     trials = sorted(trials, key=lambda trial: trial.number)
     numbers = [trial.number for trial in trials]
-    with figure(1, len(record.metrics), width=6.0, height=3.6) as (drawing, axes):
+    with figure(1, len(record.metrics), width=5.0, height=3.2) as (drawing, axes):  # one fits into MLflow's page
         for i, (panel, metric, mode) in enumerate(zip(_flat(axes), record.metrics, record.modes, strict=True)):
             values = [trial.values[i] for trial in trials]
             best: Callable[[float, float], float] = min if mode == "min" else max
@@ -134,7 +95,7 @@ def importance(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[
     with figure(1, len(found), width=6.0, height=height) as (drawing, axes):
         for panel, metric, shares in zip(_flat(axes), record.metrics, found, strict=True):
             names = list(shares)[::-1]
-            bars = panel.barh([_short(name, 40) for name in names], [shares[name] for name in names], color=COLORS[0])
+            bars = panel.barh([short(name, 40) for name in names], [shares[name] for name in names], color=COLORS[0])
             panel.bar_label(bars, fmt="%.2f", padding=3)
             panel.set(xlim=(0, 1.1 * max(shares.values())), xlabel=f"share of the variance of {metric}")
             panel.set(title=f"{record.name}: importance")
@@ -144,11 +105,12 @@ def importance(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[
 
 def slices(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
     """The first metric over each setting."""
+    from matplotlib.ticker import MaxNLocator
+
     _need(trials, 2)
-    scales = [_axis(key, trials) for key in _keys(trials, 1)]
-    columns = min(len(scales), MOST_PANELS)
-    rows = math.ceil(len(scales) / columns)
-    with figure(rows, columns, width=2.7, height=2.9) as (drawing, axes):
+    scales = [axis_of(key, record.dimensions, trials) for key in _keys(trials, 1)]
+    columns = columns_of(len(scales), MOST_COLUMNS)
+    with figure(math.ceil(len(scales) / columns), columns, width=2.7, height=2.9) as (drawing, axes):
         panels = _flat(axes)
         for place, (panel, scale) in enumerate(zip(panels, scales, strict=False)):
             points = panel.scatter(
@@ -158,13 +120,11 @@ def slices(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]
                 **_dots(),
             )
             scale.apply(panel.xaxis)
-            panel.set(xlabel=scale.key, ylabel=record.metrics[0] if place % columns == 0 else "")
+            panel.set(xlabel=short(scale.key, 30), ylabel=record.metrics[0] if place % columns == 0 else "")
             panel.set_ylim(_limits([trial.values[0] for trial in trials]))
             panel.tick_params("y", labelleft=place % columns == 0)
-            if scale.labels:
-                panel.set_xlim(-0.5, len(scale.labels) - 0.5)
-                panel.tick_params("x", rotation=30 if max(map(len, scale.labels)) > 4 else 0)
-        _bar(drawing, points, panels[: len(scales)], "trial")
+        bar = _bar(drawing, points, panels[: len(scales)], "trial")
+        bar.ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         _rest(panels[len(scales) :])
         drawing.suptitle(f"{record.name}: values of each setting", x=0.01, ha="left", fontsize="medium")
         yield drawing
@@ -174,58 +134,56 @@ def parallel(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[An
     """A line for each trial through all its settings to its value."""
     import numpy as np
     from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
 
     _need(trials, 2)
-    scales = [_axis(key, trials) for key in _keys(trials, 2)]
+    scales = [axis_of(key, record.dimensions, trials) for key in _keys(trials, 2)]
     order = _ranks(record, trials)
     values = np.array([[scale.place(trial) for scale in scales] for trial in trials])  # (trials, keys)
     values = np.column_stack([values, [trial.values[0] for trial in trials]])
-    scales.append(Axis(record.metrics[0], (), log=False))
+    scales.append(Axis(record.metrics[0]))
     for place, scale in enumerate(scales):
         values[:, place] = np.log10(values[:, place]) if scale.log else values[:, place]
     low, high = np.nanmin(values, 0), np.nanmax(values, 0)
-    span = np.where(high > low, high - low, 1.0)
-    heights = (values - low) / span
+    for place, scale in enumerate(scales):
+        if scale.labels:
+            low[place], high[place] = 0, len(scale.labels) - 1
+    heights = (values - low) / np.where(high > low, high - low, 1.0)
     with figure(width=max(6.0, 1.5 * len(scales)), height=4.2) as (drawing, axes):
         for place in np.argsort(order):  # the best ones on top
-            shade = colormaps[SHADES](0.15 + 0.85 * order[place])
+            shade = colormaps[SEQUENTIAL](order[place])
             axes.plot(range(len(scales)), heights[place], color=shade, linewidth=1.2, marker=".", markersize=4)
         for place, scale in enumerate(scales):
             axes.axvline(place, color=RULE, linewidth=1, zorder=0)
-            for height, text in _marks(scale, low[place], high[place], span[place]):
-                box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
-                axes.text(place + 0.04, height, _short(text), fontsize=7, va="center", bbox=box, zorder=5)
-        names = [_short(scale.key, 24) for scale in scales]
+            for height, text in scale.marks(low[place], high[place]):
+                box = {"facecolor": PAPER, "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
+                axes.text(place + 0.04, height, short(text), fontsize=7, va="center", bbox=box, zorder=5)
+        names = [short(scale.key, 24) for scale in scales]
         axes.set_xticks(range(len(scales)), names, rotation=20, ha="right", rotation_mode="anchor")
         axes.set(yticks=[], ylim=(-0.05, 1.05), xlim=(-0.1, len(scales) - 0.5))
-        axes.set_title(f"{record.name}: settings of each trial, the better the darker")
+        axes.set_title(f"{record.name}: settings of each trial")
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
+        _bar(drawing, ScalarMappable(cmap=SEQUENTIAL), [axes], *_rank_words(record))
         yield drawing
 
 
 def rank(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
     """Each pair of settings, and how good trials were there."""
     _need(trials, 3)
-    scales = [_axis(key, trials) for key in _keys(trials, 2)][: MOST_PANELS + 1]
-    order, size = _ranks(record, trials), len(scales) - 1
-    with figure(size, size, width=2.9, height=2.4) as (drawing, axes):
+    keys = _keys(trials, 2)[:MOST_IN_PAIRS]
+    pairs = list(itertools.combinations([axis_of(key, record.dimensions, trials) for key in keys], 2))
+    order, columns = _ranks(record, trials), columns_of(len(pairs), MOST_COLUMNS)
+    with figure(math.ceil(len(pairs) / columns), columns, width=2.9, height=2.5) as (drawing, axes):
         panels = _flat(axes)
-        for row in range(size):
-            for column in range(size):
-                panel, x, y = panels[row * size + column], scales[column], scales[row + 1]
-                if column > row:  # its mirror image is there already
-                    _rest([panel])
-                    continue
-                places = [[scale.place(trial) for trial in trials] for scale in (x, y)]
-                points = panel.scatter(*places, c=order, vmin=0, vmax=1, **_dots())
-                x.apply(panel.xaxis)
-                y.apply(panel.yaxis)
-                panel.set(xlabel=x.key if row == size - 1 else "", ylabel=y.key if column == 0 else "")
-                panel.tick_params("x", rotation=30 if x.labels and max(map(len, x.labels)) > 4 else 0)
-                panel.tick_params("y", labelleft=column == 0)
-        bar = _bar(drawing, points, panels, f"rank by {record.metrics[0]}")
-        bar.set_ticks([0, 0.5, 1], labels=["worst", "median", "best"])
+        for panel, (x, y) in zip(panels, pairs, strict=False):
+            places = [[scale.place(trial) for trial in trials] for scale in (x, y)]
+            points = panel.scatter(*places, c=order, vmin=0, vmax=1, **_dots())
+            x.apply(panel.xaxis)
+            y.apply(panel.yaxis)
+            panel.set(xlabel=short(x.key, 30), ylabel=short(y.key, 26))
+        _rest(panels[len(pairs) :])
+        _bar(drawing, points, panels[: len(pairs)], *_rank_words(record))
         drawing.suptitle(f"{record.name}: pairs of settings", x=0.01, ha="left", fontsize="medium")
         yield drawing
 
@@ -247,13 +205,6 @@ def _keys(trials: Sequence[TrialSummary], count: int) -> tuple[str, ...]:
     return keys[:MOST_KEYS]
 
 
-def _axis(key: str, trials: Sequence[TrialSummary]) -> Axis:
-    values = [trial.settings[key] for trial in trials if key in trial.settings]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return Axis(key, (), log=min(values) > 0 and max(values) >= RATIO * min(values))
-    return Axis(key, tuple(sorted({label(value) for value in values}, key=lambda text: (len(text), text))), log=False)
-
-
 def _ranks(record: StudyRecord, trials: Sequence[TrialSummary]) -> list[float]:
     """For each trial its place by the first metric, from 0, the worst, to 1, the best; equal ones share theirs."""
     from scipy.stats import rankdata
@@ -261,20 +212,6 @@ def _ranks(record: StudyRecord, trials: Sequence[TrialSummary]) -> list[float]:
     sign = -1 if record.modes[0] == "min" else 1
     ranks = rankdata([sign * trial.values[0] for trial in trials])
     return [float(each) for each in (ranks - 1) / max(len(trials) - 1, 1)]
-
-
-def _marks(scale: Axis, low: float, high: float, span: float) -> Iterator[tuple[float, str]]:
-    """Height and text of the tick labels of a parallel axis."""
-    if scale.labels:
-        yield from (((place - low) / span, text) for place, text in enumerate(scale.labels))
-        return
-    for part in (0, 0.25, 0.5, 0.75, 1) if high > low else (0,):
-        value = low + part * span
-        yield part, f"{10**value if scale.log else value:.4g}"
-
-
-def _short(text: str, most: int = LONG) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
@@ -288,11 +225,18 @@ def _flat(axes: Any) -> list[Any]:
 
 
 def _dots() -> dict[str, Any]:
-    return {"cmap": SHADES, "s": 22, "edgecolors": INK, "linewidths": 0.4}
+    return {"cmap": SEQUENTIAL, "s": 22, "edgecolors": INK, "linewidths": 0.4}
 
 
-def _bar(drawing: Any, points: Any, panels: Sequence[Any], name: str) -> Any:
-    return drawing.colorbar(points, ax=panels, label=name, aspect=30, pad=0.01)
+def _rank_words(record: StudyRecord) -> tuple[str, dict[float, str]]:
+    return f"rank by {record.metrics[0]}", {0: "worst", 0.5: "median", 1: "best"}
+
+
+def _bar(drawing: Any, points: Any, panels: Sequence[Any], name: str, words: Mapping[float, str] | None = None) -> Any:
+    bar = drawing.colorbar(points, ax=panels, label=name, aspect=30, pad=0.01)
+    if words is not None:
+        bar.set_ticks(list(words), labels=list(words.values()))
+    return bar
 
 
 def _rest(panels: Sequence[Any]) -> None:

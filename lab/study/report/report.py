@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.runner.results import BEST
 from lab.study.report import render
 from lab.study.report.summary import best
 from lab.study.report.table import StudyTable, table
@@ -44,7 +45,8 @@ def study_metrics(record: StudyRecord, seconds: float | None) -> dict[str, float
     found = {f"trials/{state}": float(count[state]) for state in ("complete", "pruned", "failed")}
     leader = best(record.modes[0], record.trials)
     if leader is not None:
-        found |= {f"best/{name}": value for name, value in zip(record.metrics, leader.values, strict=True)}
+        pairs = zip(record.metrics, leader.values, strict=True)  # `best/val/return` is said to be the best already
+        found |= {name if name.startswith(BEST) else f"{BEST}{name}": value for name, value in pairs}
     found["seconds/fit"] = sum(result.seconds for trial in record.trials for result in trial.results.values())
     if seconds is not None:
         found["seconds/wall"] = seconds
@@ -66,3 +68,9 @@ def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Pat
     for reason, names in left_out.items() if record.sampler != "none" else ():  # one trial: nothing is missing
         print(f"no {', '.join(names)}: {reason}", file=sys.stderr)
     parent.files(files, "plots")
+    leader = best(record.modes[0], record.trials)
+    values = zip(record.metrics, leader.values, strict=True) if leader else ()
+    scores = ", ".join(f"{metric} {render.number(value)}" for metric, value in values)
+    picture = "history.png" if len(record.metrics) == 1 else "table.png"  # of several metrics it is the Pareto front
+    shown = f"plots/{picture}" if any(file.name == picture for file in files) else None
+    parent.describe([f"**Best trial: {scores}**" if scores else "", record.description], shown)

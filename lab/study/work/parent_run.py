@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from lab.recipe import Recipe
 from lab.study.plan.checks import overrides
 from lab.study.plan.plan import Plan
-from lab.tracking.names import KIND
-from lab.tracking.server import client, connecting, experiment_id
+from lab.tracking.names import DESCRIPTION, KIND
+from lab.tracking.server import client, connecting, experiment_id, markdown_picture, user
 
 if TYPE_CHECKING:
     import optuna
 
 PARENT = "mlflow.parentRunId"
 RUN_ID = "run_id"  # attribute of Optuna's study: the parent
+ABOUT = "description"  # attribute of Optuna's study: the comment at the head of the study's file
 CREATE_SECONDS = 20.0  # how long the process that created a study may take to set its attributes
 
 
@@ -57,6 +58,11 @@ class ParentRun:
         for name, value in values.items():
             self.server.log_metric(self.run_id, name, value)
 
+    def describe(self, paragraphs: Sequence[str], picture: str | None) -> None:
+        """Shows the paragraphs on the page of the run, and one of its pictures."""
+        shown = "" if picture is None else markdown_picture(self.run_id, picture)
+        self.server.set_tag(self.run_id, DESCRIPTION, "\n\n".join(filter(None, [*paragraphs, shown])))
+
     def files(self, files: Sequence[Path], folder: str | None = None) -> None:
         """Logs files as artifacts."""
         for file in files:
@@ -68,6 +74,7 @@ class ParentRun:
 
     def _create(self, plan: Plan) -> str:
         tags = {KIND: "study", "study": plan.name, "task": plan.task, "recipe": plan.recipe.name}
+        tags |= {"mlflow.user": user(), DESCRIPTION: plan.file.description}
         experiment = experiment_id(self.server, self.experiment, self.uri)
         run = self.server.create_run(experiment, run_name=plan.name, tags=tags)
         run_id: str = run.info.run_id

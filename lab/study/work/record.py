@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 from lab.errors import BadInput, LabError, suggestion
 from lab.recipe.load import read as read_yaml
 from lab.study.plan.plan import Plan, TableEntry
-from lab.study.plan.space import parse
+from lab.study.plan.space import Dimension, parse
 from lab.study.report.summary import TrialSummary, summary
 from lab.study.work import storage
-from lab.study.work.parent_run import RUN_ID
+from lab.study.work.parent_run import ABOUT, RUN_ID
 from lab.study.work.trial_queue import OWNER
 from lab.tracking.redaction import mask_secrets, without_password
 from lab.tracking.server import tracking_uri
@@ -44,7 +44,9 @@ class StudyRecord:
         seeds: every trial is trained with each.
         entries: how many trials there are to be.
         rows: the table's lines, if the sampler is `one_at_a_time`.
+        dimensions: what varies, and on which scale.
         trials: the trials so far, in the order of the plan.
+        description: the comment at the head of the study's file.
         run_id: the study's run in MLflow, if it has one yet.
         optuna: Optuna's study.
     """
@@ -60,7 +62,9 @@ class StudyRecord:
     seeds: tuple[int, ...]
     entries: int
     rows: tuple[TableEntry, ...]
+    dimensions: tuple[Dimension, ...]
     trials: Sequence[TrialSummary]
+    description: str
     run_id: str | None
     optuna: optuna.Study = field(repr=False)
 
@@ -119,7 +123,9 @@ def read(study: optuna.Study) -> StudyRecord:
     return StudyRecord(
         name=study.study_name,
         **said,
+        dimensions=dimensions,
         trials=summary(dimensions, study),
+        description=attributes.get(ABOUT, ""),
         run_id=attributes.get(RUN_ID),
         optuna=study,
     )

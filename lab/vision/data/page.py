@@ -44,7 +44,7 @@ def samples(axes: Any, images: Table, of: ImageDataset) -> None:
         left, top = (i % COLUMNS) * (width + 1), (i // COLUMNS) * (height + 1)
         if "points" in some:
             x, y = some["points"][i].numpy().T
-            axes.scatter(left + x - 0.5, top + y - 0.5, s=3, color=COLORS[6], linewidth=0)
+            axes.scatter(left + x - 0.5, top + y - 0.5, s=3, color=COLORS[1], linewidth=0)
         if "boxes" in some:
             from matplotlib.patches import Rectangle
 

@@ -38,9 +38,10 @@ def film(frames: list[Tensor]) -> Figure:
     height = tiles.shape[1] + 1
     with figure(width=8, height=0.52 * len(chosen) + 0.4) as (drawing, axes):
         axes.imshow(montage(tiles, FILMED), interpolation="nearest")
-        bare(axes, "The same noise after so many epochs")
+        bare(axes, "Images of the same noise after more and more epochs")
         axes.set_yticks([height * (i + 0.5) for i in range(len(chosen))], [str(i + 1) for i in chosen])
         axes.tick_params(length=0)
+        axes.set_ylabel("epoch")
     return drawing
 
 
@@ -59,7 +60,7 @@ def moving(frames: list[Tensor], path: Path) -> None:
 def beside(drawn: Tensor, real: Tensor) -> Figure:
     """Images (N, C, H, W) from 0 to 1 that were drawn, and real ones."""
     with figure(1, 2, width=4, height=4.2) as (drawing, axes):
-        for place, images, title in ((axes[0], drawn, "drawn"), (axes[1], real, "real")):
+        for place, images, title in ((axes[0], drawn, "generated"), (axes[1], real, "real")):
             whole = min(len(images) // SQUARE, SQUARE) or 1  # rows
             place.imshow(montage(rgb(images[: whole * SQUARE]), SQUARE), interpolation="nearest")
             bare(place, title)
@@ -76,7 +77,7 @@ def by_class(images: Tensor, names: list[str]) -> Figure:
             place.imshow(
                 montage(tiles[begin * PER_CLASS : (begin + len(shown)) * PER_CLASS], PER_CLASS), interpolation="nearest"
             )
-            bare(place, "Drawn on request" if begin == 0 else "")
+            bare(place, "Generated images of each class" if begin == 0 else "")
             place.set_yticks([height * (i + 0.5) for i in range(len(shown))], shown)
             place.tick_params(length=0)
     return drawing
@@ -95,13 +96,13 @@ def difficulty(drawn: Tensor, real: Tensor, names: list[str], conditional: bool)
     few = len(names) <= 40
     with figure(width=max(6.0, 0.3 * min(len(names), 40)), height=3.2) as (drawing, axes):
         places = range(len(names))
-        axes.bar(places, drawn[order].nan_to_num(0).numpy(), color=COLORS[0], width=0.8, label="drawn")
+        axes.bar(places, drawn[order].nan_to_num(0).numpy(), color=COLORS[0], width=0.8, label="generated")
         axes.plot(places, real[order].numpy(), "_", color=COLORS[1], markersize=9, markeredgewidth=2, label="real")
         axes.set_xticks(places if few else [], [names[i] for i in order] if few else [])
         axes.tick_params(axis="x", rotation=0 if max(map(len, names)) <= 3 else 90)
-        asked, alone = "Share of images that the classifier reads as asked", "How sure the classifier is of the class"
-        below = "" if few else "class, easiest first"
-        axes.set(title=asked if conditional else alone, ylim=(0, 1.02), xlim=(-0.7, len(names) - 0.3), xlabel=below)
+        asked, alone = "Images that the reference classifier recognises", "Confidence of the reference classifier"
+        axes.set(title=asked if conditional else alone, ylim=(0, 1.02), xlim=(-0.7, len(names) - 0.3))
+        axes.set(xlabel="class, the best first", ylabel="share of images" if conditional else "probability")
         axes.grid(axis="x", visible=False)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return drawing

@@ -95,7 +95,7 @@ def samples(decode: Decode, length: int) -> Figure:
 
 
 def codes(vectors: Tensor, labels: Tensor | None, names: list[str], rate: float | None) -> Figure:
-    """A map of the codes by t-SNE, coloured by class where there are labels.
+    """A map of the codes by t-SNE, each class with a colour and a marker where there are labels.
 
     Args:
         vectors: codes (N, latent_dim).

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lab.plots import COLORS, INK, figure
+from lab.plots import INK, SHARES, WRONG, figure, text_on
 from lab.vision.plots.tiles import rgb
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def confusion(matrix: Tensor, names: list[str]) -> Figure:
     side = 4.0 + 0.12 * min(count, NAMED)
     with figure(width=side + 0.7, height=side) as (drawing, axes):
         visible = PowerNorm(0.5, 0, 1)  # also where one in a hundred is
-        image = axes.imshow(shares.numpy(), cmap="Blues", norm=visible, interpolation="nearest")
+        image = axes.imshow(shares.numpy(), cmap=SHARES, norm=visible, interpolation="nearest")
         if count <= NAMED:
             upright = max(map(len, names)) <= 2
             axes.set_xticks(range(count), names, rotation=0 if upright else 90)
@@ -34,14 +34,14 @@ def confusion(matrix: Tensor, names: list[str]) -> Figure:
             axes.tick_params(labelsize=9 if count <= COUNTED else 7)
         if count <= COUNTED:
             for row, column in matrix.nonzero().tolist():
-                color = "white" if shares[row, column] > 0.25 else INK
+                color = text_on(image.cmap(visible(float(shares[row, column]))))
                 axes.text(column, row, int(matrix[row, column]), ha="center", va="center", color=color, fontsize=8)
         right = 100 * float(matrix.diagonal().sum() / total)
         numbered = "" if count <= NAMED else ", number of the class"
         axes.set(
             title=f"{right:.1f} % of {int(matrix.sum()):,} test images right",
-            xlabel=f"predicted{numbered}",
-            ylabel=f"true{numbered}",
+            xlabel=f"predicted class{numbered}",
+            ylabel=f"true class{numbered}",
         )
         axes.grid(visible=False)
         drawing.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
@@ -49,7 +49,7 @@ def confusion(matrix: Tensor, names: list[str]) -> Figure:
 
 
 def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
-    """The images whose own class was given the least probability; above each, that class and the strongest other one.
+    """The images whose true class was given the least probability; above each that class, and the most probable other.
 
     Args:
         worst: `image` (N, C, H, W) from 0 to 1, `label` (N,), `probabilities` (N, K).
@@ -61,16 +61,18 @@ def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
     columns = 8
     with figure(-(-WORST // columns), columns, width=1.35, height=1.75) as (drawing, axes):
         drawing.suptitle(
-            "Test images whose class was least expected: its probability, and that of the strongest other class",
+            "Test images with the least probability for their true class, and the most probable other class",
             x=0.01, ha="left", fontsize=11,
         )  # fmt: skip
         for place in axes.flat:
             place.set_axis_off()
         for i, (place, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
             place.imshow(tile, interpolation="nearest")
-            words = f"{names[labels[i]]}  {own[i]:.2f}\n{names[rivals[i]]}  {other[i]:.2f}"
-            color = COLORS[6] if other[i] > own[i] else INK
+            wrong = bool(other[i] > own[i])
+            second = "predicted" if wrong else "next"
+            words = f"true {names[labels[i]]} {own[i]:.2f}\n{second} {names[rivals[i]]} {other[i]:.2f}"
+            color = WRONG if wrong else INK
             place.set_title(
-                words, fontsize=8 if len(words) < 40 else 6, color=color, weight="normal", loc="center", pad=2
+                words, fontsize=8 if len(words) < 45 else 6, color=color, weight="normal", loc="center", pad=2
             )
     return drawing

@@ -19,7 +19,7 @@ WIDTHS = {"image": "image's width", "points": "points' width"}
 
 
 def overlays(part: dict[str, Tensor], width: str, title: str) -> Figure:
-    """Images with their points as rings, what was found as dots, and a line from each to its own.
+    """Images with their points as rings, the predicted ones as dots, and a line from each to its own.
 
     Args:
         part: `image` (N, C, H, W) from 0 to 1, `points` and `predicted` (N, P, 2) in pixels, `error` (N,) in widths.
@@ -28,7 +28,7 @@ def overlays(part: dict[str, Tensor], width: str, title: str) -> Figure:
     """
     tiles, points, found = rgb(part["image"]), part["points"].cpu().numpy(), part["predicted"].cpu().numpy()
     with figure(ROWS, COLUMNS, width=1.9, height=2.1) as (drawing, axes):
-        drawing.suptitle(f"{title}: rings are true, dots were found", x=0.01, ha="left", fontsize=11)
+        drawing.suptitle(f"{title}: rings are true points, dots are predicted", x=0.01, ha="left", fontsize=11)
         for place in axes.flat:
             place.set_axis_off()
         for i, (place, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
@@ -53,7 +53,7 @@ def bars(errors: Tensor, names: list[str], width: str) -> Figure:
             axes.text(value, place, f" {value:.2f}", va="center", size=7)
         axes.set_yticks(range(len(order)), [names[i].replace("_", " ") for i in order])
         axes.set(
-            title="How far each point was found from where it is", xlabel=f"mean distance, % of the {WIDTHS[width]}"
+            title="Error of each predicted point", xlabel=f"mean distance from the true point, % of the {WIDTHS[width]}"
         )
         axes.grid(axis="y", visible=False)
     return drawing

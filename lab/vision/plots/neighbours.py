@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.plots import INK
-from lab.vision.plots.tiles import bare, colours
+from lab.plots import COLORS, MARKERS
+from lab.vision.plots.tiles import bare
 
+NAMED, ROWS = 64, 16  # classes of a legend, as many as look different, and in one column of it
 MAPPED = 1_500  # points on the map: enough for its shape, and a matter of seconds
 
 
 def neighbours(axes: Any, vectors: NDArray[Any], labels: NDArray[Any] | None, names: Sequence[str], of: str) -> None:
-    """Draws the first `MAPPED` vectors (N, D) as points, coloured by class where there are labels (N,).
+    """Draws the first `MAPPED` vectors (N, D) as points; labels (N,) give each class a colour and a marker.
 
     Args:
         axes: where to.
@@ -38,17 +39,11 @@ def neighbours(axes: Any, vectors: NDArray[Any], labels: NDArray[Any] | None, na
     codes = PCA(least, random_state=0).fit_transform(vectors)
     places = TSNE(perplexity=min(30, (len(codes) - 1) / 3), init="pca", random_state=0).fit_transform(codes)
     classes = np.zeros(len(places), dtype=int) if labels is None else labels[:MAPPED]
-    shades = colours(len(names))
-    axes.scatter(*places.T, s=min(16, 9_000 / len(places)), c=shades[classes], linewidth=0, alpha=0.8)
-    if labels is not None and max(map(len, names), default=9) <= 2:
-        from matplotlib.patheffects import withStroke
-
-        halo = [withStroke(linewidth=2.5, foreground="white")]
-        for i in np.unique(classes):
-            own = places[classes == i]
-            middle = own[np.linalg.norm(own[:, None] - own, axis=2).sum(1).argmin()]  # one of them
-            axes.text(*middle, names[i], ha="center", va="center", weight="bold", color=INK, path_effects=halo)
-    elif labels is not None and 1 < len(names) <= 20:
-        handles = [axes.scatter([], [], color=shade, label=name) for name, shade in zip(names, shades, strict=False)]
-        axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5))
+    for i in np.unique(classes):
+        marker = MARKERS[int(i) // len(COLORS) % len(MARKERS)]
+        look = {"color": COLORS[int(i) % len(COLORS)], "marker": marker, "linewidth": 0, "alpha": 0.8}
+        axes.scatter(*places[classes == i].T, s=min(18, 12_000 / len(places)), label=names[i] if names else "", **look)
+    if labels is not None and 1 < len(names) <= NAMED:
+        box = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 8, "markerscale": 1.6}
+        axes.legend(**box, ncols=-(-len(names) // ROWS), title="class", handletextpad=0.2, columnspacing=0.8)
     bare(axes, f"t-SNE of {of} of {len(places):,} images")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lab.plots import COLORS, figure
 from lab.vision.data.images import IGNORE_INDEX
-from lab.vision.plots.tiles import bare, outlined, rgb, tinted
+from lab.vision.plots.tiles import bare, colours, outlined, rgb, tinted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ TINT = 0.7  # how much of a pixel is the colour of its class
 
 
 def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
-    """Images as they are, with the edges of the true masks, and in grey, coloured by what was found.
+    """Images as they are, with the edges of the true masks, and in grey, coloured by the predicted classes.
 
     Args:
         part: `image` (N, C, H, W) from 0 to 1, `mask` and `predicted` (N, H, W), `error` (N,), wrong pixels.
@@ -28,8 +28,10 @@ def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
         title: which images these are.
     """
     tiles, truth, found = rgb(part["image"]), part["mask"].cpu().numpy(), part["predicted"].cpu().numpy()
-    rows = {"image": tiles, "truth": outlined(tiles, truth), "found": _painted(tiles, found)}
-    with figure(3, COLUMNS, width=1.45, height=1.6) as (drawing, axes):
+    rows = {"image": tiles, "true": outlined(tiles, truth), "predicted": _painted(tiles, found)}
+    count = max(1, min(COLUMNS, len(tiles)))
+    with figure(3, count, width=1.45, height=1.6) as (drawing, axes):
+        axes = np.reshape(axes, (3, count))
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for row, (name, drawn) in enumerate(rows.items()):
             for i, place in enumerate(axes[row]):
@@ -43,6 +45,7 @@ def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
                     )
                     place.set_title(words, fontsize=7, weight="normal", loc="center", pad=2)
             axes[row, 0].set_ylabel(name)
+        _legend(drawing, truth, found, names)
     return drawing
 
 
@@ -57,13 +60,23 @@ def bars(iou: Tensor, dice: Tensor, names: list[str]) -> Figure:
             axes.text(float(iou[i]), place - 0.21, f" {iou[i]:.3f}", va="center", size=7)
             axes.text(float(dice[i]), place + 0.19, f" {dice[i]:.3f}", va="center", size=7)
         axes.set_yticks(places, [names[i] for i in order])
-        axes.set(
-            xlim=(0, 1.07), title=f"Mean IoU {iou.nanmean():.3f}, mean Dice {dice.nanmean():.3f}, of all test pixels"
-        )
+        axes.set(xlim=(0, 1.07), xlabel="score, 1 is perfect")
+        axes.set_title(f"Mean IoU {iou.nanmean():.3f}, mean Dice {dice.nanmean():.3f}, of all test pixels")
         axes.margins(y=0.02)
         axes.grid(axis="y", visible=False)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return drawing
+
+
+def _legend(drawing: Figure, truth: NDArray[Any], found: NDArray[Any], names: list[str]) -> None:
+    """Below the images: the colour of each class that occurs in a mask."""
+    from matplotlib.patches import Patch
+
+    shown = [i for i in np.union1d(truth, found).astype(int).tolist() if i > 0 and i != IGNORE_INDEX]
+    shades = colours(max(shown, default=1))
+    patches = [Patch(color=tuple(shades[(i - 1) % len(shades)]), label=names[i]) for i in shown]
+    if patches:
+        drawing.legend(handles=patches, loc="outside lower center", ncols=8, fontsize=8, handlelength=1.0)
 
 
 def _painted(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:

@@ -29,7 +29,8 @@ def outlined(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:
 
 def tinted(masks: NDArray[Any]) -> NDArray[np.float64]:
     """The colour of each pixel's class (N, H, W, 3), of masks (N, H, W); class 1 has the first one."""
-    found: NDArray[np.float64] = colours(0)[(masks.astype(int) - 1) % len(COLORS)]
+    shades = colours(int(masks[masks != IGNORE_INDEX].max(initial=1)))
+    found: NDArray[np.float64] = shades[(masks.astype(int) - 1) % len(shades)]
     return found
 
 
@@ -52,11 +53,9 @@ def bare(axes: Any, title: str) -> None:
 
 
 def colours(count: int) -> NDArray[np.float64]:
-    """A colour for each of so many classes, (count, 3), and at least one."""
-    from matplotlib import colormaps
+    """Colours for so many classes, (count or more, 3): the palette, then its lighter and darker shades, and again."""
     from matplotlib.colors import to_rgb
 
-    if count <= len(COLORS):
-        return np.array([to_rgb(color) for color in COLORS])
-    found: NDArray[np.float64] = colormaps["turbo"](np.linspace(0.02, 0.98, count))[:, :3]
-    return found
+    palette = np.array([to_rgb(color) for color in COLORS])
+    shades = np.concatenate([palette, 0.45 * palette + 0.55, 0.55 * palette])
+    return np.tile(shades, (max(1, -(-count // len(shades))), 1))
