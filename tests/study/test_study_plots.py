@@ -146,7 +146,7 @@ def test_what_goes_to_mlflow(planned, tuned):
     assert {"table.csv", "table.md", "plots/table.png"} <= set(shelf.kept)
     assert shelf.values == {
         "trials/complete": 1, "trials/failed": 1, "trials/pruned": 0,
-        "best/best/val/return": study.trials[0].values[0], "seconds/fit": 0, "seconds/wall": 12.5,
+        "best/val/return": study.trials[0].values[0], "seconds/fit": 0, "seconds/wall": 12.5,
     }  # fmt: skip
 
 

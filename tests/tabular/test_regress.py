@@ -144,7 +144,7 @@ def test_pictures_show_every_layer_and_every_pair():
     network = nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 1))
     page = pictures.layers(network, [torch.tensor([[0.0, 1.0, 2.0], [0.0, 2.0, 2.0]]), torch.randn(2, 1)])
     assert [axes.get_title(loc="left") for axes in page.axes] == ["layer 1: 1 to 3", "output: 3 to 1", "", ""]
-    assert page.axes[2].get_xlabel() == "2 of 3 units always the same"
+    assert page.axes[2].get_xlabel() == "activation; 2 of 3 units are constant"
     pairs = torch.randn(7, 2)
     drawing = pictures.curve(lambda x: 2 * x, pairs, None)
     np.testing.assert_allclose(drawing.axes[0].collections[0].get_offsets(), pairs, rtol=1e-6)

@@ -147,6 +147,20 @@ def test_the_target_of_a_corrupted_image_is_the_clean_one():
     assert torch.equal(first, second), "every validation in the same"
 
 
+def test_26_classes_are_told_apart_on_a_map():
+    names = [chr(ord("A") + i) for i in range(26)]
+    vectors, labels = torch.randn(52, 4), torch.arange(52) % 26
+    drawing = pictures.codes(vectors, labels, names, None)
+    (axes,) = drawing.axes
+    looks = {
+        group.get_label(): (group.get_facecolor()[0][:3].tobytes(), group.get_paths()[0].vertices.tobytes())
+        for group in axes.collections
+    }
+    assert list(looks) == names
+    assert len(set(looks.values())) == 26, "by colour and marker"
+    assert [text.get_text() for text in axes.get_legend().texts] == names
+
+
 def test_neighbours_vote_as_those_of_scikit_learn(monkeypatch):
     torch.manual_seed(0)
     labels = torch.randint(7, (2_500,))

@@ -207,13 +207,15 @@ def test_plots_can_be_drawn(channels, classes, tmp_path):
     page = draw.most_wrong(worst, names)
     titles = [axes.get_title() for axes in page.axes]
     rivals = worst["probabilities"].scatter(1, labels.unsqueeze(1), -1).argmax(1)
-    assert titles[0].startswith(f"{names[labels[0]]}  ")
-    assert names[rivals[0]] in titles[0].split("\n")[1]
-    assert titles[10:] == [""] * 14
+    assert titles[0].startswith(f"true {names[labels[0]]} ")
+    assert f" {names[rivals[0]]} " in titles[0].split("\n")[1]
+    assert titles[10:] == [""] * 6, "no more rows than there are images"
     matrix = torch.eye(classes, dtype=torch.long) * 3
     matrix[0, 1] = 1
     drawing = draw.confusion(matrix, names)
     assert drawing.axes[0].get_title(loc="left").startswith(f"{300 * classes / (3 * classes + 1):.1f} %")
+    labels = drawing.axes[0].get_xlabel(), drawing.axes[0].get_ylabel()
+    assert all(label.startswith(word) for label, word in zip(labels, ("predicted class", "true class"), strict=True))
     drawing.savefig(tmp_path / "confusion.png")
 
 

@@ -18,6 +18,7 @@ from lab.vision.data.images import to_batch
 from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.segmentation import BUILDERS, Segmenter, builder
 from lab.vision.plots import segment as pictures
+from lab.vision.plots.tiles import tinted
 from lab.vision.segment import Segment, classes, criterion, overlaps, tidy, wrong
 
 SMALL = {"encoder": "timm:lcnet_050", "depth": 3}
@@ -285,7 +286,16 @@ def test_pictures_can_be_drawn(count, tmp_path):
     titles = [axes.get_title() for axes in page.axes]
     assert titles[count - 1] == "100.0 % wrong"
     largest = np.bincount(masks[0].flatten(), minlength=11)[1:].argmax() + 1
-    assert titles[8].startswith(NAMES[largest])
+    assert titles[min(count, 8)].startswith(NAMES[largest])
+    (legend,) = page.legends
+    shown = {
+        text.get_text(): patch.get_facecolor()[:3]
+        for text, patch in zip(legend.texts, legend.get_patches(), strict=True)
+    }
+    assert set(shown) == {NAMES[i] for i in masks.unique().tolist() if i > 0}
+    assert len(set(shown.values())) == len(shown), "each class has a colour of its own"
+    shades = tinted(np.array([[NAMES.index(name) for name in shown]]))[0]
+    np.testing.assert_allclose(shades, list(shown.values()), atol=1e-6)
     page.savefig(tmp_path / "overlays.png")
     iou = torch.linspace(0.2, 1, 11)
     iou[3] = torch.nan

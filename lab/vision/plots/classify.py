@@ -58,8 +58,8 @@ def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
     tiles, labels = rgb(worst["image"]), worst["label"].cpu()
     own = worst["probabilities"].cpu().gather(1, labels.unsqueeze(1)).squeeze(1)
     other, rivals = worst["probabilities"].cpu().scatter(1, labels.unsqueeze(1), -1).max(1)
-    columns = 8
-    with figure(-(-WORST // columns), columns, width=1.35, height=1.75) as (drawing, axes):
+    columns, count = 8, min(WORST, len(tiles))
+    with figure(-(-count // columns), columns, width=1.35, height=1.75) as (drawing, axes):
         drawing.suptitle(
             "Test images with the least probability for their true class, and the most probable other class",
             x=0.01, ha="left", fontsize=11,

@@ -27,7 +27,7 @@ def overlays(part: dict[str, Tensor], width: str, title: str) -> Figure:
         title: which images these are.
     """
     tiles, points, found = rgb(part["image"]), part["points"].cpu().numpy(), part["predicted"].cpu().numpy()
-    with figure(ROWS, COLUMNS, width=1.9, height=2.1) as (drawing, axes):
+    with figure(max(1, -(-min(PLACES, len(tiles)) // COLUMNS)), COLUMNS, width=1.9, height=2.1) as (drawing, axes):
         drawing.suptitle(f"{title}: rings are true points, dots are predicted", x=0.01, ha="left", fontsize=11)
         for place in axes.flat:
             place.set_axis_off()
