@@ -59,6 +59,11 @@ def figure(
 
     `axes` is a single Axes for one panel and an array of them for more, as `pyplot.subplots` gives them.
 
+    >>> with figure(1, 2, width=3.0) as (drawing, axes):
+    ...     lines = axes[0].plot([0, 1], [0.3, 0.2])
+    >>> axes.shape, float(drawing.get_figwidth())
+    ((2,), 6.0)
+
     Args:
         rows: panels from top to bottom.
         columns: panels from left to right.
@@ -102,12 +107,20 @@ def figure(
 
 
 def better(metric: str, mode: str) -> str:
-    """The label of an axis: the metric, and whether a larger or a smaller value is better."""
+    """The label of an axis: the metric, and whether a larger or a smaller value is better.
+
+    >>> better("val/loss", "min")
+    'val/loss (less is better)'
+    """
     return f"{metric} ({'less' if mode == 'min' else 'more'} is better)"
 
 
 def text_on(color: Any) -> str:
-    """Black or white, whichever is read better on a colour of matplotlib's."""
+    """Black or white, whichever is read better on a colour of matplotlib's.
+
+    >>> text_on("navy"), text_on("#ffffcc")
+    ('white', 'black')
+    """
     from matplotlib.colors import to_rgb
 
     red, green, blue = (part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(color))
@@ -121,7 +134,11 @@ def columns_of(panels: int, most: int) -> int:
 
 
 def thousands(value: float, _: int = 0) -> str:
-    """The number of a tick in a few characters: 20000 -> 20k."""
+    """The number of a tick in a few characters.
+
+    >>> thousands(20_000), thousands(1.5e6), thousands(0.25)
+    ('20k', '1.5M', '0.25')
+    """
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}"
 
 
@@ -138,6 +155,10 @@ def training_curves(
     """A run's losses and its monitored metric over its steps, a panel for each, training and validation together.
 
     None if nothing of the kind was logged.
+
+    >>> history = {"train/loss": [(0, 1.0), (9, 0.2)], "val/loss": [(9, 0.3)], "val/accuracy": [(9, 0.8)]}
+    >>> [axes.get_title(loc="left") for axes in training_curves(history, monitor="val/accuracy").axes]
+    ['accuracy (more is better)', 'loss']
 
     Args:
         history: the steps and values of each metric.
@@ -229,6 +250,11 @@ def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
 
     Call it from any hook and on every process: only the first one writes, and only where MLflow keeps the run.
 
+    >>> from lightning import LightningModule
+    >>> with figure() as (drawing, axes):
+    ...     lines = axes.plot([0, 1], [0.3, 0.2])
+    >>> log_figure(LightningModule(), "line.png", drawing)  # outside a run it writes nothing
+
     Args:
         module: the module being trained or tested.
         name: file name such as `boundary.png`; its ending chooses the format.
@@ -243,6 +269,9 @@ def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
 
 def log_file(module: LightningModule, path: Path | str, folder: str = "plots") -> None:
     """Log a file, such as a video, as an artifact of the run in `folder`.
+
+    >>> from lightning import LightningModule
+    >>> log_file(LightningModule(), "episode.mp4", "videos")  # outside a run it writes nothing
 
     Args:
         module: the module being trained or tested.

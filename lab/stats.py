@@ -32,7 +32,11 @@ _AT_ONCE = 2_000_000  # numbers in memory while resampling
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of a statistic."""
+    """A confidence interval of a statistic, in the unit of the scores; `low` is at most `high`.
+
+    >>> interval([0.5, 0.5, 0.5])
+    Interval(low=0.5, high=0.5)
+    """
 
     low: float
     high: float
@@ -40,7 +44,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Band:
-    """An interval at every point of a curve, each for itself: `low` and `high` (points,)."""
+    """An interval at every point of a curve, each for itself: `low` and `high` (points,).
+
+    >>> curve_interval(np.ones((3, 2)))
+    Band(low=array([1., 1.]), high=array([1., 1.]))
+    """
 
     low: Array
     high: Array
@@ -48,14 +56,22 @@ class Band:
 
 @dataclass(frozen=True)
 class Improvement:
-    """The probability that a run of one method is better than a run of another; no interval if one has a single run."""
+    """The probability that a run of one method is better than a run of another; no interval if one has a single run.
+
+    >>> probability_of_improvement([3.0], [1.0, 2.0])
+    Improvement(probability=1.0, interval=None)
+    """
 
     probability: float
     interval: Interval | None
 
 
 def mean(values: ArrayLike) -> Any:
-    """The mean of the last axis: a number, or an array of one axis less."""
+    """The mean of the last axis: a number, or an array of one axis less.
+
+    >>> float(mean([1, 2, 6]))
+    3.0
+    """
     return np.mean(np.asarray(values, float), -1)
 
 
@@ -64,6 +80,9 @@ def iqm(values: ArrayLike) -> Any:
 
     Of `n` values, `floor(n / 4)` are left out at each end, as `scipy.stats.trim_mean(values, 0.25)` does it; so for
     up to three it is the mean. It minds outliers less than the mean, and wastes fewer values than the median.
+
+    >>> float(iqm([1, 2, 4, 100]))
+    3.0
     """
     ordered = np.sort(np.asarray(values, float), -1)
     n = ordered.shape[-1]
@@ -84,10 +103,14 @@ def interval(
     together. Few seeds give too narrow an interval: with normal scores, one of 95 % for the interquartile mean covers
     it in 75 % of all cases with three seeds, 88 % with five, 94 % with ten.
 
+    >>> found = interval([0.2, 0.4, 0.5, 0.7])
+    >>> 0.2 <= found.low < float(iqm([0.2, 0.4, 0.5, 0.7])) < found.high <= 0.7
+    True
+
     Args:
         scores: seeds, or tasks x seeds.
         statistic: of the last axis of an array, such as `mean` or `iqm`.
-        confidence: of the interval, such as 0.95.
+        confidence: of the interval, between 0 and 1, such as 0.95.
         resamples: how often seeds are drawn.
         seed: of the generator that draws.
 
@@ -116,10 +139,13 @@ def curve_interval(
 
     Whole curves are drawn, as `interval` draws scores.
 
+    >>> curve_interval(np.random.default_rng(0).normal(size=(5, 3))).high.shape  # five seeds, three points
+    (3,)
+
     Args:
         curves: seeds x points, or for several tasks a list of such arrays with equally many points.
         statistic: of the last axis of an array, which holds the seeds.
-        confidence: of the interval at every point.
+        confidence: of the interval at every point, between 0 and 1.
         resamples: how often curves are drawn.
         seed: of the generator that draws.
     """
@@ -156,11 +182,14 @@ def probability_of_improvement(
     On each task it is the Mann-Whitney statistic: the share of all pairs of a run of X and a run of Y in which X is
     better, a tie counting one half. Tasks are averaged with equal weight, so their scores need no common scale.
 
+    >>> probability_of_improvement([1.0, 2.0], [0.0, 1.0, 3.0]).probability  # 3.5 of 6 pairs
+    0.5833333333333334
+
     Args:
         x: seeds, or tasks x seeds.
         y: the same for Y, with the same tasks in the same order.
         mode: whether larger (`max`) or smaller (`min`) scores are better.
-        confidence: of the interval.
+        confidence: of the interval, between 0 and 1.
         resamples: how often seeds are drawn, of X and of Y independently, within each task.
         seed: of the generator that draws.
 
@@ -184,12 +213,19 @@ def probability_of_improvement(
 
 
 def pooled(scores: Scores) -> Array:
-    """The scores of all tasks as one array, ascending."""
+    """The scores of all tasks as one array, ascending.
+
+    >>> pooled([[3, 1], [2]])
+    array([1., 2., 3.])
+    """
     return np.sort(np.concatenate(strata(scores)))
 
 
 def strata(scores: Scores) -> list[Array]:
     """One ascending array of scores per task.
+
+    >>> strata([[3, 1], [2]])
+    [array([1., 3.]), array([2.])]
 
     Raises:
         ValueError: a task has no scores, or one is not a number.

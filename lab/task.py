@@ -29,6 +29,11 @@ Unit = Annotated[float, Ge(0), Le(1)]  # a setting that is a share, a probabilit
 class Task:
     """The record that an entry point of group `lab.tasks` names.
 
+    >>> from lightning import LightningDataModule, LightningModule
+    >>> TASK = Task(LightningModule, LightningDataModule, monitor="val/loss", mode="min")
+    >>> TASK.score is None  # so that it is `test/loss`
+    True
+
     Args:
         module: the LightningModule class; its constructor's signature is the schema of `model:`. A recipe's own task
             may name a function that returns one.
@@ -50,12 +55,19 @@ def counterpart(monitor: str) -> str:
     """The test's name for a validation metric: `val/return` -> `test/return`, `m/valid_acc` -> `m/test_acc`.
 
     The word may be val, valid, validation or eval and has to be a whole one: `value_loss` and `interval` have none.
+
+    >>> counterpart("val/return"), counterpart("value_loss")
+    ('test/return', 'value_loss')
     """
     return _VALIDATION.sub(lambda word: _in_case_of(word.group(), "test"), monitor, count=1)
 
 
 def distinct_metrics(metrics: Iterable[str]) -> list[str]:
-    """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names."""
+    """The metrics without those of each step, and each once: `loss` logged by step and epoch has three names.
+
+    >>> distinct_metrics(["loss", "loss_step", "loss_epoch", "accuracy"])
+    ['loss', 'accuracy']
+    """
     names = list(metrics)
     twice = {f"{name}_{end}" for name in names for end in ("step", "epoch")}
     return [name for name in names if name not in twice]
@@ -146,7 +158,11 @@ _REMOVED = {  # methods that Lightning 2 neither calls nor refuses, and what it 
 
 
 def hooks(protocol: type) -> list[str]:
-    """The names of the methods that a protocol lists, in its order."""
+    """The names of the methods that a protocol lists, in its order.
+
+    >>> hooks(ModuleHooks)
+    ['pretrain', 'check_trainer', 'compile', 'assets', 'play']
+    """
     return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
 
 
@@ -157,6 +173,15 @@ def hook(owner: object, name: str) -> Callable[..., Any] | None:
     """The hook of a module or a data module, or of its class; None where it has none of that name.
 
     It has to be a method of the class: a list, a submodule or a flag that happens to have the name is no hook.
+
+    >>> class Data:
+    ...     def facts(self):
+    ...         return {"classes": 3}
+    >>> hook(Data(), "facts")(), hook(Data, "tags")
+    ({'classes': 3}, None)
+
+    Raises:
+        LookupError: no hook at all is called that.
     """
     if name not in NAMES:
         raise LookupError(f"no hook is called {name!r}")
@@ -165,7 +190,14 @@ def hook(owner: object, name: str) -> Callable[..., Any] | None:
 
 
 def lookalikes(task: Task) -> Iterator[str]:
-    """A sentence for each method of the task's own classes whose name is nearly that of a hook which they lack."""
+    """A sentence for each method of the task's own classes whose name is nearly that of a hook which they lack.
+
+    >>> class Data:
+    ...     def trainer_default(self):
+    ...         return {"max_epochs": 3}
+    >>> list(lookalikes(Task(object, Data, monitor=None, mode="min")))
+    ["__main__.Data.trainer_default is never called by lab; the hook is called 'trainer_defaults'"]
+    """
     for kind, protocol in ((task.module, ModuleHooks), (task.data, DataHooks)):
         known = hooks(protocol)
         for owner in kind.__mro__ if isinstance(kind, type) else ():

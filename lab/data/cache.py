@@ -15,7 +15,12 @@ from lab.data.table import Column, Ragged, Table
 
 
 def root() -> Path:
-    """The folder of all data sets: `LAB_DATA`, or `data` in the current folder."""
+    """The folder of all data sets: `LAB_DATA`, or `data` in the current folder.
+
+    >>> os.environ["LAB_DATA"] = "/srv/data"
+    >>> str(root() / "mnist")
+    '/srv/data/mnist'
+    """
     return Path(os.environ.get("LAB_DATA") or "data")
 
 
@@ -23,6 +28,10 @@ def cached(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Tensors and plain values by name, from `cache/NAME.pt` in `root()` if they have been made before.
 
     A file that is damaged is made anew. A folder that cannot be written is no error: the values are here all the same.
+
+    >>> made = cached("squares", lambda: {"x": torch.arange(3) ** 2})
+    >>> cached("squares", dict)["x"]  # from the file, so that `dict` is not called
+    tensor([0, 1, 4])
 
     Args:
         name: of the file; whatever decides the values has to be in it.
@@ -43,6 +52,9 @@ def cached(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def cached_table(name: str, make: Callable[[], Table]) -> Table:
     """The same for a table, from `cache/NAME.table.pt`.
+
+    >>> len(cached_table("ramp", lambda: Table({"x": torch.arange(5.0)})))
+    5
 
     Args:
         name: of the file; whatever decides the rows has to be in it.

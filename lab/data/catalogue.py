@@ -118,6 +118,10 @@ class DatasetInfo:
 class Catalogue(NamedTuple):
     """All data sets that are installed.
 
+    >>> found = all_datasets()
+    >>> found.datasets["digits"].field, found.datasets["digits"].origin
+    ('vision', 'real')
+
     Args:
         datasets: by name.
         problems: one line for each source that is broken, and for each name that is used twice and so by nobody.
@@ -128,7 +132,11 @@ class Catalogue(NamedTuple):
 
 
 def all_datasets() -> Catalogue:
-    """The data sets of all entry points; a broken one is one line, and harms no other."""
+    """The data sets of all entry points; a broken one is one line, and harms no other.
+
+    >>> "digits" in all_datasets().datasets
+    True
+    """
     owners: dict[str, list[tuple[Plugin, DatasetInfo]]] = defaultdict(list)
     problems = []
     for plugin, records in dataset_records():
@@ -150,6 +158,9 @@ def all_datasets() -> Catalogue:
 
 def find_dataset(name: str, kind: type[D]) -> D:
     """The data set of that name.
+
+    >>> len(find_dataset("digits", DatasetInfo).load("train", max_rows=5))
+    5
 
     Args:
         name: as `lab data ls` lists it.

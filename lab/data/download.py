@@ -24,6 +24,10 @@ def fetch_into(name: str, fill: Callable[[Path], Any]) -> Path:
 
     What is not finished lies in `.NAME.part`, and is called `NAME` only when it is whole.
 
+    >>> folder = fetch_into("greeting", lambda part: (part / "hello.txt").write_text("hello"))
+    >>> [file.name for file in folder.iterdir()]
+    ['hello.txt']
+
     Args:
         name: name of the dataset, as listed by `lab data ls`.
         fill: downloads and unpacks everything into the folder that it is given.
@@ -46,6 +50,11 @@ def fetch_into(name: str, fill: Callable[[Path], Any]) -> Path:
 
 def download_file(url: str, file: Path, sha256: str) -> None:
     """One file, with a line of progress on standard error; nothing happens where it is there and passes the check.
+
+    >>> file = root() / "hello.txt"
+    >>> download_file("data:,hello", file, hashlib.sha256(b"hello").hexdigest())
+    >>> file.read_text()
+    'hello'
 
     Args:
         url: where it is from.

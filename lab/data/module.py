@@ -22,8 +22,16 @@ class TableDataModule(LightningDataModule):
 
     A subclass that changes training batches at random sets `transform`, which takes a batch and a generator.
 
+    >>> class Ramp(TableDataModule):
+    ...     def load_tables(self, test):
+    ...         return {split: Table({"x": torch.arange(4)}) for split in ("train", "val", "test")}
+    >>> data = Ramp(batch_size=2)
+    >>> data.setup("test")
+    >>> [batch["x"].tolist() for batch in data.test_dataloader()]
+    [[0, 1], [2, 3]]
+
     Args:
-        batch_size: rows of a batch, in each process.
+        batch_size: rows of a batch, in each process; at least 1.
     """
 
     def __init__(self, batch_size: int) -> None:

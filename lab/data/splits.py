@@ -12,7 +12,18 @@ from lab.errors import BadSetting
 
 
 def check_fold(fold: int | None, folds: int | None) -> None:
-    """
+    """Refuses a fold that does not exist, and a fold without the number of folds.
+
+    >>> check_fold(fold=4, folds=5)
+    >>> check_fold(fold=5, folds=5)
+    Traceback (most recent call last):
+        ...
+    lab.errors.BadSetting: fold: expected 0 to 4, found 5
+
+    Args:
+        fold: the part that validates, from 0 to `folds` - 1; None where there are none.
+        folds: how many parts there are; None where there are none.
+
     Raises:
         BadSetting: there is one without the other, or no such fold.
     """
@@ -25,7 +36,7 @@ def check_fold(fold: int | None, folds: int | None) -> None:
 def train_val_split(
     order: Tensor, val_fraction: float, fold: int | None = None, folds: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Rows for training and rows for validation, of those in `order` (N,).
+    """Rows for training and rows for validation, each (n,), of those in `order` (N,).
 
     >>> train_val_split(torch.arange(5), 0.4)
     (tensor([2, 3, 4]), tensor([0, 1]))
@@ -34,8 +45,8 @@ def train_val_split(
 
     Args:
         order: the rows, shuffled: by `torch.randperm`, or by `stratified_permutation`.
-        val_fraction: share that validates, one row at least; without a meaning where there are folds.
-        fold: which part validates, from 0.
+        val_fraction: share that validates, from 0 to 1, one row at least; without a meaning where there are folds.
+        fold: which part validates, from 0 to `folds` - 1.
         folds: how many parts there are.
 
     Raises:
@@ -85,7 +96,7 @@ def group_train_val_split(
 
     Args:
         groups: the group of each row, (N,) whole numbers: a person, a file, a recording.
-        val_fraction: share of the groups that validates, one at least.
+        val_fraction: share of the groups that validates, from 0 to 1; one group at least.
         seed: which groups those are.
         fold: which part of the groups validates, from 0.
         folds: how many parts there are.
@@ -107,8 +118,8 @@ def time_series_split(
 
     Args:
         count: how many rows there are, the oldest first.
-        val_fraction: share that validates.
-        test_fraction: share that tests.
+        val_fraction: share that validates, from 0 to 1.
+        test_fraction: share that tests, from 0 to 1.
         gap: rows left out before validation and before the test, which would share what a window sees.
 
     Raises:

@@ -20,6 +20,14 @@ class EvaluatedModule(LightningModule):
 
     A subclass says what becomes of a batch (`evaluate_batch`). Metrics of torchmetrics that are attributes of the
     module join processes by themselves and are reset after each evaluation; `metrics` is an empty collection at first.
+
+    >>> class Squares(EvaluatedModule):
+    ...     def evaluate_batch(self, batch):
+    ...         return {"loss": batch.square()}  # (B,)
+    >>> module = Squares()
+    >>> module.validation_step(torch.tensor([1.0, 3.0]), 0)
+    >>> module.mean_loss.compute()
+    tensor(5.)
     """
 
     num_first_examples = 0  # of the test, that `self.examples` keeps for `report`

@@ -9,9 +9,14 @@ from torch import Tensor
 class Examples:
     """Keeps so many of both kinds, with what is known of them; nothing else of a batch stays in memory.
 
+    >>> kept = Examples(num_first=1, num_worst=2)
+    >>> kept.add({"x": torch.arange(4)}, errors=torch.tensor([0.1, 0.9, 0.2, 0.5]))
+    >>> kept.first["x"], kept.worst["x"]
+    (tensor([0]), tensor([1, 3]))
+
     Args:
-        num_first: examples from the beginning.
-        num_worst: examples with the largest errors.
+        num_first: examples from the beginning, from 0.
+        num_worst: examples with the largest errors, from 0.
     """
 
     def __init__(self, num_first: int, num_worst: int) -> None:

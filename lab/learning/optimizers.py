@@ -63,11 +63,14 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer of a module's parameters that require gradients.
 
+    >>> type(make_optimizer("adagrad", nn.Linear(2, 1), lr=0.1, weight_decay=0.0)).__name__
+    'Adagrad'
+
     Args:
         name: one of `OPTIMIZERS`.
         module: whose parameters are trained.
-        lr: learning rate.
-        weight_decay: decoupled in adamw, an L2 penalty in the others.
+        lr: learning rate, above 0.
+        weight_decay: from 0; decoupled in adamw, an L2 penalty in the others.
         decay_norm_and_bias: whether biases and the gains of norms decay too.
         arguments: further arguments of the torch class.
     """
@@ -88,10 +91,7 @@ def make_optimizer(
 
 
 def decayed_parameters(module: nn.Module, decay_norm_and_bias: bool) -> list[Tensor]:
-    """The trained parameters that weight decay and the L1 penalty pull towards zero.
-
-    A bias, the gain of a norm and a scale have fewer than two dimensions; a LayerNorm over several has more.
-    """
+    """The trained parameters that weight decay and L1 pull to 0: all, or all of 2 or more dimensions but norms."""
     norms = {
         id(parameter)
         for each in module.modules()

@@ -21,6 +21,10 @@ _REASONS = {  # those that no module of `lab` trains with
 def check_precision(trainer: Trainer, name: str, scales: bool) -> None:
     """Refuses a precision of the Trainer that a module cannot train with.
 
+    >>> from lightning import Trainer
+    >>> trainer = Trainer(accelerator="cpu", precision="bf16-mixed", logger=False, enable_checkpointing=False)
+    >>> check_precision(trainer, "classify", scales=True)
+
     Args:
         trainer: what is to train.
         name: of the task.

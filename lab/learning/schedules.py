@@ -68,9 +68,13 @@ def make_schedule(
 ) -> Factor:
     """A function of (step, steps of the run), both counted from 0, that gives the factor of the learning rate.
 
+    >>> factor = make_schedule("linear", final_lr=0.2)
+    >>> [round(factor(step, 10), 2) for step in (0, 5, 10)]
+    [1.0, 0.6, 0.2]
+
     Args:
         name: one of `SCHEDULES`.
-        final_lr: the factor at the end of the run.
+        final_lr: the factor at the end of the run, from 0 to 1.
         warmup: share of the run, or number of steps if it is 1 or more, in which the factor rises to 1 along a line.
         arguments: further arguments of the schedule, such as `gamma`.
 

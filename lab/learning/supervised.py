@@ -28,9 +28,18 @@ class SupervisedModule(EvaluatedModule):
     Its constructor takes these keywords as `**kwargs` and passes them on to `super().__init__`, which also saves the
     hyperparameters of both.
 
+    >>> class Line(SupervisedModule):
+    ...     def __init__(self, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.network = nn.Linear(1, 1)
+    ...     def training_loss(self, batch, progress):
+    ...         return (self.network(batch["x"]) - batch["y"]).square().mean()
+    >>> Line(lr=0.1, optimizer="sgd").configure_optimizers().param_groups[0]["lr"]
+    0.1
+
     Args:
-        lr: learning rate of the optimizer; its largest one, if a schedule changes it.
-        final_lr: learning rate at the end of the run, as a fraction of `lr`.
+        lr: learning rate of the optimizer, above 0; its largest one, if a schedule changes it.
+        final_lr: learning rate at the end of the run, as a fraction of `lr`, from 0 to 1.
         schedule: schedule of the learning rate: constant (ignores final_lr), linear, cosine, step, exponential or
             one_cycle.
         schedule_args: further arguments of step (step_size, gamma) and one_cycle (pct_start, div_factor).

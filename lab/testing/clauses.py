@@ -73,7 +73,14 @@ def _length(recipe: Recipe) -> tuple[float, float, str]:
 
 
 def check_header(file: Path) -> None:
-    """The first line is the command that runs the recipe; the comment below says which score to expect."""
+    """The first line is the command that runs the recipe; the comment below says which score to expect.
+
+    >>> from lab.registry import find_recipe
+    >>> check_header(find_recipe("ppo_cartpole"))
+
+    Raises:
+        ContractError: one of them is missing.
+    """
     first, *below = file.read_text(encoding="utf-8").splitlines() or [""]
     command = re.match(r"# lab run (\S+)", first)
     require(

@@ -19,14 +19,18 @@ def gae(
 ) -> Tensor:
     """Advantages (T, N) of T steps in N environments; all arguments are (T, N), the first dimension is time.
 
+    >>> zero, never = torch.zeros(3, 1), torch.zeros(3, 1, dtype=torch.bool)
+    >>> gae(zero, zero, reward=zero + 1, terminated=never, done=never, gamma=0.5, decay=1.0).T
+    tensor([[1.7500, 1.5000, 1.0000]])
+
     Args:
         value: of the observation before each step.
         future: of the one after it; where an episode was cut off, of its true last observation.
         reward: of each step.
         terminated: the episode ended there and has no future.
         done: the episode ended there, or was cut off and has one that was not seen.
-        gamma: discount per step.
-        decay: lambda; 0 trusts the values, 1 the rewards.
+        gamma: discount per step, from 0 to 1.
+        decay: lambda, from 0 to 1; 0 trusts the values, 1 the rewards.
     """
     delta = (reward + gamma * future * ~terminated - value).cpu().numpy()
     decay_factor = (gamma * decay * ~done).cpu().numpy()

@@ -25,6 +25,12 @@ class Agent(LightningModule):
     so far, with exploration; where the optimum is known, `test/optimality_gap`, by how much the optimum of the very
     same starts is better (never negative but for rounding).
 
+    >>> class Still(Agent):
+    ...     def forward(self, observation):
+    ...         return torch.zeros(len(observation), 1)
+    >>> Still("Pendulum-v1").greedy(torch.zeros(2, 3)).shape
+    torch.Size([2, 1])
+
     Args:
         env: name of the Gymnasium environment, in which the agent is evaluated.
     """

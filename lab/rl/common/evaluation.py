@@ -35,6 +35,11 @@ def play(
     takes the next seed. An episode depends on its seed, and on `num_envs` only as far as a network rounds a batch
     differently than a single observation.
 
+    >>> def left(observation):
+    ...     return torch.zeros(len(observation), dtype=torch.int64)
+    >>> play(left, EnvFactory("CartPole-v1"), seeds=[0, 1], device=torch.device("cpu"))
+    array([11., 10.])
+
     Args:
         policy: observations (B, O) -> actions (B, A) or action indices (B,).
         factory: makes the environments.

@@ -26,11 +26,16 @@ EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in a
 class Experience(NamedTuple):
     """A rollout as an update wants it: M = T * N steps in no order, nothing of it with a gradient.
 
+    >>> M = 6
+    >>> experience = Experience(torch.zeros(M, 3), torch.zeros(M, 1), advantage=torch.ones(M), target=torch.zeros(M))
+    >>> Experience(*(column[:4] for column in experience)).observation.shape  # a minibatch
+    torch.Size([4, 3])
+
     Args:
         observation: (M, O), normalised where the agent does that.
         action: (M, A), or (M,) of discrete ones.
-        advantage: (M,)
-        target: (M,), of the critic.
+        advantage: of each action, (M,).
+        target: of the critic, (M,).
     """
 
     observation: Tensor

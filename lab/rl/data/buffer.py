@@ -46,6 +46,14 @@ def check_buffer_fits(buffer_size: int, storage: Literal["memory", "memmap"], fa
 class ReplayBuffer:
     """A ring of transitions, in the order they were made.
 
+    >>> flags = {"terminated": torch.zeros(5, 1, dtype=torch.bool)}
+    >>> after = {"observation": torch.zeros(5, 3), "reward": torch.ones(5, 1), **flags}
+    >>> before = {"observation": torch.zeros(5, 3), "action": torch.zeros(5, 1)}
+    >>> buffer = ReplayBuffer(100, "memory")
+    >>> buffer.extend(TensorDict({**before, "next": after}, [5]))
+    >>> buffer.sample(updates=2, size=4, progress=0.0)["observation"].shape
+    torch.Size([2, 4, 3])
+
     Args:
         buffer_size: transitions that it keeps.
         storage: where: in memory, or in memory-mapped files.

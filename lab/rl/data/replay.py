@@ -30,11 +30,20 @@ from lab.rl.envs.discretize import DiscretizedAction, discretize
 
 class Block(Collected):
     """The batch of one `training_step`: `steps` of shape (updates, batch size), with the keys that
-    `ReplayBuffer.sample` names."""
+    `ReplayBuffer.sample` names.
+
+    >>> block = Block(TensorDict({"observation": torch.zeros(2, 8, 3)}, [2, 8]), env_steps=50, returns=[-1.5])
+    >>> len(block.steps), block.as_type(torch.float64).steps["observation"].dtype
+    (2, torch.float64)
+    """
 
 
 class ReplayData(CollectionData):
     """Collects transitions with the module's exploration policy and replays them, uniformly or by priority.
+
+    >>> data = ReplayData("Pendulum-v1", total_steps=1_000, num_action_bins=3)
+    >>> data.facts()["action"], data.progress()
+    ({'count': 3, 'values': [[-2.0], [0.0], [2.0]]}, (0, 1000, 'env steps'))
 
     Args:
         total_steps: environment steps of the run, including random ones.

@@ -27,11 +27,18 @@ class Rollout(Collected):
     `next` `observation`, `reward`, `terminated` and `done`.
 
     The next observation is the true one, also where an episode ends.
+
+    >>> rollout = Rollout(TensorDict({"observation": torch.zeros(5, 2, 3)}, [5, 2]), env_steps=10, returns=[])
+    >>> rollout.steps.shape
+    torch.Size([5, 2])
     """
 
 
 class RolloutData(CollectionData):
     """Plays the module's policy in several environments and hands over every rollout once.
+
+    >>> RolloutData("CartPole-v1", total_steps=1_000, num_envs=2, num_steps=50).facts()
+    {'env': 'CartPole-v1', 'observation_size': 4, 'action': {'count': 2}, 'num_envs': 2, 'num_steps': 50}
 
     Args:
         total_steps: environment steps of the run, over all environments, rounded up to whole rollouts.

@@ -23,7 +23,20 @@ TIMEOUT = 5.0  # seconds that a process has for its last step
 
 
 def make_stepper(vectorization: Vectorization, factory: EnvFactory, num_envs: int) -> Stepper:
-    """`num_envs` environments that wait for their first `reset`."""
+    """`num_envs` environments that wait for their first `reset`.
+
+    >>> stepper = make_stepper("sync", EnvFactory("CartPole-v1"), num_envs=2)
+    >>> stepper.reset([0, 1])
+    >>> stepper.buffers.action[:] = 0, 1
+    >>> stepper.step()
+    >>> stepper.buffers.reward
+    array([1., 1.])
+
+    Args:
+        vectorization: `sync` steps them in this process, `async` in several.
+        factory: makes the environments.
+        num_envs: how many, from 1.
+    """
     columns = column_specs(factory.facts())
     if vectorization == "async":
         return AsyncStepper(factory, columns, num_envs)

@@ -28,6 +28,12 @@ OLD_RESET = "the result returned by `env.reset()` was not a tuple of the form `(
 class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
     """An environment with vectors and continuous actions in single precision, which counts its steps and episodes.
 
+    >>> env = CheckedEnv(gym.make("Pendulum-v1"), "Pendulum-v1")
+    >>> observation, _ = env.reset(seed=0)
+    >>> _ = env.step(np.array([9.0]))  # is clipped to its bound, 2
+    >>> observation.dtype, env.steps, env.episode
+    (dtype('float32'), 1, 1)
+
     Args:
         env: the environment.
         name: what it is registered as.

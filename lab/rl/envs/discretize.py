@@ -21,6 +21,14 @@ KEY = "num_action_bins"  # of the data module
 def discretize(env: str, action: ActionSpec, bins: int) -> DiscreteSpec:
     """`bins` evenly spaced values of `action`, both bounds among them.
 
+    >>> discretize("Pendulum-v1", {"low": [-2.0], "high": [2.0]}, bins=3)
+    {'count': 3, 'values': [[-2.0], [0.0], [2.0]]}
+
+    Args:
+        env: name of the environment, for the message.
+        action: what it takes.
+        bins: how many values, from 2.
+
     Raises:
         BadSetting: `env` has no single continuous action.
     """
@@ -37,7 +45,11 @@ def discretize(env: str, action: ActionSpec, bins: int) -> DiscreteSpec:
 
 
 class DiscretizedAction(gym.ActionWrapper[Any, Any, Any]):
-    """Takes the index of a value where the environment takes the value.
+    """Takes the index of a value, from 0, where the environment takes the value, (1,).
+
+    >>> torques = DiscreteSpec(count=3, values=[[-2.0], [0.0], [2.0]])
+    >>> DiscretizedAction(gym.make("Pendulum-v1"), torques).action(2)
+    array([2.], dtype=float32)
 
     Args:
         env: an environment with one continuous action.

@@ -23,6 +23,9 @@ BY_GYMNASIUM = " was raised from the environment creator for "  # and more, afte
 def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any) -> CheckedEnv:
     """The environment registered as `env`, such as `Pendulum-v1` or `module:Name-v0`, as a `CheckedEnv`.
 
+    >>> make("CartPole-v1").observation_space.shape
+    (4,)
+
     Args:
         env: its name.
         env_kwargs: keywords of its constructor.
@@ -53,9 +56,10 @@ def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any)
 
 
 def describe(env: str, env_kwargs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Plain facts of an environment: `env`, `observation_size` and `action` (an `ActionSpec`).
+    """Plain facts: `env`, `observation_size` (of a vector, or [images, height, width]) and `action`, an `ActionSpec`.
 
-    The size is the length of a vector, or [images, height, width] of images.
+    >>> describe("CartPole-v1")
+    {'env': 'CartPole-v1', 'observation_size': 4, 'action': {'count': 2}}
 
     Raises:
         BadSetting: the environment is unknown, or its spaces are none that an algorithm here can use.

@@ -25,10 +25,13 @@ NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environmen
 class EnvFactory:
     """Makes the environments of one name; a copy of it has none yet.
 
+    >>> EnvFactory("Pendulum-v1", {"g": 9.81}).facts()
+    {'env': 'Pendulum-v1', 'observation_size': 3, 'action': {'low': [-2.0], 'high': [2.0]}}
+
     Args:
         env: name of the environment.
         env_kwargs: keywords of its constructor.
-        episode_steps: time limit of a training episode, if not the environment's own; in evaluation that of an
+        episode_steps: time limit of a training episode in steps, if not the environment's own; in evaluation that of an
             environment that has none.
     """
 

@@ -13,7 +13,11 @@ from lab.rl.envs import atari
 
 @final
 class ContinuousSpec(TypedDict):
-    """A bounded continuous action: one `low` and one `high` per dimension."""
+    """A bounded continuous action: one `low` and one `high` per dimension.
+
+    >>> ContinuousSpec(low=[-2.0], high=[2.0])  # the torque of Pendulum
+    {'low': [-2.0], 'high': [2.0]}
+    """
 
     low: list[float]
     high: list[float]
@@ -21,7 +25,11 @@ class ContinuousSpec(TypedDict):
 
 @final
 class DiscreteSpec(TypedDict):
-    """A choice among `count` actions; `values` are what they stand for in an environment whose action is continuous."""
+    """A choice among `count` actions; `values` are what they stand for in an environment whose action is continuous.
+
+    >>> DiscreteSpec(count=2)  # left or right, of CartPole
+    {'count': 2}
+    """
 
     count: int
     values: NotRequired[list[list[float]]]
@@ -65,6 +73,9 @@ def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
 def vector_size(observation_size: int | list[int]) -> int:
     """`observation_size` if observations are vectors.
 
+    >>> vector_size(4)
+    4
+
     Raises:
         BadSetting: they are images; names an algorithm that can use them.
     """
@@ -77,6 +88,13 @@ def vector_size(observation_size: int | list[int]) -> int:
 def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousSpec:
     """`action` if it is continuous.
 
+    >>> continuous({"low": [-2.0], "high": [2.0]}, "ddpg", discrete="use task=dqn")
+    {'low': [-2.0], 'high': [2.0]}
+    >>> continuous({"count": 2}, "ddpg", discrete="use task=dqn")
+    Traceback (most recent call last):
+        ...
+    lab.errors.BadSetting: action: ddpg needs continuous actions, found 2 discrete ones: use task=dqn
+
     Raises:
         BadSetting: it is discrete; names `discrete`, an algorithm that can use it.
     """
@@ -88,6 +106,9 @@ def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousS
 
 def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpec:
     """`action` if it is discrete.
+
+    >>> discrete({"count": 2}, "dqn", continuous="use task=sac")
+    {'count': 2}
 
     Raises:
         BadSetting: it is continuous; names `continuous`, an algorithm that can use it.

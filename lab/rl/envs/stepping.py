@@ -22,6 +22,11 @@ Vectorization = Literal["sync", "async"]
 class StepBuffers(NamedTuple):
     """Inputs and results of a step, one row for each of N environments.
 
+    >>> columns = column_specs({"observation_size": 3, "action": {"low": [-2.0], "high": [2.0]}})
+    >>> buffers = step_buffers([bytearray(4 * column.size) for column in columns], columns)
+    >>> buffers.observation.shape, buffers.rows(slice(0, 2)).reward.shape
+    ((4, 3), (2,))
+
     Args:
         action: actions (N, A), or (N,) of discrete ones.
         observation: current observations (N, O): where an episode ended, the first one of the next episode.

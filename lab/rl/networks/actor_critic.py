@@ -44,14 +44,22 @@ class SquashedActor(nn.Module):
 
 
 class Actor(SquashedActor):
-    """A deterministic policy: observation (..., O) -> action (..., A), squashed by tanh into the action's bounds."""
+    """A deterministic policy: observation (..., O) -> action (..., A), squashed by tanh into the action's bounds.
+
+    >>> Actor(3, {"low": [-2.0], "high": [2.0]}, hidden=[16])(torch.zeros(8, 3)).shape
+    torch.Size([8, 1])
+    """
 
     def forward(self, observation: Tensor) -> Tensor:
         return self.squash(self.net(observation))
 
 
 class Critic(nn.Module):
-    """A state-action value: observation (..., O), action (..., A) -> value (..., 1)."""
+    """A state-action value: observation (..., O), action (..., A) -> value (..., 1).
+
+    >>> Critic(3, 1, hidden=[16])(torch.zeros(8, 3), torch.zeros(8, 1)).shape
+    torch.Size([8, 1])
+    """
 
     def __init__(self, observation_size: int, action_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -68,6 +76,9 @@ class Critics(nn.Module):
 
     Each has its own weights, which lie in one tensor per layer, so that a layer of all critics is one call: two
     (64, 64) critics on 128 samples take the calls of one.
+
+    >>> Critics(3, 1, hidden=[16], num_critics=2)(torch.zeros(8, 3), torch.zeros(8, 1)).shape
+    torch.Size([2, 8, 1])
     """
 
     def __init__(
@@ -94,6 +105,11 @@ class GaussianActor(SquashedActor):
     """A stochastic policy: a Gaussian with a mean and a deviation for each action, squashed by tanh into the bounds.
 
     Densities are those of the action scaled to [-1, 1], so that entropies do not depend on the action's unit.
+
+    >>> actor = GaussianActor(3, {"low": [-2.0], "high": [2.0]}, hidden=[16])
+    >>> action, log_prob = actor.sample(torch.zeros(8, 3), noise=torch.randn(8, 1))
+    >>> action.shape, log_prob.shape
+    (torch.Size([8, 1]), torch.Size([8, 1]))
     """
 
     outputs_per_action = 2

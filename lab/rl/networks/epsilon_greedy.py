@@ -17,11 +17,15 @@ class EpsilonGreedy(TensorDictModuleBase):
 
     One module that reads and writes a single key, for the reason in `lab.rl.networks.exploration`.
 
+    >>> policy = EpsilonGreedy(QNetwork(4, 2, hidden=[16]), lambda values: values[..., 0], num_actions=2, epsilon=0.1)
+    >>> policy(TensorDict({"observation": torch.zeros(8, 4)}, [8]))["action"].shape
+    torch.Size([8])
+
     Args:
         network: observation (..., O) -> (..., A, N).
         action_values: output of `network` (..., A, N) -> values (..., A).
         num_actions: number of discrete actions.
-        epsilon: the first probability; later ones are written into the buffer.
+        epsilon: the first probability, from 0 to 1; later ones are written into the buffer.
     """
 
     in_keys: tuple[str, ...] = ("observation",)

@@ -23,6 +23,10 @@ class GaussianNoise(TensorDictModuleBase):
 
     Environments speak in single precision, and the actor is asked in its own.
 
+    >>> noisy = GaussianNoise(nn.Linear(3, 1), {"low": [-2.0], "high": [2.0]}, sigma=0.1)
+    >>> noisy(TensorDict({"observation": torch.zeros(8, 3)}, [8]))["action"].shape
+    torch.Size([8, 1])
+
     Args:
         actor: observation (..., O) -> action (..., A).
         action: bounds of the action.
@@ -59,6 +63,9 @@ class OrnsteinUhlenbeckNoise(GaussianNoise):
 
     Source: Lillicrap et al. 2016 (DDPG), with theta = 0.15; dt is one environment step. `sigma` is a fraction of half
     the action's range. The state `x` is a buffer, so that a checkpoint holds it.
+
+    >>> OrnsteinUhlenbeckNoise(nn.Linear(3, 1), {"low": [-2.0], "high": [2.0]}, sigma=0.1).state
+    tensor([0.])
     """
 
     in_keys: tuple[str, ...] = ("observation", "is_init")
@@ -82,10 +89,11 @@ NOISES: dict[Noise, type[GaussianNoise]] = {"gaussian": GaussianNoise, "ornstein
 
 
 class StochasticExploration(TensorDictModuleBase):
-    """Samples the action from a Gaussian policy.
+    """Samples the action (..., A) from a Gaussian policy of observations (..., O).
 
-    Args:
-        actor: observation (..., O) -> mean and deviation of the action before it is squashed.
+    >>> explore = StochasticExploration(GaussianActor(3, {"low": [-2.0], "high": [2.0]}, hidden=[16]))
+    >>> explore(TensorDict({"observation": torch.zeros(8, 3)}, [8]))["action"].shape
+    torch.Size([8, 1])
     """
 
     in_keys: tuple[str, ...] = ("observation",)

@@ -12,8 +12,11 @@ from torchrl.modules import ConvNet
 class NatureCNN(nn.Module):
     """Images (..., images, height, width), from 0 to 1 -> features (..., `width`).
 
+    >>> NatureCNN((4, 84, 84))(torch.zeros(2, 4, 84, 84)).shape
+    torch.Size([2, 3136])
+
     Args:
-        shape: (images, height, width).
+        shape: (images, height, width); height and width are 36 at least.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:

@@ -19,6 +19,15 @@ class RunningMeanStd(nn.Module):
     """Mean and variance of all samples so far, merged batch by batch.
 
     Source of the merge: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance".
+
+    >>> statistics = RunningMeanStd(1)
+    >>> for batch in ([[0.0], [2.0]], [[4.0], [6.0]]):
+    ...     statistics.update(torch.tensor(batch))
+    >>> statistics.mean, statistics.var
+    (tensor([3.]), tensor([5.]))
+
+    Args:
+        size: numbers in a sample.
     """
 
     mean: Tensor
@@ -42,7 +51,13 @@ class RunningMeanStd(nn.Module):
 
 
 class ObservationNorm(RunningMeanStd):
-    """Observations (..., O) shifted and scaled to mean 0 and variance 1."""
+    """Observations (..., O) shifted and scaled to mean 0 and variance 1, and clipped to [-10, 10].
+
+    >>> norm = ObservationNorm(1)
+    >>> norm.update(torch.tensor([[1.0], [3.0]]))
+    >>> norm(torch.tensor([[3.0], [99.0]])).T
+    tensor([[ 1., 10.]])
+    """
 
     def forward(self, observation: Tensor) -> Tensor:
         return self.as_function()(observation)
@@ -56,9 +71,12 @@ class ObservationNorm(RunningMeanStd):
 class RewardNorm(RunningMeanStd):
     """Rewards divided by the standard deviation of the discounted return; their mean stays, because it has a meaning.
 
+    >>> RewardNorm(num_envs=2, gamma=0.99)(torch.rand(5, 2), done=torch.zeros(5, 2, dtype=torch.bool)).shape
+    torch.Size([5, 2])
+
     Args:
         num_envs: environments that are stepped side by side.
-        gamma: discount of the return per step.
+        gamma: discount of the return per step, from 0 to 1.
     """
 
     returns: Tensor

@@ -21,7 +21,14 @@ LAST_LAYER_GAIN = 0.01  # of a policy: first actions hardly depend on the observ
 
 
 class Policy(nn.Module):
-    """observation (..., O) -> parameters (..., P) of a distribution over actions."""
+    """observation (..., O) -> parameters (..., P) of a distribution over actions.
+
+    >>> policy = make_policy(4, {"count": 2}, hidden=[16])
+    >>> parameters = policy(torch.zeros(8, 4))
+    >>> action = policy.sample(parameters, policy.noise(8))
+    >>> policy.log_prob(parameters, action).shape
+    torch.Size([8])
+    """
 
     net: MLP
 
@@ -66,6 +73,10 @@ class GaussianPolicy(Policy):
 
     Actions are in units of half their range, around its middle, so that a first standard deviation of 1 suits every
     environment. They are clipped to the bounds in the environment alone: the distribution stays a normal one.
+
+    >>> policy = GaussianPolicy(3, {"low": [-2.0], "high": [2.0]}, hidden=[16], log_std_init=0.0)
+    >>> policy(torch.zeros(8, 3)).shape  # mean and logarithm of the standard deviation
+    torch.Size([8, 2])
 
     Args:
         observation_size: length of an observation.
@@ -121,6 +132,9 @@ class GaussianPolicy(Policy):
 class CategoricalPolicy(Policy):
     """One of several actions; the parameters are the logarithms of their probabilities.
 
+    >>> CategoricalPolicy(4, {"count": 2}, hidden=[16])(torch.zeros(8, 4)).exp().sum(-1).allclose(torch.ones(8))
+    True
+
     Args:
         observation_size: length of an observation.
         action: number of discrete actions.
@@ -159,7 +173,20 @@ class CategoricalPolicy(Policy):
 
 
 def make_policy(observation_size: int, action: ActionSpec, hidden: Sequence[int], log_std_init: float = 0.0) -> Policy:
-    """The policy for such actions, of vectors alone."""
+    """The policy for such actions, of vectors alone.
+
+    >>> type(make_policy(4, {"count": 2}, hidden=[16])).__name__
+    'CategoricalPolicy'
+
+    Args:
+        observation_size: length of an observation.
+        action: bounds of a continuous action, or number of discrete actions.
+        hidden: widths of the hidden layers.
+        log_std_init: logarithm of the first standard deviation of continuous actions.
+
+    Raises:
+        BadSetting: observations are images.
+    """
     observation_size = vector_size(observation_size)
     if "low" in action:
         return GaussianPolicy(observation_size, action, hidden, log_std_init)

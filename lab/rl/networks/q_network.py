@@ -21,6 +21,18 @@ class QNetwork(nn.Module):
     of the streams are noisy (Fortunato et al. 2018) and those of the body are not, as there the fully connected layers
     are and the convolutions are not. Observations are divided by `scale` (O,); images, whose size is [images, height,
     width], by 255, and go through convolutions first.
+
+    >>> QNetwork(4, 2, hidden=[16, 16], atoms=51, dueling=True)(torch.zeros(8, 4)).shape
+    torch.Size([8, 2, 51])
+
+    Args:
+        observation_size: length of an observation, or [images, height, width].
+        num_actions: A.
+        hidden: widths of the hidden layers, one at least.
+        atoms: N.
+        dueling: two streams, whose values are added.
+        sigma: first standard deviation of the noise, as `NoisyLinear` has it; None for layers without noise.
+        scale: divisors (O,) of observations; by default 1, of images 255.
     """
 
     scale: Tensor
@@ -93,10 +105,14 @@ class NoisyLinear(nn.Linear):
     torchrl's layer computes the same from noise that it keeps as a buffer, and by a mode that is set from outside. Here
     the noise is an argument: an update is a function of its batch, eager or compiled, and there is no state to resume.
 
+    >>> layer = NoisyLinear(4, 2)
+    >>> torch.equal(layer(torch.ones(8, 4), noise=torch.zeros(6)), layer(torch.ones(8, 4)))  # the means
+    True
+
     Args:
         inputs: width of the input.
         outputs: width of the output.
-        sigma: first standard deviation, times sqrt(inputs).
+        sigma: first standard deviation, times sqrt(inputs); from 0.
     """
 
     def __init__(self, inputs: int, outputs: int, sigma: float = 0.5) -> None:

@@ -25,11 +25,7 @@ FARTHEST = 2.5  # standard deviations from the mean
 
 
 def reconstructions(rows: dict[str, Tensor]) -> Figure:
-    """The same images in several states, one under the other; the first state is what the others are compared with.
-
-    Args:
-        rows: images (N, C, H, W) from 0 to 1, by what they are.
-    """
+    """The same images (N, C, H, W), from 0 to 1, in several states by name; errors are those against the first."""
     first = next(iter(rows.values()))[:SHOWN]
     with figure(len(rows), 1, width=9.0, height=9.0 / SHOWN + 0.25) as (drawing, places):
         for place, (name, images) in zip(places, rows.items(), strict=True):
