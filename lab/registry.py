@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from lab.errors import BadInput, one_line, suggestion
 from lab.imports import load_object
+from lab.recipe_files import SHELVES, Shelf, kind_of, missing_file, summary, task_in, wrong_kind
 from lab.task import Task
 
 Kind = Literal["task", "recipes", "datasets"]
 _GROUPS: dict[Kind, str] = {"task": "lab.tasks", "recipes": "lab.recipes", "datasets": "lab.datasets"}
-Shelf = Literal["recipe", "study", "claim"]
 _SHELVES: dict[str, Shelf] = {"studies": "study", "claims": "claim"}  # folders of a package whose files are no recipes
 
 
@@ -65,6 +65,11 @@ class RecipeFile:
     path: Path
     distribution: str
     summary: str
+
+    @property
+    def task(self) -> str | None:
+        """The name of its task; None if it brings its own."""
+        return task_in(self.path)
 
 
 def task_names() -> list[str]:
@@ -140,7 +145,7 @@ def recipes(shelf: Shelf = "recipe") -> dict[str, RecipeFile]:
             path.stem if count[path.stem] == 1 else f"{entry.distribution}/{inside[path]}",
             path,
             entry.distribution,
-            _summary(path),
+            summary(path),
         )
         for path, entry in files.items()
     ]
@@ -151,20 +156,37 @@ def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
     """The file at that path or, failing that, the installed recipe, study or claim of that name.
 
     Raises:
-        BadInput: if there is neither, or if several installed recipes share the name.
+        BadInput: if there is neither, if it is of another kind, or if several installed recipes share the name.
+    """
+    return find_file(name_or_path, (shelf,))[1]
+
+
+def find_file(name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", "claim")) -> tuple[Shelf, Path]:
+    """The file at that path, or the installed one of that name, and its kind.
+
+    Args:
+        name_or_path: what was written.
+        shelves: the kinds that can be used, the likeliest first; a file that does not tell its kind is of the first.
+
+    Raises:
+        BadInput: if there is none, if it is of another kind, or if several installed files share the name.
     """
     if os.path.isfile(name_or_path):  # noqa: PTH113  unlike Path's, it raises for no text whatever
-        return Path(name_or_path)
-    known = recipes(shelf)
-    if name_or_path in known:
-        return known[name_or_path].path
-    twins = [name for name in known if name.endswith(f"/{name_or_path}")]
+        kind = kind_of(Path(name_or_path)) or shelves[0]
+        if kind not in shelves:
+            raise BadInput(wrong_kind(name_or_path, kind, shelves))
+        return kind, Path(name_or_path)
+    known = {shelf: recipes(shelf) for shelf in SHELVES}
+    for shelf in shelves:
+        if name_or_path in known[shelf]:
+            return shelf, known[shelf][name_or_path].path
+    twins = [name for shelf in shelves for name in known[shelf] if name.endswith(f"/{name_or_path}")]
     if twins:
         raise BadInput(f"several installed files are named {name_or_path!r}; use one of: {', '.join(twins)}")
     if os.path.isdir(name_or_path):  # noqa: PTH112
-        raise BadInput(f"{name_or_path!r} is a folder, not a {shelf} file")
-    hint = suggestion(Path(name_or_path).stem, known, "installed:")
-    raise BadInput(f"no {shelf} file {name_or_path!r}, and none installed{hint}")
+        raise BadInput(f"{name_or_path!r} is a folder, not a {' or '.join(shelves)} file")
+    of_task = [name for name, file in known["recipe"].items() if file.task == name_or_path]
+    raise BadInput(missing_file(name_or_path, shelves, known, task_names(), of_task))
 
 
 # ---------------------------------------------------------------------------------------------------------- the inside
@@ -239,16 +261,6 @@ def _folder(entry: Plugin) -> Path:
         if (folder := Path(location, *rest)).is_dir():
             return folder
     raise BadInput(f"no package {entry.value!r}")
-
-
-def _summary(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            next(lines, "")
-            second = next(lines, "")
-    except OSError:  # a link to nowhere, say: `lab run` will tell
-        return ""
-    return second.lstrip("#").strip() if second.startswith("#") else ""
 
 
 def _duplicate(entries: list[Plugin]) -> str:

@@ -12,10 +12,12 @@ import typer
 
 import lab
 from lab.cli import browse, check, compare, data, install, results, schema, tracking, train, tune
+from lab.cli.group import Command, Group
 from lab.cli.terminal.messages import explain, surprise
 from lab.errors import LabError
 
 app = typer.Typer(
+    cls=Group,
     help="Train, evaluate and track models from YAML recipes.",
     epilog="Start with: lab run ddpg_pendulum",
     no_args_is_help=True,
@@ -56,7 +58,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 }
 for group, commands in COMMANDS.items():
     for name, command in commands.items():
-        app.command(name, rich_help_panel=group)(command)
+        app.command(name, cls=Command, rich_help_panel=group)(command)
 app.add_typer(tune.app, name="tune", rich_help_panel="Train")
 app.add_typer(data.app, name="data", rich_help_panel="Recipes and tasks")
 plugin.command("new")(install.new_plugin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +18,11 @@ from lab.cli.terminal.output import emit
 from lab.cli.terminal.tables import paragraph, table
 from lab.errors import BadInput, RecipeError, nearest, suggestion
 
+INLINE = "inline"  # in place of a task's name, for a recipe that brings its own
+
 if TYPE_CHECKING:
     from lab.cli.terminal.card import Card
-    from lab.registry import Shelf
+    from lab.recipe_files import Shelf
 
 
 def ls(
@@ -75,7 +78,7 @@ def _installed() -> dict[str, list[dict[str, Any]]]:
         for file in registry.recipes(shelf).values():
             about = {"name": file.name, "summary": file.summary, "distribution": file.distribution, "path": file.path}
             if shelf == "recipe":
-                task = _task(file.path)
+                task = file.task or INLINE
                 about |= {"task": task, "field": fields.get(task)}
             files[title].append(about)
     return {**files, "tasks": tasks}
@@ -102,19 +105,24 @@ def _print_files(title: str, files: Sequence[Mapping[str, Any]], long: bool) -> 
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a recipe.", autocompletion=words.all_names)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A task, recipe, study or claim.", autocompletion=words.all_names)
+    ],
     as_json: words.Json = False,
 ) -> None:
-    """Show the settings of a task, or the text of a recipe; of one with its own task the settings too."""
-    from lab.registry import find_recipe, recipes, task_names
+    """Show the settings of a task, or the text of a recipe, a study or a claim; of a recipe's own task both."""
+    from lab.registry import find_file, task_names
 
     if name in task_names():
         _show_task(name, as_json)
-    elif name in recipes() or Path(name).is_file():
-        _show_recipe(find_recipe(name), as_json)
+        return
+    kind, path = find_file(name)
+    if kind == "recipe":
+        _show_recipe(path, as_json)
+    elif as_json:
+        emit({"name": path.stem, "path": path, "kind": kind, "text": path.read_text(encoding="utf-8")})
     else:
-        close = nearest(name, [*task_names(), *recipes()])
-        raise BadInput(f"no task or recipe {name!r}{close or '; `lab ls` lists them'}")
+        print(f"# {path}\n{path.read_text(encoding='utf-8')}", end="")
 
 
 def cp(
@@ -128,22 +136,23 @@ def cp(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Copy a recipe, a study or a claim to a file."""
-    from lab.registry import find_recipe, recipes
+    from lab.recipe_files import VERBS
+    from lab.registry import find_file
 
-    source, verb = None, "run"
-    others: dict[Shelf, str] = {"study": "tune", "claim": "claim"}
-    for shelf, its_verb in others.items():
-        if name in recipes(shelf):
-            source, verb = recipes(shelf)[name].path, its_verb
-    source = source or find_recipe(name)
+    kind, source = find_file(name)
     target = to / source.name if to.is_dir() else to
     if target.exists() and not force:
         raise BadInput(f"{target} exists; name another file, or overwrite it with --force")
     try:
-        target.write_bytes(source.read_bytes())
+        target.write_bytes(_with_its_command(source.read_bytes(), f"lab {VERBS[kind]} {shlex.quote(str(target))}"))
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror}") from error
-    print(f"wrote {target}; run it with: lab {verb} {target}")
+    print(f"wrote {target}; run it with: lab {VERBS[kind]} {shlex.quote(str(target))}")
+
+
+def _with_its_command(text: bytes, command: str) -> bytes:
+    """A recipe of which the first line, a comment with its command, names this one."""
+    return re.sub(rb"\A# lab (run|tune|claim) .*", lambda _: f"# {command}".encode(), text)
 
 
 def _show_task(name: str, as_json: bool) -> None:
@@ -183,14 +192,16 @@ def _print_parameter(name: str, kind: str, bounds: str, default: str, meaning: s
 
 
 def _show_recipe(file: Path, as_json: bool) -> None:
-    text, task = file.read_text(encoding="utf-8"), _task(file)
-    page, settings, problem = _own_card(file) if task == "inline" else (None, {}, "")
+    from lab.recipe_files import task_in
+
+    text, task = file.read_text(encoding="utf-8"), task_in(file) or INLINE
+    page, settings, problem = _own_card(file) if task == INLINE else (None, {}, "")
     if as_json:
         listed = {} if page is None else page.json() | {"settings": settings}
         emit({**listed, "name": file.stem, "path": file, "task": task, "text": text})
         return
     print(f"# {file}")  # comments, so that the output is still a recipe
-    print(f"# what {task} accepts: lab show {task}" if task != "inline" else "# brings its own task")
+    print(f"# what {task} accepts: lab show {task}" if task != INLINE else "# brings its own task")
     print(text, end="" if text.endswith("\n") else "\n")
     if problem:
         print(f"its parameters are not listed: {problem}", file=sys.stderr)
@@ -215,9 +226,3 @@ def _own_card(file: Path) -> tuple[Card | None, dict[str, dict[str, Any]], str]:
         return (own_card(recipe), settings, "") if isinstance(recipe.task, InlineTask) else (None, {}, "")
     except RecipeError as error:
         return None, {}, str(error.problems[0])
-
-
-def _task(file: Path) -> str:
-    """The `task:` of a recipe without parsing it, or `inline`."""
-    named = re.search(r"^task:[ \t]*([\w.-]+)", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-    return named[1] if named else "inline"

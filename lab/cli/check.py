@@ -14,13 +14,11 @@ from lab.cli.terminal import words
 from lab.cli.terminal.messages import explain
 from lab.cli.terminal.output import emit
 from lab.cli.terminal.working import working
-from lab.errors import BadInput, Problem, RecipeError, suggestion
+from lab.errors import BadInput, Problem, RecipeError
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe
-    from lab.registry import Shelf
-
-KINDS: tuple[Shelf, ...] = ("recipe", "study", "claim")
+    from lab.recipe_files import Shelf
 
 
 def check(
@@ -81,28 +79,15 @@ def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
 
 
 def _found(name: str) -> tuple[Shelf, Path]:
-    """The file, and whether it is a recipe, a study or a claim: by its keys, or by where it is installed."""
-    from lab.recipe.load import read
-    from lab.registry import find_recipe, recipes
+    """The file, and whether it is a recipe, a study or a claim."""
+    from lab.registry import find_file
 
-    for kind in KINDS:
-        if name in recipes(kind) and not Path(name).is_file():
-            return kind, find_recipe(name, kind)
-    known = [each for kind in KINDS for each in recipes(kind)]
-    if not Path(name).is_file() and not any(each.endswith(f"/{name}") for each in known):
+    try:
+        return find_file(name)
+    except BadInput:
         if re.match(r"[\w.]+=", name):
-            raise BadInput(f"a setting, which stands behind -o here: -o {name}")
-        if name and Path(name).is_dir():
-            raise BadInput("a folder, not a recipe, study or claim file")
-        hint = suggestion(Path(name).stem, known, "installed:")
-        raise BadInput(f"no recipe, study or claim file {name!r}, and none installed{hint}")
-    path = find_recipe(name)
-    keys = read(path)[0].keys()
-    if "task" not in keys and keys & {"claim", "better", "worse"}:
-        return "claim", path
-    if "task" not in keys and keys & {"recipe", "space", "sampler", "trials"}:
-        return "study", path
-    return "recipe", path
+            raise BadInput(f"a setting, which stands behind -o here: -o {name}") from None
+        raise
 
 
 def _checked(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> None:
@@ -126,11 +111,9 @@ def _read(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> None:
     problems: list[Problem]
     if kind == "recipe":
         from lab.recipe import load
-        from lab.recipe.static import without_import
-        from lab.registry import task_entry, task_names
+        from lab.study.plan.static import recipe_problems
 
-        found = load(path, overrides)
-        problems = without_import(found, task_entry(found.task), task_names())
+        problems = recipe_problems(load(path, overrides))
     elif kind == "study":
         from lab.study import load_study
         from lab.study.plan.static import problems_without_import

@@ -12,7 +12,7 @@ from lab.cli.terminal import words
 from lab.cli.terminal.output import check_plot, emit, number
 from lab.cli.terminal.tables import paragraph, table
 from lab.cli.terminal.working import working
-from lab.errors import BadInput
+from lab.errors import BadInput, BadSetting
 
 if TYPE_CHECKING:
     from lab.data import DatasetInfo, Table
@@ -44,9 +44,7 @@ def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset that `lab data ls` lists as missing.")],
 ) -> None:
     """Download a dataset to `data/`, or to the folder LAB_DATA."""
-    from lab.data import DatasetInfo, find_dataset
-
-    found = find_dataset(name, DatasetInfo)
+    found = _find(name)
     if found.fetch is None:
         print(f"{name} needs no download: {found.source}")
         return
@@ -81,10 +79,8 @@ def show(
         check_plot(plot)
     elif track:
         raise BadInput("--track needs --plot FILE")
-    from lab.data import DatasetInfo, find_dataset
-
     with working():
-        found = find_dataset(name, DatasetInfo).at(path)
+        found = _find(name).at(path)
         if plot is not None and found.plot is None:
             raise BadInput(f"{name} has no plot; leave --plot out")
         rows = found.load("train", max_rows, **({} if size is None else {"size": size}))
@@ -107,6 +103,15 @@ def show(
         table(["CLASS" if of_classes else "WHAT", "ROWS"], [[key, str(n)] for key, n in counts.items()])
     if plot is not None:
         print(f"wrote {plot}")
+
+
+def _find(name: str) -> DatasetInfo:
+    from lab.data import DatasetInfo, find_dataset
+
+    try:
+        return find_dataset(name, DatasetInfo)
+    except BadSetting as error:  # a key of a recipe, and here an argument
+        raise BadInput(error.message) from None
 
 
 def summary(rows: Table) -> list[dict[str, Any]]:

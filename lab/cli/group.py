@@ -1,13 +1,40 @@
-"""A group of commands of which one needs no name: `lab tune STUDY` beside `lab tune apply STUDY`."""
+"""The commands as typer has them, with advice where a word is none; and a group of which one needs no name."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+
+from lab.cli import advice
 
 DEFAULT = "STUDY"  # what stands in the place of a subcommand belongs to the one of this name
+
+
+class Command(TyperCommand):
+    """A command that says how a setting is written where one stands as an option: `--lr 0.1` is `model.lr=0.1`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            option = getattr(error, "option_name", None)
+            if type(error).__name__ == "NoSuchOption" and any(each.name == "overrides" for each in self.params):
+                setting = advice.for_option(str(option), given)
+                if setting is not None:
+                    ctx.fail(f"No such option: {option}. Settings of a recipe have no dashes; write: {setting}")
+            raise
+
+
+class Group(TyperGroup):
+    """The commands of `lab`; a word that is none gets the line to type instead."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        if line := advice.for_command(args[0], args[1:], self.commands):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean: {line}")
+        return super().resolve_command(ctx, args)
 
 
 class DefaultGroup(TyperGroup):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,11 @@ def runs(
         rows = results.runs(experiment, last, uri)
     if as_json:
         emit(rows)
+        return
+    if not rows:
+        from lab.tracking.server import no_runs, tracking_uri
+
+        print(no_runs(tracking_uri(uri)), file=sys.stderr)
         return
     table(
         ["RUN", "NAME", "EXPERIMENT", "TASK", "STATUS", "SEED", "METRIC", "SCORE", "SECONDS", "STARTED"],

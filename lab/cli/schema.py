@@ -68,7 +68,7 @@ def file_schema(recipe: Recipe) -> dict[str, Any]:
     from lab.errors import Problem, RecipeError
     from lab.recipe import InlineTask
     from lab.recipe.json_schema import keyword_schema
-    from lab.runner.assemble import task_of
+    from lab.runner.assembly import task_of
 
     problems: list[Problem] = []
     with working():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,14 +51,14 @@ def ui(
     uri: words.Uri = None,
 ) -> None:
     """Show the runs in MLflow's web interface."""
-    from lab.tracking.server import page, tracking_uri
+    from lab.tracking.server import has_runs, no_runs, page, tracking_uri
 
     store = tracking_uri(uri)
     if store.startswith(("http://", "https://")):
         print(page(store))
         return
-    if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).exists():
-        raise LabError(f"no runs yet in {store}: lab run ddpg_pendulum")
+    if not has_runs(store):
+        raise LabError(no_runs(store))
     if not _free(host, port):
         other = next((p for p in range(port + 1, 65536) if _free(host, p)), None)
         raise LabError(f"port {port} is taken; try: lab ui --port {other}")

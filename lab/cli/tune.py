@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lab.cli.group import DEFAULT, DefaultGroup
+from lab.cli.group import DEFAULT, Command, DefaultGroup
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit, number
 from lab.cli.terminal.tables import ago, table
@@ -30,7 +30,7 @@ Storage = Annotated[
 ]
 
 
-@app.command(DEFAULT)
+@app.command(DEFAULT, cls=Command)
 def tune(
     study: Annotated[
         str,
@@ -111,6 +111,9 @@ def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json 
                 rows.append(_row(found))
     if as_json:
         emit(rows)
+        return
+    if not rows:
+        print("no studies here yet; start one: lab tune pendulum_search", file=sys.stderr)
         return
     titles = ["STUDY", "STATE", "DONE", "COMPLETE", "PRUNED", "FAILED", "METRIC", "BEST", "UPDATED"]
     cells = [

@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lab.comparison.differences import ENVIRONMENT, labels, members, settings
@@ -14,8 +13,7 @@ from lab.comparison.metric import curve_metrics, score_metric, score_mode, valid
 from lab.comparison.selection import runs_of
 from lab.errors import BadInput
 from lab.runner.results import SCORE
-from lab.tracking.redaction import without_password
-from lab.tracking.server import client, tracking_uri
+from lab.tracking.server import client, has_runs, no_runs, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -92,8 +90,8 @@ def select(
         LabError: the server cannot be reached.
     """
     address = tracking_uri(uri)
-    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).exists():
-        raise BadInput(f"no runs in {without_password(address)} yet; start one: lab run ddpg_pendulum")
+    if not has_runs(address):
+        raise BadInput(no_runs(address))
     return grouped(runs_of(words, client(address)), metric, mode, curves)
 
 

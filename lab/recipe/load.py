@@ -63,9 +63,14 @@ def read(
     origins = {"": printable(path), **{key: f"{printable(path)}:{line}" for key, line in lines.items()}}
     unreadable: list[Problem] = []
     problems: list[Problem] = []
-    for override in overrides:
+    for i, override in enumerate(overrides):
         where = f"override {printable(override)}"
+        if i and _is_torn(*overrides[i - 1 : i + 1]):
+            continue  # the value of the one before, which says so
         try:
+            if _is_torn(*overrides[i : i + 2]):
+                whole = f"{override.strip()}={overrides[i + 1].lstrip('=').strip()}"
+                raise ReadError(f"the value is missing; write {printable(whole)}, without spaces")
             keys, value = _parse_override(override)
         except ReadError as error:
             unreadable.append(Problem(where, "", error.message))
@@ -119,6 +124,13 @@ def _text(path: Path) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- overrides
+
+
+def _is_torn(override: str, following: str | None = None) -> bool:
+    """Whether these are a key and its value: `model.lr 0.1` and `model.lr =0.1` arrive as two words."""
+    if following is None or not re.fullmatch(r"\s*[A-Za-z_][\w.-]*\s*", override):
+        return False
+    return following.lstrip().startswith("=") or "=" not in following
 
 
 def _parse_override(override: str) -> tuple[list[Key], Any]:

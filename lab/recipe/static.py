@@ -22,13 +22,7 @@ def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
         recipe: the recipe.
         task: the task's entry point, `package.module:TASK`; None for one that is written out.
     """
-    paths = {"trainer": TRAINER}
-    if isinstance(recipe.task, InlineTask):
-        paths |= {key: path for key, path in (("model", recipe.task.module), ("data", recipe.task.data)) if path}
-    elif task is not None:
-        paths |= task_classes(task)
-    for section, path in paths.items():
-        names = keywords(path)
+    for section, names in section_keywords(recipe, task).items():
         for key in getattr(recipe, section) if names is not None else ():
             if names is not None and key not in names:
                 if new := renamed(f"{section}.{key}", names):
@@ -36,6 +30,21 @@ def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
                 else:
                     known = suggestion(str(key), names, "known keys:")
                     yield f"{section}.{key}", f"unknown key {key!r}{known}"
+
+
+def section_keywords(recipe: Recipe, task: str | None) -> dict[str, tuple[str, ...] | None]:
+    """The keys that `model`, `data` and `trainer` may have; None where the source does not say all of them.
+
+    Args:
+        recipe: the recipe.
+        task: the task's entry point, `package.module:TASK`; None for one that is written out.
+    """
+    paths = {"trainer": TRAINER}
+    if isinstance(recipe.task, InlineTask):
+        paths |= {key: path for key, path in (("model", recipe.task.module), ("data", recipe.task.data)) if path}
+    elif task is not None:
+        paths |= task_classes(task)
+    return {section: keywords(path) for section, path in paths.items()}
 
 
 def without_import(recipe: Recipe, entry: str | None, tasks: Collection[str]) -> list[Problem]:

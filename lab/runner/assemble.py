@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
-from lab.imports import load_callable, load_class, load_object, take_twins
+from lab.imports import load_class, take_twins
 from lab.keywords import takes
 from lab.recipe import InlineTask, Recipe
+from lab.recipe.levels import at_their_level
 from lab.recipe.objects import ConstructionError, construct, make
-from lab.recipe.offers import products
 from lab.recipe.signature import check
 from lab.recipe.static import mistyped
-from lab.registry import find_task, task_entry
-from lab.runner.assembly import Assembly
+from lab.registry import task_entry
+from lab.runner.assembly import Assembly, task_of
 from lab.stages import stage
 from lab.task import Task, hook
 from lab.tracking.global_functions.phases import constructing
@@ -46,6 +45,13 @@ def assemble(recipe: Recipe) -> Assembly:
     Raises:
         RecipeError: with all that is wrong, if anything is.
     """
+    try:
+        return _assemble(recipe)
+    except RecipeError as error:
+        raise RecipeError(at_their_level(error.problems, recipe, task_entry(recipe.task))) from None
+
+
+def _assemble(recipe: Recipe) -> Assembly:
     if early := mistyped(recipe, task_entry(recipe.task)):
         raise RecipeError(early)  # before anything is imported
     take_twins()  # before MLflow imports the older name, which a next recipe of this process may be written for
@@ -77,7 +83,7 @@ def assemble(recipe: Recipe) -> Assembly:
     seed_everything(recipe.seed, workers=True, verbose=False)
     found = len(problems)
     data = _build(recipe, "data", task.data, recipe.data, {}, problems)
-    facts = _facts(recipe, task, data, problems) if data is not None else None
+    facts = {} if data is None and hook(task.data, "facts") is None else _facts(recipe, task, data, problems)
     module = _build(recipe, "model", task.module, recipe.model, facts, problems)
     if data is not None and module is not None:
         _connect(recipe, data, module, problems)
@@ -89,8 +95,8 @@ def assemble(recipe: Recipe) -> Assembly:
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
         problems.append(recipe.problem("trainer", f"the training has no limit; set one of {', '.join(STOPS)}"))
     trainer = None
-    if not problems:
-        try:
+    try:
+        if not problems:
             inline = isinstance(recipe.task, InlineTask)
             monitors = {f"callbacks.{i}.init_args.monitor": callback for i, callback in enumerate(callbacks)}
             monitor = task.monitor
@@ -110,14 +116,16 @@ def assemble(recipe: Recipe) -> Assembly:
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)
             keys = {part: f"task.{part}" if inline else "task" for part in ("module", "data", "monitor")}
             problems += [recipe.problem(*each) for each in refusals(trainer, module, data, keys, monitor)]
-        except ConstructionError as error:
-            problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
-        except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-            problems.append(recipe.problem(blamed(recipe.trainer, error_text(error)), error_text(error)))
-        except ImportError as error:  # of a package that not everybody has
-            precise = str(settings.get("precision")).startswith("transformer-engine")
-            key, way = ("trainer.precision", "; or set it to bf16-mixed") if precise else ("trainer", "")
-            problems.append(recipe.problem(key, f"{error_text(error)}{way}"))
+        elif not any(problem.key.partition(".")[0] == "trainer" for problem in problems):
+            Trainer(**QUIET | construct(settings), logger=False)  # it may refuse something, too
+    except ConstructionError as error:
+        problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        problems.append(recipe.problem(blamed(recipe.trainer, error_text(error)), error_text(error)))
+    except ImportError as error:  # of a package that not everybody has
+        precise = str(settings.get("precision")).startswith("transformer-engine")
+        key, way = ("trainer.precision", "; or set it to bf16-mixed") if precise else ("trainer", "")
+        problems.append(recipe.problem(key, f"{error_text(error)}{way}"))
     for i, kind in enumerate(recipe.track.mirror):
         if what := missing(kind):
             problems.append(recipe.problem(f"track.mirror.{i}", what))
@@ -136,58 +144,12 @@ def assemble(recipe: Recipe) -> Assembly:
     return Assembly(recipe, name, task, module, data, trainer, settings | recipe.trainer, best, saver)
 
 
-def task_of(recipe: Recipe, problems: list[Problem]) -> Task | None:
-    """The recipe's task, named or written out."""
-    if isinstance(recipe.task, InlineTask):
-        if str(Path.cwd()) not in sys.path:  # a project that is not installed; last, so that it hides no package
-            sys.path.append(str(Path.cwd()))
-        from lightning import LightningDataModule, LightningModule
-
-        classes: dict[str, Any] = {}
-        for part, base in {"module": LightningModule, "data": LightningDataModule}.items():
-            path = getattr(recipe.task, part)
-            try:
-                classes[part] = base if path is None else _class_or_factory(path, base)
-            except BadInput as error:
-                problems.append(recipe.problem(f"task.{part}", str(error)))
-        if len(classes) < 2:
-            return None
-        source = classes["module" if recipe.task.data is None else "data"]
-        if getattr(source, "train_dataloader", None) is LightningModule.train_dataloader:
-            message = f"{source.__name__} has no train_dataloader; name a LightningDataModule that has one"
-            problems.append(recipe.problem("task.data", message))
-            return None
-        if recipe.task.data is None and recipe.data:
-            problems.append(recipe.problem("data", "`task.data` is missing, so there is no data module with settings"))
-            return None
-        return Task(**classes, monitor=recipe.task.monitor, mode=recipe.task.mode, score=recipe.task.score)
-    if any(problem.key.split(".")[0] == "task" for problem in problems):
-        return None
-    try:
-        return find_task(recipe.task)
-    except BadInput as error:
-        problems.append(recipe.problem("task", str(error)))
-        return None
-
-
-def _class_or_factory(path: str, base: type[Any]) -> Callable[..., Any]:
-    """A subclass of `base`, or a function or class method whose return type is one; it is not called.
-
-    Raises:
-        BadInput: it is neither.
-    """
-    found = load_object(path)
-    if isinstance(found, type) or not callable(getattr(found, "__func__", found)):
-        return load_class(path, base)
-    made = products(load_callable(path))
-    if made and all(issubclass(each, base) for each in made):
-        return load_callable(path)
-    says = f"returns {made[0].__qualname__}" if made else "does not say what it returns"
-    raise BadInput(f"{path!r} is a function that {says}; expected a return type that is a {base.__name__}")
-
-
-def _facts(recipe: Recipe, task: Task, data: LightningDataModule, problems: list[Problem]) -> dict[str, Any] | None:
+def _facts(
+    recipe: Recipe, task: Task, data: LightningDataModule | None, problems: list[Problem]
+) -> dict[str, Any] | None:
     """The facts of the data, as far as the module asks for it; None if the data refuses its settings."""
+    if data is None:
+        return None
     ask = hook(data, "facts") or dict
     try:
         facts: dict[str, Any] = ask()
@@ -216,22 +178,26 @@ def _build(
     facts: Mapping[str, Any] | None,
     problems: list[Problem],
 ) -> Any:
-    """The object, or None and the reasons. Unknown facts (None) mean that the keywords can be checked but not used."""
+    """The object, or None and the reasons. With unknown facts (None) only what it refuses of its settings is heard."""
     before = len(problems)
     keywords = _checked(recipe, section, target, values, facts or (), problems, {}, partial=facts is None)
-    if facts is None or len(problems) > before:
+    if len(problems) > before:
         return None
     try:
         with constructing():
-            return make(target, {**construct(keywords), **facts})
+            made = make(target, {**construct(keywords), **(facts or {})})
+        return None if facts is None else made
     except ConstructionError as error:
         problems.append(recipe.problem(f"{section}.{error.key}", _refused(error.target, error.__cause__)))
     except BadSetting as error:
-        key = "data" if error.key in facts else error.key if "." in error.key else f"{section}.{error.key}"
-        problems.append(recipe.problem(key, error.message))
+        key = "data" if error.key in (facts or ()) else error.key if "." in error.key else f"{section}.{error.key}"
+        if facts is not None or error.key.partition(".")[0] in keywords:
+            problems.append(recipe.problem(key, error.message))
     except LabError:
         raise
     except (Exception, SystemExit) as error:  # whatever a stranger's constructor raises
+        if facts is None:  # it may lack what the data would have said
+            return None
         mappings = [key for key, value in keywords.items() if isinstance(value, dict)]
         if isinstance(error, AttributeError) and "'dict' object" in str(error) and len(mappings) == 1:
             advice = (

@@ -1,13 +1,19 @@
-"""The objects of one run, built and checked."""
+"""The task of a recipe, and the objects of its run, built and checked."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadSetting, Problem
+from lab.errors import BadInput, BadSetting, Problem
+from lab.imports import load_callable, load_class, load_object
 from lab.keywords import takes
-from lab.recipe import Recipe
+from lab.recipe import InlineTask, Recipe
+from lab.recipe.offers import products
+from lab.registry import find_task
 from lab.task import Task
 
 if TYPE_CHECKING:
@@ -55,3 +61,53 @@ class Assembly:
         owners = {"data": self.task.data, "model": self.task.module}
         section = next((f"{name}." for name, owner in owners.items() if error.key in takes(owner)[0]), "")
         return self.recipe.problem(f"{section}{error.key}", error.message)
+
+
+def task_of(recipe: Recipe, problems: list[Problem]) -> Task | None:
+    """The recipe's task, named or written out."""
+    if isinstance(recipe.task, InlineTask):
+        if str(Path.cwd()) not in sys.path:  # a project that is not installed; last, so that it hides no package
+            sys.path.append(str(Path.cwd()))
+        from lightning import LightningDataModule, LightningModule
+
+        classes: dict[str, Any] = {}
+        for part, base in {"module": LightningModule, "data": LightningDataModule}.items():
+            path = getattr(recipe.task, part)
+            try:
+                classes[part] = base if path is None else _class_or_factory(path, base)
+            except BadInput as error:
+                problems.append(recipe.problem(f"task.{part}", str(error)))
+        if len(classes) < 2:
+            return None
+        source = classes["module" if recipe.task.data is None else "data"]
+        if getattr(source, "train_dataloader", None) is LightningModule.train_dataloader:
+            message = f"{source.__name__} has no train_dataloader; name a LightningDataModule that has one"
+            problems.append(recipe.problem("task.data", message))
+            return None
+        if recipe.task.data is None and recipe.data:
+            problems.append(recipe.problem("data", "`task.data` is missing, so there is no data module with settings"))
+            return None
+        return Task(**classes, monitor=recipe.task.monitor, mode=recipe.task.mode, score=recipe.task.score)
+    if any(problem.key.split(".")[0] == "task" for problem in problems):
+        return None
+    try:
+        return find_task(recipe.task)
+    except BadInput as error:
+        problems.append(recipe.problem("task", str(error)))
+        return None
+
+
+def _class_or_factory(path: str, base: type[Any]) -> Callable[..., Any]:
+    """A subclass of `base`, or a function or class method whose return type is one; it is not called.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    found = load_object(path)
+    if isinstance(found, type) or not callable(getattr(found, "__func__", found)):
+        return load_class(path, base)
+    made = products(load_callable(path))
+    if made and all(issubclass(each, base) for each in made):
+        return load_callable(path)
+    says = f"returns {made[0].__qualname__}" if made else "does not say what it returns"
+    raise BadInput(f"{path!r} is a function that {says}; expected a return type that is a {base.__name__}")

@@ -69,4 +69,15 @@ def artifact(run: Run, server: MlflowClient, name: str, folder: str | None = Non
     try:
         return Path(server.download_artifacts(run_id, name, folder))
     except (MlflowException, OSError):
-        raise BadInput(f"run {run_id[:8]} has no {name}; it may have ended before it was written") from None
+        raise BadInput(f"run {run_id[:8]} has no {name}; {_why(run)}") from None
+
+
+def _why(run: Run) -> str:
+    """The likely reason why a file of a run is missing, and the next step."""
+    place = run.info.artifact_uri or ""
+    again = f"train again: lab run {run.data.tags.get('recipe', 'RECIPE')}"
+    if "://" not in place.removeprefix("file://") and not Path(place.removeprefix("file://")).exists():
+        return f"its folder {place} was deleted or moved; put it back, or {again}"
+    if run.info.status == "FINISHED":
+        return f"the file was deleted; {again}"
+    return f"it ended before that was written; {again}"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from lab.errors import BadInput, nearest, suggestion
 from lab.task import counterpart, distinct_metrics
 from lab.tracking.names import INTERNAL
-from lab.tracking.redaction import without_password
-from lab.tracking.server import client, tracking_uri
+from lab.tracking.server import client, has_runs, no_runs, tracking_uri
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -116,7 +115,11 @@ def runs(experiment: str | None = None, last: int = 20, uri: str | None = None) 
     Raises:
         BadInput: no such experiment.
     """
-    server = client(tracking_uri(uri))
+    if not has_runs(address := tracking_uri(uri)):
+        if experiment is not None:
+            raise BadInput(f"no experiment {experiment!r}; {no_runs(address)}")
+        return []
+    server = client(address)
     names = {found.experiment_id: found.name for found in server.search_experiments()}
     if experiment is not None:
         if experiment not in names.values():
@@ -132,11 +135,13 @@ def find_run(run: str, uri: str | None = None) -> Run:
     Raises:
         BadInput: no run, or more than one, answers to it.
     """
-    server = client(tracking_uri(uri))
+    if not has_runs(address := tracking_uri(uri)):
+        raise BadInput(no_runs(address))
+    server = client(address)
     experiments = [found.experiment_id for found in server.search_experiments()]
     everything = server.search_runs(experiments, max_results=5_000, order_by=["attributes.start_time DESC"])
     if not everything:
-        raise BadInput(f"no runs in {without_password(tracking_uri(uri))} yet; start one: lab run ddpg_pendulum")
+        raise BadInput(no_runs(address))
     if run == "last":
         return everything[0]
     matches = [found for found in everything if found.info.run_id.startswith(run) or found.info.run_name == run]

@@ -50,6 +50,18 @@ def tracking_uri(uri: str | None = None) -> str:
     return found
 
 
+def has_runs(uri: str) -> bool:
+    """Whether there can be runs: MLflow would make a database where there is none, even to read from it."""
+    file = uri.removeprefix("sqlite:///")
+    return file == uri or file == ":memory:" or Path(file).exists()
+
+
+def no_runs(uri: str) -> str:
+    """The error for a place without runs."""
+    place = without_password(uri).removeprefix("sqlite:///")
+    return f"no runs in {place} yet; start one: lab run ddpg_pendulum"
+
+
 def page(server: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
     """The page of MLflow's interface about a run, about an experiment, or with all of them.
 

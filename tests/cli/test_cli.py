@@ -207,11 +207,14 @@ def test_show_a_recipe_with_its_own_task_lists_its_parameters(lab: Lab) -> None:
 def test_show_nothing_known(lab: Lab) -> None:
     outcome = lab("show", "ddpgg")
     assert outcome.code == 2
-    assert outcome.err == "error: no task or recipe 'ddpgg'; did you mean 'ddpg'?\n"
+    assert (
+        outcome.err
+        == "error: no recipe, study or claim file 'ddpgg', and none installed; did you mean the task 'ddpg'?\n"
+    )
 
 
 def test_cp(lab: Lab) -> None:
-    original = registry.find_recipe("ddpg_pendulum").read_bytes()
+    original = registry.find_recipe("ddpg_pendulum").read_bytes().partition(b"\n")[2]
     assert lab("cp", "ddpg_pendulum").out == "wrote ddpg_pendulum.yaml; run it with: lab run ddpg_pendulum.yaml\n"
     Path("ddpg_pendulum.yaml").write_text("mine")
     refused = lab("cp", "ddpg_pendulum", ".")
@@ -219,9 +222,9 @@ def test_cp(lab: Lab) -> None:
     assert "ddpg_pendulum.yaml exists" in refused.err
     assert Path("ddpg_pendulum.yaml").read_text() == "mine"
     assert lab("cp", "ddpg_pendulum", "--force").code == 0
-    assert Path("ddpg_pendulum.yaml").read_bytes() == original
+    assert Path("ddpg_pendulum.yaml").read_bytes() == b"# lab run ddpg_pendulum.yaml\n" + original
     assert lab("cp", "ddpg_pendulum", "other.yaml").code == 0
-    assert Path("other.yaml").read_bytes() == original
+    assert Path("other.yaml").read_bytes() == b"# lab run other.yaml\n" + original
     assert lab("cp", "ddpg_pendulum", "nowhere/other.yaml").code == 2
 
 

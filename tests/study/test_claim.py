@@ -98,7 +98,7 @@ def test_every_shipped_claim_can_be_judged(name, monkeypatch):
     monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # the run it begins with is not here
     file = recipes("claim")[name].path
     claim = load_claim(file)
-    assert file.read_text().startswith(f"# lab claim recipes/claims/{file.name}\n# ")
+    assert file.read_text().startswith(f"# lab claim {file.stem}\n# ")
     assert [len(plan.entries) for plan in make_plans(claim)] == [1, 1]
 
 

@@ -93,7 +93,7 @@ WRONG = {
     "set: {data.total_steps: 100}": "data.learning_starts: expected less than total_steps (100), found 200",
     "published: {model.lr: [1]}": "published.model.lr: 1 published values for 2 in the space",
     "published: {model.l: [1]}": "published.model.l: not a key of the space with a list of values; did you mean",
-    "recipe: nowhere.yaml": "recipe: no recipe file 'nowhere.yaml', and none installed; installed: ",
+    "recipe: nowhere.yaml": "recipe: no recipe file 'nowhere.yaml', and none installed; `lab ls` lists them",
     "space: {model.lr: {float: [0.1, 1]}}": "space.model.lr: a grid takes lists; random and tpe take ranges",
 }
 
@@ -134,7 +134,7 @@ def test_every_shipped_study_can_be_begun(name, monkeypatch):
     file = recipes("study")[name]
     made = make_plan(schema.load_study(file.path))
     assert made.entries
-    assert file.path.read_text().startswith(f"# lab tune recipes/studies/{file.path.name}\n# ")
+    assert file.path.read_text().startswith(f"# lab tune {file.path.stem}\n# ")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_every_shipped_study_can_be_begun(name, monkeypatch):
     ],
 )
 def test_a_run_of_a_study_is_named_by_what_it_differs_in(sampler, settings, seeds, name):
-    recipe = SimpleNamespace(data={"data.folds": 5})
+    recipe = SimpleNamespace(data={"folds": 5})
     keys = [SimpleNamespace(key=key) for key in settings]
     plan = SimpleNamespace(file=SimpleNamespace(sampler=sampler), seeds=seeds, dimensions=keys, recipe=recipe)
     assert Naming(plan).run(settings, 2) == name

@@ -71,7 +71,7 @@ def own_card(recipe: Recipe) -> Card:
     from lab.errors import RecipeError
     from lab.recipe.objects import holds_objects
     from lab.recipe.signature import check
-    from lab.runner.assemble import task_of
+    from lab.runner.assembly import task_of
 
     with working():
         problems: list[Problem] = []

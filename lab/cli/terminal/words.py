@@ -41,10 +41,8 @@ def file_names() -> list[str]:
 
 
 def all_names() -> list[str]:
-    """Names of the installed tasks and recipes."""
-    from lab.registry import task_names
-
-    return [*task_names(), *recipe_names()]
+    """Names of the installed tasks, recipes, studies and claims."""
+    return [*tasks(), *file_names()]
 
 
 Recipe = Annotated[

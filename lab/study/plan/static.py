@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.errors import Problem, RecipeError
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
+from lab.recipe.levels import at_their_level
 from lab.recipe.static import unknown_keys, without_import
 from lab.registry import task_entry, task_names
 from lab.study.plan import checks
@@ -30,7 +31,8 @@ def problems_without_import(file: StudyFile) -> list[Problem]:
 
 def recipe_problems(recipe: Recipe) -> list[Problem]:
     """All that is wrong with a recipe, likewise."""
-    return without_import(recipe, task_entry(recipe.task), task_names())
+    entry = task_entry(recipe.task)
+    return list(at_their_level(without_import(recipe, entry, task_names()), recipe, entry))
 
 
 def side_problems(path: Path, overrides: Sequence[str]) -> list[Problem]:

@@ -1,0 +1,116 @@
+"""Words that are no command or option of `lab`: what other programs call a command, and settings with dashes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+# what a command is called elsewhere -> what it is called here
+COMMANDS = {
+    "train": "run",
+    "fit": "run",
+    "start": "run",
+    "launch": "run",
+    "exec": "run",
+    "continue": "resume",
+    "restart": "resume",
+    "test": "eval",
+    "evaluate": "eval",
+    "validate": "check",
+    "lint": "check",
+    "verify": "check",
+    "list": "ls",
+    "recipes": "ls",
+    "tasks": "ls",
+    "info": "show",
+    "describe": "show",
+    "cat": "show",
+    "copy": "cp",
+    "search": "tune",
+    "sweep": "tune",
+    "optimize": "tune",
+    "hpo": "tune",
+    "study": "tune",
+    "study-list": "studies",
+    "history": "runs",
+    "experiments": "runs",
+    "log": "runs",
+    "diff": "compare",
+    "plot": "compare",
+    "watch": "play",
+    "render": "play",
+    "record": "play",
+    "video": "play",
+    "enjoy": "play",
+    "dataset": "data",
+    "datasets": "data",
+    "download": "data fetch",
+    "fetch": "data fetch",
+    "dashboard": "ui",
+    "mlflow": "ui",
+    "gui": "ui",
+    "server": "ui",
+    "push": "sync",
+    "upload": "sync",
+    "new": "plugin new",
+    "init": "plugin new",
+    "create": "plugin new",
+    "health": "doctor",
+    "version": "--version",
+    "help": "--help",
+}
+
+
+def for_command(word: str, rest: Sequence[str], commands: Collection[str]) -> str | None:
+    """The line to type for a word that is no command; None if nothing is known about it."""
+    from lab.errors import BadInput, closest
+    from lab.recipe_files import VERBS
+    from lab.registry import find_file
+
+    if word in commands or word.startswith("-"):
+        return None
+    if (meant := COMMANDS.get(word.lower())) is not None:
+        return _line(meant, rest)
+    try:
+        kind, _ = find_file(word)  # somebody forgot the verb
+    except BadInput:
+        near = closest(word, [*commands, *COMMANDS])
+        return None if near is None else _line(COMMANDS.get(near, near), rest)
+    return _line(f"{VERBS[kind]} {word}", rest)
+
+
+def for_option(option: str, arguments: Sequence[str]) -> str | None:
+    """The setting of a recipe that an unknown option may mean, as one types it; None if there is none.
+
+    Args:
+        option: such as `--lr`.
+        arguments: everything that follows the command.
+    """
+    from lab.errors import LabError
+    from lab.recipe import load
+    from lab.recipe.levels import levels, meant
+    from lab.registry import find_file, task_entry
+
+    name = option.lstrip("-").replace("-", "_")
+    place = next((i for i, each in enumerate(arguments) if each.partition("=")[0] == option), None)
+    if place is None or not re.fullmatch(r"[\w.]+", name):
+        return None
+    _, equals, value = arguments[place].partition("=")
+    if not equals:
+        following = arguments[place + 1 : place + 2]
+        value = following[0] if following and not following[0].startswith("--") else "VALUE"
+    for word in arguments:
+        try:
+            recipe = load(find_file(word, ("recipe",))[1])
+        except (LabError, ValueError):
+            continue
+        known = levels(recipe, task_entry(recipe.task))
+        section, _, last = name.rpartition(".")
+        keys = [name] if last in known.get(section, ()) else meant(name, known)
+        return f"{keys[0]}={value}" if keys else None
+    return f"{name}={value}" if "." in name else None
+
+
+def _line(command: str, rest: Sequence[str]) -> str:
+    shown = " ".join(rest) if len(rest) < 4 else f"{' '.join(rest[:3])} ..."
+    return f"lab {command} {shown}".strip()

@@ -1,0 +1,70 @@
+"""Keys that stand at the wrong place, or under the name that another library gives them: `lr` is `model.lr`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+
+from lab.errors import Problem, closest
+from lab.recipe.schema import Envelope, Recipe, Schedule, StartFrom, Track
+from lab.recipe.static import section_keywords
+from lab.recipe.synonyms import SYNONYMS
+
+Levels = Mapping[str, Collection[str]]  # section, empty for the recipe itself, -> its keys
+
+UNKNOWN = "unknown key"
+SURE = 0.8  # how much a key of another section has to look like the one that was written
+RECIPES_OWN = {"track": Track, "checkpoint": Schedule, "start_from": StartFrom}
+
+
+def levels(recipe: Recipe, entry: str | None) -> Levels:
+    """The keys of a recipe and of its sections, as far as they are known without an import.
+
+    Args:
+        recipe: the recipe.
+        entry: the entry point of its task, `package.module:TASK`; None for one that is written out, or unknown.
+    """
+    found: dict[str, Collection[str]] = {"": [key.name for key in fields(Envelope)]}
+    found |= {section: names for section, names in section_keywords(recipe, entry).items() if names is not None}
+    return found | {section: [key.name for key in fields(kind)] for section, kind in RECIPES_OWN.items()}
+
+
+def meant(key: str, known: Levels) -> list[str]:
+    """The dotted keys that may be meant by one that nobody has; empty where the nearest of its section will do."""
+    section, _, name = key.rpartition(".")
+    if section not in known:
+        return []
+    name = name.replace("-", "_")
+    own = {section: known[section]}
+    others = {other: names for other, names in known.items() if other != section}
+    words = SYNONYMS.get(name.lower(), ())
+    for places, names in ((own, (name,)), (others, (name,)), (own, words), (others, words)):
+        if found := [_dotted(place, each) for each in names for place in places if each in places[place]]:
+            return found
+    if closest(name, known[section]) is not None:
+        return []
+    near = {place: closest(name, names, cutoff=SURE) for place, names in others.items()}
+    return [_dotted(place, each) for place, each in near.items() if each is not None]
+
+
+def at_their_level(problems: Iterable[Problem], recipe: Recipe, entry: str | None) -> Iterator[Problem]:
+    """The problems of a recipe; those of unknown keys name the key that is meant, also if another section has it."""
+    known: Levels | None = None
+    for problem in problems:
+        words = problem.message
+        if not words.startswith(UNKNOWN) or "it is called" in words:
+            yield problem
+            continue
+        known = known or levels(recipe, entry)
+        found = meant(problem.key, known)
+        said = words.partition(";")[0]
+        yield replace(problem, message=f"{said}{did_you_mean(found)}") if found else problem
+
+
+def did_you_mean(keys: Iterable[str]) -> str:
+    """`; did you mean 'model.lr' or 'data.lr'?`"""
+    return f"; did you mean {' or '.join(map(repr, keys))}?"
+
+
+def _dotted(section: str, name: str) -> str:
+    return f"{section}.{name}" if section else name

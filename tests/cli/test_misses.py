@@ -1,0 +1,184 @@
+"""Words that are nearly right: each answer says what was meant and what to type."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import registry
+
+Lab = Callable[..., Any]
+STUDY = "recipe: mine.yaml\nsampler: grid\nspace: {model.lr: [0.1, 0.2]}\n"
+NO_RUNS = "mlflow.db yet; start one: lab run ddpg_pendulum"
+
+
+@pytest.fixture
+def here(lab: Lab) -> Lab:
+    """`lab` in a folder with a recipe, a study and an empty folder."""
+    Path("mine.yaml").write_bytes(registry.find_recipe("ddpg_pendulum").read_bytes())
+    Path("my_study.yaml").write_text(STUDY)
+    Path("folder").mkdir()
+    return lab
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        # names of recipes, studies, claims and tasks
+        ("run ddpg", "ddpg is a task; its recipes are ddpg_mountaincar, ddpg_pendulum: lab run ddpg_pendulum"),
+        ("run ddgp_pendulum", "did you mean 'ddpg_pendulum'?"),
+        ("run unet_clip", "unet_clip is a claim, not a recipe: lab claim unet_clip"),
+        ("run pendulum_table", "pendulum_table is a study, not a recipe: lab tune pendulum_table"),
+        ("run unet_clpi", "did you mean the claim 'unet_clip'?"),
+        ("run pendulum_tabel", "did you mean the study 'pendulum_table'?"),
+        ("run nothing_like_it", "`lab ls` lists them"),
+        ("tune ddpg_pendulum", "ddpg_pendulum is a recipe, not a study: lab run ddpg_pendulum"),
+        ("tune pendulum_tabel", "did you mean 'pendulum_table'?"),
+        ("tune ddpg", "ddpg is a task; its recipes are"),
+        ("claim pendulum_table", "pendulum_table is a study, not a claim: lab tune pendulum_table"),
+        ("claim unet_clpi", "did you mean 'unet_clip'?"),
+        ("show unet_clpi", "did you mean 'unet_clip'?"),
+        ("show ddpgg", "did you mean the task 'ddpg'?"),
+        ("check ddpg", "ddpg is a task; its recipes are"),
+        ("cp ddpg_pendulm", "did you mean 'ddpg_pendulum'?"),
+        ("ls pendulun", "nothing matches 'pendulun'"),
+        ("data show mnistt", "error: no data set 'mnistt'; did you mean 'mnist'?"),
+        ("data fetch mnistt", "error: no data set 'mnistt'; did you mean 'mnist'?"),
+        ("tune apply nothing", "no study 'nothing'"),
+        # files of this folder
+        ("run mine", "did you mean 'mine.yaml'?"),
+        ("run mien.yaml", "did you mean 'mine.yaml'?"),
+        ("run mine.yml", "did you mean 'mine.yaml'?"),
+        ("run my_study.yaml", "my_study.yaml is a study, not a recipe: lab tune my_study.yaml"),
+        ("tune mine.yaml", "mine.yaml is a recipe, not a study: lab run mine.yaml"),
+        ("tune my_studdy.yaml", "did you mean 'my_study.yaml'?"),
+        ("run folder", "'folder' is a folder, not a recipe file"),
+        ("check mine", "did you mean 'mine.yaml'?"),
+        ("check lr=3", "a setting, which stands behind -o here: -o lr=3"),
+        # keys at another level, or under another library's name
+        ("run mine.yaml lr=0.1", "lr: unknown key 'lr'; did you mean 'model.lr'?"),
+        ("run mine.yaml batch_size=3", "did you mean 'data.batch_size'?"),
+        ("run mine.yaml max_epochs=3", "did you mean 'trainer.max_epochs'?"),
+        ("run mine.yaml name=x", "did you mean 'track.name'?"),
+        ("run mine.yaml epochs=3", "did you mean 'trainer.max_epochs'?"),
+        ("run mine.yaml learning_rate=3", "did you mean 'model.lr'?"),
+        ("run mine.yaml model.learning_rate=3", "did you mean 'model.lr'?"),
+        ("run mine.yaml model.batch_size=3", "did you mean 'data.batch_size'?"),
+        ("run mine.yaml data.lr=3", "did you mean 'model.lr'?"),
+        ("run mine.yaml data.total_timesteps=3", "did you mean 'data.total_steps'?"),
+        ("run mine.yaml trainer.gpus=1", "did you mean 'trainer.devices'?"),
+        ("run mine.yaml model.lrr=1", "did you mean 'lr'?"),
+        ("run mine.yaml sed=1", "did you mean 'seed'?"),
+        ("check mine.yaml --no-import -o lr=1", "did you mean 'model.lr'?"),
+        ("run mine.yaml task=ddpgg", "no task 'ddpgg'; did you mean 'ddpg'?"),
+        # settings written as other programs have them
+        ("run mine.yaml --lr 0.1", "write: model.lr=0.1"),
+        ("run mine.yaml --model.lr=0.1", "write: model.lr=0.1"),
+        ("run mine.yaml --seed 3", "write: seed=3"),
+        ("run mine.yaml --epochs=3", "write: trainer.max_epochs=3"),
+        ("run mine.yaml --batch-size 64", "write: data.batch_size=64"),
+        ("run mine.yaml --dryrun", "Possible options: --dry-run"),
+        ("run mine.yaml model.lr 0.1", "the value is missing; write model.lr=0.1, without spaces"),
+        ("run mine.yaml model.lr =0.1", "the value is missing; write model.lr=0.1, without spaces"),
+        # commands
+        ("train mine.yaml", "Did you mean: lab run mine.yaml"),
+        ("fit mine.yaml lr=1", "Did you mean: lab run mine.yaml lr=1"),
+        ("test last", "Did you mean: lab eval last"),
+        ("list", "Did you mean: lab ls"),
+        ("sweep my_study.yaml", "Did you mean: lab tune my_study.yaml"),
+        ("rnus", "Did you mean: lab runs"),
+        ("ddpg_pendulum", "Did you mean: lab run ddpg_pendulum"),
+        ("mine.yaml", "Did you mean: lab run mine.yaml"),
+        ("unet_clip", "Did you mean: lab claim unet_clip"),
+        # a folder without runs
+        ("runs --experiment nope", NO_RUNS),
+        ("compare ddpg_pendulum", NO_RUNS),
+        ("eval last", NO_RUNS),
+        ("resume last", NO_RUNS),
+        ("play last --video x.mp4", NO_RUNS),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "'" not in value else "",
+)
+def test_a_miss_gets_the_right_word(here: Lab, command: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("TERMINAL_WIDTH", "300")
+    outcome = here(*command.split())
+    assert words in outcome.err
+    assert (outcome.code, outcome.out) == (2, "")
+    left = {path.name for path in Path().iterdir()} - {"mine.yaml", "my_study.yaml", "folder"}
+    assert not left, "a mistake, and reading, leave nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("runs", 0, NO_RUNS),
+        ("runs --uri sqlite:///nowhere.db", 0, "nowhere.db yet; start one: lab run ddpg_pendulum"),
+        ("studies", 0, "no studies here yet; start one: lab tune pendulum_search"),
+        ("ui", 1, NO_RUNS),
+    ],
+)
+def test_an_empty_folder_stays_empty(lab: Lab, command: str, code: int, words: str) -> None:
+    outcome = lab(*command.split())
+    assert (outcome.code, outcome.out) == (code, "")
+    assert words in outcome.err
+    assert not list(Path().iterdir())
+
+
+def test_the_copy_of_a_recipe_names_its_own_command(lab: Lab) -> None:
+    for name, verb in (("ddpg_pendulum", "run"), ("pendulum_table", "tune"), ("unet_clip", "claim")):
+        assert lab("cp", name, "a copy.yaml", "--force").code == 0
+        assert Path("a copy.yaml").read_text().splitlines()[0] == f"# lab {verb} 'a copy.yaml'"
+
+
+@pytest.mark.parametrize("name", [*registry.recipes(), *registry.recipes("study"), *registry.recipes("claim")])
+def test_the_header_of_an_installed_file_names_a_command_for_every_folder(name: str) -> None:
+    kind, path = registry.find_file(name)
+    verb = {"recipe": "run", "study": "tune", "claim": "claim"}[kind]
+    assert path.read_text().splitlines()[0].startswith(f"# lab {verb} {name}")
+
+
+OWN = """\
+import lightning as L
+from lab.errors import BadSetting
+
+
+class Model(L.LightningModule):
+    def __init__(self, width: int = 1) -> None:
+        super().__init__()
+        if width > 5:
+            raise BadSetting("width", "too wide")
+
+
+class Data(L.LightningDataModule):
+    def __init__(self, rows: int = 1) -> None:
+        super().__init__()
+        if rows > 5:
+            raise BadSetting("rows", "too many")
+
+    def train_dataloader(self): ...
+"""
+RECIPE = """\
+task: {module: "refusing:Model", data: "refusing:Data"}
+model: {width: 9}
+data: {rows: 9}
+trainer: {max_epochs: 1, precision: 16-mixed, accelerator: cpu, devices: 0}
+"""
+
+
+def test_constructors_that_refuse_are_all_heard(lab: Lab) -> None:
+    Path("refusing.py").write_text(OWN)
+    Path("r.yaml").write_text(RECIPE)
+    said = lab("check", "r.yaml").err
+    assert "r.yaml:2: model.width: too wide" in said
+    assert "r.yaml:3: data.rows: too many" in said
+    assert "r.yaml:4: trainer" in said
+    facts = OWN + "\n    def facts(self):\n        return {}\n"
+    Path("refusing.py").write_text(facts)
+    Path("r.yaml").write_text(RECIPE.replace("refusing", "refusing2"))
+    shutil.move("refusing.py", "refusing2.py")
+    assert "model.width: too wide" in lab("check", "r.yaml").err, "facts of the data may be missing"
