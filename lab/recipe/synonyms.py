@@ -1,4 +1,4 @@
-"""What a key is called in Stable-Baselines3, CleanRL, transformers, timm or scikit-learn, and what it may be called here."""
+"""What other libraries call a key (Stable-Baselines3, CleanRL, transformers, timm), and what it may be called here."""
 
 from __future__ import annotations
 
