@@ -38,8 +38,8 @@ class SupervisedModule(EvaluatedModule):
     0.1
 
     Args:
-        lr: learning rate of the optimizer, above 0; its largest one, if a schedule changes it.
-        final_lr: learning rate at the end of the run, as a fraction of `lr`, from 0 to 1.
+        lr: learning rate of the optimizer; its largest one, if a schedule changes it.
+        final_lr: learning rate at the end of the run, as a fraction of `lr`.
         schedule: schedule of the learning rate: constant (ignores final_lr), linear, cosine, step, exponential or
             one_cycle.
         schedule_args: further arguments of step (step_size, gamma) and one_cycle (pct_start, div_factor).
