@@ -128,7 +128,11 @@ def text_on(color: Any) -> str:
 
 
 def columns_of(panels: int, most: int) -> int:
-    """The number of columns in which so many panels leave the fewest places empty."""
+    """The number of columns in which so many panels leave the fewest places empty.
+
+    >>> columns_of(6, most=4), columns_of(2, most=4)
+    (3, 2)
+    """
     fewest = min(panels, math.ceil(most / 2))
     return min(range(fewest, min(panels, most) + 1), key=lambda columns: (-panels % columns, -columns))
 
@@ -251,9 +255,7 @@ def log_figure(module: LightningModule, name: str, figure: Figure) -> None:
     Call it from any hook and on every process: only the first one writes, and only where MLflow keeps the run.
 
     >>> from lightning import LightningModule
-    >>> with figure() as (drawing, axes):
-    ...     lines = axes.plot([0, 1], [0.3, 0.2])
-    >>> log_figure(LightningModule(), "line.png", drawing)  # outside a run it writes nothing
+    >>> log_figure(LightningModule(), "loss.png", training_curves({"loss": [(0, 1.0)]}))  # without a run: nothing
 
     Args:
         module: the module being trained or tested.
@@ -271,7 +273,7 @@ def log_file(module: LightningModule, path: Path | str, folder: str = "plots") -
     """Log a file, such as a video, as an artifact of the run in `folder`.
 
     >>> from lightning import LightningModule
-    >>> log_file(LightningModule(), "episode.mp4", "videos")  # outside a run it writes nothing
+    >>> log_file(LightningModule(), "episode.mp4", "videos")  # without a run: nothing
 
     Args:
         module: the module being trained or tested.

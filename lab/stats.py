@@ -32,10 +32,14 @@ _AT_ONCE = 2_000_000  # numbers in memory while resampling
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of a statistic, in the unit of the scores; `low` is at most `high`.
+    """A confidence interval of a statistic.
 
     >>> interval([0.5, 0.5, 0.5])
     Interval(low=0.5, high=0.5)
+
+    Args:
+        low: its lower bound, in the unit of the scores.
+        high: its upper bound, at least `low`.
     """
 
     low: float
@@ -60,6 +64,10 @@ class Improvement:
 
     >>> probability_of_improvement([3.0], [1.0, 2.0])
     Improvement(probability=1.0, interval=None)
+
+    Args:
+        probability: from 0 to 1.
+        interval: of the probability; None if one has a single run.
     """
 
     probability: float
@@ -67,7 +75,7 @@ class Improvement:
 
 
 def mean(values: ArrayLike) -> Any:
-    """The mean of the last axis: a number, or an array of one axis less.
+    """The mean of the last axis: values (..., n) -> (...), a number for one axis.
 
     >>> float(mean([1, 2, 6]))
     3.0
@@ -76,7 +84,7 @@ def mean(values: ArrayLike) -> Any:
 
 
 def iqm(values: ArrayLike) -> Any:
-    """The interquartile mean of the last axis: the mean without the lowest and the highest quarter.
+    """The interquartile mean of the last axis, (..., n) -> (...): the mean without the lowest and the highest quarter.
 
     Of `n` values, `floor(n / 4)` are left out at each end, as `scipy.stats.trim_mean(values, 0.25)` does it; so for
     up to three it is the mean. It minds outliers less than the mean, and wastes fewer values than the median.
@@ -111,7 +119,7 @@ def interval(
         scores: seeds, or tasks x seeds.
         statistic: of the last axis of an array, such as `mean` or `iqm`.
         confidence: of the interval, between 0 and 1, such as 0.95.
-        resamples: how often seeds are drawn.
+        resamples: how often, from 1, seeds are drawn.
         seed: of the generator that draws.
 
     Raises:
@@ -146,7 +154,7 @@ def curve_interval(
         curves: seeds x points, or for several tasks a list of such arrays with equally many points.
         statistic: of the last axis of an array, which holds the seeds.
         confidence: of the interval at every point, between 0 and 1.
-        resamples: how often curves are drawn.
+        resamples: how often, from 1, curves are drawn.
         seed: of the generator that draws.
     """
     tasks = [np.asarray(task, float) for task in ([curves] if isinstance(curves, np.ndarray) else curves)]
@@ -186,11 +194,11 @@ def probability_of_improvement(
     0.5833333333333334
 
     Args:
-        x: seeds, or tasks x seeds.
+        x: scores of X: seeds, or tasks x seeds.
         y: the same for Y, with the same tasks in the same order.
         mode: whether larger (`max`) or smaller (`min`) scores are better.
         confidence: of the interval, between 0 and 1.
-        resamples: how often seeds are drawn, of X and of Y independently, within each task.
+        resamples: how often, from 1, seeds are drawn, of X and of Y independently, within each task.
         seed: of the generator that draws.
 
     Raises:
@@ -213,7 +221,7 @@ def probability_of_improvement(
 
 
 def pooled(scores: Scores) -> Array:
-    """The scores of all tasks as one array, ascending.
+    """The scores of all tasks as one array (all scores,), ascending.
 
     >>> pooled([[3, 1], [2]])
     array([1., 2., 3.])
@@ -222,7 +230,7 @@ def pooled(scores: Scores) -> Array:
 
 
 def strata(scores: Scores) -> list[Array]:
-    """One ascending array of scores per task.
+    """One ascending array (scores,) per task.
 
     >>> strata([[3, 1], [2]])
     [array([1., 3.]), array([2.])]

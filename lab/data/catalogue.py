@@ -44,8 +44,8 @@ class DatasetInfo:
         source: where it is from, and its licence.
         origin: whether it was measured (`real`) or made by a program (`generated`).
         read: gives the table of a split, `train` or `test`; keywords besides the split are options of `lab data show`.
-        train_rows: rows for training and validation; 0 where only the files know.
-        test_rows: rows of the test, likewise.
+        train_rows: how many rows for training and validation; 0 where only the files know.
+        test_rows: how many rows of the test, likewise.
         columns: what each column holds, by name, such as `points: (N, 2) float`.
         classes: the names of what the column `label` counts, from 0.
         path: the file or folder that it is read from; None where there is none.

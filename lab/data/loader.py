@@ -42,10 +42,10 @@ class TableLoader:
 
     Args:
         table: on the device where the batches are used.
-        batch_size: rows of a batch, in each process.
+        batch_size: rows of a batch, in each process; at least 1.
         seed: shuffles the rows, and seeds `transform`; None gives the rows in order.
-        rank: number of this process.
-        world_size: number of processes.
+        rank: number of this process, from 0 to `world_size` - 1.
+        world_size: number of processes, from 1.
         position: asked when an epoch begins: which one, and how many batches of it were seen before a restart. By
             default always the first epoch from its beginning.
         collate: from some rows of the table to a batch; by default all columns, ragged ones padded, with a mask.

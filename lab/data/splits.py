@@ -44,7 +44,7 @@ def train_val_split(
     (tensor([0, 2, 3, 4]), tensor([1]))
 
     Args:
-        order: the rows, shuffled: by `torch.randperm`, or by `stratified_permutation`.
+        order: the rows, (N,), shuffled: by `torch.randperm`, or by `stratified_permutation`.
         val_fraction: share that validates, from 0 to 1, one row at least; without a meaning where there are folds.
         fold: which part validates, from 0 to `folds` - 1.
         folds: how many parts there are.
@@ -98,8 +98,11 @@ def group_train_val_split(
         groups: the group of each row, (N,) whole numbers: a person, a file, a recording.
         val_fraction: share of the groups that validates, from 0 to 1; one group at least.
         seed: which groups those are.
-        fold: which part of the groups validates, from 0.
+        fold: which part of the groups validates, from 0 to `folds` - 1.
         folds: how many parts there are.
+
+    Raises:
+        BadSetting: a part would have no groups.
     """
     known = groups.unique()
     order = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))]
@@ -120,7 +123,7 @@ def time_series_split(
         count: how many rows there are, the oldest first.
         val_fraction: share that validates, from 0 to 1.
         test_fraction: share that tests, from 0 to 1.
-        gap: rows left out before validation and before the test, which would share what a window sees.
+        gap: rows, from 0, left out before validation and before the test, which would share what a window sees.
 
     Raises:
         BadSetting: that leaves none to train with.

@@ -18,6 +18,10 @@ def causal_mask(length: int, device: torch.device | None = None) -> Tensor:
 
     >>> causal_mask(3).int().tolist()
     [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+
+    Args:
+        length: of the sequences, T.
+        device: where the mask is made; by default on the CPU.
     """
     return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
 
@@ -27,6 +31,10 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
 
     >>> padding_mask(torch.tensor([1, 3]), 3).int().tolist()
     [[0, 1, 1], [0, 0, 0]]
+
+    Args:
+        lengths: of the sequences, (B,) whole numbers from 0.
+        length: of the longest, T.
     """
     return torch.arange(length, device=lengths.device) >= lengths.unsqueeze(1)
 

@@ -32,7 +32,7 @@ class MLP(nn.Sequential):
         out_features: size of the output; None ends it with the last hidden layer's activation.
         activation: activation function of the hidden layers.
         norm: of the hidden layers; `batch` takes inputs (B, in_features) alone.
-        dropout: share of the hidden layers' outputs that are dropped in training.
+        dropout: share of the hidden layers' outputs that are dropped in training, from 0 to 1.
         init: how weights begin.
         gain: what the first weights are multiplied by.
 

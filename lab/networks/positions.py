@@ -17,7 +17,7 @@ class LearnedPositions(nn.Module):
     torch.Size([2, 5, 8])
 
     Args:
-        max_length: positions that there are.
+        max_length: positions that there are; longer sequences raise BadInput.
         width: of the vectors.
         std: standard deviation of the first ones. 1 makes a position as visible as a token of the same size, 0.02 is
             common in long trainings.
@@ -40,7 +40,7 @@ class SinusoidalPositions(nn.Module):
     [0.0, 1.0, 0.0, 1.0]
 
     Args:
-        max_length: positions that there are.
+        max_length: positions that there are; longer sequences raise BadInput.
         width: of the vectors, an even number.
     """
 

@@ -13,5 +13,8 @@ def upcast(values: Tensor) -> Tensor:
 
     >>> upcast(torch.ones(2, dtype=torch.bfloat16)).dtype, upcast(torch.ones(2, dtype=torch.float64)).dtype
     (torch.float32, torch.float64)
+
+    Args:
+        values: of any shape, which the result has too.
     """
     return values.float() if values.dtype in _HALF else values

@@ -52,9 +52,9 @@ class Recurrent(nn.Module):
         in_features: size of the input at each step.
         hidden: size of the state, in each direction.
         cell: `rnn` (tanh), `lstm` or `gru`.
-        depth: layers, each of which reads the outputs of the one below.
+        depth: layers, from 1, each of which reads the outputs of the one below.
         bidirectional: read from both ends.
-        dropout: share of a layer's outputs that are dropped in training before the next layer reads them.
+        dropout: share of a layer's outputs, from 0 to 1, that are dropped in training before the next layer reads them.
 
     Raises:
         BadSetting: there is no such cell.

@@ -20,9 +20,9 @@ class TextEncoder(nn.Module):
         vocab_size: how many token ids there are; id 0 is padding.
         width: of a token's vector.
         depth: layers of the Transformer.
-        max_length: tokens of a text.
+        max_length: tokens of a text, at most.
         heads: of the attention, which divide the width.
-        dropout: share of each block's outputs, and of attention, that are dropped in training.
+        dropout: share of each block's outputs, and of attention, that are dropped in training, from 0 to 1.
     """
 
     def __init__(

@@ -43,9 +43,9 @@ def play(
     Args:
         policy: observations (B, O) -> actions (B, A) or action indices (B,).
         factory: makes the environments.
-        seeds: start seeds, one per episode.
+        seeds: start seeds, one per episode, whole numbers from 0.
         device: where `policy` lives.
-        num_envs: how many episodes are played side by side at most.
+        num_envs: how many episodes are played side by side at most, from 1.
 
     Raises:
         LabError: the environment itself failed; the message names the start seed.
@@ -90,6 +90,13 @@ def record_video(
     policy: Callable[[Tensor], Tensor], factory: EnvFactory, seed: int, device: torch.device, video: Path
 ) -> float:
     """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return.
+
+    Args:
+        policy: observations (1, O) -> actions (1, A) or action indices (1,).
+        factory: makes the environment.
+        seed: start seed of the episode, from 0.
+        device: where `policy` lives.
+        video: the file, which is overwritten.
 
     Raises:
         LabError: the environment failed, or does not draw.

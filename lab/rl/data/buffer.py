@@ -57,9 +57,9 @@ class ReplayBuffer:
     Args:
         buffer_size: transitions that it keeps.
         storage: where: in memory, or in memory-mapped files.
-        n_step: rewards that a sampled transition sums up.
-        gamma: their discount per step.
-        priority: alpha and the first beta of prioritised replay; None draws uniformly.
+        n_step: rewards that a sampled transition sums up, from 1.
+        gamma: their discount per step, from 0 to 1.
+        priority: alpha and the first beta of prioritised replay, from 0 to 1; None draws uniformly.
     """
 
     def __init__(

@@ -17,6 +17,10 @@ class ContinuousSpec(TypedDict):
 
     >>> ContinuousSpec(low=[-2.0], high=[2.0])  # the torque of Pendulum
     {'low': [-2.0], 'high': [2.0]}
+
+    Args:
+        low: the smallest values, (A,).
+        high: the largest values, (A,).
     """
 
     low: list[float]
@@ -29,6 +33,10 @@ class DiscreteSpec(TypedDict):
 
     >>> DiscreteSpec(count=2)  # left or right, of CartPole
     {'count': 2}
+
+    Args:
+        count: how many, from 1; an action is a whole number from 0 to `count` - 1.
+        values: (count, 1), or left out.
     """
 
     count: int

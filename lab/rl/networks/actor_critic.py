@@ -18,13 +18,7 @@ HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
 
 
 class SquashedActor(nn.Module):
-    """The network of a policy whose actions are squashed by tanh into their bounds.
-
-    Args:
-        observation_size: length of an observation.
-        action: bounds of the action.
-        hidden: widths of the hidden layers.
-    """
+    """The network of a policy whose actions are squashed by tanh into their bounds."""
 
     center: Tensor
     scale: Tensor
@@ -48,6 +42,11 @@ class Actor(SquashedActor):
 
     >>> Actor(3, {"low": [-2.0], "high": [2.0]}, hidden=[16])(torch.zeros(8, 3)).shape
     torch.Size([8, 1])
+
+    Args:
+        observation_size: length of an observation, O.
+        action: bounds of the action, A of each.
+        hidden: widths of the hidden layers.
     """
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -59,6 +58,11 @@ class Critic(nn.Module):
 
     >>> Critic(3, 1, hidden=[16])(torch.zeros(8, 3), torch.zeros(8, 1)).shape
     torch.Size([8, 1])
+
+    Args:
+        observation_size: length of an observation, O.
+        action_size: numbers of an action, A.
+        hidden: widths of the hidden layers.
     """
 
     def __init__(self, observation_size: int, action_size: int, hidden: Sequence[int]) -> None:
@@ -79,6 +83,13 @@ class Critics(nn.Module):
 
     >>> Critics(3, 1, hidden=[16], num_critics=2)(torch.zeros(8, 3), torch.zeros(8, 1)).shape
     torch.Size([2, 8, 1])
+
+    Args:
+        observation_size: length of an observation, O.
+        action_size: numbers of an action, A.
+        hidden: widths of the hidden layers.
+        num_critics: how many, from 1.
+        outputs: numbers of a value, such as its quantiles.
     """
 
     def __init__(
@@ -110,6 +121,11 @@ class GaussianActor(SquashedActor):
     >>> action, log_prob = actor.sample(torch.zeros(8, 3), noise=torch.randn(8, 1))
     >>> action.shape, log_prob.shape
     (torch.Size([8, 1]), torch.Size([8, 1]))
+
+    Args:
+        observation_size: length of an observation, O.
+        action: bounds of the action, A of each.
+        hidden: widths of the hidden layers.
     """
 
     outputs_per_action = 2

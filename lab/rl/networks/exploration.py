@@ -30,7 +30,7 @@ class GaussianNoise(TensorDictModuleBase):
     Args:
         actor: observation (..., O) -> action (..., A).
         action: bounds of the action.
-        sigma: standard deviation, as a fraction of half the action's range.
+        sigma: standard deviation, from 0, as a fraction of half the action's range.
     """
 
     in_keys: tuple[str, ...] = ("observation",)

@@ -27,7 +27,7 @@ class RunningMeanStd(nn.Module):
     (tensor([3.]), tensor([5.]))
 
     Args:
-        size: numbers in a sample.
+        size: numbers of a sample.
     """
 
     mean: Tensor
@@ -57,6 +57,9 @@ class ObservationNorm(RunningMeanStd):
     >>> norm.update(torch.tensor([[1.0], [3.0]]))
     >>> norm(torch.tensor([[3.0], [99.0]])).T
     tensor([[ 1., 10.]])
+
+    Args:
+        size: length of an observation, O.
     """
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -75,7 +78,7 @@ class RewardNorm(RunningMeanStd):
     torch.Size([5, 2])
 
     Args:
-        num_envs: environments that are stepped side by side.
+        num_envs: environments that are stepped side by side, N.
         gamma: discount of the return per step, from 0 to 1.
     """
 

@@ -79,8 +79,8 @@ class GaussianPolicy(Policy):
     torch.Size([8, 2])
 
     Args:
-        observation_size: length of an observation.
-        action: bounds of the action.
+        observation_size: length of an observation, O.
+        action: bounds of the action, A of each.
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation.
     """
@@ -136,7 +136,7 @@ class CategoricalPolicy(Policy):
     True
 
     Args:
-        observation_size: length of an observation.
+        observation_size: length of an observation, O.
         action: number of discrete actions.
         hidden: widths of the hidden layers.
     """
