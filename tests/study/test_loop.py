@@ -1,13 +1,15 @@
 """What becomes of trials: seeds, pruning, failures, and a study that goes on."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import works
 
 from lab.errors import BadInput, LabError
 from lab.study.report.summary import best
-from lab.study.work.job import JobResult
+from lab.study.work import job as trainings
+from lab.study.work.job import Job, JobResult
 
 GRID = ("sampler: grid", "space: {model.lr: [0.001, 0.01, 0.1, 1.0]}")
 
@@ -177,3 +179,13 @@ def test_a_metric_that_none_of_three_runs_logs_ends_the_study(planned, tuned):
     with pytest.raises(LabError) as error:
         tuned(planned(*GRID, "metric: test/return"), works.nameless)
     assert str(error.value).startswith("no run logs the metric 'test/return'; did you mean 'test/returns'?")
+
+
+def test_the_time_of_a_training_may_be_a_metric_of_the_study(monkeypatch):
+    result = SimpleNamespace(metrics={"test/return": 1.0}, run_id="a", seconds=2.5)
+    monkeypatch.setattr("lab.runner.fit.fit", lambda *_, **__: result)
+    recipe = "{task: ddpg, data: {env: Pendulum-v1, total_steps: 400}}"
+    found = trainings.train(
+        Job(0, 0, "job", recipe, "sqlite:///here.db"), SimpleNamespace(said=print, progressed=print)
+    )
+    assert (found.status, found.metrics, found.seconds) == ("finished", {"test/return": 1.0, "seconds/fit": 2.5}, 2.5)

@@ -101,7 +101,8 @@ def train(job: Job, reporter: Reporter) -> JobResult:
                 result: Any = done or _patiently(lambda: resume(str(job.run_id), job.uri, watch))
             else:
                 result = fit(load_text(job.recipe, job.name), watch=watch)
-        return JobResult("finished", result.metrics, result.run_id, seconds=result.seconds)
+        metrics = {**result.metrics, "seconds/fit": result.seconds}  # may be a metric of the study, too
+        return JobResult("finished", metrics, result.run_id, seconds=result.seconds)
     except Pruned:
         return JobResult("pruned", run_id=run_id)
     except LabError as error:
