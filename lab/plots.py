@@ -35,7 +35,7 @@ PAPER, INK, RULE = (
 
 History = Mapping[str, Sequence[tuple[float, float]]]  # of a run: steps and values of each metric, ascending
 
-PAGE = 7.6  # inches of width; at 100 dots each the picture fits into MLflow's page of a run
+PAGE = 6.8  # inches of width; at 100 dots each the picture fits into MLflow's page of a run
 MOST_PANELS, MOST_LINES = 3, 6  # in the picture of a training, and in a panel
 DRAWN = 1000  # points of a curve
 SINGLE = 30  # points of a curve up to which each is marked

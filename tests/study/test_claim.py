@@ -114,5 +114,7 @@ def test_seeds_of_one_recipe_side_by_side(home, inline):
 
 
 def test_the_trainings_of_a_study_are_runs_of_its_recipe(home):
-    tags = ParentRun.tags(SimpleNamespace(run_id="above"), plan_of(Path("recipe.yaml"), [], [0, 1]), 2)
-    assert tags == {"mlflow.parentRunId": "above", "study": "recipe", "trial": "2", "recipe": "recipe"}
+    plan = plan_of(Path("recipe.yaml"), [], [0, 1])
+    tags = ParentRun.tags(SimpleNamespace(run_id="above"), plan, 2)
+    own = {"mlflow.parentRunId": "above", "mlflow.source.name": str(plan.recipe.path)}
+    assert tags == own | {"study": "recipe", "trial": "2", "recipe": "recipe"}

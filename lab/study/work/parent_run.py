@@ -51,7 +51,8 @@ class ParentRun:
 
     def tags(self, plan: Plan, trial: int) -> dict[str, str]:
         """The tags of a trial's training."""
-        return {PARENT: self.run_id, "study": plan.name, "trial": str(trial), "recipe": plan.recipe.name}
+        about = {PARENT: self.run_id, "mlflow.source.name": str(plan.recipe.path)}
+        return about | {"study": plan.name, "trial": str(trial), "recipe": plan.recipe.name}
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Logs metrics of the whole study, such as its best value."""
@@ -74,7 +75,7 @@ class ParentRun:
 
     def _create(self, plan: Plan) -> str:
         tags = {KIND: "study", "study": plan.name, "task": plan.task, "recipe": plan.recipe.name}
-        tags |= {"mlflow.user": user(), DESCRIPTION: plan.file.description}
+        tags |= {"mlflow.user": user(), "mlflow.source.name": str(plan.file.path), DESCRIPTION: plan.file.description}
         experiment = experiment_id(self.server, self.experiment, self.uri)
         run = self.server.create_run(experiment, run_name=plan.name, tags=tags)
         run_id: str = run.info.run_id
