@@ -88,6 +88,7 @@ class EvaluatedModule(LightningModule):
             self.report()
         for metric in metrics_of(self):
             metric.reset()
+        self.eval_batch_idx = 0
 
 
 def metrics_of(module: nn.Module) -> Iterator[Metric | MetricCollection]:

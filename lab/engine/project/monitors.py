@@ -53,7 +53,7 @@ class MonitorCheck(Callback):
         has_step = is_overridden("validation_step", pl_module, LightningModule)
         reason = "there are no batches of validation" if has_step else "the module has no validation_step"
         for monitor in self._monitors(trainer):
-            if counterpart(monitor.name) != monitor.name:
+            if _of_validation(monitor.name):
                 raise BadSetting(monitor.key, f"{monitor.who}{monitor.name!r} is never logged: {reason}")
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -77,6 +77,10 @@ class MonitorCheck(Callback):
         for monitor in self._monitors(trainer):
             if monitor.name in logged or (source is not None and may_be_logged(monitor.name, source)):
                 continue
+            if source is None and trainer.enable_validation and not self.validated and _of_validation(monitor.name):
+                when = "training ended before a validation"
+                advice = "set trainer.val_check_interval or trainer.limit_train_batches"
+                raise BadSetting(monitor.key, f"{monitor.who}{monitor.name!r} was never logged: {when}; {advice}")
             known = f"; logged are {', '.join(sorted(logged))}" if logged else "; none is"
             raise BadSetting(
                 monitor.key,
@@ -99,3 +103,8 @@ class MonitorCheck(Callback):
             if config.reduce_on_plateau and config.strict and config.monitor:
                 who = f"monitor of {type(config.scheduler).__name__} in configure_optimizers: "
                 yield Monitor("model", config.monitor, who)
+
+
+def _of_validation(name: str) -> bool:
+    """Whether a metric's name says that it belongs to a validation."""
+    return counterpart(name) != name

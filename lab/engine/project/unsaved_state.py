@@ -1,0 +1,132 @@
+"""Names the state of a project's objects that training changes and checkpoints do not contain."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import nn
+from torchmetrics import Metric
+
+from lab.engine.saver import Saver
+
+KEY = "unsaved"  # of the part of a checkpoint that is lab's
+CHECKPOINT_HOOKS = ("state_dict", "on_save_checkpoint")
+MOST_ENTRIES, MOST_BYTES, MOST_NAMES = 100, 1 << 16, 5
+LATE = ("_hparams", "_metric_attributes")  # Lightning's own attributes that it sets only when they are needed
+OURS = ("lab", "lightning", "torch", "torchmetrics")
+
+
+class UnsavedState(Callback):
+    """Compares plain attributes at the start of training and when a checkpoint is written: numbers, tensors, lists.
+
+    Lightning saves weights and buffers. An attribute that is neither, and that no `on_save_checkpoint`, `state_dict` or
+    `get_extra_state` writes, has its first value again in a resumed run. This is said at the first checkpoint that a
+    run can be resumed from, and when one is.
+
+    Args:
+        saver: writes the checkpoints.
+    """
+
+    def __init__(self, saver: Saver) -> None:
+        self.saver = saver
+        self.at_start: dict[str, object] = {}
+        self.said = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.at_start = dict(_marks(trainer, pl_module))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self.saver.pending is None or self.saver.pending["trained"]:
+            return
+        changed = [name for name, mark in _marks(trainer, pl_module) if mark != self.at_start.get(name)]
+        checkpoint["lab"][KEY] = changed
+        if changed and not self.said and trainer.is_global_zero:
+            self.said = True
+            print(
+                f"checkpoints do not contain {_listed(changed)}, which training changes: a resumed run begins with the "
+                "first values; use buffers, on_save_checkpoint or state_dict",
+                file=sys.stderr,
+            )
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        lost = checkpoint["lab"].get(KEY) if trainer.state.fn == "fit" and "lab" in checkpoint else None
+        if lost and trainer.is_global_zero:
+            print(
+                f"the checkpoint does not contain {_listed(lost)}: the results may differ from those of a run that was "
+                "not interrupted",
+                file=sys.stderr,
+            )
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _marks(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, object]]:
+    """Dotted names of attributes that nobody saves, each with something that differs once it has changed."""
+    source = ""
+    if is_overridden("on_save_checkpoint", module, LightningModule):
+        source = _source(type(module).on_save_checkpoint)
+    for path, part in module.named_modules():
+        saves = (part is module and source) or type(part).get_extra_state is not nn.Module.get_extra_state
+        if saves or isinstance(part, Metric) or not _foreign(part):
+            continue
+        for name, mark in _attributes(part, LightningModule if part is module else nn.Module):
+            if name not in source:
+                yield ".".join(filter(None, ("model", path, name))), mark
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    owners: list[tuple[str, Any, type]] = [("data", data, LightningDataModule)] if data is not None else []
+    owners += [(type(each).__name__, each, Callback) for each in trainer.callbacks]  # type: ignore[attr-defined]
+    for owner, part, base in owners:
+        if _foreign(part) and not any(
+            is_overridden(hook, part, base) for hook in CHECKPOINT_HOOKS if hasattr(base, hook)
+        ):
+            yield from ((f"{owner}.{name}", mark) for name, mark in _attributes(part, base))
+
+
+def _attributes(part: object, base: type) -> Iterator[tuple[str, object]]:
+    known = vars(base())
+    for name, value in vars(part).items():
+        if name not in known and not name.startswith(LATE) and (mark := _mark(value)) is not None:
+            yield name, mark
+
+
+def _mark(value: object) -> object:
+    """Something that differs once the value has changed; None for objects that are no numbers or tensors."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, nn.Parameter):
+        return None
+    if isinstance(value, torch.Tensor):
+        return id(value), value._version
+    if isinstance(value, np.ndarray):
+        return id(value), value.tobytes() if value.nbytes <= MOST_BYTES else value.shape
+    if isinstance(value, list | tuple | deque):
+        return len(value), id(value[-1]) if value else 0, tuple(map(_mark, islice(value, MOST_ENTRIES)))
+    if isinstance(value, Mapping):
+        return len(value), tuple(map(_mark, islice(value.values(), MOST_ENTRIES)))
+    return None
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return "?"
+
+
+def _foreign(part: object) -> bool:
+    """Whether an object is neither ours nor Lightning's nor torch's."""
+    return type(part).__module__.partition(".")[0] not in OURS
