@@ -222,7 +222,7 @@ def _measure(name: str) -> str:
 
 def _once(names: Sequence[str]) -> list[str]:
     """Without those of each step where there are those of each epoch, which say the same with less noise."""
-    return [name for name in names if not (name.endswith("_step") and f"{name[:-5]}_epoch" in names)]
+    return [name for name in names if re.sub("_step$", "_epoch", name) not in {*names} - {name}]
 
 
 def _word(name: str) -> str:

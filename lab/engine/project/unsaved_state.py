@@ -21,7 +21,7 @@ from lab.engine.saver import Saver
 KEY = "unsaved"  # of the part of a checkpoint that is lab's
 CHECKPOINT_HOOKS = ("state_dict", "on_save_checkpoint")
 MOST_ENTRIES, MOST_BYTES, MOST_NAMES = 100, 1 << 16, 5
-LATE = ("_hparams", "_metric_attributes")  # Lightning's own attributes that it sets only when they are needed
+LATE = ("_hparams", "_metric_attributes")  # Lightning sets these of its own only when they are needed
 OURS = ("lab", "lightning", "torch", "torchmetrics")
 
 
@@ -48,7 +48,8 @@ class UnsavedState(Callback):
         if self.saver.pending is None or self.saver.pending["trained"]:
             return
         changed = [name for name, mark in _marks(trainer, pl_module) if mark != self.at_start.get(name)]
-        checkpoint["lab"][KEY] = changed
+        self.saver.pending[KEY] = changed  # the saver comes later where a module brings callbacks
+        checkpoint.get("lab", {})[KEY] = changed
         if changed and not self.said and trainer.is_global_zero:
             self.said = True
             print(
@@ -97,7 +98,8 @@ def _marks(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, obj
 def _attributes(part: object, base: type) -> Iterator[tuple[str, object]]:
     known = vars(base())
     for name, value in vars(part).items():
-        if name not in known and not name.startswith(LATE) and (mark := _mark(value)) is not None:
+        passing = name.startswith(LATE) or "cache" in name
+        if name not in known and not passing and (mark := _mark(value)) is not None:
             yield name, mark
 
 
@@ -106,7 +108,7 @@ def _mark(value: object) -> object:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return value
+        return str(value)  # NaN is not equal to itself
     if isinstance(value, nn.Parameter):
         return None
     if isinstance(value, torch.Tensor):
