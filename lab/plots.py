@@ -226,7 +226,7 @@ def _once(names: Sequence[str]) -> list[str]:
 
 
 def _word(name: str) -> str:
-    """What a curve is called in its panel."""
+    """The name of a curve in its panel: its stage, and its loader where there are several."""
     stage = next((_STAGES[part.lower()] for part in re.split(r"[/_.\-]", name) if part.lower() in _STAGES), None)
     loader = re.search(r"/dataloader_idx_(\d+)$", name)
     return f"{stage or name}{f', loader {loader.group(1)}' if loader else ''}"
