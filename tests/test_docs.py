@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+import lab
 from lab.cli import app
 from lab.cli.group import DEFAULT
 from lab.errors import BadInput, RecipeError
@@ -173,10 +175,25 @@ def bad_python(text: str) -> list[str]:
             found.append(f"{error}: {block}")
             continue
         for node in nodes:
+            if isinstance(node, ast.Call):
+                found += wrong_call(node)
             if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "lab":
                 module = importlib.import_module(str(node.module))
                 found += [f"{node.module} has no {name.name}" for name in node.names if not hasattr(module, name.name)]
     return found
+
+
+def wrong_call(node: ast.Call) -> list[str]:
+    """Why `lab.run(...)` and its like would refuse these arguments by their number or names; empty if not."""
+    called = node.func
+    if not (isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "lab"):
+        return []
+    try:
+        function = getattr(lab, called.attr)
+        inspect.signature(function).bind(*node.args, **{str(word.arg): word.value for word in node.keywords})
+    except (AttributeError, TypeError) as error:
+        return [f"{ast.unparse(node)}: {error}"]
+    return []
 
 
 def unfinished(text: str) -> list[str]:
@@ -322,7 +339,17 @@ def test_a_planted_study_is_found(block, tmp_path):
     assert bad_studies(f"```yaml\n{block}\n```\n", tmp_path)
 
 
-@pytest.mark.parametrize("block", ["def f(:", "from lab import walk", "from lab.errors import BadInputs"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        "def f(:",
+        "from lab import walk",
+        "from lab.errors import BadInputs",
+        "lab.run()",
+        "lab.tune('a', seeds=3)",
+        "lab.walk(1)",
+    ],
+)
 def test_a_planted_python_block_is_found(block):
     assert len(bad_python(f"```python\n{block}\n```\n")) == 1
 

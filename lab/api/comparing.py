@@ -128,6 +128,9 @@ def compare(
 ) -> ComparedRuns:
     """Compare finished runs over their seeds, with intervals, as `lab compare` does.
 
+    >>> compare("ddpg_pendulum").metric
+    'test/return'
+
     Args:
         what: recipes, experiments, studies, or runs by name or id; `recipe:NAME` selects the kind. Also results of
             `lab.run` and `lab.tune`.

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 def load(run: str | RunResult = "last", *, uri: str | None = None) -> TrainingRun:
     """The result of a run that was trained before, here or on another machine.
 
+    >>> result = load("last")
+    >>> list(result.history.columns[:2])
+    ['epoch', 'env_steps']
+
     Args:
         run: an id, its first digits, a name, or `last` for the newest run.
         uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
@@ -41,6 +45,9 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
 
     Columns are `run_id`, `name`, `experiment`, `task`, `status`, `monitor` (the metric of the score), `score`,
     `seconds` (wall time), `started` and `seed`.
+
+    >>> list(runs(last=1)["task"])
+    ['ddpg']
 
     Args:
         experiment: only those of this experiment.

@@ -121,6 +121,11 @@ def tune(
 ) -> TunedStudy:
     """Train the trials of a study that are not finished yet, as `lab tune` does.
 
+    With a study in `rates.yaml` that tries three learning rates:
+
+    >>> tune("rates.yaml").best_params
+    {'model.lr': 0.01}
+
     Args:
         study: a YAML file, or the name of an installed study.
         overrides: keys that win over the study's file: texts `trials=80`, or mappings such as `{"trials": 80}`.
@@ -214,6 +219,9 @@ class JudgedClaim:
 
 def claim(file: str | Path, *, workers: int | None = None, uri: str | None = None) -> JudgedClaim:
     """Train the missing runs of a claim and judge it, as `lab claim` does.
+
+    >>> claim("claim.yaml").verdict
+    'upheld'
 
     Args:
         file: a YAML file, or the name of an installed claim.

@@ -10,7 +10,7 @@ from typing import Literal, overload
 from lab.api import html
 from lab.api.records import run_word
 from lab.api.repeated import RepeatedRuns
-from lab.api.session import training
+from lab.api.session import reading, training
 from lab.api.settings import Override, texts
 from lab.api.training_run import TrainingRun
 from lab.errors import BadInput
@@ -103,7 +103,8 @@ def run(
 
     if name is not None:
         settings.append(override("track.name", name))
-    loaded = load(find_recipe(str(recipe)), settings)
+    with reading():
+        loaded = load(find_recipe(str(recipe)), settings)
     with training():
         return TrainingRun.of(fit(loaded, offline))
 

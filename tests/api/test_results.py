@@ -5,6 +5,7 @@ import importlib
 import re
 import shutil
 import threading
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -17,11 +18,12 @@ from lab.errors import BadInput
 from lab.rl.ddpg import DDPG
 
 pytestmark = pytest.mark.slow
-MODULE = importlib.import_module("lab.api.training")
+HOMES = {"load": "records", "runs": "records", "compare": "comparing"}
 
 
 def run_example(name):
-    (example,) = doctest.DocTestFinder(recurse=False).find(getattr(MODULE, name), name, module=MODULE)
+    module = importlib.import_module(f"lab.api.{HOMES.get(name, 'training')}")
+    (example,) = doctest.DocTestFinder(recurse=False).find(getattr(module, name), name, module=module)
     assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0
     return example.globs
 
@@ -128,14 +130,18 @@ def test_the_runs_are_a_table(result):
 def test_the_examples_of_testing_and_playing(result):
     before = state()
     run_example("evaluate")
-    played = run_example("play")
+    run_example("play")
     assert state() == before
     episode = lab.play(result, "again.mp4", seed=3)
     assert episode.score < 0
     page = episode._repr_html_()
     assert 'src="data:video/mp4;base64,' in page
     assert self_contained(page)
-    assert played["play"] is MODULE.play
+
+
+@pytest.mark.parametrize("name", list(HOMES))
+def test_the_examples_of_reading(result, name):
+    run_example(name)
 
 
 def test_a_finished_run_is_not_resumed(result):
@@ -177,3 +183,14 @@ def test_in_a_thread_and_beside_other_work_of_torch(result):
 def test_keywords_that_do_not_go_together(keywords, message):
     with pytest.raises(BadInput, match=message):
         lab.run("ddpg_pendulum", **keywords)
+
+
+def test_the_page_of_a_run_on_a_server_is_a_link():
+    run = TrainingRun("ab12", "x", "ddpg", "FINISHED", None, None, {}, {}, None, None, "http://ann:secret@host", 1.0)
+    info = SimpleNamespace(experiment_id="7", artifact_uri="mlflow-artifacts:/7/ab12/artifacts")
+    vars(run)["_recorded"] = SimpleNamespace(info=info)
+    assert run.artifacts is None
+    page = run._repr_html_()
+    assert '<a href="http://host/#/experiments/7/runs/ab12' in page
+    assert "secret" not in page
+    assert self_contained(page)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pandas as pd
 import pytest
 import works
 import yaml
 
 import lab
-from lab.api import JudgedClaim, RepeatedRuns, TunedStudy
+from lab.api import JudgedClaim, RepeatedRuns, TunedStudy, studies
 from lab.errors import BadInput, LabError
 from lab.study.work.job import JobResult
 
@@ -22,8 +24,8 @@ def failing(job, reporter):
 @pytest.fixture
 def study(home, inline):
     inline(works.instant)
-    (home / "rates.yaml").write_text(GRID)
-    return lab.tune("rates.yaml", {"set": {"model.gamma": 0.9}}, workers=1)
+    (home / "rates.yaml").write_text(GRID + "set: {model.gamma: 0.9}\n")
+    return lab.tune("rates.yaml", workers=1)
 
 
 def test_the_best_trial_in_the_words_of_optuna(study):
@@ -35,6 +37,15 @@ def test_the_best_trial_in_the_words_of_optuna(study):
     recipe = yaml.safe_load(study.apply())
     assert (recipe["model"]["lr"], recipe["model"]["gamma"]) == (0.01, 0.9)
     assert yaml.safe_load(study.apply(trial=0))["model"]["lr"] == 0.001
+
+
+def run_example(name):
+    (example,) = doctest.DocTestFinder(recurse=False).find(getattr(studies, name), name, module=studies)
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_example_of_tuning(study):
+    run_example("tune")
 
 
 def test_the_table_of_a_study(study):
@@ -50,6 +61,8 @@ def test_the_same_call_again_trains_nothing(study, inline):
     launcher = inline(works.instant)
     assert lab.tune("rates.yaml", {"set": {"model.gamma": 0.9}}).best_params == study.best_params
     assert launcher.begun == []
+    with pytest.raises(BadInput, match="was started with another definition"):
+        lab.tune("rates.yaml", {"set": {"model.gamma": 0.8}})
 
 
 def test_several_metrics_have_no_best_value(home, inline):
@@ -124,6 +137,7 @@ def test_a_claim(home, inline):
     page = found._repr_html_()
     assert "upheld: a rate of 0.01 beats one of 0.1" in page
     assert "a run of small is better than one of large: 1.00" in page
+    run_example("claim")
 
 
 def test_mistakes_name_the_nearest_word(home):
