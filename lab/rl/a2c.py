@@ -62,12 +62,12 @@ class A2C(OnPolicy):
         """The policy's loss, the critic's and the entropy: (M, O), (M, A) or (M,) of discrete ones, (M,), (M,)."""
         parameters = self.policy(observation)
         policy = -(self.policy.log_prob(parameters, action) * advantage).mean()
-        return policy, F.mse_loss(self.value(observation), target), self.policy.entropy(parameters).mean()
+        return policy, F.mse_loss(self.value(observation), target), self.mean_entropy(parameters)
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         observation, action, advantage, target = experience
         policy, value, entropy = self.losses(observation, action, advantage, target)
-        loss = policy + self.value_coef * value - self.entropy_coef * entropy
+        loss = self.with_entropy(policy + self.value_coef * value, entropy)
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)
         measured = {"loss/policy": policy, "loss/value": value, "policy/entropy": entropy, "gradient_norm/all": norm}
         return {name: each.detach() for name, each in measured.items()}

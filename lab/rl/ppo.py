@@ -145,11 +145,11 @@ class PPO(OnPolicy):
             gain = torch.minimum(ratio * advantage, clipped * advantage)
         else:
             gain = ratio * advantage - self.beta * self.policy.kl_divergence(old, parameters)
-        return -gain.mean(), F.mse_loss(self.value(observation), target), self.policy.entropy(parameters).mean()
+        return -gain.mean(), F.mse_loss(self.value(observation), target), self.mean_entropy(parameters)
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         policy, value, entropy = self.losses(*experience)
-        loss = policy + self.value_coef * value - self.entropy_coef * entropy
+        loss = self.with_entropy(policy + self.value_coef * value, entropy)
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)
         return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": norm}
 

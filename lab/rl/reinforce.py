@@ -99,12 +99,12 @@ class REINFORCE(OnPolicy):
         """The policy's loss and its entropy: (M, O), (M, A) or (M,) of discrete ones, (M,)."""
         parameters = self.policy(observation)
         loss = -(self.policy.log_prob(parameters, action) * advantage).mean()
-        return loss, self.policy.entropy(parameters).mean()
+        return loss, self.mean_entropy(parameters)
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         observation, action, advantage, _ = experience
         loss, entropy = self.loss(observation, action, advantage)
-        norm = self.gradient_step(loss - self.entropy_coef * entropy, state[0], self.max_grad_norm)
+        norm = self.gradient_step(self.with_entropy(loss, entropy), state[0], self.max_grad_norm)
         return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": norm}
 
     def draw(self) -> None:

@@ -47,6 +47,8 @@ class Experience(NamedTuple):
 class OnPolicy(Learner):
     """An agent with a stochastic policy and a critic; `learn` makes all the updates of one rollout.
 
+    `entropy_coef` is the weight of an entropy bonus in the loss of those that have one.
+
     Args:
         observation_size: length of an observation.
         action: bounds of a continuous action, or number of discrete actions.
@@ -59,6 +61,8 @@ class OnPolicy(Learner):
         normalize_observations: normalise observations to mean 0 and variance 1, with running statistics.
         normalize_rewards: divide rewards by the running standard deviation of the discounted return.
     """
+
+    entropy_coef = 0.0
 
     def __init__(
         self,
@@ -146,6 +150,14 @@ class OnPolicy(Learner):
         """
         self.updates += 1
         return self.update(state, *experience)
+
+    def mean_entropy(self, parameters: Tensor) -> Tensor:
+        """The mean entropy of the policy, without a gradient where the loss leaves it out."""
+        return self.policy.entropy(parameters if self.entropy_coef else parameters.detach()).mean()
+
+    def with_entropy(self, loss: Tensor, entropy: Tensor) -> Tensor:
+        """A loss less the entropy bonus."""
+        return loss - self.entropy_coef * entropy if self.entropy_coef else loss
 
     def gradient_step(self, loss: Tensor, state: Sequence[Any], max_grad_norm: float) -> Tensor:
         """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
