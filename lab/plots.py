@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,6 +77,7 @@ def figure(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    _check_style()
     style: dict[Any, Any] = {
         "axes.axisbelow": True,
         "axes.edgecolor": RULE,
@@ -104,6 +107,13 @@ def figure(
     with rc_context(style):
         drawing = Figure(figsize=(width * columns, height * rows), dpi=150, layout=layout)
         yield drawing, drawing.subplots(rows, columns)
+
+
+@cache
+def _check_style() -> None:
+    """Says once that the environment asks for a style that there is not."""
+    if (asked := os.environ.get(STYLE, "").strip()).lower() not in ("", "light", "dark"):
+        print(f"{STYLE}: expected light or dark, found {asked!r}; plots are light", file=sys.stderr)
 
 
 def better(metric: str, mode: str) -> str:

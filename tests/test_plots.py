@@ -188,3 +188,12 @@ def test_figures_are_dark_where_the_environment_says_so(tmp_path):
     environment = {**os.environ, plots.STYLE: "dark"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
     assert Image.open(tmp_path / "a.png").convert("RGB").getpixel((0, 0)) == (15, 23, 42)
+
+
+def test_an_unknown_style_is_said_once(monkeypatch, capsys):
+    monkeypatch.setenv(plots.STYLE, "drak")
+    plots._check_style.cache_clear()
+    for _ in range(2):
+        with figure():
+            pass
+    assert capsys.readouterr().err == "LAB_PLOT_STYLE: expected light or dark, found 'drak'; plots are light\n"

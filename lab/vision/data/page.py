@@ -65,12 +65,12 @@ def bars(axes: Any, found: dict[str, int], labelled: bool) -> None:
         axes.invert_yaxis()
         axes.tick_params(axis="y", labelsize=min(9.0, 230 / len(names)))
         axes.grid(axis="y", visible=False)
-        axes.set(title=title)
+        axes.set(title=title, xlabel="images")
     else:
         few = len(names) <= 40
         axes.bar(names if few else range(len(names)), values, color=COLORS[0], width=0.8)
         axes.grid(axis="x", visible=False)
-        axes.set(title=title, xlabel="" if few else "number of the class")
+        axes.set(title=title, xlabel="" if few else "number of the class", ylabel="images")
 
 
 def means(axes: Any, images: Table, of: ImageDataset) -> None:
