@@ -151,7 +151,7 @@ def _open(function: Callable[..., Any]) -> bool:
 
 @functools.cache
 def _passed_on(function: Callable[..., Any], parent: Callable[..., Any]) -> _Passed | None:
-    """What a constructor passes on, as its source says; None if its `**kwargs` go nowhere."""
+    """The call that a constructor passes its `**kwargs` to, as its source says; None if they go nowhere."""
     if not _open(function):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a command is doing, for whoever listens: records of the logger `lab`.
+"""The stage of a command, for whoever listens: records of the logger `lab`.
 
 Stages and lines are records at level INFO; the command line prints them on standard error. Progress within a training
 is a record at level DEBUG each second. From Python nothing is printed, unless a handler is added:

@@ -1,4 +1,4 @@
-"""What other libraries call a key (Stable-Baselines3, CleanRL, transformers, timm), and what it may be called here."""
+"""Names of keys in other libraries (Stable-Baselines3, CleanRL, transformers, timm), and what they are called here."""
 
 from __future__ import annotations
 

@@ -1,13 +1,8 @@
 """Tables of tensors: rows, columns, ragged rows, and what is refused."""
 
-import doctest
-import importlib
-import pkgutil
-
 import pytest
 import torch
 
-import lab.data
 from lab.data import Ragged, Table, concat
 
 ROWS = [torch.tensor([1, 2, 3]), torch.tensor([], dtype=torch.int64), torch.tensor([4]), torch.tensor([5, 6])]
@@ -124,9 +119,3 @@ def test_offsets_that_do_not_fit_are_refused(offsets):
 def test_one_row_is_no_table(table):
     with pytest.raises(TypeError, match="found the number 2"):
         table[2]
-
-
-@pytest.mark.parametrize("name", [each.name for each in pkgutil.iter_modules(lab.data.__path__)])
-def test_the_examples_in_docstrings_run(name):
-    module = importlib.import_module(f"lab.data.{name}")
-    assert doctest.testmod(module, extraglobs={"torch": torch}).failed == 0

@@ -46,7 +46,7 @@ _PASSED = {
 def refusals(
     trainer: Trainer, module: LightningModule, data: LightningDataModule, keys: dict[str, str], monitor: str | None
 ) -> Iterator[Refusal]:
-    """What Lightning, or the module itself, would refuse later.
+    """Problems that Lightning, or the module itself, would report later.
 
     Args:
         trainer: built, and not training.
@@ -95,7 +95,7 @@ def _missing(owner: object, name: str, key: str = "") -> str:
 
 
 def _manual(trainer: Trainer, module: LightningModule) -> Iterator[Refusal]:
-    """What does not go with a module that takes the steps of its optimizers itself."""
+    """Settings that contradict a module that takes the steps of its optimizers itself."""
     if module.automatic_optimization:
         return
     why = f"{type(module).__name__} optimizes by itself (automatic_optimization = False)"

@@ -32,7 +32,7 @@ def said_elsewhere(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def own(file: StudyFile, dimensions: tuple[Dimension, ...]) -> Iterator[Problem]:
-    """What contradicts itself in a study, whatever its recipe says."""
+    """Contradictions within a study, whatever its recipe says."""
     for key, message in said_elsewhere(file.set):
         yield file.problem(f"set.{key}", message)
     if {problem.key.partition(".")[0] for problem in file.problems} & SAMPLING:

@@ -1,4 +1,4 @@
-"""What the trainings of a study are called: `seed 3`, `fold 2 of 5`, `trial 7`, and in MLflow by their settings."""
+"""Names of the trainings of a study: `seed 3`, `fold 2 of 5`, `trial 7`, and in MLflow by their settings."""
 
 from __future__ import annotations
 
