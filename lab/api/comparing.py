@@ -79,6 +79,7 @@ class ComparedRuns:
             curve: the metrics to draw over time, by default the score in validation; `a,b` means a, or b where there is
                 none.
         """
+        from lab.api.figures import shown
         from lab.comparison import curves
         from lab.comparison.curves import missing
         from lab.comparison.plots import draw_all
@@ -90,7 +91,7 @@ class ComparedRuns:
             lines = [line for metric in chosen.curves for line in curves(chosen.groups, metric, server)]
             for line in missing(chosen.groups, chosen.curves, lines):
                 print(line, file=sys.stderr)
-            return draw_all(chosen, self.comparison, lines)
+            return shown(draw_all(chosen, self.comparison, lines))
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{row.label} ({row.runs})" for row in self.comparison.rows)

@@ -106,4 +106,4 @@ class CellDisplay(logging.Handler):
             rows.append(f"<progress{limits}></progress> {escape(self.progress.position)}")
         elif self.stage:
             rows.append(f"{escape(self.stage)} ...")
-        return f'<div style="{STYLE}">{"<br>".join(rows)}</div>'
+        return f'<div style="{STYLE}">{"<br>".join(rows)}</div>' if rows else ""

@@ -68,6 +68,7 @@ class TrainingRun(RunResult):
         Raises:
             LabError: the run logged neither.
         """
+        from lab.api.figures import shown
         from lab.plots import training_curves
         from lab.runner.results import MODE, MONITOR
 
@@ -77,7 +78,7 @@ class TrainingRun(RunResult):
         drawing = training_curves(self._logged, tags.get(MONITOR), mode, axis, title=self.name)
         if drawing is None:
             raise LabError(f"run {self.run_id[:8]} logged no loss and no monitored metric; .history has what it logged")
-        return drawing
+        return shown(drawing)
 
     @property
     def url(self) -> str | None:

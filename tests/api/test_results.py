@@ -75,6 +75,7 @@ def test_the_curves_are_those_of_the_history(result):
     titles = [axes.get_title("left") for axes in figure.axes]
     assert titles == ["return (more is better)", "loss/actor", "loss/critic"]
     assert figure.get_suptitle() == "ddpg_pendulum"
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it also where nobody has imported pyplot"
 
 
 def test_the_trained_module_is_one_line_away(result):
