@@ -15,6 +15,28 @@ import pytest
 pytestmark = pytest.mark.slow
 
 TWO_MOONS = Path(__file__).parents[1] / "plugins" / "two_moons"
+# Three uses in one process: its imports take longer than any of them.
+USES = """
+import sys
+from contextlib import redirect_stdout
+import pytest
+from lab.cli import main
+
+def lab(file, *words):
+    with open(file, "w") as output, redirect_stdout(output):
+        try:
+            main(words)
+        except SystemExit as leaving:
+            assert leaving.code == 0, words
+
+lab("plugins.txt", "plugins")
+lab("run.json", "run", "two_moons", "trainer.accelerator=cpu", "--json")
+with open("tests.txt", "w") as output, redirect_stdout(output):
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "tests"])
+    import two_moons
+    print(two_moons.__file__)
+sys.exit(code)
+"""
 
 
 class Environment:
@@ -96,8 +118,18 @@ def test_ls_finds_its_task_and_its_recipe_without_importing_either_plugin(enviro
     assert "two_moons" in environment.lab("ls", cwd=tmp_path)
 
 
-def test_the_broken_plugin_is_one_line_with_distribution_version_and_error(environment, tmp_path):
-    lines = [line.split(maxsplit=5) for line in environment.lab("plugins", cwd=tmp_path).splitlines()]
+@pytest.fixture(scope="module")
+def used(environment, empty_database, tmp_path_factory) -> Path:
+    """The folder with what `lab plugins`, `lab run` and the plugin's own tests say in the new environment."""
+    folder = tmp_path_factory.mktemp("used")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    shutil.copytree(TWO_MOONS / "tests", folder / "tests")
+    environment.run("-c", USES, cwd=folder)
+    return folder
+
+
+def test_the_broken_plugin_is_one_line_with_distribution_version_and_error(used):
+    lines = [line.split(maxsplit=5) for line in (used / "plugins.txt").read_text().splitlines()]
     (broken,) = [line for line in lines if "broken" in " ".join(line)]
     assert broken[:5] == ["broken", "task", "lab-broken", "0.0.7", "broken"]
     assert "RuntimeError: out of order" in broken[5]
@@ -105,16 +137,15 @@ def test_the_broken_plugin_is_one_line_with_distribution_version_and_error(envir
     assert states["two_moons"] == states["ddpg"] == "ok"
 
 
-def test_it_runs_to_its_expected_score_beside_the_broken_one(environment, tracked):
-    result = json.loads(environment.lab("run", "two_moons", "trainer.accelerator=cpu", "--json", cwd=tracked))
+def test_it_runs_to_its_expected_score_beside_the_broken_one(used):
+    result = json.loads((used / "run.json").read_text())
     assert (result["status"], result["monitor"]) == ("FINISHED", "test/accuracy")
     assert 0.96 <= result["score"] <= 0.98
     assert Path(result["best"]).is_file()
-    assert Path(result["best"]).is_relative_to(tracked)
+    assert Path(result["best"]).is_relative_to(used)
 
 
-def test_its_own_tests_pass_on_the_installed_wheel(environment, tmp_path):
-    tests = shutil.copytree(TWO_MOONS / "tests", tmp_path / "tests")
-    environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
-    where = environment.run("-c", "from importlib import util; print(util.find_spec('two_moons').origin)", cwd=tmp_path)
-    assert Path(where.strip()).is_relative_to(environment.packages)
+def test_its_own_tests_pass_on_the_installed_wheel(used, environment):
+    *said, where = (used / "tests.txt").read_text().splitlines()
+    assert " passed" in "\n".join(said)
+    assert Path(where).is_relative_to(environment.packages)

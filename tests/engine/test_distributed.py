@@ -5,9 +5,9 @@ import torch
 from mlflow import MlflowClient
 from processes import lab
 
-DDPG = ["data.total_steps=600", "data.learning_starts=200", "data.eval_every=200", "data.eval_episodes=4"]
+DDPG = ["data.total_steps=600", "data.learning_starts=200", "data.eval_every=200", "data.eval_episodes=2"]
 SHORT = {
-    "ddpg_pendulum": [*DDPG, "data.test_episodes=4", "model.hidden=[16]"],
+    "ddpg_pendulum": [*DDPG, "data.test_episodes=2", "data.episode_steps=100", "model.hidden=[16]"],
     "two_moons": ["trainer.max_epochs=2"],
 }
 MONITOR = {"ddpg_pendulum": "val/return", "two_moons": "val/accuracy"}
@@ -51,7 +51,7 @@ def test_bfloat16_trains(recipe, tracked):
 def test_the_recipe_takes_another_environment(env, tracked):
     if env == "Hopper-v5":
         pytest.importorskip("mujoco", reason="needs the extra: pip install 'torch-lab[mujoco]'")
-    done = lab(tracked, "run", "ddpg_pendulum", *SHORT["ddpg_pendulum"], f"data.env={env}", "data.test_episodes=1")
+    done = lab(tracked, "run", "ddpg_pendulum", *SHORT["ddpg_pendulum"], f"data.env={env}", "data.eval_episodes=1", "data.test_episodes=1")
     assert done.returncode == 0, done.stderr
     metrics = only_run(tracked).data.metrics
     assert "test/return" in metrics
