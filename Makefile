@@ -1,6 +1,8 @@
 # The two commands of the README are `make run` and `make test`; each makes its own environment first.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Where this is set, each process of the tests compiles them and the project again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test quick fuzz lint format bench faults results docs site clean
 run: .venv/ready        ## train, evaluate and track the main recipe

@@ -5,22 +5,30 @@ import itertools
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 # Tests run side by side, one on each core, where threads of PyTorch's wait for each other; it reads this when imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Pictures of fewer pixels: to draw and compress them is most of the time of many a short run.
+os.environ.setdefault("MATPLOTLIBRC", str(Path(__file__).with_name("matplotlibrc")))
 ADDRESS = "MLFLOW_TRACKING_URI"
 GIVEN = os.environ.get(ADDRESS)
-
-# Wall-clock limits of hypothesis say how busy the machine is.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
-settings.load_profile("tests")
 
 # The libraries that test files import are a million objects that live until the end. Python's garbage collector would
 # go through all of them again and again, half a second each time.
 gc.disable()
+
+
+def pytest_collection(session):
+    """Wall-clock limits of hypothesis say how busy the machine is. Where xdist collects elsewhere, nothing needs it."""
+    if session.config.getoption("numprocesses", None):
+        return
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+    settings.load_profile("tests")
 
 
 @pytest.hookimpl(trylast=True)

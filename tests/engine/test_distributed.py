@@ -51,7 +51,15 @@ def test_bfloat16_trains(recipe, tracked):
 def test_the_recipe_takes_another_environment(env, tracked):
     if env == "Hopper-v5":
         pytest.importorskip("mujoco", reason="needs the extra: pip install 'torch-lab[mujoco]'")
-    done = lab(tracked, "run", "ddpg_pendulum", *SHORT["ddpg_pendulum"], f"data.env={env}", "data.eval_episodes=1", "data.test_episodes=1")
+    done = lab(
+        tracked,
+        "run",
+        "ddpg_pendulum",
+        *SHORT["ddpg_pendulum"],
+        f"data.env={env}",
+        "data.eval_episodes=1",
+        "data.test_episodes=1",
+    )
     assert done.returncode == 0, done.stderr
     metrics = only_run(tracked).data.metrics
     assert "test/return" in metrics

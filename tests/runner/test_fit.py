@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import lab
 from lab.errors import BadInput, LabError, RecipeError
 from lab.recipe import load
 from lab.rl.common.agent import Agent
+from lab.runner import record
 from lab.runner.assemble import assemble
 from lab.runner.evaluate import evaluate, play
 from lab.runner.fit import fit
@@ -316,3 +318,11 @@ def test_what_only_the_set_up_sees_has_its_key_and_line(tmp_path, monkeypatch):
     )
     with pytest.raises(BadInput, match=r"^few.yaml:3: data.val_fraction: 2 of 2 rows leave none to train on$"):
         fit(load(Path("few.yaml")))
+
+
+def test_a_package_is_listed_as_its_metadata_says(tmp_path):
+    text = "Metadata-Version: 2.1\nName: some-package\nVersion: 1.2\nSummary: short\n\nVersion: 9 was worse\n"
+    (tmp_path / "METADATA").write_text(text)
+    assert record._package(metadata.PathDistribution(tmp_path)) == "some-package==1.2\n"
+    for installed in metadata.distributions():
+        assert record._package(installed) == f"{installed.name}=={installed.version}\n"
