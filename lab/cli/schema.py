@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,7 @@ def schema(
         typer.Argument(metavar="RECIPE|TASK", help="By default any recipe.", autocompletion=words.all_names),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Write it beside the recipe, and name it in the recipe's last line.")
+        bool, typer.Option("--write", help="Write it beside the recipe, and name it in the recipe's header.")
     ] = False,
 ) -> None:
     """Print the JSON schema of a task's recipes, with which an editor completes and checks them."""
@@ -101,7 +102,11 @@ def _write(file: Path, found: dict[str, Any]) -> None:
     try:
         target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if MODELINE not in text:
-            file.write_text(f"{text.rstrip()}\n\n{MODELINE}{target.name}\n", encoding="utf-8")
+            lines = text.splitlines(keepends=True)
+            head = list(takewhile(lambda line: line.startswith("#"), lines))  # editors look for it before the first key
+            head[-1:] = [f"{line.rstrip()}\n" for line in head[-1:]]
+            named = [*head, f"{MODELINE}{target.name}\n", *lines[len(head) :]]
+            file.write_text("".join(named), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot write {error.filename}: {error.strerror}") from error
     print(f"wrote {target}; editors with the YAML language server now check {file}")

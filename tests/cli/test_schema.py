@@ -24,10 +24,20 @@ def test_a_schema_is_written_beside_a_recipe_that_names_it_once(lab, tmp_path):
     assert outcome.out == "wrote ddpg.schema.json; editors with the YAML language server now check mine.yaml\n"
     assert json.loads((tmp_path / "ddpg.schema.json").read_text())["properties"]["task"]["const"] == "ddpg"
     text = (tmp_path / "mine.yaml").read_text()
-    assert text.endswith("\n# yaml-language-server: $schema=ddpg.schema.json\n")
-    assert load(tmp_path / "mine.yaml") == before
+    assert text.partition("\ntask:")[0].endswith("\n# yaml-language-server: $schema=ddpg.schema.json")
+    after = load(tmp_path / "mine.yaml")
+    assert (after, after.header) == (before, before.header)
     lab("schema", "mine.yaml", "--write")
     assert (tmp_path / "mine.yaml").read_text() == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["", "# lab run mine.yaml\n", "# lab run mine.yaml\n\n"])
+def test_the_line_stands_before_the_first_key(lab, tmp_path, head):
+    (tmp_path / "mine.yaml").write_text(f"{head}task: ddpg\n")
+    assert lab("schema", "mine.yaml", "--write").code == 0
+    lines = (tmp_path / "mine.yaml").read_text().splitlines()
+    assert lines.index("# yaml-language-server: $schema=ddpg.schema.json") < lines.index("task: ddpg")
 
 
 def test_a_modeline_at_the_head_is_no_description(tmp_path):
