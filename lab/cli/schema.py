@@ -55,8 +55,7 @@ def task_schema(name: str) -> dict[str, Any]:
     from lab.cli.terminal.card import card
     from lab.registry import find_task
 
-    page = card(name)
-    return _schema({"const": name}, find_task(name), {each.name for each in page.model if each.given})
+    return _schema({"const": name}, find_task(name), {each.name for each in card(name).model if each.given})
 
 
 def file_schema(recipe: Recipe) -> dict[str, Any]:
@@ -78,9 +77,8 @@ def file_schema(recipe: Recipe) -> dict[str, Any]:
         raise RecipeError(problems)
     if not isinstance(recipe.task, InlineTask):
         return task_schema(recipe.task)
-    page = own_card(recipe)
-    written = keyword_schema(InlineTask)
-    return _schema(written, task, {each.name for each in page.model if each.given}, recipe.task.data is not None)
+    given = {each.name for each in own_card(recipe).model if each.given}
+    return _schema(keyword_schema(InlineTask), task, given, recipe.task.data is not None)
 
 
 def _schema(written: dict[str, Any], task: Task, given: set[str], data: bool = True) -> dict[str, Any]:
@@ -103,10 +101,8 @@ def _write(file: Path, found: dict[str, Any]) -> None:
         target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if MODELINE not in text:
             lines = text.splitlines(keepends=True)
-            head = list(takewhile(lambda line: line.startswith("#"), lines))  # editors look for it before the first key
-            head[-1:] = [f"{line.rstrip()}\n" for line in head[-1:]]
-            named = [*head, f"{MODELINE}{target.name}\n", *lines[len(head) :]]
-            file.write_text("".join(named), encoding="utf-8")
+            end = len(list(takewhile(lambda line: line.startswith("#"), lines)))  # editors read it before the first key
+            file.write_text("".join([*lines[:end], f"{MODELINE}{target.name}\n", *lines[end:]]), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot write {error.filename}: {error.strerror}") from error
     print(f"wrote {target}; editors with the YAML language server now check {file}")
