@@ -22,6 +22,7 @@ from lab.recipe.objects import holds_objects
 from lab.registry import field_of
 from lab.runner.results import MODE, MONITOR, SCORE
 from lab.task import Task, hook
+from lab.tracking.journal import history
 from lab.tracking.names import DESCRIPTION, INTERNAL, metric_name
 from lab.tracking.redaction import redact, without_password
 from lab.tracking.server import markdown_picture, user
@@ -107,15 +108,16 @@ def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value:
         if monitor is not None:
             tracker.set_tag(MONITOR, monitor)
         about.insert(0, f"**{name} {value:.4g}**")
-    tracker.set_tag(DESCRIPTION, "\n\n".join(filter(None, about)))
+    text = redact("\n\n".join(filter(None, about)), recipe.track.uri or tracker.uri)
+    tracker.write(op="describe", text=text, instead_of=recipe.description)
 
 
 def _picture(tracker: Tracker, monitor: str | None, mode: Literal["min", "max"]) -> str:
     """Logs the curves of the training as a picture, and shows it in Markdown; empty where there are none."""
-    history = tracker.history()
+    logged = history(tracker.written().points())
     try:
-        axis = "environment steps" if "env_steps" in history else "training steps"
-        drawing = training_curves(history, monitor, mode, axis)
+        axis = "environment steps" if "env_steps" in logged else "training steps"
+        drawing = training_curves(logged, monitor, mode, axis)
         if drawing is None:
             return ""
         tracker.experiment.log_figure(tracker.run_id, drawing, CURVES, save_kwargs={"dpi": 100})

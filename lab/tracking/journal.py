@@ -19,7 +19,9 @@ OWN_SERVER, OFFLINE_TARGET = "server", "later"  # cursors: of the run's server, 
 
 Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
 Identity = tuple[str, int, str]  # of a metric's value: name, step, the value's digits
-Operation = dict[str, Any]  # `op` says what it is: start, params, metrics, tag, artifact, dataset, model, resume or end
+Operation = dict[
+    str, Any
+]  # `op` says what it is: start, params, metrics, tag, describe, artifact, dataset, model, resume or end
 
 _locks: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()
 

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lab.errors import BadInput
 from lab.tracking.experiment import Experiment
-from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, history, identity
+from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, identity
 from lab.tracking.mirror.mirrors import Mirrors
 from lab.tracking.names import INTERNAL, metric_name
 from lab.tracking.redaction import redact, without_password
@@ -196,10 +196,10 @@ class Tracker(LoggerVerbs):
         """The first step that no metric with this prefix has, for a counter that goes on in a resumed run."""
         return max((step for key, _, _, step in self._journal.points() if key.startswith(prefix)), default=-1) + 1
 
-    def history(self) -> dict[str, list[tuple[int, float]]]:
-        """Steps and values of every metric so far, ascending."""
+    def written(self) -> Journal:
+        """The journal, after everything logged so far was written to it."""
         self.position()
-        return history(self._journal.points())
+        return self._journal
 
     def waiting(self) -> int:
         """Operations that were not delivered yet."""

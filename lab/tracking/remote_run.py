@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+PICTURE = "](get-artifact?path="  # in a description that shows a picture of the run
 SCORES = ("test", "best/")  # how the names of a trained model's metrics begin
 PARAMS = 100  # in one request, MLflow's own limit
 RETRYABLE = {401, 403, 408, 409, 425, 429, 499}  # refusals that do not mean the operation itself
@@ -63,7 +64,9 @@ class RemoteRun:
             for start in range(0, len(params), PARAMS):
                 self._log_batch("params", params[start : start + PARAMS])
         elif kind == "tag":
-            self._tag(operation["key"], operation["value"])
+            server.set_tag(run_id, operation["key"], operation["value"])
+        elif kind == "describe":
+            self._describe(operation["text"], operation["instead_of"])
         elif kind == "artifact":
             self._artifact(operation)
         elif kind == "dataset":
@@ -96,10 +99,14 @@ class RemoteRun:
             self._refused.add((kind, name))  # its later values would be refused as well
             to_stderr(f"{self._address} refuses {kind.rstrip('s')} {name!r}, it is left out: {error}")
 
-    def _tag(self, key: str, value: str) -> None:
-        """A description shows a picture of its own run, which has another id on another server."""
-        value = value.replace(self._folder.name, self._run_id) if key == DESCRIPTION else value
-        self._server.set_tag(self._run_id, key, value)
+    def _describe(self, text: str, instead_of: str) -> None:
+        """The text of the run's page, unless a project has described the run itself.
+
+        It shows a picture of this run, which has another id on another server.
+        """
+        there = self._server.get_run(self._run_id).data.tags.get(DESCRIPTION, "")
+        if there in ("", instead_of) or PICTURE in there:
+            self._server.set_tag(self._run_id, DESCRIPTION, text.replace(self._folder.name, self._run_id))
 
     def _artifact(self, operation: Operation) -> None:
         file = self._folder / operation["file"]

@@ -197,7 +197,7 @@ def test_an_offline_run_is_copied_once_however_often_it_is_sent(machine, here):
     tracker.log_metrics({"test/loss": 7.0}, 50)
     tracker.log_params({"lr": 0.1})
     tracker.log_dataset("digits", "ab12", "training", source_type="local", source='{"uri": "digits.csv"}')
-    tracker.set_tag(DESCRIPTION, f"picture of {tracker.run_id}")
+    tracker.write(op="describe", text=f"picture of {tracker.run_id}", instead_of="")
     tracker.experiment.log_text(tracker.run_id, "text", "notes/a.txt")
     tracker.checkpoints.mkdir(parents=True)
     for name in ("best.ckpt", "last.ckpt", "other"):
