@@ -15,7 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent / "notebooks"
-LARGEST = 100_000  # characters of an output; a video is larger, and is left out
+LARGEST = 200_000  # characters of an output; a video is larger, and is left out
 TIMEOUT = 600  # seconds for one cell
 
 

@@ -45,14 +45,14 @@ def logged(run: Run, server: MlflowClient) -> History:
 
 
 def frame(metrics: History) -> DataFrame:
-    """One row for each step at which anything was logged, and one column for each metric, after the epoch."""
+    """One row for each step at which anything was logged, and a column for each metric, after the epoch if it was."""
     import pandas as pd
 
     columns = {name: pd.Series(dict(points)) for name, points in metrics.items() if name != "epoch"}
     steps = sorted({step for values in columns.values() for step in values.index})
     found = pd.DataFrame(columns, index=pd.Index(steps, name="step", dtype=int))
-    # the number of the epoch is logged where it changes
-    epochs = pd.Series(dict(metrics.get("epoch", ())), dtype=float)
-    known = epochs.reindex(sorted({*steps, *epochs.index})).ffill().fillna(0).astype(int)
-    found.insert(0, "epoch", known.reindex(steps))
+    if "epoch" in metrics:  # its number is logged where it changes; agents log none
+        epochs = pd.Series(dict(metrics["epoch"]), dtype=float)
+        known = epochs.reindex(sorted({*steps, *epochs.index})).ffill().bfill().astype(int)
+        found.insert(0, "epoch", known.reindex(steps))
     return found

@@ -40,8 +40,9 @@ class TrainingRun(RunResult):
 
     @cached_property
     def history(self) -> DataFrame:
-        """The metrics logged in training, validation included: a row for each step, `epoch` and a column for each.
+        """The metrics logged in training, validation included: a row for each step and a column for each.
 
+        The first column is `epoch`, if the run logged it; agents do not, and have `env_steps`.
         A metric that was not logged at a step is NaN there: `run.history["val/return"].dropna().plot()`.
         """
         from lab.api.history import frame

@@ -14,6 +14,7 @@ from test_session import state
 
 import lab
 from lab.api import TrainingRun
+from lab.api.history import frame
 from lab.errors import BadInput
 from lab.rl.ddpg import DDPG
 
@@ -64,10 +65,17 @@ def test_the_history_is_a_table_by_step_and_epoch(result):
     history = result.history
     assert history.index.name == "step"
     assert history.index.is_monotonic_increasing
-    assert history.columns[0] == "epoch"
+    assert "epoch" not in history, "agents log none"
     assert history["val/return"].dropna().iloc[-1] == pytest.approx(result.metrics["val/return"])
     assert history["loss/critic"].count() > 5
     assert not [name for name in history if name.startswith(("test/", "best/", "seconds/", "system/"))]
+
+
+def test_the_epoch_is_known_at_every_step():
+    metrics = {"epoch": [(4, 0), (9, 1), (14, 2)], "loss": [(2, 0.5), (4, 0.4), (12, 0.3)], "val": [(9, 0.6)]}
+    table = frame(metrics)
+    assert list(table.columns) == ["epoch", "loss", "val"]
+    assert table["epoch"].to_dict() == {2: 0, 4: 0, 9: 1, 12: 1}
 
 
 def test_the_curves_are_those_of_the_history(result):
