@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lab.data import Table
 from lab.errors import BadInput, BadSetting
 from lab.recipe.signature import check, parameters
+from lab.registry import find_task
 from lab.runner import record
 from lab.vision.data.augment import GEOMETRY, LOOKS
 from lab.vision.data.datasets import find_images, image_datasets
@@ -135,7 +136,8 @@ def test_facts_are_known_before_there_is_an_image():
 
 def test_the_record_of_a_run_says_where_the_images_are_from():
     recipe = SimpleNamespace(seed=0, name="r", path="r.yaml", track=SimpleNamespace(tags={"mine": "1"}))
-    found = record.tags(SimpleNamespace(recipe=recipe, name="classify", data=ImageData("scenes")))
+    task = find_task("classify")
+    found = record.tags(SimpleNamespace(recipe=recipe, name="classify", task=task, data=ImageData("scenes")))
     assert (found["data.name"], found["data.origin"], found["mine"]) == ("scenes", "generated", "1")
 
 
