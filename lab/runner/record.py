@@ -99,7 +99,7 @@ def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value:
     """
     curves = [curve for curve in (task.monitor, f"{task.monitor}_epoch") if curve and tracker.has_metric(curve)]
     monitor = metric_name(curves[0]) if curves else None
-    about = [tracker.tags.get(DESCRIPTION) or recipe.description, _picture(tracker, monitor, task.mode)]
+    about = [recipe.description, _picture(tracker, monitor, task.mode)]
     if name is not None and value is not None:
         if not tracker.has_metric(name):
             tracker.log_metrics({name: value}, step=0)

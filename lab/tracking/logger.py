@@ -69,7 +69,6 @@ class Tracker(LoggerVerbs):
         super().__init__()
         self.uri, self._experiment_name, self.run_id = uri, experiment, ""
         self._offline, self._meant_for = offline_for is not None, offline_for or uri
-        self.tags: dict[str, str] = {}  # those set since it was opened
         self._memory: list[Point] = []  # adding to and cutting off a list needs no lock
         self._repeats: Counter[Identity] = Counter()
         self._newest: dict[str, Identity] = {}  # of each metric
@@ -78,11 +77,13 @@ class Tracker(LoggerVerbs):
         self._ended = threading.Event()
         if getattr(rank_zero_only, "rank", 0) > 0:
             return
-        server, outbox = client(uri), local_folder(uri) / "outbox"
+        server = client(uri)
+        outbox = local_folder(uri) / "outbox"
         outbox.mkdir(parents=True, exist_ok=True)
         with connecting(uri):
             run = run_of_id(server, resume) if resume else self._created(server, run_name, tags)
-        self.artifacts, self.folder = run.info.artifact_uri, local_artifacts(run.info.artifact_uri)
+        self.artifacts = run.info.artifact_uri
+        self.folder = local_artifacts(self.artifacts)
         self.run_id, self._run_name = run.info.run_id, run.info.run_name
         self.home, beside = outbox / self.run_id, local_folder(uri) / "checkpoints" / self.run_id
         self.checkpoints = self.folder / "checkpoints" if self.folder else beside
@@ -158,8 +159,7 @@ class Tracker(LoggerVerbs):
 
     @rank_zero_only
     def set_tag(self, key: str, value: Any) -> None:
-        self.tags[key] = self._clean(value)
-        self.write(op="tag", key=key, value=self.tags[key])
+        self.write(op="tag", key=key, value=self._clean(value))
 
     @rank_zero_only
     def log_dataset(self, name: str, digest: str, context: str, **about: str) -> None:

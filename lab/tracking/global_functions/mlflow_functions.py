@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,12 @@ KEYS = {"run_name": "track.name", "experiment_id": "track.experiment"}  # of a r
 
 
 @contextmanager
-def current_run(uri: str, run_id: str, set_tag: Callable[[str, str, Any], Any] | None = None) -> Iterator[None]:
+def current_run(uri: str, run_id: str) -> Iterator[None]:
     """While the block lasts, MLflow's global functions log into this run.
 
     Args:
         uri: the run's tracking server.
         run_id: the run; empty in all processes but the first, which have its id from that one's environment.
-        set_tag: writes a tag of a run, which then knows it; MLflow's own way by default.
     """
     import mlflow
     from mlflow.utils.autologging_utils import disable_autologging
@@ -48,7 +47,7 @@ def current_run(uri: str, run_id: str, set_tag: Callable[[str, str, Any], Any] |
                 with suppress(Exception):  # no answer: the first function that needs it tries again
                     _join(ours)
                 stack.callback(_leave, ours)
-                others = {**_ignored(), "start_run": _starting(ours, mlflow.start_run), **_tagging(ours, set_tag)}
+                others = {**_ignored(), "start_run": _starting(ours, mlflow.start_run)}
                 stack.enter_context(replaced(mlflow, others, inside=True))
             yield
     finally:
@@ -121,21 +120,6 @@ def _starting(run_id: str, original: Callable[..., Any]) -> Callable[..., Any]:
         return run
 
     return start_run
-
-
-def _tagging(run_id: str, set_tag: Callable[[str, str, Any], Any] | None) -> dict[str, Callable[..., Any]]:
-    """Stand for `mlflow.set_tag` and `set_tags`: a description of the run is one of its tags."""
-    if set_tag is None:
-        return {}
-
-    def one(key: str, value: Any, *_: Any, **__: Any) -> None:
-        set_tag(run_id, key, value)
-
-    def several(tags: Mapping[str, Any], *_: Any, **__: Any) -> None:
-        for key, value in tags.items():
-            set_tag(run_id, key, value)
-
-    return {"set_tag": one, "set_tags": several}
 
 
 def _ignored() -> dict[str, Callable[..., Any]]:

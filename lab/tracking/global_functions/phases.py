@@ -37,8 +37,8 @@ def training(tracker: Tracker, parts: Iterable[object]) -> Iterator[None]:
     if any(map(_mentions_wandb, parts)):
         with suppress(ImportError):  # now, because a hook may import it for the first time
             import_module("wandb")
-    run, client = tracker.run_id, tracker.experiment
-    with mlflow_functions.current_run(tracker.uri, run, client.set_tag), wandb_functions.current_run(client, run):
+    run = tracker.run_id
+    with mlflow_functions.current_run(tracker.uri, run), wandb_functions.current_run(tracker.experiment, run):
         yield
 
 
