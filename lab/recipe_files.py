@@ -68,7 +68,8 @@ def missing_file(
         return f"{text}; did you mean {near!r}?"
     stem = Path(name).stem
     best: tuple[float, str] = 0.0, ""
-    for kind, names in {**installed, "task": tasks}.items():
+    everything: dict[str, Collection[str]] = {**installed, "task": tasks}
+    for kind, names in everything.items():
         if (close := closest(stem, names)) is None:
             continue
         likeness = SequenceMatcher(None, stem.lower(), close.lower()).ratio() + (0.05 if kind in wanted else 0.0)

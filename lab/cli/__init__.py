@@ -14,6 +14,7 @@ import lab
 from lab.cli import browse, check, compare, data, install, results, schema, tracking, train, tune
 from lab.cli.group import Command, Group
 from lab.cli.terminal.messages import explain, surprise
+from lab.cli.terminal.tables import note
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -91,7 +92,7 @@ def _report(error: Exception) -> int:
     if debug:
         traceback.print_exc()
     if isinstance(error, LabError):
-        print(explain(error), file=sys.stderr)
+        note(explain(error))
         return error.exit_code
-    print(surprise(error, debug), file=sys.stderr)
+    note(surprise(error, debug))
     return 1

@@ -15,7 +15,7 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
-from lab.cli.terminal.tables import paragraph, table
+from lab.cli.terminal.tables import note, paragraph, table, tell
 from lab.errors import BadInput, RecipeError, nearest, suggestion
 
 INLINE = "inline"  # in place of a task's name, for a recipe that brings its own
@@ -147,7 +147,7 @@ def cp(
         target.write_bytes(_with_its_command(source.read_bytes(), f"lab {VERBS[kind]} {shlex.quote(str(target))}"))
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror}") from error
-    print(f"wrote {target}; run it with: lab {VERBS[kind]} {shlex.quote(str(target))}")
+    tell(f"wrote {target}; run it with: lab {VERBS[kind]} {shlex.quote(str(target))}")
 
 
 def _with_its_command(text: bytes, command: str) -> bytes:
@@ -204,7 +204,7 @@ def _show_recipe(file: Path, as_json: bool) -> None:
     print(f"# what {task} accepts: lab show {task}" if task != INLINE else "# brings its own task")
     print(text, end="" if text.endswith("\n") else "\n")
     if problem:
-        print(f"its parameters are not listed: {problem}", file=sys.stderr)
+        note(f"its parameters are not listed: {problem}")
     if page is not None and sys.stdout.isatty():
         print(f"\n{paragraph(page.about)}")
         _print_card(page, settings)

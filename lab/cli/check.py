@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 from lab.cli.terminal import words
 from lab.cli.terminal.messages import explain
 from lab.cli.terminal.output import emit
+from lab.cli.terminal.tables import note
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, Problem, RecipeError
 
@@ -51,11 +51,11 @@ def check(
             problems = (Problem(name, "", str(error)),)
         verdicts.append({"recipe": name, "kind": kind, "ok": not problems, "problems": problems})
         if problems:
-            print(explain(RecipeError(problems)), file=sys.stderr)
+            note(explain(RecipeError(problems)))
         elif not as_json:
             print(f"ok {name}", flush=True)
     if no_import:
-        print("not checked: values of model, data and trainer, callbacks, and what needs an import", file=sys.stderr)
+        note("not checked: values of model, data and trainer, callbacks, and what needs an import")
     if as_json:
         emit(verdicts)
     if not all(verdict["ok"] for verdict in verdicts):
@@ -74,7 +74,7 @@ def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
         assembly = assemble(found)
         kept = chosen(assembly, found.track.uri)[0]
     for sentence in lookalikes(assembly.task):
-        print(f"{name}: warning: {sentence}", file=sys.stderr)
+        note(f"{name}: warning: {sentence}")
     return kept
 
 

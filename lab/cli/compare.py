@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +10,7 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import check_plot, emit, number, plain
-from lab.cli.terminal.tables import table
+from lab.cli.terminal.tables import note, table
 from lab.cli.terminal.working import working
 from lab.errors import BadInput
 from lab.plots import better
@@ -59,8 +58,8 @@ def compare(
         chosen = comparison.select(what, metric, mode, uri, curve or ())
         figures = comparison.report(chosen.groups, chosen.mode, chosen.ranked)
         notes = chosen.notes if plot is None else [*chosen.notes, *_draw(plot, chosen, figures, uri)]
-    for note in notes:
-        print(note, file=sys.stderr)
+    for line in notes:
+        note(line)
     if as_json:
         ids = {group.label: group.runs for group in chosen.groups}
         rows = [{**plain(row), "ids": ids[row.label]} for row in figures.rows]
@@ -102,7 +101,9 @@ def _print(metric: str, figures: Comparison) -> None:
         for row in figures.rows
     ]
     columns = len(titles) if len(rows) > 1 else -1  # one group is better than nothing
-    table(titles[:columns], [row[:columns] for row in rows], wrap=titles[-1:], drop=("MIN", "MAX", "MEAN"))
+    table(
+        titles[:columns], [row[:columns] for row in rows], wrap=("95 % OF IQM", titles[-1]), drop=("MIN", "MAX", "MEAN")
+    )
 
 
 def _interval(interval: Interval | None) -> str:

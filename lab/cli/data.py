@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import check_plot, emit, number
-from lab.cli.terminal.tables import paragraph, table
+from lab.cli.terminal.tables import note, paragraph, table, tell
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, BadSetting
 
@@ -36,7 +35,7 @@ def ls(as_json: words.Json = False) -> None:
         sentences = ("DESCRIPTION", "SOURCE")
         table([title.upper() for title in titles], cells, wrap=sentences, drop=("SOURCE", "ORIGIN", "FIELD", "ROWS"))
     for problem in problems:
-        print(problem, file=sys.stderr)
+        note(problem)
 
 
 @app.command()
@@ -46,15 +45,15 @@ def fetch(
     """Download a dataset to `data/`, or to the folder LAB_DATA."""
     found = _find(name)
     if found.fetch is None:
-        print(f"{name} needs no download: {found.source}")
+        tell(f"{name} needs no download: {found.source}")
         return
     if found.present:
-        print(f"{name} is in {found.path}")
+        tell(f"{name} is in {found.path}")
         return
     with working():
-        print(f"fetching {name}: {found.source}", file=sys.stderr)
+        note(f"fetching {name}: {found.source}")
         found.fetch()
-    print(f"{name} is in {found.path}")
+    tell(f"{name} is in {found.path}")
 
 
 @app.command()

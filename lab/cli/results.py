@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit, number
-from lab.cli.terminal.tables import ago, table
+from lab.cli.terminal.tables import ago, note, table, tell
 from lab.cli.terminal.working import working
 
 
@@ -31,7 +30,7 @@ def runs(
     if not rows:
         from lab.tracking.server import no_runs, tracking_uri
 
-        print(no_runs(tracking_uri(uri)), file=sys.stderr)
+        note(no_runs(tracking_uri(uri)))
         return
     table(
         ["RUN", "NAME", "EXPERIMENT", "TASK", "STATUS", "SEED", "METRIC", "SCORE", "SECONDS", "STARTED"],
@@ -85,4 +84,4 @@ def play(
 
     with working():
         written, total = evaluation.play(run, video, seed, checkpoint, uri)
-    print(f"wrote {written}: one episode from start seed {seed}, return {number(total)}")
+    tell(f"wrote {written}: one episode from start seed {seed}, return {number(total)}")

@@ -11,6 +11,7 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
+from lab.cli.terminal.tables import tell
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, nearest
 
@@ -105,4 +106,4 @@ def _write(file: Path, found: dict[str, Any]) -> None:
             file.write_text("".join([*lines[:end], f"{MODELINE}{target.name}\n", *lines[end:]]), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot write {error.filename}: {error.strerror}") from error
-    print(f"wrote {target}; editors with the YAML language server now check {file}")
+    tell(f"wrote {target}; editors with the YAML language server now check {file}")

@@ -11,6 +11,7 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
+from lab.cli.terminal.tables import tell
 from lab.cli.terminal.working import working
 from lab.errors import LabError
 
@@ -33,7 +34,7 @@ def sync(
     if as_json:
         emit(reports)
     else:
-        print("\n".join(map(_line, reports)) or "nothing to send")
+        tell("\n".join(map(_line, reports)) or "nothing to send")
     if any(report.failed for report in reports):
         raise typer.Exit(1)
 

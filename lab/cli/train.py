@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -13,7 +12,7 @@ import typer
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit, number
 from lab.cli.terminal.result import print_result
-from lab.cli.terminal.tables import table
+from lab.cli.terminal.tables import note, table, tell
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, LabError
 
@@ -97,7 +96,7 @@ def _repeat(
         found = train_repeatedly(find_recipe(recipe), settings, seeds=seeds, folds=folds, name=name, workers=workers)
     study = found.study.plan.name
     for line in found.warnings:
-        print(line, file=sys.stderr)
+        note(line)
     if as_json:
         emit({"study": study, "state": found.state, "results": found.results, "summary": found.summary})
     else:
@@ -109,7 +108,7 @@ def _repeat(
             lines += [[title, "", *(number(values[title]) for values in found.summary.values())]]
         table([found.kind.upper(), "RUN", *found.summary], lines)
         then = f"lab compare {shlex.quote(study)}" if found.kind == "seed" else "lab ui"
-        print(f"{found.note}\nnext\n  {then if found.results else 'lab studies'}")
+        tell(f"{found.note}\nnext\n  {then if found.results else 'lab studies'}")
     if found.missing:
         raise LabError(found.missing)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ import typer
 from lab.cli.group import DEFAULT, Command, DefaultGroup
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit, number
-from lab.cli.terminal.tables import ago, table
+from lab.cli.terminal.tables import ago, note, table, tell
 from lab.cli.terminal.working import working
 from lab.errors import LabError
 
@@ -74,8 +73,10 @@ def say(found: Study, as_json: bool, storage: str | None = None) -> None:
     if as_json:
         emit(render.data(lines))
     else:
-        table(*render.cells(lines))
-        print(f"{render.caption(lines)}\nnext")
+        titles, rows = render.cells(lines)
+        drop = [title for title in dict.fromkeys(titles) if title in ("95 % INTERVAL", "SEEDS")]
+        table(titles, rows, wrap=("STATE",), drop=drop[::-1])
+        tell(f"{render.caption(lines)}\nnext")
         for step in _next(found.record, storage, found.uri):
             print(f"  {step}")
     if found.failure:
@@ -106,14 +107,14 @@ def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json 
     with working():
         for found in every(storage, uri):
             if isinstance(found, str):
-                print(found, file=sys.stderr)
+                note(found)
             else:
                 rows.append(_row(found))
     if as_json:
         emit(rows)
         return
     if not rows:
-        print("no studies here yet; start one: lab tune pendulum_search", file=sys.stderr)
+        note("no studies here yet; start one: lab tune pendulum_search")
         return
     titles = ["STUDY", "STATE", "DONE", "COMPLETE", "PRUNED", "FAILED", "METRIC", "BEST", "UPDATED"]
     cells = [
@@ -168,8 +169,8 @@ def claim(
     )
     better, worse = (side.name for side in found.evidence)
     chance = f"{found.probability:.2f} ({_interval(found.interval)})"
-    print(f"{found.metric}: a run of {better} is better than one of {worse} with probability {chance}")
-    print(f"{found.verdict.upper()}: {found.claim}")
+    tell(f"{found.metric}: a run of {better} is better than one of {worse} with probability {chance}")
+    tell(f"{found.verdict.upper()}: {found.claim}")
 
 
 def _row(record: StudyRecord) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def has_runs(uri: str) -> bool:
 
 def no_runs(uri: str) -> str:
     """The error for a place without runs."""
-    place = without_password(uri).removeprefix("sqlite:///")
+    place = without_password(uri).removeprefix("sqlite:///").removeprefix(f"{Path.cwd()}/")
     return f"no runs in {place} yet; start one: lab run ddpg_pendulum"
 
 

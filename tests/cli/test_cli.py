@@ -335,3 +335,13 @@ def test_facts_are_broken_behind_slashes(capsys: pytest.CaptureFixture[str], mon
         "  best  mlruns/an experiment/7af3/",
         "        artifacts/best.ckpt",
     ]
+
+
+def test_a_spinner_leaves_standard_output_as_it_was(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with working.working():
+        stages.stage("recording")
+    print("the result")
+    assert capsys.readouterr().out == "the result\n"

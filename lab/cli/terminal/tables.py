@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 GAP = 2  # between two columns
 SHORTEST = 8  # a run id; a cell is not shortened below it
@@ -46,7 +47,7 @@ def table(
     print("\n".join(line.rstrip() for line in text.get().splitlines()))
     left_out = [title for i, title in enumerate(titles) if i not in chosen]
     if left_out:
-        print(f"columns hidden at this width: {', '.join(left_out)}", file=sys.stderr)
+        note(f"columns hidden at this width: {', '.join(left_out)}")
 
 
 def fit(
@@ -91,8 +92,8 @@ def facts(entries: Mapping[str, str | Path | None]) -> None:
     Files of this folder are named from it. A terminal that is too narrow breaks lines between words, and paths behind a
     slash.
     """
-    shown = {name: _path(value) if isinstance(value, Path) else value for name, value in entries.items()}
-    shown = {name: value for name, value in shown.items() if value is not None}
+    given = {name: value for name, value in entries.items() if value is not None}
+    shown = {name: _path(value) if isinstance(value, Path) else value for name, value in given.items()}
     column = max(map(len, shown), default=0)
     width = shutil.get_terminal_size().columns - column - 2 * GAP if sys.stdout.isatty() else sys.maxsize
     for name, value in shown.items():
@@ -100,6 +101,29 @@ def facts(entries: Mapping[str, str | Path | None]) -> None:
         print(f"{' ' * GAP}{name:<{column}}{' ' * GAP}{first}".rstrip())
         for line in rest:
             print(" " * (column + 2 * GAP) + line)
+
+
+def tell(text: str) -> None:
+    """Prints a sentence on standard output; a terminal gets it broken between words."""
+    print(_fitted(text, sys.stdout), flush=True)
+
+
+def note(text: str) -> None:
+    """Prints a sentence on standard error, likewise."""
+    print(_fitted(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    """The lines of a text, those that are too wide for a terminal continued on indented ones."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    fitted = []
+    for line in text.split("\n"):
+        first, *rest = _lines(line, width) or [""]
+        more = _lines(" ".join(rest), width - GAP) if rest else []
+        fitted += [first, *(" " * GAP + each for each in more)]
+    return "\n".join(fitted)
 
 
 def _path(path: Path) -> str:

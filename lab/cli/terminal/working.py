@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lab.cli.terminal.tables import note
 from lab.stages import LOGGER, duration
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ def working() -> Iterator[None]:
     LOGGER.propagate = False  # a project's `logging.basicConfig` would print each line a second time
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            yield
+            try:
+                yield
+            finally:
+                handler.close()  # within: a spinner puts back the standard output that it found
     finally:
-        handler.close()
         LOGGER.removeHandler(handler)
         LOGGER.setLevel(logging.NOTSET)
         LOGGER.propagate = True
@@ -62,7 +65,7 @@ class StageHandler(logging.Handler):
         if not text.startswith(" "):  # those lines belong to the one before
             self.name_of_stage, self.since = text, self.said
         if not getattr(record, "stage", False) or not sys.stderr.isatty():
-            print(text, file=sys.stderr, flush=True)
+            note(text)
             return
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -76,7 +79,7 @@ class StageHandler(logging.Handler):
         while not self.closing.wait(1.0):
             if self.name_of_stage and (now := time.monotonic()) - self.said > SILENCE_SECONDS:
                 self.said = now
-                print(f"{self.name_of_stage} ({duration(now - self.since)} so far)", file=sys.stderr, flush=True)
+                note(f"{self.name_of_stage} ({duration(now - self.since)} so far)")
 
     def end_stage(self) -> None:
         """Takes the spinner away; a line stays of what took seconds."""
@@ -85,7 +88,7 @@ class StageHandler(logging.Handler):
         self.spinner.stop()
         self.spinner = None
         if (seconds := time.monotonic() - self.since) >= 1:
-            print(f"{self.name_of_stage}: {duration(seconds)}", file=sys.stderr, flush=True)
+            note(f"{self.name_of_stage}: {duration(seconds)}")
 
     def close(self) -> None:
         self.closing.set()

@@ -1,0 +1,166 @@
+"""What each command prints at 80 and at 60 columns, compared with golden files; see golden_files.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import golden_files
+import pytest
+import typer
+
+from lab import registry
+from lab.cli import app
+from lab.cli.doctor import Finding
+from lab.cli.group import DEFAULT
+from lab.runner.results import RunResult
+from lab.stages import say, stage
+
+Lab = Callable[..., Any]
+
+
+@pytest.fixture
+def golden(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Calls a command at both widths and compares: `golden("runs --uri RUNS", runs=address)`."""
+
+    def call(command: str, again: Callable[[], Any] = lambda: None, **places: str) -> None:
+        def show(width: int) -> Any:
+            golden_files.terminal(monkeypatch, width)
+            again()
+            words = command
+            for name, place in places.items():
+                words = words.replace(name.upper(), place)
+            return lab(*words.split())
+
+        golden_files.check(command, show, **places, folder=tmp_path)
+
+    return call
+
+
+def helps(command: Any, words: tuple[str, ...] = ()) -> list[str]:
+    """The words of every command, and of every group, behind which `--help` may stand."""
+    found = [" ".join(words)]
+    for name, each in getattr(command, "commands", {}).items():
+        if name != DEFAULT:
+            found += helps(each, (*words, name))
+    return found
+
+
+@pytest.mark.parametrize("command", helps(typer.main.get_command(app)))
+def test_help(golden: Callable[..., None], command: str) -> None:
+    golden(f"{command} --help".strip())
+
+
+def test_help_cuts_no_word(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in helps(typer.main.get_command(app)):
+        golden_files.terminal(monkeypatch, 400)
+        wide = lab(*command.split(), "--help").out
+        for width in golden_files.WIDTHS:
+            golden_files.terminal(monkeypatch, width)
+            narrow = lab(*command.split(), "--help").out
+            assert not golden_files.cut_words(narrow, wide), (command, width)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ls ddpg",
+        "ls ddpg --long",
+        "ls ddgp",
+        "show two_moons",
+        "data show two_moons",
+        "run ddpg",
+        "train x",
+    ],
+)
+def test_recipes_and_data(golden: Callable[..., None], command: str) -> None:
+    golden(command, root=str(Path(registry.__file__).parents[1]))
+
+
+@pytest.mark.parametrize(
+    "command", ["runs --uri RUNS", "compare slow recipe:fast --uri RUNS", "compare rates --uri RUNS"]
+)
+def test_results(golden: Callable[..., None], recorded_runs: str, command: str) -> None:
+    golden(command, runs=recorded_runs)
+
+
+@pytest.mark.parametrize("command", ["runs", "studies", "sync", "compare x", "eval 7af3", "ui --uri http://host:5000"])
+def test_a_folder_without_runs(golden: Callable[..., None], command: str) -> None:
+    golden(command)
+
+
+def test_mistakes_in_a_recipe(golden: Callable[..., None], good: Path) -> None:
+    golden(f"check {good} -o model.lrr=1 -o lr=1 -o data.env=Pendulm-v1")
+    golden(f"run {good} --lr 0.1")
+
+
+def test_copies(golden: Callable[..., None]) -> None:
+    golden("cp ddpg_pendulum", again=lambda: Path("ddpg_pendulum.yaml").unlink(missing_ok=True))
+
+
+def test_a_new_plugin(golden: Callable[..., None]) -> None:
+    import shutil
+
+    golden("plugin new sine-waves", again=lambda: shutil.rmtree("lab-sine-waves", ignore_errors=True))
+
+
+def test_the_installation(golden: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    of = ("my_moons:TASK", "my-moons", "0.1.0")
+    found = [
+        registry.Plugin("task", "moons", *of),
+        registry.Plugin(
+            "task", "waves", "waves.task:TASK", "waves", "2.0", "broken", "ImportError: No module named 'waves'"
+        ),
+    ]
+    monkeypatch.setattr(registry, "plugins", lambda **_: found)
+    golden("plugins")
+    findings = [
+        Finding("python", "ok", "3.11.9"),
+        Finding("lightning", "failed", "2.6.2: a compromised release", "pip install 'lightning>=2.6.6,<2.7'"),
+        Finding("tracking", "ok", "sqlite:///mlflow.db: created by the first run"),
+    ]
+    monkeypatch.setattr("lab.cli.doctor.examine", lambda: findings)
+    golden("doctor")
+
+
+def result(**changes: Any) -> RunResult:
+    """A finished run."""
+    run = "7af31c4e5b2d4f6a8c9e0d1b2a3f4c5d"
+    folder = Path.cwd() / "mlruns" / "ddpg" / run / "artifacts" / "checkpoints"
+    tested = {"test/return": -151.234, "test/return_std": 88.1, "test/optimality_gap": 10.5}
+    about: dict[str, Any] = {
+        "run_id": run,
+        "name": "ddpg_pendulum",
+        "task": "ddpg",
+        "status": "FINISHED",
+        "monitor": "test/return",
+        "score": -151.234,
+        "metrics": tested,
+        "tested": tested,
+        "best": folder / "best.ckpt",
+        "last": folder / "last.ckpt",
+        "uri": "sqlite:///mlflow.db",
+        "seconds": 12.3,
+    }
+    return RunResult(**(about | changes))
+
+
+def test_runs_as_they_end(golden: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*_: Any) -> RunResult:
+        stage("preparing the data")
+        say("training DDPG: 6,000 env steps")
+        say("  3,000/6,000 env steps  val/return -312.4  val/length 200  6 s")
+        say("trained in 12 s")
+        stage("testing the best checkpoint")
+        return result()
+
+    monkeypatch.setattr("lab.runner.fit.fit", fit)
+    golden("run ddpg_pendulum")
+    golden("run ddpg_pendulum --offline")
+    monkeypatch.setattr("lab.runner.resume.resume", lambda *_, **__: result(monitor="best/val/return", tested={}))
+    golden("resume last")
+    monkeypatch.setattr("lab.runner.evaluate.evaluate", lambda *_, **__: result().tested)
+    golden("eval last")
+    monkeypatch.setattr("lab.runner.evaluate.play", lambda *_, **__: (Path("agent.mp4"), -151.234))
+    golden("play last --video agent.mp4")
