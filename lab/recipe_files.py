@@ -68,13 +68,12 @@ def missing_file(
         return f"{text}; did you mean {near!r}?"
     stem = Path(name).stem
     best: tuple[float, str] = 0.0, ""
-    everything: dict[str, Collection[str]] = {**installed, "task": tasks}
-    for kind, names in everything.items():
+    everything: list[tuple[str, Collection[str]]] = [*installed.items(), ("task", tasks)]
+    for what, names in everything:
         if (close := closest(stem, names)) is None:
             continue
-        likeness = SequenceMatcher(None, stem.lower(), close.lower()).ratio() + (0.05 if kind in wanted else 0.0)
-        what = repr(close) if kind in wanted else f"the {kind} {close!r}"
-        best = max(best, (likeness, what))
+        likeness = SequenceMatcher(None, stem.lower(), close.lower()).ratio() + (0.05 if what in wanted else 0.0)
+        best = max(best, (likeness, repr(close) if what in wanted else f"the {what} {close!r}"))
     return f"{text}; did you mean {best[1]}?" if best[1] else f"{text}; `lab ls` lists them"
 
 

@@ -68,10 +68,6 @@ def check(
         out, err = masked(outcome.out, **places), masked(outcome.err, **places)
         shown = f"{out}\n{err}" if sys.stderr.isatty() else out
         wide = [line for line in shown.splitlines() if len(line) > width and "://" not in line]
-            line
-            for line in f"{out}\n{err if sys.stderr.isatty() else ''}".splitlines()
-            if len(line) > width and "://" not in line
-        ]
         assert file_text or not wide, f"wider than {width} columns"
         said = f"\n-- standard error\n{err}" if err else ""
         parts.append(f"== {width} columns, exit code {outcome.code}\n{out}{said}\n")
