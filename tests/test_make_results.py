@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.compare.test_groups import run
+from tests.comparison.test_groups import run
 
 from lab.errors import LabError
 from lab.recipe import load
