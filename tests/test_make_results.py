@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.comparison.test_groups import run
 
 from lab.errors import LabError
 from lab.recipe import load
 from lab.registry import task_names
+from tests.comparison.test_groups import run
 
 DOCS = Path(__file__).parents[1] / "docs"
 PARAMS = {"task": "ddpg", "data.env": "Pendulum-v1", "data.total_steps": "4000", "model.lr": "0.1"}
