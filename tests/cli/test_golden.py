@@ -79,7 +79,7 @@ def test_recipes_and_data(golden: Callable[..., None], command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["runs --uri RUNS", "compare slow recipe:fast --uri RUNS", "compare rates --uri RUNS"]
+    "command", ["runs --experiment fast --uri RUNS", "compare slow recipe:fast --uri RUNS", "compare rates --uri RUNS"]
 )
 def test_results(golden: Callable[..., None], recorded_runs: str, command: str) -> None:
     golden(command, runs=recorded_runs)

@@ -105,7 +105,6 @@ def here(lab: Lab) -> Lab:
 )
 def test_a_miss_gets_the_right_word(here: Lab, command: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setenv("TERMINAL_WIDTH", "300")
     outcome = here(*command.split())
     assert words in outcome.err
     assert (outcome.code, outcome.out) == (2, "")
