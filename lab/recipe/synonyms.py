@@ -23,7 +23,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "gpus": ("devices",),
     "gpu": ("devices", "accelerator"),
     "num_gpus": ("devices",),
-    "device": ("accelerator",),
+    "device": ("devices", "accelerator"),
     "cpu": ("accelerator",),
     "discount": ("gamma",),
     "discount_factor": ("gamma",),

@@ -23,7 +23,7 @@ CHANGES: dict[str, tuple[str, str, int, list[str]]] = {
     "two settings that exclude each other": ("400", "100", 4, ["data.learning_starts", "less than total_steps"]),
     "unknown environment": ("Pendulum-v1", "Pendulm-v1", 4, ["data.env", "did you mean 'Pendulum-v1'"]),
     "discrete environment": ("Pendulum-v1", "CartPole-v1", 4, ["data", "discrete", "dqn"]),
-    "unknown Trainer key": ("devices", "device", 5, ["trainer.device", "did you mean 'devices'"]),
+    "unknown Trainer key": ("devices", "device", 5, ["trainer.device", "did you mean 'trainer.devices'"]),
     "bad YAML": ("[8]", "[8", 3, ["not closed"]),
     "tab": ("data: {", "data:\n\t{", 5, ["tab"]),
     "duplicate key": ("model:", "seed: 1\nmodel:", 3, ["seed", "duplicate"]),
@@ -121,4 +121,4 @@ def test_check_goes_on_after_a_bad_recipe(lab: Lab, good: Path) -> None:
     assert outcome.err.splitlines()[1] == "1 problem in x y; nothing was started"
     assert "model.lr=1: a setting, which stands behind -o here: -o model.lr=1" in outcome.err
     assert len(lab("run", str(good), "--dry-run", f"seed={'x' * 9000}").err) < 20_000
-    assert "folder.yaml: a folder, not a recipe, study or claim file" in outcome.err
+    assert "folder.yaml: 'folder.yaml' is a folder, not a recipe or study or claim file" in outcome.err

@@ -21,7 +21,6 @@ from lab.engine.saver import Saver
 KEY = "unsaved"  # of the part of a checkpoint that is lab's
 CHECKPOINT_HOOKS = ("state_dict", "on_save_checkpoint")
 MOST_ENTRIES, MOST_BYTES, MOST_NAMES = 100, 1 << 16, 5
-LATE = ("_hparams", "_metric_attributes")  # Lightning sets these of its own only when they are needed
 OURS = ("lab", "lightning", "torch", "torchmetrics")
 
 
@@ -98,8 +97,7 @@ def _marks(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, obj
 def _attributes(part: object, base: type) -> Iterator[tuple[str, object]]:
     known = vars(base())
     for name, value in vars(part).items():
-        passing = name.startswith(LATE) or "cache" in name
-        if name not in known and not passing and (mark := _mark(value)) is not None:
+        if name not in known and "cache" not in name and (mark := _mark(value)) is not None:
             yield name, mark
 
 
