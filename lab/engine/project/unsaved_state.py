@@ -97,7 +97,8 @@ def _marks(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, obj
 def _attributes(part: object, base: type) -> Iterator[tuple[str, object]]:
     known = vars(base())
     for name, value in vars(part).items():
-        if name not in known and "cache" not in name and (mark := _mark(value)) is not None:
+        passing = "cache" in name or name.startswith("_hparam")  # Lightning makes the latter when they are asked for
+        if name not in known and not passing and (mark := _mark(value)) is not None:
             yield name, mark
 
 
