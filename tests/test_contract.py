@@ -20,7 +20,8 @@ from lab.recipe import load
 from lab.registry import find_recipe, task_names
 from lab.task import Task
 from lab.testing import ContractError, clauses
-from lab.testing.clauses import needs_nothing, no_network, warn_of_global_generators
+from lab.testing.clauses import needs_nothing, no_network
+from lab.testing.evaluation import check_metrics, warn_of_global_generators
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
 from lab.testing.runs import small
@@ -318,6 +319,18 @@ class Untyped(Net):
         super().__init__(size)
 
 
+class Careless(Net):
+    """Says nothing of either.
+
+    Args:
+        size: numbers to add.
+    """
+
+    def __init__(self, size: int, momentum: float = 0.1, decay=0.1) -> None:
+        super().__init__(size)
+        self.momentum, self.decay = momentum, decay
+
+
 class Anything(Net):
     """Takes whatever comes.
 
@@ -336,6 +349,7 @@ class Anything(Net):
         (Undocumented, "Undocumented: momentum is missing under `Args:`"),
         (Untyped, "Untyped: size has no type"),
         (Anything, r"Anything: \*\*rest: Any is no plain keyword"),
+        (Careless, r"momentum is missing under[\s\S]*decay has no type[\s\S]*decay is missing under"),
     ],
 )
 def test_a_careless_constructor_is_noticed(module, sentence):
@@ -408,6 +422,65 @@ def test_a_recipe_that_would_download_is_not_the_one_that_is_trained(recipe):
 def test_data_from_the_global_generator_are_warned_of():
     with pytest.warns(UserWarning, match=r"Drawn.setup uses the global random generator of torch, [\s\S]*`data_seed`"):
         warn_of_global_generators(Drawn())
+
+
+class Jittered(TensorDataset):
+    def __getitem__(self, i):
+        return (super().__getitem__(i)[0] + float(np.random.rand()),)
+
+
+class Shaken(Numbers):
+    def val_dataloader(self):
+        return [DataLoader(Jittered(torch.zeros(4, 2)), 2)]
+
+
+class Sampling(Net):
+    def validation_step(self, batch):  # noqa: ARG002 - Lightning's signature
+        self.log("val/loss", torch.rand(()))
+
+
+class Scored(Net):
+    def test_step(self, batch):
+        self.log("test/mae", self.training_step(batch))
+
+
+class Broken(Net):
+    def validation_step(self, batch):  # noqa: ARG002 - Lightning's signature
+        raise RuntimeError("only while it trains")
+
+
+def test_random_generators_of_validation_are_warned_of(recipe):
+    data = "Jittered of Shaken.val_dataloader uses the global random generator of numpy, so that each validation"
+    with pytest.warns(UserWarning, match=data):
+        assert check_metrics(task(), testing.check_facts(recipe(data=Shaken)))
+    module = "Sampling.validation_step uses the global random generator of torch, so that its metrics depend"
+    with pytest.warns(UserWarning, match=module):
+        assert check_metrics(task(), testing.check_facts(recipe(Sampling)))
+
+
+def test_a_wrong_metric_name_is_noticed_before_training(recipe, monkeypatch):
+    assembly = testing.check_facts(recipe())
+    monkeypatch.setattr(Net, "training_step", lambda *_: torch.zeros(()))
+    wrong = Task(module=Net, data=Numbers, monitor="val/lost", mode="min")
+    with pytest.raises(
+        ContractError, match="monitors 'val/lost', which the validation does not log; did you mean 'val/lo"
+    ):
+        check_metrics(wrong, assembly)
+    scored = Task(module=Scored, data=Numbers, monitor="val/loss", mode="min", score="test/mea")
+    with pytest.raises(
+        ContractError, match="the score 'test/mea', which the test does not log; did you mean 'test/mae'"
+    ):
+        check_metrics(scored, testing.check_facts(recipe(Scored)))
+    assert check_metrics(wrong, testing.check_facts(recipe(Broken))), "nothing is known of it"
+
+
+def test_a_task_with_a_wrong_metric_is_not_trained(recipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(testing, "find_task", lambda _: Task(module=Net, data=Numbers, monitor="val/acc", mode="max"))
+    monkeypatch.setattr(testing, "train", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(ContractError) as error:
+        testing.check_task("nobody", recipe=recipe(), tmp_path=tmp_path)
+    assert "no installed recipe says" in str(error.value)
+    assert "monitors 'val/acc'" in str(error.value)
 
 
 def test_a_memory_logger_keeps_what_it_is_told_and_goes_back():

@@ -22,7 +22,6 @@ from lab.testing.clauses import (
     check_parameters,
     needs_nothing,
     own_recipes,
-    warn_of_global_generators,
 )
 from lab.testing.interruption import check_kills
 from lab.testing.published import check_checkpoints, check_logged_model, check_tracking
@@ -54,6 +53,8 @@ def check_task(
     Raises:
         ContractError: with every clause that the task does not keep.
     """
+    from lab.testing.evaluation import check_metrics
+
     broken: list[str] = []
 
     def keeps(clause: Callable[..., T], *arguments: Any) -> T | None:
@@ -67,15 +68,15 @@ def check_task(
     keeps(check_parameters, task)
     keeps(check_hooks, task)
     chosen = None if recipe is None else find_recipe(str(recipe))
+    assembled = None if chosen is None else keeps(check_facts, chosen)
     for file in keeps(own_recipes, name) or []:
         keeps(check_header, file)
-        assembly = keeps(check_facts, file)
+        assembly = keeps(check_facts, file) if file != chosen else None
         if chosen is None and assembly is not None and needs_nothing(file, assembly):
-            chosen = file
-            warn_of_global_generators(assembly.data)
+            chosen, assembled = file, assembly
     if chosen is None:
         broken.append(f"no recipe of {name} can be trained without a network, another run or a missing package")
-    else:
+    elif assembled is not None and keeps(check_metrics, task, assembled):  # else the training would stop at once
         with tempfile.TemporaryDirectory() as folder:
             kept = tmp_path or Path(folder)
             points = [random.random()] if stops is None else stops

@@ -8,9 +8,8 @@ import math
 import re
 import socket
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -24,30 +23,32 @@ from lab.task import hook, lookalikes
 from lab.testing.runs import ContractError, require, small
 
 if TYPE_CHECKING:
-    from lightning import LightningDataModule
-
     from lab.runner.assembly import Assembly
     from lab.task import Task
 
 
 def check_parameters(task: Task) -> None:
     """Every constructor parameter is a typed keyword with a line under `Args:`."""
+    broken = []
     for target in (task.module, task.data):
         where = f"{target.__module__}.{target.__qualname__}"
         for argument in inspect.signature(target).parameters.values():
             by_name = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
             passed_on = argument.kind is argument.VAR_KEYWORD and not takes(target)[1]
-            named = by_name or passed_on
-            require(named, f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
+            if not by_name and not passed_on:
+                broken.append(f"{where}: {argument} is no plain keyword, so no recipe can set it by name")
         for keyword in parameters(target):
-            require(keyword.type != "Any", f"{where}: {keyword.name} has no type that a recipe can be checked against")
-            require(keyword.meaning, f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
+            if keyword.type == "Any":
+                broken.append(f"{where}: {keyword.name} has no type that a recipe can be checked against")
+            if not keyword.meaning:
+                broken.append(f"{where}: {keyword.name} is missing under `Args:` in the class's docstring")
+    require(not broken, "\n".join(broken))
 
 
 def check_hooks(task: Task) -> None:
     """No method has nearly the name of a hook, and is never called because of it."""
-    for sentence in lookalikes(task):
-        raise ContractError(sentence)
+    broken = list(lookalikes(task))
+    require(not broken, "\n".join(broken))
 
 
 def own_recipes(name: str) -> list[Path]:
@@ -83,15 +84,14 @@ def check_header(file: Path) -> None:
     """
     first, *below = file.read_text(encoding="utf-8").splitlines() or [""]
     command = re.match(r"# lab run (\S+)", first)
-    require(
-        command is not None and Path(command[1]).stem == file.stem,
-        f"{file}:1: the first line is the command that runs the recipe, such as `# lab run {file.stem}`",
-    )
+    broken = []
+    if command is None or Path(command[1]).stem != file.stem:
+        broken.append(f"{file}:1: the first line is the command that runs the recipe, such as `# lab run {file.stem}`")
     header = " ".join(itertools.takewhile(lambda line: line.startswith("#"), below))
-    require(
-        re.search(r"\bexpect.*\d", header),
-        f"{file}:2: the comment below says which score to expect, such as `# expect a test/accuracy of 0.97`",
-    )
+    if not re.search(r"\bexpect.*\d", header):
+        example = "such as `# expect a test/accuracy of 0.97`"
+        broken.append(f"{file}:2: the comment below says which score to expect, {example}")
+    require(not broken, "\n".join(broken))
 
 
 def check_facts(file: Path) -> Assembly | None:
@@ -110,13 +110,17 @@ def check_facts(file: Path) -> Assembly | None:
     start = time.perf_counter()
     second = facts()
     seconds = time.perf_counter() - start
-    require(first == second, f"{where} is not the same twice: {first!r}, then {second!r}")
-    require(seconds < 1, f"{where} took {seconds:.1f} s; it is asked before setup() and must be cheap")
-    for key, value in first.items():
-        require(_plain(value), f"{where}: {key} is {value!r}; only plain values survive in a checkpoint")
+    broken = [] if first == second else [f"{where} is not the same twice: {first!r}, then {second!r}"]
+    if seconds >= 1:
+        broken.append(f"{where} took {seconds:.1f} s; it is asked before setup() and must be cheap")
+    foreign = {key: value for key, value in first.items() if not _plain(value)}
+    broken += [
+        f"{where}: {key} is {value!r}; only plain values survive in a checkpoint" for key, value in foreign.items()
+    ]
     refused = {key for key, _ in check(assembly.task.module, dict.fromkeys(first, 1), given=first, partial=True)[1]}
-    for key in first.keys() - refused:
-        raise ContractError(f"{where}: a recipe can set model.{key}, though it is a fact of the data")
+    settable = sorted(first.keys() - refused)
+    broken += [f"{where}: a recipe can set model.{key}, though it is a fact of the data" for key in settable]
+    require(not broken, "\n".join(broken))
     return assembly
 
 
@@ -133,22 +137,6 @@ def needs_nothing(file: Path, assembly: Assembly) -> bool:
         except (LabError, OSError):
             return False
     return True
-
-
-def warn_of_global_generators(data: LightningDataModule) -> None:
-    """Warns of data that are drawn in `setup` from a generator that the run's seed sets: each run sees others."""
-    from lab.engine.loop_state import generators
-    from lab.testing.resuming import differences
-
-    before = generators()
-    with suppress(Exception):  # some can only be set up under a Trainer
-        data.setup("fit")
-        for name in {name.partition(".")[0] for name in differences(before, generators())}:
-            warnings.warn(
-                f"{type(data).__qualname__}.setup uses the global random generator of {name}, so that runs with "
-                "different seeds see different data; use a separate generator with a parameter `data_seed`",
-                stacklevel=2,
-            )
 
 
 @contextmanager
