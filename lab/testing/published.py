@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def check_tracking(task: Task, run: RunResult) -> None:
-    """MLflow holds the monitored metric, the parameters, the recipe, and at least one plot or video."""
+    """MLflow has the monitored metric, the parameters, the recipe, and a plot or video beside the training curves."""
+    from lab.runner.record import CURVES
     from lab.tracking.server import client as connect
 
     require(task.monitor, "the task names no `monitor`, so nothing says which of its runs is better")
@@ -27,8 +28,9 @@ def check_tracking(task: Task, run: RunResult) -> None:
     require(logged.params, "the run has no parameters in MLflow; call save_hyperparameters() in the constructor")
     top = {entry.path for entry in client.list_artifacts(run.run_id)}
     require("recipe.yaml" in top, f"the run keeps no recipe.yaml, only: {', '.join(sorted(top))}")
+    drawn = {entry.path for folder in ("plots", "videos") for entry in client.list_artifacts(run.run_id, folder)}
     require(
-        client.list_artifacts(run.run_id, "plots") or client.list_artifacts(run.run_id, "videos"),
+        drawn - {CURVES},
         "the run has no plot and no video: make one and pass it to lab.plots.log_figure, in on_test_end for instance",
     )
 

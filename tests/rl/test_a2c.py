@@ -54,7 +54,7 @@ def test_the_compiled_update_is_the_eager_one():
         return A2C("some", 4, {"count": 3}, num_envs=4, hidden=[16])
 
     observation, action, advantage, target = batch()
-    data = (observation, action, torch.zeros(SIZE, 3), advantage, target)
+    data = (observation, action, advantage, target)
     eager, compiled = make(), make()
     compiled.compile()
     states = eager.configure_optimizers().tensors(), compiled.configure_optimizers().tensors()

@@ -133,7 +133,7 @@ def test_a_recorded_recipe_with_an_old_key_is_told_the_new_one(tracked: Path, mo
 
 def test_two_tasks_share_a_module(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = {"pairs": Task(Line, Pairs, "val/loss", "min"), "windows": Task(Line, Windows, "val/loss", "min")}
-    monkeypatch.setattr("lab.runner.assemble.find_task", tasks.__getitem__)
+    monkeypatch.setattr("lab.runner.assembly.find_task", tasks.__getitem__)
     for name, width in {"pairs": 2, "windows": 3}.items():
         file = inline(tracked, name)
         file.write_text(file.read_text().partition("\n")[2] + f"task: {name}\n")
