@@ -19,8 +19,8 @@ from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
 
-VERSION = 1  # goes up when other weights come out for the same images
-STEPS, BATCH, RATE = 800, 128, 2e-3
+VERSION = 2  # goes up when other weights come out for the same images
+STEPS, EPOCHS, BATCH, RATE = 800, 70, 128, 2e-3  # at most so many steps and epochs
 
 
 class ReferenceClassifier(nn.Module):
@@ -74,9 +74,10 @@ def trained(classifier: ReferenceClassifier, data: ImageData) -> dict[str, Tenso
     print(f"training the reference classifier of {data.dataset.name} (once, at most a minute)", file=sys.stderr)
     images = data.train_val_table()
     optimizer = torch.optim.AdamW(classifier.parameters(), RATE, fused=True)
-    order = torch.cat([torch.randperm(len(images)) for _ in range(-(-STEPS * BATCH // len(images)))])
-    for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / STEPS)) / 2
+    steps = min(STEPS, EPOCHS * math.ceil(len(images) / BATCH))
+    order = torch.cat([torch.randperm(len(images)) for _ in range(math.ceil(steps * BATCH / len(images)))])
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
         some = images[order[step * BATCH : (step + 1) * BATCH]]
         logits = classifier.last(classifier(some["image"].float().div_(255)))
         optimizer.zero_grad()
