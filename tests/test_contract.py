@@ -38,7 +38,7 @@ def test_a_run_that_is_killed_is_resumed(tmp_path):
     testing.check_task("regress", tmp_path=tmp_path, kill=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_agent_that_is_killed_is_resumed(tmp_path):
     file = find_recipe("reinforce_cartpole")
     run = testing.train(file, tmp_path, seed=0, size=testing.RESUMED)

@@ -152,7 +152,7 @@ def test_the_older_name_of_lightning_is_lightning(tmp_path) -> None:
     assert found.stdout == "No module named 'pytorch_lightning.nowhere'\n", found.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_before_leaves_the_older_name_free(tmp_path) -> None:
     (tmp_path / "older.py").write_text(OLDER)
     (tmp_path / "recipe.yaml").write_text(

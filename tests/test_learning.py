@@ -10,7 +10,7 @@ import lab
     "recipe",
     [
         "ddpg_pendulum",
-        "td3_pendulum",
+        pytest.param("td3_pendulum", marks=pytest.mark.long),
         "sac_pendulum",
         pytest.param("tqc_pendulum", marks=pytest.mark.long),
     ],

@@ -7,6 +7,8 @@ from lab import comparison
 from lab.errors import BadInput
 from lab.tracking.names import KIND
 
+pytestmark = pytest.mark.slow  # each trains
+
 
 @pytest.fixture(scope="module")
 def found(recorded_runs):

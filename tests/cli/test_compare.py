@@ -128,7 +128,7 @@ def test_no_runs_yet(lab: Lab) -> None:
     assert not Path("mlflow.db").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_comparing_does_not_import_torch(recorded_runs: str) -> None:
     script = (
         "import sys; from lab import comparison; found = comparison.select(['rates'], uri=sys.argv[1]); "

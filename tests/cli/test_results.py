@@ -54,7 +54,7 @@ def test_train_then_test_then_film(lab: Lab, good: Path) -> None:
     assert lab("play", run, "--video", "agent.gif").code == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_next_commands_work_as_printed(lab: Lab, good: Path) -> None:
     printed = lab("run", str(good), "track.uri=sqlite:///elsewhere.db").out
     commands = [line.split()[1:] for line in printed.partition("next\n")[2].splitlines()]

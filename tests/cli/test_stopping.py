@@ -117,7 +117,9 @@ def weights(path: Path | str) -> dict[str, torch.Tensor]:
     return kept
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_one_signal_saves_marks_and_leaves_nothing_behind(
     folder: Path, children: list[psutil.Process], signum: int, code: int
 ):

@@ -21,7 +21,7 @@ def only_run(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", SHORT)
+@pytest.mark.parametrize("recipe", ["ddpg_pendulum", pytest.param("two_moons", marks=pytest.mark.long)])
 def test_two_processes_share_one_run(recipe, tracked):
     two = ["trainer.accelerator=cpu", "trainer.strategy=ddp", "trainer.devices=2"]
     done = lab(tracked, "run", recipe, *SHORT[recipe], *two)
@@ -37,7 +37,7 @@ def test_two_processes_share_one_run(recipe, tracked):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", SHORT)
+@pytest.mark.parametrize("recipe", [pytest.param("ddpg_pendulum", marks=pytest.mark.long), "two_moons"])
 def test_bfloat16_trains(recipe, tracked):
     done = lab(tracked, "run", recipe, *SHORT[recipe], "trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ def test_bfloat16_trains(recipe, tracked):
     assert run.data.metrics[MONITOR[recipe]] == run.data.metrics[MONITOR[recipe]], "not NaN"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("env", ["MountainCarContinuous-v0", pytest.param("Hopper-v5", marks=pytest.mark.long)])
 def test_the_recipe_takes_another_environment(env, tracked):
     if env == "Hopper-v5":

@@ -109,7 +109,7 @@ def test_scaled_rewards_are_the_same_problem_in_other_units():
     torch.testing.assert_close(scaled.losses(*data[:-1], ended), by_hand)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("uncompiled_kernels")
 @torch._dynamo.config.patch(recompile_limit=2)  # eight, of which each would take a second
 def test_many_compiled_agents_live_in_one_process():

@@ -82,7 +82,7 @@ def test_no_more_environments_are_made_than_a_run_needs(agent, register, tmp_pat
     assert Point.made == getattr(data, "num_envs", 1) + 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_make_them_instead(register, monkeypatch):
     monkeypatch.setattr(async_stepper, "cores", lambda: 2)
     Point.made = 0

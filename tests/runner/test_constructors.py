@@ -23,6 +23,8 @@ from lab.runner.fit import fit
 from lab.runner.record import parameters
 from lab.testing.resuming import check_resume, whole
 
+pytestmark = pytest.mark.slow  # each trains
+
 HEAD = """\
 task: {module: 'test_constructors:%s', data: 'test_constructors:Points', monitor: val_loss, mode: min}
 trainer: {max_epochs: 2, accelerator: cpu, devices: 1, enable_progress_bar: false}

@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from lab.errors import BadInput
 from tests.runner.projects import Judged, Rows, Run, loader
 
+pytestmark = pytest.mark.slow  # each trains
+
 TRAIN = "the training loader has no length, so an epoch lasts until it ends; if it does not end"
 
 

@@ -15,6 +15,8 @@ from lab.runner.evaluate import evaluate
 from lab.tracking import warn_once
 from tests.runner.projects import Judged, Run
 
+pytestmark = pytest.mark.slow  # each trains
+
 
 class Fluent(Judged):
     """Logs with MLflow's own functions, as a script would."""

@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 from lab.cli import main
 from tests.runner.projects import Judged, loader
 
+pytestmark = pytest.mark.slow  # each trains
+
 
 class Stored(L.LightningDataModule):
     """Rows of a file.

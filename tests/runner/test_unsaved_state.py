@@ -15,6 +15,8 @@ from lab.errors import LabError
 from lab.runner.resume import resume
 from tests.runner.projects import Judged, Rows, Run
 
+pytestmark = pytest.mark.slow  # each trains
+
 NAMES = ("model.layer.bank", "model.average", "model.count", "model.seen", "data.asked", "Keeper.losses")
 
 

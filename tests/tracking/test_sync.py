@@ -119,7 +119,7 @@ def save_model(tracker):
     return layer
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_a_server_that_is_killed_in_the_middle_gets_everything_once_and_in_order(machine, monkeypatch, capsys):
     monkeypatch.setattr(tracking, "FINISH_TIMEOUT", 60.0)  # a server that has just started is slow
