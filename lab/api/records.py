@@ -37,7 +37,7 @@ def load(run: str | RunResult = "last", *, uri: str | None = None) -> TrainingRu
     if isinstance(run, RunResult):
         return TrainingRun.of(run)
     with reading():
-        return _result(find_run(run, uri), tracking_uri(uri))
+        return _result(find_run(run_word(run), uri), tracking_uri(uri))
 
 
 def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = None) -> DataFrame:
@@ -55,13 +55,15 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
         uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
 
     Raises:
-        BadInput: no such experiment.
+        BadInput: no such experiment, or `last` is below 1.
         LabError: the server cannot be reached.
     """
     import pandas as pd
 
     from lab.runner import results
 
+    if isinstance(last, bool) or not isinstance(last, int) or last < 1:
+        raise BadInput(f"last={last!r}: expected a whole number of 1 or more")
     with reading():
         rows = results.runs(experiment, last, uri)
     columns = [field.name for field in fields(results.RunRow)]
@@ -70,7 +72,11 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
 
 def run_word(run: str | RunResult) -> str:
     """A run as the rest of `lab` looks for it: by its id, or a word of the user's."""
-    return run.run_id if isinstance(run, RunResult) else run
+    if isinstance(run, RunResult):
+        return run.run_id
+    if not isinstance(run, str):
+        raise BadInput(f"run {run!r}: expected an id, its first digits, a name, 'last' or a result")
+    return run
 
 
 def _result(run: Run, uri: str) -> TrainingRun:

@@ -85,6 +85,8 @@ def run(
         KeyboardInterrupt: the user interrupted; `lab.resume("last")` continues the run, and the same call several runs.
     """
     settings = texts(overrides)
+    if not isinstance(recipe, str | Path):
+        raise BadInput(f"recipe {recipe!r}: expected the path of a YAML file, or the name of an installed recipe")
     if seeds is not None or folds is not None:
         if seeds is not None and folds is not None:
             raise BadInput("folds cannot be combined with seeds: all folds use the recipe's seed")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import lab
 from lab.api import settings
 from lab.api.settings import texts
 from lab.errors import BadInput
@@ -89,3 +90,19 @@ def test_a_class_of_the_notebook_is_refused_with_the_way_out(monkeypatch):
 
 def test_the_example_is_true():
     assert doctest.testmod(importlib.import_module(settings.__name__)).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: lab.load(3), r"^run 3: expected an id, its first digits, a name, 'last' or a result$"),
+        (lambda: lab.resume(None), r"^run None: expected an id"),
+        (lambda: lab.runs(last=-1), r"^last=-1: expected a whole number of 1 or more$"),
+        (lambda: lab.runs(last="all"), r"^last='all': expected a whole number"),
+        (lambda: lab.run({"task": "ddpg"}), r"^recipe {'task': 'ddpg'}: expected the path of a YAML file, or the name"),
+        (lambda: lab.run(None, seeds=2), r"^recipe None: expected the path of a YAML file"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(call, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        call()

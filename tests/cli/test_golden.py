@@ -27,6 +27,7 @@ def golden(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callabl
     def call(command: str, again: Callable[[], Any] = lambda: None, **places: str) -> None:
         def show(width: int) -> Any:
             golden_files.terminal(monkeypatch, width)
+            monkeypatch.setattr("lab.cli.results.ago", lambda _: "1 s ago")  # a longer time would hide another column
             again()
             words = command
             for name, place in places.items():
