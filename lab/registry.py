@@ -176,8 +176,9 @@ def find_file(name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", 
         if kind not in shelves:
             raise BadInput(wrong_kind(name_or_path, kind, shelves))
         return kind, Path(name_or_path)
-    known = {shelf: recipes(shelf) for shelf in SHELVES}
+    known: dict[Shelf, dict[str, RecipeFile]] = {}
     for shelf in shelves:
+        known[shelf] = recipes(shelf)
         if name_or_path in known[shelf]:
             return shelf, known[shelf][name_or_path].path
     twins = [name for shelf in shelves for name in known[shelf] if name.endswith(f"/{name_or_path}")]
@@ -185,6 +186,7 @@ def find_file(name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", 
         raise BadInput(f"several installed files are named {name_or_path!r}; use one of: {', '.join(twins)}")
     if os.path.isdir(name_or_path):  # noqa: PTH112
         raise BadInput(f"{name_or_path!r} is a folder, not a {' or '.join(shelves)} file")
+    known = {shelf: known.get(shelf) or recipes(shelf) for shelf in SHELVES}
     of_task = [name for name, file in known["recipe"].items() if file.task == name_or_path]
     raise BadInput(missing_file(name_or_path, shelves, known, task_names(), of_task))
 

@@ -150,12 +150,12 @@ class ProgressBar(Callback):
     def _update(self, trainer: Trainer) -> None:
         """Brings the bar up to date, and reports."""
         done, total, _ = counted(trainer)
-        spent = time.monotonic() - self.began
-        report(Progress(done, total, position_text(trainer), spent, self.validated))
+        position, spent = position_text(trainer), time.monotonic() - self.began
+        report(Progress(done, total, position, spent, self.validated))
         if self.bar is None:
             return
         rate = (done - self.first) / spent if spent else 0.0
-        news = [position_text(trainer), f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"]
+        news = [position, f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"]
         if total and rate:
             news.append(f"{duration((total - done) / rate)} left")
         news.append(values_text(numbers(trainer.progress_bar_metrics)))

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -95,11 +96,17 @@ def _marks(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, obj
 
 
 def _attributes(part: object, base: type) -> Iterator[tuple[str, object]]:
-    known = vars(base())
+    known = _own(base)
     for name, value in vars(part).items():
         passing = "cache" in name or name.startswith("_hparam")  # Lightning makes the latter when they are asked for
         if name not in known and not passing and (mark := _mark(value)) is not None:
             yield name, mark
+
+
+@cache
+def _own(base: type) -> frozenset[str]:
+    """The attributes that a class of Lightning's or torch's makes itself."""
+    return frozenset(vars(base()))
 
 
 def _mark(value: object) -> object:

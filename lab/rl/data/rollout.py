@@ -162,8 +162,9 @@ class RolloutData(CollectionData):
                 self._running_returns[buffers.done] = 0.0
         self.count(returns)
         following = {"observation": next_observations, "reward": rewards, "terminated": terminated, "done": done}
-        columns: dict[str, Any] = {name: torch.from_numpy(column) for name, column in following.items()}
-        columns = {"observation": torch.from_numpy(observations), "action": torch.from_numpy(np.stack(actions))} | {
-            "next": columns
+        columns: dict[str, Any] = {
+            "observation": torch.from_numpy(observations),
+            "action": torch.from_numpy(np.stack(actions)),
+            "next": {name: torch.from_numpy(column) for name, column in following.items()},
         }
         return Rollout(TensorDict(columns, shape, device="cpu"), self.env_steps, returns)
