@@ -67,7 +67,7 @@ class A2C(OnPolicy):
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         observation, action, advantage, target = experience
         policy, value, entropy = self.losses(observation, action, advantage, target)
-        loss = self.with_entropy(policy + self.value_coef * value, entropy)
+        loss = policy + self.value_coef * value - self.entropy_coef * entropy
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)
         measured = {"loss/policy": policy, "loss/value": value, "policy/entropy": entropy, "gradient_norm/all": norm}
         return {name: each.detach() for name, each in measured.items()}

@@ -149,7 +149,7 @@ class PPO(OnPolicy):
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         policy, value, entropy = self.losses(*experience)
-        loss = self.with_entropy(policy + self.value_coef * value, entropy)
+        loss = policy + self.value_coef * value - self.entropy_coef * entropy
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)
         return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": norm}
 

@@ -104,7 +104,7 @@ class REINFORCE(OnPolicy):
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         observation, action, advantage, _ = experience
         loss, entropy = self.loss(observation, action, advantage)
-        norm = self.gradient_step(self.with_entropy(loss, entropy), state[0], self.max_grad_norm)
+        norm = self.gradient_step(loss - self.entropy_coef * entropy, state[0], self.max_grad_norm)
         return {"loss/policy": loss.detach(), "policy/entropy": entropy.detach(), "gradient_norm/policy": norm}
 
     def draw(self) -> None:

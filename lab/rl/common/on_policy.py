@@ -155,10 +155,6 @@ class OnPolicy(Learner):
         """The mean entropy of the policy, without a gradient where the loss leaves it out."""
         return self.policy.entropy(parameters if self.entropy_coef else parameters.detach()).mean()
 
-    def with_entropy(self, loss: Tensor, entropy: Tensor) -> Tensor:
-        """A loss less the entropy bonus."""
-        return loss - self.entropy_coef * entropy if self.entropy_coef else loss
-
     def gradient_step(self, loss: Tensor, state: Sequence[Any], max_grad_norm: float) -> Tensor:
         """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
         parameters, first, second, steps, rate = state
