@@ -163,7 +163,7 @@ def training_curves(
     history: History,
     monitor: str | None = None,
     mode: Literal["min", "max"] = "max",
-    axis: str = "training steps",
+    axis: str | None = None,
     title: str = "",
 ) -> Figure | None:
     """A run's losses and its monitored metric over its steps, a panel for each, training and validation together.
@@ -178,12 +178,12 @@ def training_curves(
         history: the steps and values of each metric.
         monitor: the metric that chose the best checkpoint, which is marked.
         mode: whether a larger (`max`) or a smaller (`min`) value of that is better.
-        axis: what the steps are, for the label of the axis.
+        axis: label of the steps; by default environment steps where the run logged them.
         title: above the panels, such as the run's name.
     """
-    panels = _panels(history, monitor)
-    if not panels:
+    if not (panels := _panels(history, monitor)):
         return None
+    axis = axis or ("environment steps" if "env_steps" in history else "training steps")
     width, height = PAGE / max(len(panels), 2), 2.6
     with figure(1, len(panels), width=width, height=height, layout=None) as (drawing, axes):
         whole = width * len(panels)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.api.session import reading
+from lab.api.settings import at_least
 from lab.api.training_run import TrainingRun
 from lab.errors import BadInput
 from lab.runner.results import RunResult
@@ -62,8 +63,7 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
 
     from lab.runner import results
 
-    if isinstance(last, bool) or not isinstance(last, int) or last < 1:
-        raise BadInput(f"last={last!r}: expected a whole number of 1 or more")
+    at_least(1, "last", last)
     with reading():
         rows = results.runs(experiment, last, uri)
     columns = [field.name for field in fields(results.RunRow)]

@@ -91,11 +91,6 @@ class RepeatedRuns:
         from lab.cli.terminal.output import number
 
         found = self.repetition
-        rows = [
-            [str(key), result.run_id[:8], *(number(result.metrics.get(name)) for name in found.summary)]
-            for key, result in found.results.items()
-        ]
-        for title in next(iter(found.summary.values()), {}):
-            rows += [[title, "", *(number(values[title]) for values in found.summary.values())]]
+        rows = [[name, run, *map(number, values)] for name, run, values in found.rows]
         notes = [html.note(line) for line in (found.note, found.missing) if line]
         return html.page(self.name, html.table(rows, [found.kind, "run", *found.summary]), *notes)

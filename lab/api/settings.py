@@ -40,6 +40,12 @@ def texts(overrides: Iterable[object]) -> list[str]:
     return found
 
 
+def at_least(least: int, name: str, value: int | None) -> None:
+    """Refuses an argument that is neither None nor a whole number of so much."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        raise BadInput(f"{name}={value!r}: expected a whole number of {least} or more")
+
+
 def _checked(key: object, value: object) -> str:
     if not isinstance(key, str) or "=" in key:
         raise BadInput(f'override {key!r}: expected a dotted key such as "model.gamma"')

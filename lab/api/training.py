@@ -11,7 +11,7 @@ from lab.api import html
 from lab.api.records import run_word
 from lab.api.repeated import RepeatedRuns
 from lab.api.session import reading, training
-from lab.api.settings import Override, texts
+from lab.api.settings import Override, at_least, texts
 from lab.api.training_run import TrainingRun
 from lab.errors import BadInput
 from lab.runner.results import RunResult
@@ -93,8 +93,8 @@ def run(
         what = "seeds" if folds is None else "folds"
         if offline:
             raise BadInput(f"{what} cannot be combined with offline")
-        _at_least(2, what, seeds if folds is None else folds)
-        _at_least(1, "workers", workers)
+        at_least(2, what, seeds if folds is None else folds)
+        at_least(1, "workers", workers)
         return _repeat(recipe, settings, seeds, folds, name, workers)
     if workers is not None:
         raise BadInput("workers needs seeds or folds: a single run uses one process")
@@ -158,7 +158,7 @@ def evaluate(
     from lab.runner import evaluate as evaluation
 
     settings = texts(overrides)
-    _at_least(1, "episodes", episodes)
+    at_least(1, "episodes", episodes)
     with training():
         return evaluation.evaluate(run_word(run), episodes, checkpoint, settings, _address(run, uri))
 
@@ -214,7 +214,7 @@ def play(
     """
     from lab.runner import evaluate as evaluation
 
-    _at_least(0, "seed", seed)
+    at_least(0, "seed", seed)
     with training():
         file, score = evaluation.play(run_word(run), Path(video), seed, checkpoint, _address(run, uri))
     return PlayedEpisode(file, seed, score)
@@ -241,8 +241,3 @@ def _repeat(
 def _address(run: str | RunResult, uri: str | None) -> str | None:
     """Where a run is: a result knows it."""
     return run.uri if uri is None and isinstance(run, RunResult) else uri
-
-
-def _at_least(least: int, name: str, value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-        raise BadInput(f"{name}={value!r}: expected a whole number of {least} or more")

@@ -75,8 +75,7 @@ class TrainingRun(RunResult):
 
         tags = self._recorded.data.tags
         mode: Literal["min", "max"] = "min" if tags.get(MODE) == "min" else "max"
-        axis = "environment steps" if "env_steps" in self._logged else "training steps"
-        drawing = training_curves(self._logged, tags.get(MONITOR), mode, axis, title=self.name)
+        drawing = training_curves(self._logged, tags.get(MONITOR), mode, title=self.name)
         if drawing is None:
             raise LabError(f"run {self.run_id[:8]} logged no loss and no monitored metric; .history has what it logged")
         return shown(drawing)

@@ -100,12 +100,7 @@ def _repeat(
     if as_json:
         emit({"study": study, "state": found.state, "results": found.results, "summary": found.summary})
     else:
-        lines = [
-            [str(key), result.run_id[:8], *(number(result.metrics.get(metric)) for metric in found.summary)]
-            for key, result in found.results.items()
-        ]
-        for title in next(iter(found.summary.values()), {}):
-            lines += [[title, "", *(number(values[title]) for values in found.summary.values())]]
+        lines = [[name, run, *map(number, values)] for name, run, values in found.rows]
         table([found.kind.upper(), "RUN", *found.summary], lines)
         then = f"lab compare {shlex.quote(study)}" if found.kind == "seed" else "lab ui"
         tell(f"{found.note}\nnext\n  {then if found.results else 'lab studies'}")

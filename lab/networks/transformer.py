@@ -16,7 +16,17 @@ from lab.networks.attention import causal_mask
 
 
 class _LayerStack(nn.Module):
-    """Layers of one kind, each with first weights of its own, and the normalisation at the end."""
+    """Layers of one kind, each with first weights of its own, and the normalisation at the end.
+
+    Args:
+        width: size of the vectors.
+        depth: layers, from 0.
+        heads: of the attention, which divide the width.
+        feedforward: hidden width of each layer's perceptron; twice the width by default.
+        dropout: share of each block's outputs, and of attention, that are dropped in training, from 0 to 1.
+        activation: of the perceptron.
+        norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
+    """
 
     layer_class: ClassVar[type[nn.TransformerEncoderLayer] | type[nn.TransformerDecoderLayer]]
 
@@ -52,15 +62,6 @@ class TransformerEncoder(_LayerStack):
     >>> encoder = TransformerEncoder(16, depth=2, heads=4)
     >>> encoder(torch.randn(2, 5, 16), causal=True).shape
     torch.Size([2, 5, 16])
-
-    Args:
-        width: size of the vectors.
-        depth: layers, from 0.
-        heads: of the attention, which divide the width.
-        feedforward: hidden width of each layer's perceptron; twice the width by default.
-        dropout: share of each block's outputs, and of attention, that are dropped in training, from 0 to 1.
-        activation: of the perceptron.
-        norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
     """
 
     layer_class = nn.TransformerEncoderLayer
@@ -89,15 +90,6 @@ class TransformerDecoder(_LayerStack):
     >>> decoder = TransformerDecoder(16, depth=2, heads=4)
     >>> decoder(torch.randn(2, 5, 16), torch.randn(2, 9, 16)).shape
     torch.Size([2, 5, 16])
-
-    Args:
-        width: size of the vectors.
-        depth: layers, from 0.
-        heads: of the attention, which divide the width.
-        feedforward: hidden width of each layer's perceptron; twice the width by default.
-        dropout: share of each block's outputs, and of attention, that are dropped in training, from 0 to 1.
-        activation: of the perceptron.
-        norm_first: normalise before each block and at the end; otherwise behind each block, as in the source.
     """
 
     layer_class = nn.TransformerDecoderLayer

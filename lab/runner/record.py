@@ -116,8 +116,7 @@ def _picture(tracker: Tracker, monitor: str | None, mode: Literal["min", "max"])
     """Logs the curves of the training as a picture, and shows it in Markdown; empty where there are none."""
     logged = history(tracker.written().points())
     try:
-        axis = "environment steps" if "env_steps" in logged else "training steps"
-        drawing = training_curves(logged, monitor, mode, axis)
+        drawing = training_curves(logged, monitor, mode)
         if drawing is None:
             return ""
         tracker.experiment.log_figure(tracker.run_id, drawing, CURVES, save_kwargs={"dpi": 100})

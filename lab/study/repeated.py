@@ -41,6 +41,16 @@ class Repetition:
         return next((trial.state for trial in self.study.trials if trial.state != "complete"), "complete")
 
     @property
+    def rows(self) -> list[tuple[str, str, list[float | None]]]:
+        """A table with a column for each metric: seed or fold, run and values; then each statistic by its name."""
+        found: list[tuple[str, str, list[float | None]]] = [
+            (str(key), result.run_id[:8], [result.metrics.get(metric) for metric in self.summary])
+            for key, result in self.results.items()
+        ]
+        titles = next(iter(self.summary.values()), {})
+        return found + [(title, "", [values[title] for values in self.summary.values()]) for title in titles]
+
+    @property
     def note(self) -> str:
         """What the statistics are."""
         return NOTES[self.kind]

@@ -14,13 +14,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from lab.tracking.global_functions.replace import no_run_yet, replaced
+from lab.tracking.names import DESCRIPTION
 from lab.tracking.warn_once import warn_once
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ADDRESS, RUN_ID = "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"
-DESCRIPTION = "mlflow.note.content"
 KEYS = {"run_name": "track.name", "experiment_id": "track.experiment"}  # of a recipe, for arguments of start_run
 
 
