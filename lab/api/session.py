@@ -57,7 +57,7 @@ def _display() -> AbstractContextManager[None]:
     from lab.api.notebook import in_notebook, shown_in_cell
     from lab.cli.terminal.working import working
 
-    return shown_in_cell() if in_notebook() else working()
+    return shown_in_cell() if in_notebook() else working("preparing")
 
 
 def _mask(error: LabError) -> None:

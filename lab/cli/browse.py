@@ -16,6 +16,7 @@ import typer
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
 from lab.cli.terminal.tables import note, paragraph, table, tell
+from lab.cli.terminal.working import working
 from lab.errors import BadInput, RecipeError, nearest, suggestion
 
 INLINE = "inline"  # in place of a task's name, for a recipe that brings its own
@@ -156,9 +157,10 @@ def _with_its_command(text: bytes, command: str) -> bytes:
 
 
 def _show_task(name: str, as_json: bool) -> None:
-    from lab.cli.terminal.card import card
+    with working(f"importing {name}"):
+        from lab.cli.terminal.card import card
 
-    page = card(name)
+        page = card(name)
     if as_json:
         emit(page.json())
     else:
@@ -217,12 +219,13 @@ def _show_recipe(file: Path, as_json: bool) -> None:
 
 def _own_card(file: Path) -> tuple[Card | None, dict[str, dict[str, Any]], str]:
     """The card of a recipe's own task, what the recipe sets, and why there is none."""
-    from lab.cli.terminal.card import own_card
-    from lab.recipe import InlineTask, load
+    with working(f"importing what {file.stem} names"):
+        from lab.cli.terminal.card import own_card
+        from lab.recipe import InlineTask, load
 
-    try:
-        recipe = load(file)
-        settings = {"model": recipe.model, "data": recipe.data}
-        return (own_card(recipe), settings, "") if isinstance(recipe.task, InlineTask) else (None, {}, "")
-    except RecipeError as error:
-        return None, {}, str(error.problems[0])
+        try:
+            recipe = load(file)
+            settings = {"model": recipe.model, "data": recipe.data}
+            return (own_card(recipe), settings, "") if isinstance(recipe.task, InlineTask) else (None, {}, "")
+        except RecipeError as error:
+            return None, {}, str(error.problems[0])

@@ -64,12 +64,12 @@ def check(
 
 def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
     """The recipe as a run would record it, after building all that it would use; warns of misspelt hooks."""
-    from lab.recipe import load
-    from lab.runner.assemble import assemble
-    from lab.runner.weights import chosen
-    from lab.task import lookalikes
+    with working(f"reading {name}"):
+        from lab.recipe import load
+        from lab.runner.assemble import assemble
+        from lab.runner.weights import chosen
+        from lab.task import lookalikes
 
-    with working():
         found = load(path, overrides)
         assembly = assemble(found)
         kept = chosen(assembly, found.track.uri)[0]
@@ -95,10 +95,10 @@ def _checked(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> No
     if kind == "recipe":
         checked_recipe(name, path, overrides)
         return
-    from lab.study import load_claim, load_study, make_plan
-    from lab.study.claim import make_plans
+    with working(f"importing what {name} needs"):
+        from lab.study import load_claim, load_study, make_plan
+        from lab.study.claim import make_plans
 
-    with working():
         if kind == "study":
             make_plan(load_study(path, overrides))
         else:

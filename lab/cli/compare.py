@@ -52,9 +52,9 @@ def compare(
         check_plot(plot)
     elif curve:
         raise BadInput("--curve needs --plot FILE: curves are part of the plot")
-    from lab import comparison
+    with working("reading the runs"):
+        from lab import comparison
 
-    with working():
         chosen = comparison.select(what, metric, mode, uri, curve or ())
         figures = comparison.report(chosen.groups, chosen.mode, chosen.ranked)
         notes = chosen.notes if plot is None else [*chosen.notes, *_draw(plot, chosen, figures, uri)]

@@ -12,6 +12,7 @@ from lab.cli.terminal.output import check_plot, emit, number
 from lab.cli.terminal.tables import note, paragraph, table, tell
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, BadSetting
+from lab.stages import say
 
 if TYPE_CHECKING:
     from lab.data import DatasetInfo, Table
@@ -23,10 +24,11 @@ EXPERIMENT = "data"
 @app.command()
 def ls(as_json: words.Json = False) -> None:
     """List the datasets with description, state and source."""
-    from lab.data import all_datasets
+    with working("importing the datasets of every package"):
+        from lab.data import all_datasets
 
-    datasets, problems = all_datasets()
-    found = [_row(each) for each in datasets.values()]
+        datasets, problems = all_datasets()
+        found = [_row(each) for each in datasets.values()]
     if as_json:
         emit(found)
     else:
@@ -43,17 +45,12 @@ def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset that `lab data ls` lists as missing.")],
 ) -> None:
     """Download a dataset to `data/`, or to the folder LAB_DATA."""
-    found = _find(name)
-    if found.fetch is None:
-        tell(f"{name} needs no download: {found.source}")
-        return
-    if found.present:
-        tell(f"{name} is in {found.path}")
-        return
-    with working():
-        note(f"fetching {name}: {found.source}")
-        found.fetch()
-    tell(f"{name} is in {found.path}")
+    with working(f"looking for {name}"):
+        found = _find(name)
+        if found.fetch is not None and not found.present:
+            say(f"fetching {name}: {found.source}")
+            found.fetch()
+    tell(f"{name} needs no download: {found.source}" if found.fetch is None else f"{name} is in {found.path}")
 
 
 @app.command()
@@ -78,7 +75,7 @@ def show(
         check_plot(plot)
     elif track:
         raise BadInput("--track needs --plot FILE")
-    with working():
+    with working(f"reading {name}"):
         found = _find(name).at(path)
         if plot is not None and found.plot is None:
             raise BadInput(f"{name} has no plot; leave --plot out")

@@ -15,9 +15,9 @@ from lab.cli.terminal.working import working
 
 def plugins(as_json: words.Json = False) -> None:
     """List the tasks, recipes and datasets of every installed package, with errors."""
-    from lab import registry
+    with working("importing the plugins"):
+        from lab import registry
 
-    with working():
         found = registry.plugins()
     if as_json:
         emit(found)
@@ -44,9 +44,9 @@ def new_plugin(
 
 def doctor(as_json: words.Json = False) -> None:
     """Check installation, devices and tracking, with the next step for every problem."""
-    from lab.cli.doctor import examine
+    with working("importing the packages"):
+        from lab.cli.doctor import examine
 
-    with working():
         findings = examine()
     if as_json:
         emit(findings)

@@ -20,9 +20,9 @@ def runs(
     as_json: words.Json = False,
 ) -> None:
     """List the latest runs."""
-    from lab.runner import results
+    with working("reading the runs"):
+        from lab.runner import results
 
-    with working():
         rows = results.runs(experiment, last, uri)
     if as_json:
         emit(rows)
@@ -62,9 +62,9 @@ def evaluate(
     as_json: words.Json = False,
 ) -> None:
     """Test a run's checkpoint again."""
-    from lab.runner import evaluate as evaluation
+    with working(f"looking for run {run}"):
+        from lab.runner import evaluate as evaluation
 
-    with working():
         metrics = evaluation.evaluate(run, episodes, checkpoint, overrides or (), uri)
     if as_json:
         emit(metrics)
@@ -80,8 +80,8 @@ def play(
     uri: words.Uri = None,
 ) -> None:
     """Record a video of one episode of a run's agent."""
-    from lab.runner import evaluate as evaluation
+    with working(f"looking for run {run}"):
+        from lab.runner import evaluate as evaluation
 
-    with working():
         written, total = evaluation.play(run, video, seed, checkpoint, uri)
     tell(f"wrote {written}: one episode from start seed {seed}, return {number(total)}")

@@ -41,10 +41,11 @@ def schema(
         raise BadInput(f"no recipe or task {name!r}{nearest(str(name), [*task_names(), *recipes()])}")
     if write and (file is None or not file.is_file()):
         raise BadInput("--write: expected a recipe file, such as one that `lab cp` made")
-    if name is None:
-        found = recipe_schema({"anyOf": [{"enum": task_names()}, {"type": "object"}]})
-    else:
-        found = task_schema(name) if file is None else file_schema(load(find_recipe(name)))
+    with working(f"importing what {name or 'a recipe'} needs"):
+        if name is None:
+            found = recipe_schema({"anyOf": [{"enum": task_names()}, {"type": "object"}]})
+        else:
+            found = task_schema(name) if file is None else file_schema(load(find_recipe(name)))
     if write and file is not None:
         _write(file, found)
     else:
@@ -72,8 +73,7 @@ def file_schema(recipe: Recipe) -> dict[str, Any]:
     from lab.runner.assembly import task_of
 
     problems: list[Problem] = []
-    with working():
-        task = task_of(recipe, problems)
+    task = task_of(recipe, problems)
     if task is None:
         raise RecipeError(problems)
     if not isinstance(recipe.task, InlineTask):

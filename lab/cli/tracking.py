@@ -27,9 +27,9 @@ def sync(
     as_json: words.Json = False,
 ) -> None:
     """Send unsent runs of this folder to the tracking server."""
-    from lab.tracking import sync as outbox
+    with working("looking for unsent runs"):
+        from lab.tracking import sync as outbox
 
-    with working():
         reports = list(outbox.sync(run, uri))
     if as_json:
         emit(reports)

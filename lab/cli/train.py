@@ -64,14 +64,14 @@ def run(
             print(checked.to_yaml(), end="")
         return
 
-    from lab.recipe import load
-    from lab.registry import find_recipe
-    from lab.runner.fit import fit
-    from lab.tracking.redaction import without_password
-    from lab.tracking.server import DEFAULT_URI
+    with working(f"reading {recipe}"):
+        from lab.recipe import load
+        from lab.registry import find_recipe
+        from lab.runner.fit import fit
+        from lab.tracking.redaction import without_password
+        from lab.tracking.server import DEFAULT_URI
 
-    loaded = load(find_recipe(recipe), settings)
-    with working():
+        loaded = load(find_recipe(recipe), settings)
         result = fit(loaded, offline)
     if as_json:
         emit(replace(result, uri=without_password(result.uri)))
@@ -89,10 +89,10 @@ def _repeat(
     as_json: bool,
 ) -> None:
     """Train one recipe with several seeds, or on several folds."""
-    from lab.registry import find_recipe
-    from lab.study.repeated import train_repeatedly
+    with working(f"importing what {recipe} needs"):
+        from lab.registry import find_recipe
+        from lab.study.repeated import train_repeatedly
 
-    with working():
         found = train_repeatedly(find_recipe(recipe), settings, seeds=seeds, folds=folds, name=name, workers=workers)
     study = found.study.plan.name
     for line in found.warnings:
@@ -118,10 +118,10 @@ def resume(
     as_json: words.Json = False,
 ) -> None:
     """Resume an interrupted run, with the same result as without the interruption."""
-    from lab.runner.resume import resume as go_on
-    from lab.tracking.redaction import without_password
+    with working(f"looking for run {run}"):
+        from lab.runner.resume import resume as go_on
+        from lab.tracking.redaction import without_password
 
-    with working():
         result = go_on(run, uri, overrides=overrides or ())
     if as_json:
         emit(replace(result, uri=without_password(result.uri)))

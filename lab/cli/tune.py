@@ -50,13 +50,13 @@ def tune(
     as_json: words.Json = False,
 ) -> None:
     """Train the trials of a study that are not finished yet, and print the table."""
-    from lab.registry import find_recipe
-    from lab.study.plan import schema
-    from lab.study.plan.plan import make_plan
-    from lab.study.study import tune as work_off
-    from lab.study.work.storage import open_storage
+    with working(f"importing what {study} needs"):
+        from lab.registry import find_recipe
+        from lab.study.plan import schema
+        from lab.study.plan.plan import make_plan
+        from lab.study.study import tune as work_off
+        from lab.study.work.storage import open_storage
 
-    with working():
         if storage is not None:  # before the plan, which imports torch: an address may be wrong
             open_storage(storage, "", "")
         planned = make_plan(schema.load_study(find_recipe(study, "study"), overrides or ()), name, uri=uri)
@@ -91,20 +91,20 @@ def apply(
     uri: words.Uri = None,
 ) -> None:
     """Print the best trial of a study as a recipe."""
-    from lab.study.report import apply as application
-    from lab.study.work.record import find
+    with working(f"reading {study}"):
+        from lab.study.report import apply as application
+        from lab.study.work.record import find
 
-    with working():
         text = application.recipe(find(study, storage, uri), trial)
     print(text, end="")
 
 
 def studies(storage: Storage = None, uri: words.Uri = None, as_json: words.Json = False) -> None:
     """List the studies of this folder or of a database."""
-    from lab.study.work.record import every
-
     rows = []
-    with working():
+    with working("reading the studies"):
+        from lab.study.work.record import every
+
         for found in every(storage, uri):
             if isinstance(found, str):
                 note(found)
@@ -144,10 +144,10 @@ def claim(
     as_json: words.Json = False,
 ) -> None:
     """Train the missing runs of a claim and print whether it is upheld."""
-    from lab.registry import find_recipe
-    from lab.study import judge, load_claim
+    with working(f"importing what {file} needs"):
+        from lab.registry import find_recipe
+        from lab.study import judge, load_claim
 
-    with working():
         found = judge(load_claim(find_recipe(file, "claim")), workers, uri)
     if as_json:
         emit(found)

@@ -26,6 +26,7 @@ def lab(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("LAB_DEBUG", raising=False)
+    monkeypatch.setattr("lab.cli.terminal.working.FIRST_SECONDS", 1e6)  # the same words however busy the machine is
 
     def call(*arguments: str) -> Outcome:
         capsys.readouterr()

@@ -266,7 +266,7 @@ def test_a_new_plugin(lab: Lab) -> None:
 
 
 def test_stages_are_said_on_standard_error_while_a_command_works(capsys: pytest.CaptureFixture[str]) -> None:
-    with working.working():
+    with working.working("reading"):
         stages.stage("testing")
         stages.say("run 1")
     stages.say("nobody listens")
@@ -286,7 +286,7 @@ def test_one_process_of_a_distributed_training_says_its_stages(
 ) -> None:
     for name, rank in ranks.items():
         monkeypatch.setenv(name, rank)
-    with working.working():
+    with working.working("reading"):
         stages.stage("testing")
     assert capsys.readouterr().err == text
 
@@ -297,7 +297,7 @@ def test_a_stage_has_a_spinner_on_a_terminal(
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr(working, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    with working.working():
+    with working.working("reading"):
         stages.stage("short")
         clock.now = 0.4
         stages.stage("importing")
@@ -308,12 +308,30 @@ def test_a_stage_has_a_spinner_on_a_terminal(
 
 
 def test_a_log_file_hears_of_a_long_stage(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "SILENCE_SECONDS", 0.1)
-    with working.working():
+    monkeypatch.setattr(working, "SILENCE_SECONDS", 0.6)
+    with working.working("reading"):
         stages.stage("testing")
-        time.sleep(1.3)
+        time.sleep(1.1)
         stages.say("  loss 3")
     assert capsys.readouterr().err.splitlines() == ["testing", "testing (1 s so far)", "  loss 3"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_command_that_says_nothing_says_what_it_does(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "FIRST_SECONDS", 0.2)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with working.working("reading the runs"):
+        time.sleep(0.5)
+        stages.say("3 runs")
+        time.sleep(0.3)
+    heard = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "reading the runs" in heard.partition("3 runs")[0]
+    with working.working("reading the runs"):
+        stages.say("3 runs")
+        time.sleep(0.5)
+    assert capsys.readouterr().err == "3 runs\n"
 
 
 def test_facts_are_broken_behind_slashes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +359,7 @@ def test_a_spinner_leaves_standard_output_as_it_was(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with working.working():
+    with working.working("reading"):
         stages.stage("recording")
     print("the result")
     assert capsys.readouterr().out == "the result\n"

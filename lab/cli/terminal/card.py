@@ -9,8 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.terminal.working import working
-
 if TYPE_CHECKING:
     from lab.errors import Problem
     from lab.recipe import Recipe
@@ -57,9 +55,8 @@ def card(name: str) -> Card:
     """The card of an installed task; imports the task."""
     from lab.registry import find_task
 
-    with working():
-        task = find_task(name)
-        return _page(name, task, _facts(task.data, _settings(name)))
+    task = find_task(name)
+    return _page(name, task, _facts(task.data, _settings(name)))
 
 
 def own_card(recipe: Recipe) -> Card:
@@ -73,14 +70,13 @@ def own_card(recipe: Recipe) -> Card:
     from lab.recipe.signature import check
     from lab.runner.assembly import task_of
 
-    with working():
-        problems: list[Problem] = []
-        task = task_of(recipe, problems)
-        if task is None:
-            raise RecipeError(problems)
-        keywords, complaints = check(task.data, recipe.data, objects=True)
-        usable = not complaints and not holds_objects(recipe.data)
-        return _page(recipe.name, task, _facts(task.data, [keywords] if usable else []))
+    problems: list[Problem] = []
+    task = task_of(recipe, problems)
+    if task is None:
+        raise RecipeError(problems)
+    keywords, complaints = check(task.data, recipe.data, objects=True)
+    usable = not complaints and not holds_objects(recipe.data)
+    return _page(recipe.name, task, _facts(task.data, [keywords] if usable else []))
 
 
 def _page(name: str, task: Task, facts: Collection[str]) -> Card:

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+FIRST_SECONDS = 1.0  # that a command may work before it says anything
+TICK_SECONDS = 0.2
 SILENCE_SECONDS = 45.0  # longer than a training's own lines are apart
 
 
 @contextlib.contextmanager
-def working() -> Iterator[None]:
-    """While something slow runs: its stages, and whatever libraries print, go to standard error."""
-    handler = StageHandler()
+def working(what: str) -> Iterator[None]:
+    """While something slow runs: its stages, and whatever libraries print, go to standard error.
+
+    Args:
+        what: a stage to begin with, such as `reading the runs`; it is said where it takes longer than FIRST_SECONDS and
+            nothing else was said.
+    """
+    handler = StageHandler(what)
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False  # a project's `logging.basicConfig` would print each line a second time
@@ -45,16 +52,19 @@ class StageHandler(logging.Handler):
 
     On a terminal a stage has a spinner and its seconds until the next one. In a log file a line repeats what goes on
     when nothing was said for SILENCE_SECONDS.
+
+    Args:
+        first: the stage to begin with, for a command that says nothing in FIRST_SECONDS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: str) -> None:
         super().__init__()
         self.spinner: Progress | None = None
-        self.name_of_stage, self.since = "", 0.0
-        self.closing, self.said = threading.Event(), time.monotonic()
-        self.repeats = is_first_process() and not sys.stderr.isatty()
-        if self.repeats:
-            threading.Thread(target=self._repeat, daemon=True).start()
+        self.first = first
+        self.name_of_stage, self.since = "", time.monotonic()
+        self.closing, self.said = threading.Event(), self.since
+        if is_first_process():
+            threading.Thread(target=self._watch, daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         if not is_first_process():
@@ -64,9 +74,12 @@ class StageHandler(logging.Handler):
         self.said = time.monotonic()
         if not text.startswith(" "):  # those lines belong to the one before
             self.name_of_stage, self.since = text, self.said
-        if not getattr(record, "stage", False) or not sys.stderr.isatty():
+        if getattr(record, "stage", False) and sys.stderr.isatty():
+            self._spin(text)
+        else:
             note(text)
-            return
+
+    def _spin(self, text: str) -> None:
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -75,11 +88,29 @@ class StageHandler(logging.Handler):
         self.spinner.add_task(text)
         self.spinner.start()
 
-    def _repeat(self) -> None:
-        while not self.closing.wait(1.0):
-            if self.name_of_stage and (now := time.monotonic()) - self.said > SILENCE_SECONDS:
+    def _watch(self) -> None:
+        """Says the first stage if nobody speaks, and in a log file repeats what goes on."""
+        terminal = sys.stderr.isatty()
+        while not (self.closing.wait(TICK_SECONDS) or (terminal and self.name_of_stage)):
+            with self.turn():
+                now = time.monotonic()
+                if self.closing.is_set() or now - self.said < (SILENCE_SECONDS if self.name_of_stage else FIRST_SECONDS):
+                    continue
                 self.said = now
-                note(f"{self.name_of_stage} ({duration(now - self.since)} so far)")
+                if self.name_of_stage:
+                    note(f"{self.name_of_stage} ({duration(now - self.since)} so far)")
+                else:
+                    self.name_of_stage = self.first
+                    (self._spin if terminal else note)(self.first)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """One thread at a time speaks; `logging` calls `emit` in the same way."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
     def end_stage(self) -> None:
         """Takes the spinner away; a line stays of what took seconds."""
@@ -91,8 +122,9 @@ class StageHandler(logging.Handler):
             note(f"{self.name_of_stage}: {duration(seconds)}")
 
     def close(self) -> None:
-        self.closing.set()
-        self.end_stage()
+        with self.turn():
+            self.closing.set()
+            self.end_stage()
         super().close()
 
 
