@@ -12,10 +12,10 @@ import typer
 
 import lab
 from lab.cli import browse, check, compare, data, install, results, schema, tracking, train, tune
-from lab.cli.group import Command, Group
+from lab.cli.group import Command, Group, Subgroup
 from lab.cli.terminal.messages import explain, surprise
 from lab.cli.terminal.tables import note
-from lab.errors import LabError
+from lab.errors import BadInput, LabError
 
 app = typer.Typer(
     cls=Group,
@@ -24,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-plugin = typer.Typer(help="Create a plugin package.", no_args_is_help=True)
+plugin = typer.Typer(cls=Subgroup, help="Create a plugin package.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     code = 0
     try:
         try:
-            app(args=arguments, prog_name="lab")  # typer ends by leaving
+            code = app(args=arguments, prog_name="lab", standalone_mode=False) or 0
         except Exception as error:
             code = _report(error)
         finally:
@@ -94,5 +94,11 @@ def _report(error: Exception) -> int:
     if isinstance(error, LabError):
         note(explain(error))
         return error.exit_code
+    if hasattr(error, "format_message"):  # typer's own: a word of the command line that it does not know
+        from lab.cli.terminal.usage import usage
+
+        if type(error).__name__ != "NoArgsIsHelpError":  # which has printed the help
+            note(f"error: {usage(error)}")
+        return BadInput.exit_code
     note(surprise(error, debug))
     return 1

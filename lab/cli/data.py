@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab.cli.group import Subgroup
 from lab.cli.terminal import words
 from lab.cli.terminal.output import check_plot, emit, number
 from lab.cli.terminal.tables import note, paragraph, table, tell
@@ -17,7 +18,7 @@ from lab.stages import say
 if TYPE_CHECKING:
     from lab.data import DatasetInfo, Table
 
-app = typer.Typer(no_args_is_help=True, help="List, download and show datasets.")
+app = typer.Typer(cls=Subgroup, no_args_is_help=True, help="List, download and show datasets.")
 EXPERIMENT = "data"
 
 

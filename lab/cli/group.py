@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
 from lab.cli import advice
+from lab.errors import BadInput, suggestion
 
 DEFAULT = "STUDY"  # what stands in the place of a subcommand belongs to the one of this name
 
@@ -24,7 +26,9 @@ class Command(TyperCommand):
             if type(error).__name__ == "NoSuchOption" and any(each.name == "overrides" for each in self.params):
                 setting = advice.for_option(str(option), given)
                 if setting is not None:
-                    ctx.fail(f"No such option: {option}. Settings of a recipe have no dashes; write: {setting}")
+                    raise BadInput(
+                        f"{ctx.command_path} has no option {option}; settings have no dashes: {setting}"
+                    ) from None
             raise
 
 
@@ -33,8 +37,24 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         if line := advice.for_command(args[0], args[1:], self.commands):
-            ctx.fail(f"No such command {args[0]!r}. Did you mean: {line}")
+            raise BadInput(f"no command {args[0]!r}; did you mean: {line}")
+        _refuse_unknown(ctx, args[0], self.commands)
         return super().resolve_command(ctx, args)
+
+
+class Subgroup(TyperGroup):
+    """The commands of a group such as `lab data`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        _refuse_unknown(ctx, args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+def _refuse_unknown(ctx: Any, word: str, commands: Collection[str]) -> None:
+    """Raises with the nearest command, or all of them."""
+    if word not in commands and not word.startswith("-"):
+        known = suggestion(word, commands, "it has") if ctx.parent else f"; {ctx.command_path} --help lists them"
+        raise BadInput(f"{ctx.command_path} has no command {word!r}{known}")
 
 
 class DefaultGroup(TyperGroup):

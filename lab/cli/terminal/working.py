@@ -93,8 +93,8 @@ class StageHandler(logging.Handler):
         terminal = sys.stderr.isatty()
         while not (self.closing.wait(TICK_SECONDS) or (terminal and self.name_of_stage)):
             with self.turn():
-                now = time.monotonic()
-                if self.closing.is_set() or now - self.said < (SILENCE_SECONDS if self.name_of_stage else FIRST_SECONDS):
+                now, most = time.monotonic(), SILENCE_SECONDS if self.name_of_stage else FIRST_SECONDS
+                if self.closing.is_set() or now - self.said < most:
                     continue
                 self.said = now
                 if self.name_of_stage:
