@@ -4,7 +4,7 @@ from lab.networks.activations import ACTIVATIONS, Activation, make_activation
 from lab.networks.attention import causal_mask, padding_mask, record_attention
 from lab.networks.hub import pretrained_weights
 from lab.networks.initialization import INITS, Init, initialize
-from lab.networks.mlp import MLP
+from lab.networks.mlp import MLP, as_function
 from lab.networks.normalization import NORMS, Norm, make_norm
 from lab.networks.positions import LearnedPositions, SinusoidalPositions
 from lab.networks.precision import upcast
@@ -28,6 +28,7 @@ __all__ = [
     "TextEncoder",
     "TransformerDecoder",
     "TransformerEncoder",
+    "as_function",
     "causal_mask",
     "initialize",
     "make_activation",

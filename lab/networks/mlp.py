@@ -87,3 +87,9 @@ class MLP(nn.Sequential):
         if isinstance(index, slice):  # nn.Sequential would call this class with the layers
             return nn.Sequential(*list(self)[index])
         return super().__getitem__(index)
+
+
+def as_function(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A network as a plain function, for many calls with few rows: its own `as_function`, or else itself."""
+    made: Callable[[Tensor], Tensor] = getattr(network, "as_function", lambda: network)()
+    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from lab.rl.common.learner import Learner, clip_
 from lab.rl.data.rollout import Rollout
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
+from lab.rl.networks.exploration import Act
 from lab.rl.networks.normalization import ObservationNorm, RewardNorm
 
 EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
@@ -95,17 +96,17 @@ class OnPolicy(Learner):
         """The random numbers that an actor needs for so many steps."""
         return self.policy.noise(*shape)
 
-    def actor(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def actor(self) -> Act:
         """The present policy as a function, for one rollout.
 
-        It takes observations (N, O) and noise, and returns actions and the actions that go to the environments. Made
-        once per rollout, because modules take longer to be called than to compute so little.
+        It returns actions and the actions that go to the environments. Made once per rollout, because modules take
+        longer to be called than to compute so little.
         """
         policy, net = self.policy, self.policy.net.as_function()
         normalize = self.normalize if self.observation_norm is None else self.observation_norm.as_function()
 
-        def act(observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-            action = policy.sample(policy.distribution(net(normalize(observation))), noise)
+        def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+            action = policy.sample(policy.distribution(net(normalize(observation.to(noise.dtype)))), noise)
             return action, policy.env_action(action)
 
         return act

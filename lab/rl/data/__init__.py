@@ -6,11 +6,13 @@ from lab.exports import lazy
 
 if TYPE_CHECKING:
     from lab.rl.data.buffer import ReplayBuffer
+    from lab.rl.data.collector import ArrayCollector
     from lab.rl.data.loaders import CollectionData
     from lab.rl.data.replay import Block, ReplayData
     from lab.rl.data.rollout import Rollout, RolloutData
 
 __all__ = [
+    "ArrayCollector",
     "Block",
     "CollectionData",
     "ReplayBuffer",
@@ -22,6 +24,7 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
+        "ArrayCollector": "collector",
         "Block": "replay",
         "CollectionData": "loaders",
         "ReplayBuffer": "buffer",

@@ -60,6 +60,7 @@ class ReplayBuffer:
         n_step: rewards that a sampled transition sums up, from 1.
         gamma: their discount per step, from 0 to 1.
         priority: alpha and the first beta of prioritised replay, from 0 to 1; None draws uniformly.
+        num_envs: environments whose steps take turns; divides `buffer_size`.
     """
 
     def __init__(
@@ -69,24 +70,24 @@ class ReplayBuffer:
         n_step: int = 1,
         gamma: float = 1.0,
         priority: tuple[float, float] | None = None,
+        num_envs: int = 1,
     ) -> None:
-        self.n_step, self.gamma, self.priority = n_step, gamma, priority
+        self.n_step, self.gamma, self.priority, self.num_envs = n_step, gamma, priority, num_envs
         self.replay = TensorDictReplayBuffer(
             storage={"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}[storage](buffer_size),
             sampler=PlainPrioritizedSampler(buffer_size, *priority) if priority else RandomSampler(),
             generator=torch.default_generator,  # else torchrl draws by priority with NumPy's
         )
         self.segments = Segments(self.replay)
-        self.episode = 0  # number of the one under way
         self.loaded: dict[str, Any] = {}  # a checkpoint's state, until its rows are read
 
     def extend(self, steps: TensorDictBase) -> None:
-        """Appends steps (T,); sums over several also need to know which episode a step is of."""
+        """Appends steps (T,) of `ArrayCollector.collect`."""
         rows = steps.select(*STORED)
-        if self.n_step > 1:
-            ends = steps["next", "done"].long()  # (T, 1)
-            rows["episode"] = self.episode + ends.cumsum(0) - ends
-            self.episode += int(ends.sum())
+        for name in ("reward", "terminated"):
+            rows["next", name] = rows["next", name].unsqueeze(-1)
+        if self.n_step > 1:  # sums over several also need to know which episode a step is of
+            rows["episode"] = steps["collector", "traj_ids"].unsqueeze(-1)
         self.replay.extend(rows)
 
     def sample(self, updates: int, size: int, progress: float) -> TensorDictBase:
@@ -105,7 +106,7 @@ class ReplayBuffer:
         if self.n_step > 1:
             rows = self.replay.storage[:]
             newest = (self.replay.writer.state_dict()["_cursor"] - 1) % len(rows)
-            last, reward, steps = look_ahead(rows, batches["index"], newest, self.n_step, self.gamma)
+            last, reward, steps = look_ahead(rows, batches["index"], newest, self.n_step, self.gamma, self.num_envs)
             batches["next"] = rows["next"][last].set("reward", reward)
             batches["steps"] = steps
         return batches.select(*STORED, *SAMPLED, strict=False).reshape(updates, size)
@@ -117,11 +118,11 @@ class ReplayBuffer:
 
     def state_dict(self) -> dict[str, Any]:
         """All but the transitions, which go with `write`."""
-        return {"episode": self.episode, "rows": self.segments.state_dict()}
+        return {"rows": self.segments.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The rest comes with `read`."""
-        self.episode, self.loaded = state["episode"], state["rows"]
+        self.loaded = state["rows"]
 
     def write(self, folder: Path) -> list[str]:
         """Writes the transitions that `folder` lacks; returns the names of all the files that hold them."""

@@ -14,7 +14,9 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 
-def look_ahead(rows: TensorDictBase, first: Tensor, newest: int, n: int, gamma: float) -> tuple[Tensor, Tensor, Tensor]:
+def look_ahead(
+    rows: TensorDictBase, first: Tensor, newest: int, n: int, gamma: float, num_envs: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
     """The discounted sum of up to `n` rewards from each of the rows `first`, and where it ends.
 
     Args:
@@ -23,13 +25,14 @@ def look_ahead(rows: TensorDictBase, first: Tensor, newest: int, n: int, gamma: 
         newest: the row that was written last.
         n: most rewards of a sum.
         gamma: discount of the return per step.
+        num_envs: environments whose steps take turns.
 
     Returns:
         the last row of each sum (N,), the sums (N, 1), and how many rewards are in them (N, 1).
     """
     ahead = torch.arange(n, device=first.device)
-    places = (first[:, None] + ahead) % len(rows)  # (N, n)
-    known = ahead <= (newest - first)[:, None] % len(rows)  # what follows the newest row is the oldest one
+    places = (first[:, None] + ahead * num_envs) % len(rows)  # (N, n)
+    known = ahead * num_envs <= (newest - first)[:, None] % len(rows)  # what follows the newest row is the oldest one
     together = known & (rows["episode"][places, 0] == rows["episode"][first])  # (N, n): ones, then zeros
     rewards = rows["next", "reward"][places, 0] * gamma**ahead * together
     steps = together.sum(-1, keepdim=True)

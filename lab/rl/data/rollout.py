@@ -1,25 +1,22 @@
 """On-policy data: rollouts of several environments with the current policy, as a LightningDataModule.
 
 A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. The policy answers all
-environments at once. `lab.rl.envs.stepping` steps them; torchrl's collector costs 215-250 us a step with one.
+environments at once.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
-from tensordict import TensorDict
 
 from lab.errors import BadSetting
 from lab.rl.data.collected import Collected
+from lab.rl.data.collector import ArrayCollector, seeds
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
-from lab.rl.envs.stepping import Stepper, Vectorization
 
 
 class Rollout(Collected):
@@ -55,7 +52,7 @@ class RolloutData(CollectionData):
         total_steps: Annotated[int, Gt(0)],
         env_kwargs: dict[str, Any] | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 8,
-        vectorization: Vectorization = "sync",
+        vectorization: Literal["sync", "async"] = "sync",
         num_steps: Annotated[int, Gt(0)] = 256,
         episode_steps: Annotated[int, Gt(0)] | None = None,
         reset_each_rollout: bool = False,
@@ -75,8 +72,7 @@ class RolloutData(CollectionData):
             raise BadSetting("num_envs", f"{rollout}, more than total_steps ({total_steps})")
         check_vectorization(vectorization, num_envs)
         self.vectorization = vectorization
-        self.stepper: Stepper | None = None
-        self._running_returns = np.zeros(num_envs)
+        self.collector: ArrayCollector | None = None
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment; `num_envs` and `num_steps`."""
@@ -93,37 +89,24 @@ class RolloutData(CollectionData):
         assert self.trainer is not None
         if self.trainer.world_size > 1:
             raise BadSetting("trainer.devices", "rollouts are collected by one process; set data.num_envs instead")
-        self.stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs)
-        self.stepper.reset(np.random.SeedSequence(torch.initial_seed()).generate_state(self.num_envs).tolist())
+        stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs)
+        stepper.reset(seeds(self.num_envs, torch.initial_seed()))
+        self.collector = ArrayCollector(stepper, self.trainer.lightning_module, frames_per_batch=self._stride)
 
     def teardown(self, stage: str) -> None:
-        if stage == "fit" and self.stepper is not None:
-            self.stepper.close()
-            self.stepper = None
+        if stage == "fit" and self.collector is not None:
+            self.collector.shutdown()
+            self.collector = None
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the environments between two rollouts, and the counters."""
-        if self.stepper is None:
-            return {}
-        return {
-            **self.counters(),
-            "running_returns": self._running_returns.tolist(),
-            "observation": torch.tensor(self.stepper.buffers.observation),
-            "environments": self.stepper.snapshot(),
-        }
+        return {} if self.collector is None else {**self.counters(), "collector": self.collector.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on where `state_dict` was taken, if this is a training."""
-        if self.stepper is None:
-            return
-        self.load_counters(state)
-        self._running_returns[:] = state["running_returns"]
-        self.stepper.buffers.observation[:] = state["observation"].numpy()
-        reasons = self.stepper.restore(state["environments"], self.env_steps // self.num_envs)
-        for number, reason in enumerate(reasons):
-            if reason is not None:
-                warnings.warn(f"the current episode of {self.env} starts again: {reason}", stacklevel=2)
-                self._running_returns[number] = 0.0
+        if self.collector is not None:
+            self.load_counters(state)
+            self.collector.load_state_dict(state["collector"])
 
     @property
     def _stride(self) -> int:
@@ -136,35 +119,9 @@ class RolloutData(CollectionData):
         return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
 
     def _collect(self) -> Rollout:
-        assert self.trainer is not None
-        assert self.stepper is not None
-        agent: Any = self.trainer.lightning_module
-        buffers, shape = self.stepper.buffers, (self.num_steps, self.num_envs)
-        observations = np.empty((self.num_steps, *buffers.observation.shape), buffers.observation.dtype)
-        next_observations, rewards = np.empty_like(observations), np.empty(shape, np.float32)
-        terminated, done, actions, returns = np.empty(shape, bool), np.empty(shape, bool), [], []
+        assert self.collector is not None
         if self.reset_each_rollout:
-            self.stepper.reset([None] * self.num_envs)
-            self._running_returns[:] = 0.0
-        act, observation = agent.actor(), torch.from_numpy(buffers.observation)
-        for step, noise in enumerate(agent.noise(*shape).unbind(0)):
-            observations[step] = buffers.observation
-            with torch.inference_mode():
-                action, env_action = act(observation.to(noise), noise)
-            actions.append(action.cpu().numpy())
-            buffers.action[:] = env_action.cpu().numpy()
-            self.stepper.step()
-            next_observations[step], rewards[step] = buffers.next_observation, buffers.reward
-            terminated[step], done[step] = buffers.terminated, buffers.done
-            self._running_returns += buffers.reward
-            if buffers.done.any():
-                returns += self._running_returns[buffers.done].tolist()
-                self._running_returns[buffers.done] = 0.0
-        self.count(returns)
-        following = {"observation": next_observations, "reward": rewards, "terminated": terminated, "done": done}
-        columns: dict[str, Any] = {
-            "observation": torch.from_numpy(observations),
-            "action": torch.from_numpy(np.stack(actions)),
-            "next": {name: torch.from_numpy(column) for name, column in following.items()},
-        }
-        return Rollout(TensorDict(columns, shape, device="cpu"), self.env_steps, returns)
+            self.collector.reset()
+        steps = self.collector.collect()
+        self.count(self.collector.returns)
+        return Rollout(steps.exclude("collector"), self.env_steps, self.collector.returns)

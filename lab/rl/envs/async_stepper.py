@@ -17,12 +17,16 @@ import gymnasium as gym
 from lab.errors import BadSetting, LabError
 from lab.rl.envs.entry_point import find_spec
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.spaces import ActionSpec
 from lab.rl.envs.stepping import ColumnSpec, Stepper, SyncStepper, Vectorization, column_specs, step_buffers
+from lab.rl.envs.vector_stepper import VectorStepper
 
 TIMEOUT = 5.0  # seconds that a process has for its last step
 
 
-def make_stepper(vectorization: Vectorization, factory: EnvFactory, num_envs: int) -> Stepper:
+def make_stepper(
+    vectorization: Vectorization, factory: EnvFactory, num_envs: int, action: ActionSpec | None = None
+) -> Stepper:
     """`num_envs` environments that wait for their first `reset`.
 
     >>> stepper = make_stepper("sync", EnvFactory("CartPole-v1"), num_envs=2)
@@ -33,14 +37,19 @@ def make_stepper(vectorization: Vectorization, factory: EnvFactory, num_envs: in
     array([1., 1.])
 
     Args:
-        vectorization: `sync` steps them in this process, `async` in several.
+        vectorization: `sync` steps them in this process, `async` in several, `vector` as one batch, if the environment
+            has a vector entry point.
         factory: makes the environments.
         num_envs: how many, from 1.
+        action: what they are given, if not their own actions.
     """
-    columns = column_specs(factory.facts())
+    facts = factory.facts()
+    action = action or facts["action"]
+    columns = column_specs(facts | {"action": action})
     if vectorization == "async":
-        return AsyncStepper(factory, columns, num_envs)
-    return SyncStepper(factory, step_buffers([bytearray(num_envs * c.size) for c in columns], columns))
+        return AsyncStepper(factory, action, columns, num_envs)
+    buffers = step_buffers([bytearray(num_envs * column.size) for column in columns], columns)
+    return (VectorStepper if vectorization == "vector" else SyncStepper)(factory, action, buffers)
 
 
 def check_vectorization(vectorization: Vectorization, num_envs: int) -> None:
@@ -64,12 +73,15 @@ class AsyncStepper:
 
     Args:
         factory: makes the environments.
+        action: what they are given.
         columns: of the buffers.
         num_envs: how many environments.
     """
 
-    def __init__(self, factory: EnvFactory, columns: Sequence[ColumnSpec], num_envs: int) -> None:
-        self.env = factory.env
+    skips = False
+
+    def __init__(self, factory: EnvFactory, action: ActionSpec, columns: Sequence[ColumnSpec], num_envs: int) -> None:
+        self.env, self.action = factory.env, action
         spec = _sendable(self.env)
         context: Any = get_context("forkserver")
         context.set_forkserver_preload([__name__])  # imported once, not in every process
@@ -81,7 +93,7 @@ class AsyncStepper:
         self.pipes, self.processes = [], []
         for share in self.shares:
             near, far = context.Pipe()
-            work = (far, spec, factory, memory, columns, share)
+            work = (far, spec, factory, action, memory, columns, share)
             self.processes.append(context.Process(target=_serve, args=work, daemon=True))
             self.processes[-1].start()
             far.close()
@@ -152,6 +164,7 @@ def _serve(
     pipe: connection.Connection,
     spec: Any,
     factory: EnvFactory,
+    action: ActionSpec,
     memory: Sequence[Any],
     columns: Sequence[ColumnSpec],
     share: slice,
@@ -161,7 +174,7 @@ def _serve(
         signal.signal(signum, signal.SIG_IGN)  # they are meant for the run, which may want to save first
     if spec is not None:
         gym.registry.setdefault(spec.id, spec)  # this process may know fewer environments
-    stepper, *error = _attempt(lambda: SyncStepper(factory, step_buffers(memory, columns).rows(share)))
+    stepper, *error = _attempt(lambda: SyncStepper(factory, action, step_buffers(memory, columns).rows(share)))
     answer = (None, *error)
     with suppress(EOFError, OSError):
         while True:

@@ -1,9 +1,8 @@
 """Environments that are stepped side by side in this process, and how they are chosen.
 
 Measured by `python -m benchmarks --only stepping`: `sync` here and `async` in `async_stepper.py` play the same episodes
-to the last bit. Gymnasium's vector environments are no third way: `SyncVectorEnv` is slower than this loop, and those
-that compute a whole batch at once (CartPole has one) begin an episode with a step whose action is lost, which cannot
-be switched off.
+to the last bit; Gymnasium's `SyncVectorEnv` is slower than this loop. `vector_stepper.py` steps environments that
+compute as one batch.
 """
 
 from __future__ import annotations
@@ -11,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+import gymnasium as gym
 import numpy as np
 
-from lab.rl.envs import snapshot
+from lab.rl.envs import atari, snapshot
+from lab.rl.envs.checked import CheckedEnv
+from lab.rl.envs.discretize import DiscretizedAction
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.spaces import ActionSpec
 
-Vectorization = Literal["sync", "async"]
+Vectorization = Literal["sync", "async", "vector"]
 
 
 class StepBuffers(NamedTuple):
@@ -49,9 +52,19 @@ class StepBuffers(NamedTuple):
 
 
 class Stepper(Protocol):
-    """N environments; a step takes its actions from `buffers` and leaves its results there."""
+    """N environments; a step takes its actions from `buffers` and leaves its results there.
 
+    Args:
+        env: name of the environment.
+        action: what it takes.
+        buffers: inputs and results of a step.
+        skips: whether the step after the end of an episode only begins the next one, and its action is lost.
+    """
+
+    env: str
+    action: ActionSpec
     buffers: StepBuffers
+    skips: bool
 
     def reset(self, seeds: Sequence[int | None]) -> None:
         """Starts an episode everywhere."""
@@ -79,12 +92,16 @@ class SyncStepper:
 
     Args:
         factory: makes the environments.
+        action: what they are given: their own actions, or indices of evenly spaced values of these.
         buffers: as many rows as there are to be environments.
     """
 
-    def __init__(self, factory: EnvFactory, buffers: StepBuffers) -> None:
-        self.buffers = buffers
-        self.envs = [factory.for_training() for _ in buffers.reward]
+    skips = False
+
+    def __init__(self, factory: EnvFactory, action: ActionSpec, buffers: StepBuffers) -> None:
+        self.env, self.action, self.buffers = factory.env, action, buffers
+        self.checked = [factory.for_training() for _ in buffers.reward]
+        self.envs: list[gym.Env[Any, Any]] = [_with_wrappers(env, action) for env in self.checked]
 
     def reset(self, seeds: Sequence[int | None]) -> None:
         for number, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
@@ -111,13 +128,18 @@ class SyncStepper:
             except snapshot.Mismatch as reason:
                 reasons.append(str(reason))
                 snapshot.set_generator(env, state["generator"])
-                env.steps = steps
+                self.checked[number].steps = steps
                 self.buffers.observation[number], _ = env.reset()
         return reasons
 
     def close(self) -> None:
         for env in self.envs:
             env.close()
+
+
+def _with_wrappers(env: CheckedEnv, action: ActionSpec) -> gym.Env[Any, Any]:
+    made: gym.Env[Any, Any] = DiscretizedAction(env, action) if "values" in action else env
+    return atari.for_training(made) if atari.is_game(env.name) else made
 
 
 class ColumnSpec(NamedTuple):
@@ -136,7 +158,8 @@ def column_specs(facts: dict[str, Any]) -> list[ColumnSpec]:
     """Those of the `StepBuffers` of an environment, given its facts."""
     spec = facts["action"]
     action = ColumnSpec((len(spec["low"]),), "f4") if "low" in spec else ColumnSpec((), "i8")
-    observation = ColumnSpec((facts["observation_size"],), "f4")
+    size = facts["observation_size"]
+    observation = ColumnSpec((size,), "f4") if isinstance(size, int) else ColumnSpec(tuple(size), "u1")  # a picture
     return [action, observation, observation, ColumnSpec((), "f8"), ColumnSpec((), "?"), ColumnSpec((), "?")]
 
 

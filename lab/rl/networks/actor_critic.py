@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,11 @@ class Actor(SquashedActor):
 
     def forward(self, observation: Tensor) -> Tensor:
         return self.squash(self.net(observation))
+
+    def as_function(self) -> Callable[[Tensor], Tensor]:
+        """The present network as a plain function, for many calls with few rows."""
+        net, center, scale = self.net.as_function(), self.center, self.scale
+        return lambda observation: torch.addcmul(center, scale, torch.tanh(net(observation)))
 
 
 class Critic(nn.Module):
@@ -134,10 +139,16 @@ class GaussianActor(SquashedActor):
         """The greedy action (..., A), the squashed mean, for observations (..., O)."""
         return self.squash(self._gaussian(observation)[0])
 
-    def explore(self, observation: Tensor) -> Tensor:
-        """An action (..., A) sampled from the policy, without its density."""
-        mean, log_std = self._gaussian(observation)
-        return self.squash(mean + log_std.exp() * torch.randn_like(mean))
+    def explorer(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The present policy as a plain function: observations and standard normal noise (..., A) give actions."""
+        net, center, scale = self.net.as_function(), self.center, self.scale
+
+        def explore(observation: Tensor, noise: Tensor) -> Tensor:
+            mean, log_std = net(observation).chunk(2, -1)
+            raw = torch.addcmul(mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp(), noise)
+            return torch.addcmul(center, scale, torch.tanh(raw))
+
+        return explore
 
     def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Action (..., A) and log-density (..., 1) that standard normal `noise` (..., A) gives; both have gradients."""

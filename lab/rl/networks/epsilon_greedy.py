@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from tensordict import TensorDictBase
-from tensordict.nn import TensorDictModuleBase
 from torch import Tensor
 
+from lab.rl.networks.exploration import Act, ExplorationPolicy
 from lab.rl.networks.q_network import QNetwork
 
 
-class EpsilonGreedy(TensorDictModuleBase):
+class EpsilonGreedy(ExplorationPolicy):
     """With probability `epsilon` a uniform action, else the greedy one, under fresh noise if the network is noisy.
-
-    One module that reads and writes a single key, for the reason in `lab.rl.networks.exploration`.
 
     >>> policy = EpsilonGreedy(QNetwork(4, 2, hidden=[16]), lambda values: values[..., 0], num_actions=2, epsilon=0.1)
     >>> policy(TensorDict({"observation": torch.zeros(8, 4)}, [8]))["action"].shape
@@ -28,8 +25,6 @@ class EpsilonGreedy(TensorDictModuleBase):
         epsilon: the first probability, from 0 to 1; later ones are written into the buffer.
     """
 
-    in_keys: tuple[str, ...] = ("observation",)
-    out_keys: tuple[str, ...] = ("action",)
     epsilon: Tensor
 
     def __init__(
@@ -39,10 +34,22 @@ class EpsilonGreedy(TensorDictModuleBase):
         self.network, self.action_values, self.num_actions = network, action_values, num_actions
         self.register_buffer("epsilon", torch.tensor(epsilon))
 
-    def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
-        observation = tensordict.get("observation")
-        noise = torch.randn(self.network.noise_size, device=observation.device) if self.network.noise_size else None
-        greedy = self.action_values(self.network(observation, noise)).argmax(-1)  # (...)
-        random = torch.rand(greedy.shape, device=greedy.device) < self.epsilon
-        tensordict.set("action", torch.where(random, torch.randint_like(greedy, self.num_actions), greedy))
-        return tensordict
+    def noise(self, *shape: int) -> Tensor:
+        """A random action, or -1 for the greedy one, and the network's noise, of which each step has one."""
+        device = self.epsilon.device
+        chosen = torch.randint(self.num_actions, (*shape, 1), device=device)
+        explores = torch.rand(*shape, 1, device=device) < self.epsilon
+        weights = torch.randn(*shape, self.network.noise_size, device=device)
+        return torch.cat([torch.where(explores, chosen, -1), weights], -1)
+
+    def actor(self) -> Act:
+        network, values, noisy = self.network.as_function(), self.action_values, self.network.noise_size > 0
+
+        def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+            weights = noise[..., 1:].flatten(0, -2)[0] if noisy else None
+            chosen = noise[..., 0].long()
+            greedy = values(network(observation, weights)).argmax(-1)
+            action = torch.where(chosen < 0, greedy, chosen)
+            return action, action
+
+        return act

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,7 @@ class QNetwork(nn.Module):
         scale: divisors (O,) of observations; by default 1, of images 255.
     """
 
-    scale: Tensor
+    scale: Tensor | None
 
     def __init__(
         self,
@@ -54,7 +56,8 @@ class QNetwork(nn.Module):
         else:
             self.encoder = NatureCNN(observation_size)
             size, divisor = self.encoder.width, 255.0
-        self.register_buffer("scale", torch.tensor(scale or [divisor]), persistent=False)
+        divisors = scale or ([divisor] if divisor != 1.0 else None)
+        self.register_buffer("scale", None if divisors is None else torch.tensor(divisors), persistent=False)
         *body, last = hidden
         self.shapes = [(num_actions, atoms), (1, atoms)] if dueling else [(num_actions, atoms)]
         self.body = MLP(size, body, None)
@@ -65,7 +68,8 @@ class QNetwork(nn.Module):
 
     def forward(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """With `noise`, standard normal (`noise_size`,), its weights are a sample; without, their means."""
-        features = self.body(self.encoder(observation / self.scale))  # (..., hidden)
+        scaled = observation if self.scale is None else observation / self.scale
+        features = self.body(self.encoder(scaled))  # (..., hidden)
         parts: Sequence[Tensor | None] = [None] * len(self.streams)
         if noise is not None and self.noise_size:
             shaped = noise.sign() * noise.abs().sqrt()
@@ -76,6 +80,21 @@ class QNetwork(nn.Module):
         )  # (..., A, N), [(..., 1, N)]
         values: Tensor = value[0] + advantage - advantage.mean(-2, keepdim=True) if value else advantage
         return values
+
+    def as_function(self) -> Callable[[Tensor, Tensor | None], Tensor]:
+        """The present network as a plain function, for many calls with few rows; itself where it has more parts."""
+        if self.noise_size or len(self.streams) > 1 or not isinstance(self.encoder, nn.Identity):
+            return self
+        body, scale, shape = self.body.as_function(), self.scale, self.shapes[0]
+        layers: Any = self.streams[0].layers
+        first, second = (partial(F.linear, weight=layer.weight, bias=layer.bias) for layer in layers)
+
+        def forward(observation: Tensor, noise: Tensor | None) -> Tensor:  # noqa: ARG001
+            scaled = observation if scale is None else observation / scale
+            values: Tensor = second(F.relu(first(body(scaled)))).unflatten(-1, shape)
+            return values
+
+        return forward
 
 
 class Stream(nn.Module):
