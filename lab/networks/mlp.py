@@ -90,6 +90,10 @@ class MLP(nn.Sequential):
 
 
 def as_function(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """A network as a plain function, for many calls with few rows: its own `as_function`, or else itself."""
+    """A network as a plain function, for many calls with few rows: its own `as_function`, or else itself.
+
+    >>> as_function(MLP(4, [64], 2))(torch.zeros(8, 4)).shape
+    torch.Size([8, 2])
+    """
     made: Callable[[Tensor], Tensor] = getattr(network, "as_function", lambda: network)()
     return made
