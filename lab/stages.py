@@ -66,6 +66,11 @@ def values_text(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
+def number(value: float | None) -> str:
+    """Four significant digits; a dash where there is none."""
+    return "-" if value is None or value != value else f"{value:.4g}"
+
+
 def duration(seconds: float) -> str:
     """`9 s`, `2 min 5 s`, `3 h 20 min`."""
     whole = round(seconds)

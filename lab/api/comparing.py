@@ -10,6 +10,7 @@ from lab.api import html
 from lab.api.repeated import RepeatedRuns
 from lab.api.session import reading
 from lab.api.studies import TunedStudy
+from lab.api.wording import in_python
 from lab.errors import BadInput
 from lab.runner.results import RunResult
 
@@ -44,7 +45,7 @@ class ComparedRuns:
     @property
     def notes(self) -> list[str]:
         """Which runs were left out, and why."""
-        return self.selection.notes
+        return list(map(in_python, self.selection.notes))
 
     def to_frame(self) -> DataFrame:
         """A row for each group, by its label.
@@ -98,8 +99,8 @@ class ComparedRuns:
         return f"ComparedRuns({self.metric}: {groups})"
 
     def _repr_html_(self) -> str:
-        from lab.cli.terminal.output import number
         from lab.plots import better
+        from lab.stages import number
 
         titles = ["group", "runs", "mean", "IQM", "95 % of IQM", "min", "max"]
         rows = [

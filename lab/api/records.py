@@ -45,7 +45,7 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
     """The newest runs as a table of pandas, newest first: a row for each run.
 
     Columns are `run_id`, `name`, `experiment`, `task`, `status`, `monitor` (the metric of the score), `score`,
-    `seconds` (wall time), `started` and `seed`.
+    `wall_seconds` (from start to end, not of training alone), `started`, `seed` and `study`.
 
     >>> list(runs(last=1)["task"])
     ['ddpg']

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.api import html
+from lab.api.wording import in_python
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class RepeatedRuns:
             LabError: no run has a score.
         """
         if repetition.missing and not repetition.results:
-            raise LabError(repetition.missing)
+            raise LabError(in_python(repetition.missing))
         for line in [*repetition.warnings, *filter(None, [repetition.missing])]:
-            print(line, file=sys.stderr)
+            print(in_python(line), file=sys.stderr)
         return cls(repetition)
 
     @property
@@ -88,9 +89,9 @@ class RepeatedRuns:
         return f"RepeatedRuns({self.name!r}, {len(found.results)} {found.kind}s)"
 
     def _repr_html_(self) -> str:
-        from lab.cli.terminal.output import number
+        from lab.stages import number
 
         found = self.repetition
         rows = [[name, run, *map(number, values)] for name, run, values in found.rows]
-        notes = [html.note(line) for line in (found.note, found.missing) if line]
+        notes = [html.note(in_python(line)) for line in (found.note, found.missing) if line]
         return html.page(self.name, html.table(rows, [found.kind, "run", *found.summary]), *notes)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from lab.api.unchanged import restored
+from lab.api.wording import in_python
 from lab.errors import LabError, RecipeError
 from lab.stages import stage
 
@@ -28,7 +29,7 @@ def training() -> Iterator[None]:
     """For functions that train or test.
 
     Raises:
-        LabError: what the block raises, without the passwords of addresses.
+        LabError: what the block raises, in Python's words and without the passwords of addresses.
         KeyboardInterrupt: the user interrupted.
     """
     with _one_at_a_time, _display():
@@ -46,7 +47,7 @@ def reading() -> Iterator[None]:
         with _one_at_a_time, restored():
             yield
     except LabError as error:
-        _mask(error)
+        _reword(error)
         raise
     except KeyboardInterrupt:
         raise Interrupted from None
@@ -60,10 +61,13 @@ def _display() -> AbstractContextManager[None]:
     return shown_in_cell() if in_notebook() else working("preparing")
 
 
-def _mask(error: LabError) -> None:
-    """Takes passwords out of a message: notebooks are saved with what they show."""
+def _reword(error: LabError) -> None:
+    """Puts a message into Python's words, without passwords: notebooks are saved with what they show."""
     from lab.tracking.redaction import mask_addresses
 
-    error.args = tuple(mask_addresses(each) if isinstance(each, str) else each for each in error.args)
+    def reworded(text: str) -> str:
+        return in_python(mask_addresses(text))
+
+    error.args = tuple(reworded(each) if isinstance(each, str) else each for each in error.args)
     if isinstance(error, RecipeError):
-        error.problems = tuple(replace(each, message=mask_addresses(each.message)) for each in error.problems)
+        error.problems = tuple(replace(each, message=reworded(each.message)) for each in error.problems)

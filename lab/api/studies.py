@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.api import html
-from lab.api.session import training
+from lab.api.session import reading, training
 from lab.api.settings import Override, texts
 from lab.errors import BadInput, LabError
 
@@ -72,7 +72,8 @@ class TunedStudy:
         """
         from lab.study.report import apply
 
-        return apply.recipe(self.tuned.record, trial)
+        with reading():
+            return apply.recipe(self.tuned.record, trial)
 
     def to_frame(self) -> DataFrame:
         """The table of the study with full precision: settings, seeds, metrics and intervals, the best trial first."""
@@ -142,7 +143,8 @@ def tune(
     from lab.registry import find_recipe
     from lab.study.plan import schema
 
-    planned_file = schema.load_study(find_recipe(str(study), "study"), texts(overrides))
+    with reading():
+        planned_file = schema.load_study(find_recipe(str(study), "study"), texts(overrides))
     with training():
         from lab.study.plan.plan import make_plan
         from lab.study.study import tune as work_off
@@ -203,7 +205,7 @@ class JudgedClaim:
         return f"JudgedClaim({self.verdict}: {self.claim!r}, probability {self.probability:.2f})"
 
     def _repr_html_(self) -> str:
-        from lab.cli.terminal.output import number
+        from lab.stages import number
 
         rows = [
             [side.name, str(len(side.scores)), number(side.mean), number(side.iqm), html.span(side.interval)]
@@ -235,7 +237,8 @@ def claim(file: str | Path, *, workers: int | None = None, uri: str | None = Non
     from lab.registry import find_recipe
     from lab.study.claim import load_claim
 
-    loaded = load_claim(find_recipe(str(file), "claim"))
+    with reading():
+        loaded = load_claim(find_recipe(str(file), "claim"))
     with training():
         from lab.study.judgement import judge
 

@@ -178,7 +178,7 @@ class PlayedEpisode:
     score: float
 
     def _repr_html_(self) -> str:
-        from lab.cli.terminal.output import number
+        from lab.stages import number
 
         title = f"{self.video}: return {number(self.score)} from start seed {self.seed}"
         if not self.video.is_file() or self.video.stat().st_size > LARGEST:
@@ -230,7 +230,8 @@ def _repeat(
 ) -> RepeatedRuns:
     from lab.registry import find_recipe
 
-    file = find_recipe(str(recipe))
+    with reading():
+        file = find_recipe(str(recipe))
     with training():
         from lab.study.repeated import train_repeatedly
 

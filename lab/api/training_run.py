@@ -83,11 +83,10 @@ class TrainingRun(RunResult):
     @property
     def url(self) -> str | None:
         """The run's page in MLflow; None for a database without a server, which `lab ui` starts."""
-        from lab.tracking.server import page
+        from lab.tracking.server import run_page
 
-        if not self.uri.startswith(("http://", "https://")):
-            return None
-        return page(self.uri, self._recorded.info.experiment_id, self.run_id)
+        with reading():
+            return run_page(self.uri, self.run_id)
 
     @property
     def artifacts(self) -> Path | None:
@@ -112,20 +111,20 @@ class TrainingRun(RunResult):
             return run_of_id(client(self.uri), self.run_id)
 
     def __repr__(self) -> str:
-        from lab.cli.terminal.output import number
+        from lab.stages import number
 
         score = f"{self.monitor}={number(self.score)}, " if self.monitor else ""
         return f"TrainingRun({self.name!r}, {score}{self.status}, run {self.run_id[:8]})"
 
     def _repr_html_(self) -> str:
-        from lab.cli.terminal.output import number
+        from lab.stages import duration, number
         from lab.task import distinct_metrics
 
         title = f"{self.name}: {self.monitor} {number(self.score)}" if self.monitor else self.name
         shown = [name for name in distinct_metrics(self.tested or self.metrics) if name != self.monitor]
         rows = [(name, number((self.tested or self.metrics)[name])) for name in shown[:MOST]]
         more = [("...", f"{len(shown) - MOST} more in .metrics")] if len(shown) > MOST else []
-        seconds = f"{self.status} in {self.seconds:.0f} s"
+        seconds = f"{self.status}, trained in {duration(self.seconds)}"
         where = ("MLflow", html.link(self.url) if self.url else "lab ui shows it")
         facts = [("task", self.task), ("status", seconds), ("run", self.run_id), where]
         return html.page(title, html.table([*rows, *more, *facts]))

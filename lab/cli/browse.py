@@ -144,6 +144,8 @@ def cp(
     target = to / source.name if to.is_dir() else to
     if target.exists() and not force:
         raise BadInput(f"{target} exists; name another file, or overwrite it with --force")
+    if not target.parent.is_dir():
+        raise BadInput(f"there is no folder {target.parent}; make it first: mkdir -p {shlex.quote(str(target.parent))}")
     try:
         target.write_bytes(_with_its_command(source.read_bytes(), f"lab {VERBS[kind]} {shlex.quote(str(target))}"))
     except OSError as error:

@@ -65,6 +65,7 @@ def check(
 def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
     """The recipe as a run would record it, after building all that it would use; warns of misspelt hooks."""
     with working(f"reading {name}"):
+        from lab.data import root
         from lab.recipe import load
         from lab.runner.assemble import assemble
         from lab.runner.weights import chosen
@@ -73,9 +74,22 @@ def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
         found = load(path, overrides)
         assembly = assemble(found)
         kept = chosen(assembly, found.track.uri)[0]
+        missing = missing_datasets(assembly.datamodule)
     for sentence in lookalikes(assembly.task):
         note(f"{name}: warning: {sentence}")
+    for dataset in missing:
+        note(
+            f"{name}: dataset {dataset} is not in {root()}; a run downloads it first, or now: lab data fetch {dataset}"
+        )
     return kept
+
+
+def missing_datasets(data: object) -> list[str]:
+    """The datasets among the attributes of a data module that are to be downloaded, by name."""
+    from lab.data import DatasetInfo
+
+    found = [each for each in getattr(data, "__dict__", {}).values() if isinstance(each, DatasetInfo)]
+    return [each.name for each in found if each.fetch is not None and not each.present]
 
 
 def _found(name: str) -> tuple[Shelf, Path]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli.terminal import words
-from lab.cli.terminal.output import check_plot, emit, number, plain
+from lab.cli.terminal.output import check_plot, emit, plain
 from lab.cli.terminal.tables import note, table
 from lab.cli.terminal.working import working
 from lab.errors import BadInput
 from lab.plots import better
+from lab.stages import number
 
 if TYPE_CHECKING:
     from lab.comparison import Comparison, Selection
@@ -102,7 +103,10 @@ def _print(metric: str, figures: Comparison) -> None:
     ]
     columns = len(titles) if len(rows) > 1 else -1  # one group is better than nothing
     table(
-        titles[:columns], [row[:columns] for row in rows], wrap=("95 % OF IQM", titles[-1]), drop=("MIN", "MAX", "MEAN")
+        titles[:columns],
+        [row[:columns] for row in rows],
+        wrap=("GROUP", "95 % OF IQM", titles[-1]),
+        drop=("MIN", "MAX", "MEAN"),
     )
 
 

@@ -9,11 +9,11 @@ import typer
 
 from lab.cli.group import Subgroup
 from lab.cli.terminal import words
-from lab.cli.terminal.output import check_plot, emit, number
+from lab.cli.terminal.output import check_plot, emit
 from lab.cli.terminal.tables import note, paragraph, table, tell
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, BadSetting
-from lab.stages import say
+from lab.stages import number, say
 
 if TYPE_CHECKING:
     from lab.data import DatasetInfo, Table

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from lab.cli.terminal import words
-from lab.cli.terminal.output import emit, number
+from lab.cli.terminal.output import emit
 from lab.cli.terminal.tables import ago, note, table, tell
 from lab.cli.terminal.working import working
+from lab.stages import duration, number
 
 
 def runs(
@@ -32,24 +33,23 @@ def runs(
 
         note(no_runs(tracking_uri(uri)))
         return
+    columns = {
+        "RUN": [row.run_id[:8] for row in rows],
+        "NAME": [row.name for row in rows],
+        "STUDY": [row.study or "-" for row in rows],
+        "EXPERIMENT": [row.experiment for row in rows],
+        "TASK": [row.task or "-" for row in rows],
+        "STATUS": [row.status for row in rows],
+        "SEED": ["-" if row.seed is None else str(row.seed) for row in rows],
+        "METRIC": [row.monitor or "-" for row in rows],
+        "SCORE": [number(row.score) for row in rows],
+        "WALL TIME": ["-" if row.wall_seconds is None else duration(row.wall_seconds) for row in rows],
+        "STARTED": [ago(row.started) for row in rows],
+    }
+    if not any(row.study for row in rows):
+        del columns["STUDY"]
     table(
-        ["RUN", "NAME", "EXPERIMENT", "TASK", "STATUS", "SEED", "METRIC", "SCORE", "SECONDS", "STARTED"],
-        [
-            [
-                row.run_id[:8],
-                row.name,
-                row.experiment,
-                row.task or "-",
-                row.status,
-                "-" if row.seed is None else str(row.seed),
-                row.monitor or "-",
-                number(row.score),
-                "-" if row.seconds is None else f"{row.seconds:.0f}",
-                ago(row.started),
-            ]
-            for row in rows
-        ],
-        drop=("SECONDS", "SEED", "TASK", "EXPERIMENT", "METRIC"),
+        list(columns), zip(*columns.values(), strict=True), drop=("WALL TIME", "SEED", "TASK", "EXPERIMENT", "METRIC")
     )
 
 

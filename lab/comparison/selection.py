@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lab.errors import BadInput, nearest
+from lab.errors import BadInput, nearest, suggestion
 from lab.tracking.names import KIND
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 KINDS = ("study", "recipe", "experiment", "run")
 PAGE = 1_000
+FEW = 8  # names that a message can list
 
 
 def runs_of(words: Sequence[str], server: MlflowClient) -> dict[str, list[Run]]:
@@ -124,6 +125,7 @@ def _unknown(name: str, kinds: Sequence[str], server: MlflowClient, experiments:
         "experiment": set(experiments) - {"Default"},
         "run": {run.info.run_name for run in newest},
     }
-    word = nearest(name, set().union(*(known[kind] for kind in kinds)))
+    names = sorted(set().union(*(known[kind] for kind in kinds)) - {""})
+    word = suggestion(name, names, "there are") if len(names) <= FEW else nearest(name, names)
     meanings = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
     return f"no {meanings} {name!r}{word}; lab runs lists them"

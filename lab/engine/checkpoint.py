@@ -39,7 +39,7 @@ class Files(CheckpointIO):
         plain, lost = with_plain_hyperparameters(checkpoint)
         marks, own = self._pack(plain)
         plain |= ({MARKS: marks} if marks else {}) | ({OBJECTS: list(own)} if own else {})
-        self._say(lost, "lab resume creates them again from the recipe")
+        self._say(lost, "`lab resume` creates them again from the recipe")
         self._say([f"{key} ({kind})" for key, kind in own.items()], "a resumed run takes them from a new module")
         files.save(plain, Path(path))
 

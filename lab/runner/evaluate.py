@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, LabError, error_text
+from lab.errors import BadInput, LabError, RecipeError, error_text
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
 from lab.runner.recorded import artifact, recipe_of
@@ -19,6 +19,9 @@ from lab.tracking.server import client, tracking_uri
 if TYPE_CHECKING:
     from lightning import LightningModule
     from mlflow.entities import Run
+
+
+EPISODES = "data.test_episodes"  # of data that plays
 
 
 def evaluate(
@@ -36,8 +39,15 @@ def evaluate(
     Raises:
         BadInput: no such run or checkpoint, or an override that does not fit.
     """
-    length = [] if episodes is None else [f"data.test_episodes={episodes}"]
-    found, assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
+    length = [] if episodes is None else [f"{EPISODES}={episodes}"]
+    try:
+        found, assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
+    except RecipeError as error:
+        if episodes is not None and any(problem.key == EPISODES for problem in error.problems):
+            raise BadInput(
+                "--episodes: the data of this run has no test_episodes, as agents have; leave it out"
+            ) from None
+        raise
     stage(f"testing the {checkpoint} checkpoint")
     with looking_again(found):
         assembly.trainer.test(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCORE = f"{INTERNAL}score"  # the run's tag that names the metric by which it is judged
 MONITOR = f"{INTERNAL}monitor"  # and the one that names the metric of validation that chose the best checkpoint
+MOST_NAMED = 5  # runs in a message
 BEST = "best/"  # before the monitor's name: its value at the best checkpoint
 MODE = f"{INTERNAL}mode"  # and the one that says whether a larger (max) or a smaller (min) value is better
 
@@ -64,7 +65,11 @@ class RunResult:
 
 @dataclass(frozen=True)
 class RunRow:
-    """One line of `lab runs`; what a run does not have is None."""
+    """One line of `lab runs`; what a run does not have is None.
+
+    `wall_seconds` is the time from its start to its end: data, training, test and recording; `study` the name of the
+    study that it belongs to.
+    """
 
     run_id: str
     name: str
@@ -73,9 +78,10 @@ class RunRow:
     status: str
     monitor: str | None
     score: float | None
-    seconds: float | None
+    wall_seconds: float | None
     started: datetime
     seed: int | None
+    study: str | None
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
@@ -149,9 +155,15 @@ def find_run(run: str, uri: str | None = None) -> Run:
         names = [found.info.run_name for found in everything]
         raise BadInput(f"no run {run!r}{nearest(run, names)}; lab runs lists them")
     if len(matches) > 1:
-        ids = ", ".join(found.info.run_id[:8] for found in matches[:5])
-        raise BadInput(f"{run!r} is the name or start of {len(matches)} runs ({ids}, ...); give one id")
+        ids = ", ".join(map(_told_apart, matches[:MOST_NAMED])) + (", ..." if len(matches) > MOST_NAMED else "")
+        raise BadInput(f"{run!r} is the name or start of {len(matches)} runs ({ids}); give one id")
     return matches[0]
+
+
+def _told_apart(run: Run) -> str:
+    """Its id, with the study that it belongs to: the runs of all studies are called `seed 0`, `seed 1` and so on."""
+    study = run.data.tags.get("study")
+    return f"{run.info.run_id[:8]} of study {study}" if study else f"{run.info.run_id[:8]}"
 
 
 def _row(run: Run, experiment: str) -> RunRow:
@@ -166,7 +178,8 @@ def _row(run: Run, experiment: str) -> RunRow:
         status=info.status,
         monitor=monitor,
         score=metrics.get(monitor) if monitor else None,
-        seconds=(ended - info.start_time) / 1000 if ended else None,
+        wall_seconds=(ended - info.start_time) / 1000 if ended else None,
         started=datetime.fromtimestamp(info.start_time / 1000),
         seed=int(tags["seed"]) if tags.get("seed", "").isdigit() else None,
+        study=tags.get("study"),
     )

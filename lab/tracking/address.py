@@ -14,6 +14,7 @@ WEB = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 OTHERS = ("databricks", "databricks-uc", "uc")  # MLflow's own
 HOST = re.compile(r"[\w.-]+:\d+|localhost|\[[\da-f:]+\](:\d+)?|\d+(\.\d+){3}|(\w[\w-]*\.)+[a-z]{2,}", re.I)
+SQLITE = b"SQLite format 3\0"  # the first bytes of a database's file
 FILE = re.compile(r"\.(db|sqlite3?)$", re.I)
 
 
@@ -64,6 +65,15 @@ def _folder(shown: str) -> str:
     return f"tracking in a folder ({shown}) is gone from MLflow; use sqlite:///mlflow.db or a server"
 
 
+def _holds_sqlite(path: Path) -> bool:
+    """Whether a file can be a database: an empty one becomes one, and of one that cannot be read nobody knows."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE)) in (b"", SQLITE)
+    except OSError:
+        return True
+
+
 def _sqlite(rest: str, shown: str) -> str | None:
     if not rest.startswith("/"):
         return f"{shown}: an SQLite database has three slashes; write sqlite:///{rest or 'mlflow.db'}"
@@ -71,7 +81,9 @@ def _sqlite(rest: str, shown: str) -> str | None:
     if rest == "/":
         return f"{shown} names no file; write sqlite:///mlflow.db"
     if path.is_dir():
-        return f"{shown} is a folder; name a file in it: {shown.rstrip('/')}/mlflow.db"
+        return f"{shown} is a folder and no database; move it away, or name another file: sqlite:///runs.db"
+    if path.is_file() and not _holds_sqlite(path):
+        return f"{shown} is no SQLite database; move the file away, or name another: sqlite:///runs.db"
     if str(path) != ":memory:" and not path.parent.is_dir():
         return f"{shown}: there is no folder {path.parent}; make it first"
     return None

@@ -76,6 +76,18 @@ def page(server: str, experiment_id: str | None = None, run_id: str | None = Non
     return f"{without_password(server).rstrip('/')}/#{path}?workflowType=machine_learning"
 
 
+def run_page(uri: str, run_id: str) -> str | None:
+    """Where a browser finds a run; None for a database without a server, which `lab ui` starts.
+
+    Raises:
+        LabError: the server cannot be reached, or has no such run.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return None
+    with connecting(uri):
+        return page(uri, run_of_id(client(uri), run_id).info.experiment_id, run_id)
+
+
 def markdown_picture(run_id: str, path: str) -> str:
     """A picture among a run's artifacts in the Markdown of its description, under the address of MLflow's own pages."""
     return f"![{path}](get-artifact?path={quote(path, safe='')}&run_uuid={run_id})"

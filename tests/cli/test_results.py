@@ -31,7 +31,7 @@ def test_train_then_test_then_film(lab: Lab, good: Path) -> None:
 
     second = lab("run", str(good), "seed=1", "--name", "7")
     assert second.code == 0, second.err
-    assert second.out.startswith("FINISHED 7 in ")
+    assert second.out.startswith("FINISHED 7, trained in ")
 
     rows = json.loads(lab("runs", "--json").out)
     assert [(row["name"], row["seed"]) for row in rows] == [("7", 1), ("good", 0)]

@@ -71,17 +71,30 @@ def test_no_line_is_wider_and_no_word_is_cut(
 def test_ids_stay_whole_and_columns_are_left_out_by_name(screen: Callable[..., Any], recorded_runs: str) -> None:
     outcome = screen(60, "runs", "--uri", recorded_runs)
     titles, first, *_ = outcome.out.splitlines()
-    assert titles.split() == ["RUN", "NAME", "STATUS", "METRIC", "SCORE", "STARTED"]
-    assert re.match(r"[0-9a-f]{8}  \w+ +\w+ +[\w/]+ +-?[\d.]+ +\d+ (s|min) ago$", first)
-    assert "columns hidden at this width: EXPERIMENT, TASK, SEED, SECONDS\n" in outcome.err
+    assert titles.split() == ["RUN", "NAME", "STUDY", "STATUS", "SCORE", "STARTED"]
+    assert re.match(r"[0-9a-f]{8}  \w+ +- +\w+ +-?[\d.]+ +\d+ (s|min) ago$", first)
+    assert re.search(r"^[0-9a-f]{8}  rates-0 +rates +FINISHED", outcome.out, re.M), "its study tells it apart"
+    assert "hidden at this width: EXPERIMENT, TASK, SEED, METRIC, WALL TIME" in " ".join(outcome.err.split())
 
 
 def test_a_pipe_gets_everything(lab: Lab, recorded_runs: str) -> None:
     outcome = lab("runs", "--uri", recorded_runs)
     titles, first, *_ = outcome.out.splitlines()
-    assert titles.split()[-2:] == ["SECONDS", "STARTED"]
+    assert titles.split()[-3:] == ["WALL", "TIME", "STARTED"]
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d$", first)
     assert not outcome.err
+
+
+def test_a_long_setting_is_broken_behind_its_signs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "26")
+    group = "mine model.encoder.class_path=my_project.networks.Residual model.lr=0.01"
+    tables.table(["GROUP"], [[group]], wrap=("GROUP",))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()[1:]
+    assert "".join(lines) == group.replace(" ", "")
+    assert all(len(line) <= 26 for line in lines)
 
 
 @given(

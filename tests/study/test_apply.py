@@ -167,7 +167,7 @@ def test_no_studies(lab):
 def test_the_word_after_tune_is_a_study_or_a_command(lab):
     assert "apply" in lab("tune", "--help")[1]
     assert "--workers" in lab("tune", "--help")[1]
-    assert "Usage: lab tune [OPTIONS]" in lab("tune", "--hlep")[2]
+    assert "error: lab tune has no option --hlep; did you mean '--help'?" in lab("tune", "--hlep")[2]
     assert "no study file 'nothing'" in lab("tune", "--workers", "2", "nothing")[2]
     Path("apply").write_text("recipe: nowhere.yaml\n")
     assert "no such study" not in lab("tune", "./apply")[2]

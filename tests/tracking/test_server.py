@@ -48,6 +48,7 @@ def test_the_address_is_the_recipes_then_the_environments_then_the_default(monke
         ("sqlite:mlflow.db", "write sqlite:///mlflow.db"),
         ("sqlite:///", "write sqlite:///mlflow.db"),
         ("sqlite:////", "is a folder"),
+        (f"sqlite:///{__file__}", "is no SQLite database; move the file away, or name another: sqlite:///runs.db"),
         ("sqlite:///no/such/place/x.db", "there is no folder no/such/place"),
         ("mlflow.db", "write sqlite:///mlflow.db"),
         ("http:localhost:5000", "write http://localhost:5000"),

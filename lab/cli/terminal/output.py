@@ -1,4 +1,4 @@
-"""Data on standard output: JSON, numbers, and names of files for plots."""
+"""Data on standard output: JSON, and names of files for plots."""
 
 from __future__ import annotations
 
@@ -33,11 +33,6 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return str(value)
-
-
-def number(value: float | None) -> str:
-    """Four significant digits; a dash where there is none."""
-    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 def check_plot(plot: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lab.cli.terminal.output import number
 from lab.cli.terminal.tables import facts
+from lab.stages import duration, number
 
 if TYPE_CHECKING:
     from lab.runner.results import RunResult
@@ -22,10 +22,11 @@ def print_result(result: RunResult, at: str | None, then: Sequence[str] = ()) ->
     """
     from lab.runner.results import BEST
     from lab.task import counterpart, distinct_metrics
+    from lab.tracking.server import run_page
 
-    print(f"{result.status} {result.name} in {result.seconds:.0f} s")
+    print(f"{result.status} {result.name}, trained in {duration(result.seconds)}")
     beside = {name: number(result.tested[name]) for name in distinct_metrics(result.tested)}
-    kept = {"run": result.run_id, "page": _page(result), "best": result.best, "last": result.last}
+    kept = {"run": result.run_id, "page": run_page(result.uri, result.run_id), "best": result.best, "last": result.last}
     score = {} if result.monitor is None else {result.monitor: number(result.score)}
     if result.monitor is not None and result.monitor not in result.tested:
         why = f"the test did not log {counterpart(result.monitor.removeprefix(BEST))}" if result.tested else "no test"
@@ -34,15 +35,6 @@ def print_result(result: RunResult, at: str | None, then: Sequence[str] = ()) ->
     print("next")
     for command in [*_next(result, at), *then]:
         print(f"  {command}")
-
-
-def _page(result: RunResult) -> str | None:
-    """Where a browser finds the run; None where no server runs yet, which `lab ui` starts."""
-    from lab.tracking.server import client, page
-
-    if not result.uri.startswith(("http://", "https://")):
-        return None
-    return page(result.uri, client(result.uri).get_run(result.run_id).info.experiment_id, result.run_id)
 
 
 def _next(result: RunResult, at: str | None) -> list[str]:

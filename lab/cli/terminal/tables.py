@@ -26,8 +26,8 @@ def table(
     Args:
         titles: of the columns.
         rows: their cells.
-        wrap: columns of sentences, which are wrapped between words; cells of the others stay on one line, and end in
-            an ellipsis where the terminal is too narrow.
+        wrap: columns of sentences, which are wrapped between words, and words that are too long behind a sign such as
+            `=`; cells of the others stay on one line, and end in an ellipsis where the terminal is too narrow.
         drop: columns that a narrow terminal leaves out, the least important first; said on standard error.
     """
     from rich.console import Console
@@ -41,7 +41,7 @@ def table(
     for i in chosen:
         grid.add_column(titles[i], no_wrap=titles[i] not in wrap, overflow="ellipsis", width=widths[i])
     for row in cells:
-        grid.add_row(*(Text(row[i]) for i in chosen))
+        grid.add_row(*(Text(_wrapped(row[i], widths[i]) if titles[i] in wrap else row[i]) for i in chosen))
     with console.capture() as text:
         console.print(grid)
     print("\n".join(line.rstrip() for line in text.get().splitlines()))
@@ -60,7 +60,7 @@ def fit(
     natural = [max(map(cell_len, column)) for column in columns]
     widths = []
     for title, whole, column in zip(titles, natural, columns, strict=True):
-        words = max((cell_len(word) for cell in column for word in cell.split()), default=0)
+        words = max((cell_len(part) for cell in column for word in cell.split() for part in _parts(word)), default=0)
         widths.append(min(whole, max(words, WRAPPED) if title in wrap else max(cell_len(title), SHORTENED)))
     chosen = list(range(len(titles)))
 
@@ -76,6 +76,27 @@ def fit(
     for i in sorted(chosen, key=lambda i: titles[i] in wrap):
         widths[i] = min(natural[i], widths[i] + max(0, spare()))
     return chosen, widths
+
+
+def _wrapped(cell: str, width: int) -> str:
+    """A cell with long words broken behind signs; spaces between words are left to the table."""
+    broken = [word if len(word) <= width else "\n".join(_filled(_parts(word), width)) for word in cell.split(" ")]
+    return " ".join(broken)
+
+
+def _parts(word: str) -> list[str]:
+    """Where a word that is too long may be broken: behind `/`, `=` and `,`, and between the names of a dotted one."""
+    return re.findall(r".+?(?:[/=,]+|(?<=[a-z_])\.(?=[a-z_])|$)", word)
+
+
+def _filled(parts: Sequence[str], width: int) -> list[str]:
+    """The parts of a word in as few lines as fit."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 def paragraph(text: str, indent: int = 0, more: int = 0) -> str:

@@ -15,14 +15,19 @@ def usage(error: Any) -> str:
     """
     command = getattr(error.ctx, "command_path", "lab")
     more = f"{command} --help shows what it takes"
-    param = getattr(error, "param", None)
+    param: Any = getattr(error, "param", None)
     match type(error).__name__:
         case "MissingParameter":
             return f"{command} needs {_name(param)}: {(param.help or '').partition('; ')[0].rstrip('.')}; {more}"
         case "BadParameter" if param is not None:
             return f"{_name(param)} {_value(error)}: {_expected(param, _value(error)) or error.message}"
         case "NoSuchOption":
-            known = [option for each in error.ctx.command.params for option in each.opts if option.startswith("--")]
+            known = [
+                option
+                for each in error.ctx.command.get_params(error.ctx)
+                for option in each.opts
+                if option.startswith("--")
+            ]
             return f"{command} has no option {error.option_name}{nearest(error.option_name, known) or f'; {more}'}"
         case "BadOptionUsage":
             return f"{error.option_name}: {'takes no value' if 'not take' in error.message else 'the value is missing'}"
@@ -38,7 +43,7 @@ def _name(param: Any) -> str:
 
 def _value(error: Any) -> str:
     """What was typed; pydantic knows it."""
-    problems = getattr(error.__cause__, "errors", list)()
+    problems: list[Any] = getattr(error.__cause__, "errors", list)()
     return str(problems[0]["input"]) if problems else ""
 
 

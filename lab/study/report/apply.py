@@ -8,8 +8,9 @@ from pathlib import Path
 from lab.errors import BadInput, LabError
 from lab.recipe.load import read
 from lab.recipe.schema import to_yaml
+from lab.stages import number
 from lab.study.plan.checks import overrides
-from lab.study.report.render import NAMES, number
+from lab.study.report.render import NAMES
 from lab.study.report.summary import TrialSummary, best
 from lab.study.report.table import estimate
 from lab.study.work.record import StudyRecord

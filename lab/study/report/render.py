@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lab.plots import better
+from lab.stages import number
 from lab.stats import Interval
 from lab.study.report.table import Estimate, StudyTable, TableRow
 
@@ -94,11 +95,6 @@ def exact(value: Any) -> str:
 def label(value: Any) -> str:
     """The same, with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else exact(value)
-
-
-def number(value: float | None) -> str:
-    """Four significant digits; a dash where there is none."""
-    return "-" if value is None or value != value else f"{value:.4g}"
 
 
 # ----------------------------------------------------------------------------------------------------------- for people

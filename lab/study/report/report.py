@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.runner.results import BEST
+from lab.stages import number
 from lab.study.report import render
 from lab.study.report.summary import best
 from lab.study.report.table import StudyTable, table
@@ -70,7 +71,7 @@ def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Pat
     parent.files(files, "plots")
     leader = best(record.modes[0], record.trials)
     values = zip(record.metrics, leader.values, strict=True) if leader else ()
-    scores = ", ".join(f"{metric} {render.number(value)}" for metric, value in values)
+    scores = ", ".join(f"{metric} {number(value)}" for metric, value in values)
     picture = "history.png" if len(record.metrics) == 1 else "table.png"  # of several metrics it is the Pareto front
     shown = f"plots/{picture}" if any(file.name == picture for file in files) else None
     parent.describe([f"**Best trial: {scores}**" if scores else "", record.description], shown)
