@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+from typing_extensions import is_typeddict
+
 from lab.imports import is_standard
 from lab.keywords import returned
 from lab.recipe.types import UNIONS, fits, plain
@@ -99,6 +101,8 @@ def offer(hint: Any) -> Offer:
             anything = True
         elif getattr(origin, "_is_protocol", False):
             anything, called = True, called or "__call__" in vars(origin)
+        elif is_typeddict(origin):
+            continue  # a mapping with these keys, of which there are no objects
         elif origin not in _SCALARS and not (is_standard(origin) and plain(origin) is not None):
             bases.append(origin)
     return Offer(tuple(bases), None if classes is None else tuple(classes), called, tuple(results), anything)

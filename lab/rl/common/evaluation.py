@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.rl.envs import pendulum
+from lab.rl.common import pendulum
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory, draw
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.wrappers import Wrappers
 
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
@@ -25,8 +26,10 @@ class CollectionData(LightningDataModule):
 
     Args:
         env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
-            that registers it.
+            that registers it, or `module:Class`.
         env_kwargs: keyword arguments of the environment's constructor.
+        wrappers: wrappers around the environment, the first one innermost: names of `gymnasium.wrappers` or
+            `module:Class`, with arguments `{class_path: ..., init_args: {...}}`.
         total_steps: environment steps of the whole run.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
@@ -41,6 +44,7 @@ class CollectionData(LightningDataModule):
         self,
         env: str,
         env_kwargs: Mapping[str, Any] | None,
+        wrappers: Wrappers | None,
         total_steps: int,
         eval_every: int,
         eval_episodes: int,
@@ -52,7 +56,7 @@ class CollectionData(LightningDataModule):
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
         self.eval_envs, self.env = eval_envs, env
-        self.env_factory = EnvFactory(env, env_kwargs, episode_steps)
+        self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
@@ -96,11 +100,12 @@ class CollectionData(LightningDataModule):
         }
 
     def fingerprint(self) -> dict[str, Any]:
-        """The environment's package, keywords, spaces and time limit: by them another environment is noticed."""
+        """The environment's package, keywords, wrappers, spaces and time limit: by them another one is noticed."""
         made = self.env_factory.for_evaluation(1)[0]
         return {
             "package": self.env_factory.package(),
             "env_kwargs": self.env_factory.env_kwargs,
+            "wrappers": self.env_factory.wrappers,
             "observation_space": str(made.unwrapped.observation_space),
             "action_space": str(made.unwrapped.action_space),
             "max_episode_steps": made.spec.max_episode_steps if made.spec is not None else None,

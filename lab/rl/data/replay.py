@@ -24,6 +24,7 @@ from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize
 from lab.rl.envs.stepping import Vectorization
 from lab.rl.envs.vector_stepper import check_vector
+from lab.rl.envs.wrappers import WrapperSpec
 
 
 class Block(Collected):
@@ -69,6 +70,7 @@ class ReplayData(CollectionData):
         env: str,
         total_steps: Annotated[int, Gt(0)],
         env_kwargs: dict[str, Any] | None = None,
+        wrappers: list[str | WrapperSpec] | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         vectorization: Vectorization = "sync",
         batch_size: Annotated[int, Gt(0)] = 256,
@@ -89,7 +91,7 @@ class ReplayData(CollectionData):
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
         super().__init__(
-            env, env_kwargs, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+            env, env_kwargs, wrappers, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
         )
         self.save_hyperparameters()
         self.batch_size, self.learning_starts = batch_size, learning_starts

@@ -17,6 +17,7 @@ from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
+from lab.rl.envs.wrappers import WrapperSpec
 
 
 class Rollout(Collected):
@@ -51,6 +52,7 @@ class RolloutData(CollectionData):
         env: str,
         total_steps: Annotated[int, Gt(0)],
         env_kwargs: dict[str, Any] | None = None,
+        wrappers: list[str | WrapperSpec] | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 8,
         vectorization: Literal["sync", "async"] = "sync",
         num_steps: Annotated[int, Gt(0)] = 256,
@@ -62,7 +64,7 @@ class RolloutData(CollectionData):
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
         super().__init__(
-            env, env_kwargs, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+            env, env_kwargs, wrappers, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
         )
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps

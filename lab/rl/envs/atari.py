@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import AtariPreprocessing, ClipReward, FrameStackObservation, TimeLimit
 
 SCREENS = 4
@@ -35,7 +36,7 @@ def is_game(env: str) -> bool:
     return env in gym.registry and str(gym.registry[env].entry_point).startswith("ale_py.")
 
 
-def make(env: str, max_episode_steps: int | None = None, **settings: Any) -> gym.Env[Any, Any]:
+def make(env: str | EnvSpec, max_episode_steps: int | None = None, **settings: Any) -> gym.Env[Any, Any]:
     """A whole game with its true score; `max_episode_steps` counts what the agent sees, not frames."""
     made = AtariPreprocessing(gym.make(env, frameskip=1, **settings))
     stacked: gym.Env[Any, Any] = FrameStackObservation(made, SCREENS)

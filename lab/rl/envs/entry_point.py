@@ -7,11 +7,10 @@ is registered there is called before it is known to be an environment.
 from __future__ import annotations
 
 import sys
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
@@ -23,7 +22,6 @@ from lab.rl.envs import atari
 
 KEY = "env_kwargs"  # of the data module
 ELSEWHERE = {  # what `gymnasium.make` takes besides: who sets it
-    "render_mode": "lab play sets it",
     "max_episode_steps": "set data.episode_steps",
     "disable_env_checker": "every environment is checked while it runs",
 }
@@ -38,22 +36,31 @@ PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
 def find_spec(env: str) -> EnvSpec:
     """The registry entry of `env`; `module:Name-v0` imports the module first, also from the current folder.
 
+    `module:Class` needs no registry: it is the environment's class.
+
     Raises:
         BadSetting: there is no such module, or nobody registered that name.
     """
     module, _, name = env.rpartition(":")
     if module:
-        if str(Path.cwd()) not in sys.path:
-            sys.path.append(str(Path.cwd()))
+        import_folder()
         try:
-            load_module(module, env)
+            found: Any = vars(load_module(module, env)).get(name)
         except BadInput as error:
             raise BadSetting("env", str(error)) from error
+        if isinstance(found, type) and issubclass(found, gym.Env):
+            return EnvSpec(name, entry_point=cast("Callable[..., Any]", found))
     elif env not in gym.registry and not atari.register() and atari.NAMES.match(env):
         raise BadSetting("env", f"{env!r} needs a package that is not installed: pip install 'torch-lab[atari]'")
     if name not in gym.registry:
         raise BadSetting("env", f"no environment {env!r}{_suggestion(module, name)}")
     return gym.registry[name]
+
+
+def import_folder() -> None:
+    """From now on modules of the current folder can be imported."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
 
 
 def find_creator(env: str, spec: EnvSpec) -> Callable[..., Any]:
@@ -71,55 +78,68 @@ def find_creator(env: str, spec: EnvSpec) -> Callable[..., Any]:
     maker = creator.func if isinstance(creator, partial) else creator
     if isinstance(maker, type):
         if issubclass(maker, gym.Env):
-            return typing.cast("Callable[..., Any]", creator)
+            return cast("Callable[..., Any]", creator)
         kind = f"the class {maker.__module__}.{maker.__qualname__}"
     else:
         module = str(getattr(maker, "__module__", None) or type(maker).__module__)
         if callable(maker) and module.partition(".")[0] not in sys.stdlib_module_names:
-            return typing.cast("Callable[..., Any]", creator)
+            return cast("Callable[..., Any]", creator)
         kind = f"{module}.{maker.__qualname__}" if callable(maker) else repr(maker)
     raise BadSetting("env", f"{env!r} is registered with {kind}; expected a subclass of gymnasium.Env")
 
 
-def check_keywords(
-    env: str, creator: Callable[..., Any], given: Mapping[str, Any], registered: Mapping[str, Any]
-) -> None:
-    """Holds `given` against the signature of what makes the environment, where it has one.
-
-    Args:
-        env: name of the environment.
-        creator: from `find_creator`.
-        given: keywords of a recipe.
-        registered: those that were registered with the environment.
+def check_owners(given: Mapping[str, Any]) -> None:
+    """Refuses keywords of an environment that have a place of their own.
 
     Raises:
-        BadSetting: a keyword is unknown, missing or of another type.
+        BadSetting: says which.
     """
     for name, owner in ELSEWHERE.items():
         if name in given:
             raise BadSetting(f"{KEY}.{name}", f"cannot be set here: {owner}")
+    if given.get("render_mode") == "human":
+        raise BadSetting(f"{KEY}.render_mode", "opens a window for every environment; watch an agent with lab play")
+
+
+def check_keywords(
+    what: str, creator: Callable[..., Any], given: Mapping[str, Any], supplied: Collection[str], key: str = KEY
+) -> None:
+    """Holds `given` against the signature of what makes an environment or a wrapper, where it has one.
+
+    Args:
+        what: its name.
+        creator: the class or function.
+        given: keywords of a recipe.
+        supplied: those that it gets from elsewhere.
+        key: of the recipe, under which they stand.
+
+    Raises:
+        BadSetting: a keyword is unknown, missing or of another type.
+    """
     known, is_open = keywords(creator)  # open: only the constructor itself knows what else it takes
     for name, value in given.items():
         if name not in known:
             if is_open:
                 continue
-            raise unknown_keyword(env, name, known)
+            raise unknown_keyword(what, name, known, supplied, key)
         hint = known[name].hint
         types, words = PLAIN.get(hint, ((), "")) if isinstance(hint, type) else ((), "")
         is_other = not isinstance(value, types) or (isinstance(value, bool) and hint is not bool)
         if types and value is not None and is_other:
-            raise BadSetting(f"{KEY}.{name}", f"expected {words}, found {value!r}")
-    needed = [name for name, each in known.items() if each.default is REQUIRED and name not in {*given, *registered}]
+            raise BadSetting(f"{key}.{name}", f"expected {words}, found {value!r}")
+    needed = [name for name, each in known.items() if each.default is REQUIRED and name not in {*given, *supplied}]
     if needed:
         example = ", ".join(f"{name}: ..." for name in needed)
-        raise BadSetting(KEY, f"{env!r} needs {', '.join(needed)}; set data.{KEY}={{{example}}}")
+        raise BadSetting(key, f"{what!r} needs {', '.join(needed)}; set data.{key}={{{example}}}")
 
 
-def unknown_keyword(env: str, name: str, known: Mapping[str, Any]) -> BadSetting:
-    """The error to raise for a keyword that the environment does not have."""
-    settable = [keyword for keyword in known if keyword not in ELSEWHERE]
+def unknown_keyword(
+    what: str, name: str, known: Mapping[str, Any], supplied: Collection[str] = (), key: str = KEY
+) -> BadSetting:
+    """The error to raise for a keyword that an environment or a wrapper does not have."""
+    settable = [keyword for keyword in known if keyword not in supplied and (key != KEY or keyword not in ELSEWHERE)]
     hint = suggestion(name, settable, "known keywords:")
-    return BadSetting(f"{KEY}.{name}", f"unknown keyword {name!r} of {env!r}{hint}")
+    return BadSetting(f"{key}.{name}", f"unknown keyword {name!r} of {what!r}{hint}")
 
 
 def _suggestion(module: str, name: str) -> str:
@@ -131,9 +151,6 @@ def _suggestion(module: str, name: str) -> str:
     close = closest(_bare(name), map(_bare, own))
     if close is not None:
         return f"; did you mean {next(f'{module}:{each}' for each in own if _bare(each) == close)!r}?"
-    found = vars(sys.modules[module]).get(name)
-    if isinstance(found, type) and issubclass(found, gym.Env):
-        return f"; {name} is a class: call gymnasium.register({f'{name}-v0'!r}, entry_point={name}) in {module}"
     if hint := nearest(name, gym.registry, f"{module}:"):  # of a class that is another module's
         return hint
     return f"; {module} registers {', '.join(f'{module}:{each}' for each in own) or 'none'}"

@@ -14,13 +14,21 @@ from lab.errors import BadSetting
 from lab.keywords import keywords
 from lab.rl.envs import atari, entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
+from lab.rl.envs.earned_reward import EarnedReward, ScoredReward
+from lab.rl.envs.wrappers import Wrappers, find, wrap
 
 EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs
 MISSING = (ImportError, DependencyNotInstalled)
 BY_GYMNASIUM = " was raised from the environment creator for "  # and more, after the text of a TypeError
 
 
-def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any) -> CheckedEnv:
+def make(
+    env: str,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: Wrappers = (),
+    is_scored: bool = False,
+    **settings: Any,
+) -> CheckedEnv:
     """The environment registered as `env`, such as `Pendulum-v1` or `module:Name-v0`, as a `CheckedEnv`.
 
     >>> make("CartPole-v1").observation_space.shape
@@ -29,12 +37,16 @@ def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any)
     Args:
         env: its name.
         env_kwargs: keywords of its constructor.
+        wrappers: what is put around it, the first one innermost.
+        is_scored: whether rewards are the environment's own, whatever wrappers make of them.
         settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
 
     Raises:
-        BadSetting: no such environment or keyword, a package that is missing, or a constructor that fails.
+        BadSetting: no such environment, wrapper or keyword, a package that is missing, or a constructor that fails.
     """
     given = env_kwargs or {}
+    entry_point.check_owners(given)
+    layers = find(wrappers)
     try:
         spec = entry_point.find_spec(env)
         creator = entry_point.find_creator(env, spec)
@@ -46,8 +58,13 @@ def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any)
     try:
         if ".mujoco." in str(spec.entry_point):
             _warn_for_mujoco()
-        make_it = atari.make if atari.is_game(spec.id) else gym.make
-        made = CheckedEnv(make_it(spec.id, disable_env_checker=True, **given, **settings), env)
+        make_it: Any = atari.make if atari.is_game(spec.id) else gym.make
+        inside = make_it(spec, disable_env_checker=True, **(dict(given) | settings))
+        if layers and is_scored:
+            inside = EarnedReward(inside)
+            made = CheckedEnv(ScoredReward(wrap(inside, env, layers), inside), env)
+        else:
+            made = CheckedEnv(wrap(inside, env, layers), env)
     except BadSetting:
         raise
     except (Exception, SystemExit) as error:
@@ -55,7 +72,7 @@ def make(env: str, env_kwargs: Mapping[str, Any] | None = None, **settings: Any)
     return made
 
 
-def describe(env: str, env_kwargs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def describe(env: str, env_kwargs: Mapping[str, Any] | None = None, wrappers: Wrappers = ()) -> dict[str, Any]:
     """Plain facts: `env`, `observation_size` (of a vector, or [images, height, width]) and `action`, an `ActionSpec`.
 
     >>> describe("CartPole-v1")
@@ -64,7 +81,7 @@ def describe(env: str, env_kwargs: Mapping[str, Any] | None = None) -> dict[str,
     Raises:
         BadSetting: the environment is unknown, or its spaces are none that an algorithm here can use.
     """
-    made = make(env, env_kwargs)
+    made = make(env, env_kwargs, wrappers)
     try:
         return facts(made)
     finally:

@@ -13,11 +13,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
+from gymnasium.wrappers import TimeLimit
 
 from lab.errors import LabError
-from lab.rl.envs import atari, environment
+from lab.rl.envs import atari, environment, snapshot
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.entry_point import find_spec
+from lab.rl.envs.wrappers import Wrappers, check_state
 
 NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environment nor the recipe has a time limit
 
@@ -31,23 +33,33 @@ class EnvFactory:
     Args:
         env: name of the environment.
         env_kwargs: keywords of its constructor.
+        wrappers: what is put around it, the first one innermost.
         episode_steps: time limit of a training episode in steps, if not the environment's own; in evaluation that of an
             environment that has none.
     """
 
-    def __init__(self, env: str, env_kwargs: Mapping[str, Any] | None = None, episode_steps: int | None = None) -> None:
-        self.env, self.env_kwargs, self.episode_steps = env, dict(env_kwargs or {}), episode_steps
+    def __init__(
+        self,
+        env: str,
+        env_kwargs: Mapping[str, Any] | None = None,
+        wrappers: Wrappers | None = None,
+        episode_steps: int | None = None,
+    ) -> None:
+        self.env, self.env_kwargs, self.wrappers = env, dict(env_kwargs or {}), list(wrappers or ())
+        self.episode_steps = episode_steps
         self._kept: list[CheckedEnv] = []  # the evaluation's
         self._facts: dict[str, Any] = {}
         self._end = weakref.finalize(self, _close, self._kept)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.env, self.env_kwargs, self.episode_steps)
+        return type(self), (self.env, self.env_kwargs, self.wrappers, self.episode_steps)
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action`, as `environment.describe` has them."""
         if not self._facts:
-            self._facts = environment.facts(self.for_evaluation(1)[0])
+            made = self.for_evaluation(1)[0]
+            check_state(made, self.wrappers)
+            self._facts = environment.facts(made)
         return dict(self._facts)
 
     def package(self) -> str:
@@ -58,12 +70,12 @@ class EnvFactory:
 
     def for_training(self) -> CheckedEnv:
         """A new environment, which is the caller's to close."""
-        return environment.make(self.env, self.env_kwargs, max_episode_steps=self.episode_steps)
+        return environment.make(self.env, self.env_kwargs, self.wrappers, max_episode_steps=self.episode_steps)
 
     def for_evaluation(self, count: int) -> list[CheckedEnv]:
         """The same environments every time; the next ones only after all episodes in these are over."""
         while len(self._kept) < count:
-            self._kept.append(environment.make(self.env, self.env_kwargs))
+            self._kept.append(self._for_evaluation())
         return self._kept[:count]
 
     @contextmanager
@@ -74,6 +86,7 @@ class EnvFactory:
             LabError: it cannot draw.
         """
         made = self.for_evaluation(1)[0]
+        before = getattr(made.unwrapped, "render_mode", None)
         if "rgb_array" not in (made.metadata.get("render_modes") or ()):
             raise LabError(f"{self.env} cannot render: its metadata['render_modes'] lacks 'rgb_array'")
         try:
@@ -82,7 +95,7 @@ class EnvFactory:
             draw(made)
         except Exception:
             self._kept.pop(0).close()  # first, since it may be the only one that can exist
-            made = environment.make(self.env, self.env_kwargs, render_mode="rgb_array")
+            made = self._for_evaluation(render_mode="rgb_array")
             try:
                 yield made
             finally:
@@ -92,14 +105,19 @@ class EnvFactory:
                 yield made
             finally:
                 with suppress(AttributeError):
-                    made.unwrapped.render_mode = None
+                    made.unwrapped.render_mode = before
 
     def time_limit(self) -> int | None:
         """Steps after which evaluation ends an episode, or None where the environment does that itself."""
-        spec = find_spec(self.env)
-        if atari.is_game(spec.id) or spec.max_episode_steps is not None:
+        made = self.for_evaluation(1)[0]
+        if atari.is_game(find_spec(self.env).id) or any(
+            isinstance(layer, TimeLimit) for layer in snapshot.layers(made)
+        ):
             return None
         return self.episode_steps or NO_LIMIT
+
+    def _for_evaluation(self, **settings: Any) -> CheckedEnv:
+        return environment.make(self.env, self.env_kwargs, self.wrappers, is_scored=True, **settings)
 
     def close(self) -> None:
         """Closes the evaluation's environments; if they are asked for once more, there are new ones."""

@@ -15,7 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -58,12 +58,25 @@ class Mismatch(LabError):
 
 def take(env: Environment) -> State | None:
     """All that decides how the episode goes on, and the ones after it; None if some of it cannot be kept."""
-    layers = list(_layers(env))
-    writer = _Writer(layers)
+    chain = list(layers(env))
+    writer = _Writer(chain)
     try:
-        return {"layers": [{"class": class_name(layer), "holds": writer.attributes(layer)} for layer in layers]}
+        return {"layers": [{"class": class_name(layer), "holds": writer.attributes(layer)} for layer in chain]}
     except Unstorable:
         return None
+
+
+def unstorable(env: Environment) -> Iterator[tuple[Environment, str]]:
+    """The wrappers around an environment that cannot be kept, each with the first of its attributes that is why."""
+    *wrappers, inside = layers(env)
+    for wrapper in wrappers:
+        for name, value in vars(wrapper).items():
+            writer = _Writer([*wrappers, inside])
+            try:
+                writer.attributes(SimpleNamespace(**{name: value}))
+            except Unstorable:
+                yield wrapper, name
+                break
 
 
 def restore(env: Environment, state: State | None) -> None:
@@ -75,11 +88,11 @@ def restore(env: Environment, state: State | None) -> None:
     if state is None:
         raise Mismatch("parts of it cannot be kept")
     env.reset()  # what only a reset makes has to be there
-    layers, reader = list(_layers(env)), _Reader()
-    if [class_name(layer) for layer in layers] != [saved["class"] for saved in state["layers"]]:
+    chain, reader = list(layers(env)), _Reader()
+    if [class_name(layer) for layer in chain] != [saved["class"] for saved in state["layers"]]:
         raise Mismatch(f"the snapshot is not of {env}")
-    found = [reader.attributes(layer, saved["holds"]) for layer, saved in zip(layers, state["layers"], strict=True)]
-    for layer, values in zip(layers, found, strict=True):
+    found = [reader.attributes(layer, saved["holds"]) for layer, saved in zip(chain, state["layers"], strict=True)]
+    for layer, values in zip(chain, found, strict=True):
         vars(layer).update(values)
     for target, value in reader.memory:
         np.copyto(target, value)
@@ -249,7 +262,7 @@ class _Reader:
         self.scalars.append((live, saved["scalars"]))
 
 
-def _layers(env: Environment) -> Iterator[Environment]:
+def layers(env: Environment) -> Iterator[Environment]:
     """The wrappers from the outside in, then the environment itself."""
     while isinstance(env, gym.Wrapper):
         yield env

@@ -100,6 +100,8 @@ class VectorStepper:
 
 
 def check_vector(factory: EnvFactory) -> None:
-    """Raises BadSetting: the environment has no vector entry point."""
+    """Raises BadSetting: the environment has no vector entry point, or wrappers."""
+    if factory.wrappers:
+        raise BadSetting("vectorization", "vector cannot put data.wrappers around an environment; use sync")
     if find_spec(factory.env).vector_entry_point is None:
         raise BadSetting("vectorization", f"{factory.env!r} has no vector entry point; use sync")

@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from lab.rl.envs import pendulum
-from lab.rl.envs.pendulum import optimal_returns, optimal_torques, play, start_states, step
+from lab.rl.common import pendulum
+from lab.rl.common.pendulum import optimal_returns, optimal_torques, play, start_states, step
 
 HUNDRED = np.random.default_rng(12345).uniform([-np.pi, -1], [np.pi, 1], (100, 2))
 
