@@ -22,6 +22,7 @@ PACKAGES = (
     "networks",
     "plots",
     "rl",
+    "series",
     "stats",
     "tabular",
     "task",

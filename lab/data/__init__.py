@@ -2,6 +2,7 @@
 
 from lab.data.cache import cached, cached_table, root
 from lab.data.catalogue import Catalogue, DatasetInfo, all_datasets, find_dataset
+from lab.data.csv_file import CsvFile, Gaps, read_csv
 from lab.data.download import download_file, fetch_into
 from lab.data.loader import Batch, TableLoader, Transform, seed_from
 from lab.data.module import Split, TableDataModule
@@ -18,7 +19,9 @@ __all__ = [
     "Batch",
     "Catalogue",
     "Column",
+    "CsvFile",
     "DatasetInfo",
+    "Gaps",
     "Ragged",
     "Rows",
     "Split",
@@ -35,6 +38,7 @@ __all__ = [
     "fetch_into",
     "find_dataset",
     "group_train_val_split",
+    "read_csv",
     "root",
     "seed_from",
     "stratified_permutation",

@@ -112,27 +112,45 @@ def group_train_val_split(
 
 
 def time_series_split(
-    count: int, val_fraction: float, test_fraction: float = 0.0, gap: int = 0
+    count: int,
+    val_fraction: float,
+    test_fraction: float = 0.0,
+    gap: int = 0,
+    fold: int | None = None,
+    folds: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows for training, validation and test along time: first what is learnt from, last what tests.
 
     >>> time_series_split(10, val_fraction=0.2, test_fraction=0.3, gap=1)
     (tensor([0, 1, 2]), tensor([4, 5]), tensor([7, 8, 9]))
 
+    Folds are those of scikit-learn's TimeSeriesSplit: each validates on the stretch after all that it has learnt from.
+
+    >>> [time_series_split(10, 0.2, test_fraction=0.3, fold=fold, folds=2)[:2] for fold in (0, 1)]
+    [(tensor([0, 1, 2]), tensor([3, 4])), (tensor([0, 1, 2, 3, 4]), tensor([5, 6]))]
+
     Args:
         count: how many rows there are, the oldest first.
-        val_fraction: share that validates, from 0 to 1.
+        val_fraction: share that validates, from 0 to 1; without a meaning where there are folds.
         test_fraction: share that tests, from 0 to 1.
         gap: rows, from 0, left out before validation and before the test, which would share what a window sees.
+        fold: which stretch validates, from 0 to `folds` - 1.
+        folds: how many stretches there are, besides the first one, which is only learnt from.
 
     Raises:
         BadSetting: that leaves none to train with.
     """
     test = round(count * test_fraction)
-    val = round(count * val_fraction)
     begin_test = count - test
     end_val = begin_test - (gap if test else 0)
+    if folds is not None and fold is not None:
+        val = end_val // (folds + 1)
+        end_val -= (folds - 1 - fold) * val
+    else:
+        val = round(count * val_fraction)
     end_train = end_val - val - (gap if val else 0)
-    if end_train < 1:
-        raise BadSetting("val_fraction", f"{count} rows in time order leave none for training; use smaller fractions")
+    if end_train < 1 or (folds is not None and val < 1):
+        key = "val_fraction" if folds is None else "folds"
+        fewer = "smaller fractions" if folds is None else "fewer folds"
+        raise BadSetting(key, f"{count} rows in time order leave none for training; use {fewer}")
     return torch.arange(end_train), torch.arange(end_val - val, end_val), torch.arange(begin_test, count)

@@ -9,6 +9,8 @@ from lab.networks.normalization import NORMS, Norm, make_norm
 from lab.networks.positions import LearnedPositions, SinusoidalPositions
 from lab.networks.precision import upcast
 from lab.networks.recurrent import Cell, Recurrent, RecurrentOutput
+from lab.networks.sequence import SEQUENCE_NETWORKS, SequenceNetwork, SequenceNetworkName, SequenceOutput, width_for
+from lab.networks.temporal_convolution import TemporalConvolution
 from lab.networks.text_encoder import TextEncoder
 from lab.networks.transformer import TransformerDecoder, TransformerEncoder
 
@@ -17,6 +19,7 @@ __all__ = [
     "INITS",
     "MLP",
     "NORMS",
+    "SEQUENCE_NETWORKS",
     "Activation",
     "Cell",
     "Init",
@@ -24,7 +27,11 @@ __all__ = [
     "Norm",
     "Recurrent",
     "RecurrentOutput",
+    "SequenceNetwork",
+    "SequenceNetworkName",
+    "SequenceOutput",
     "SinusoidalPositions",
+    "TemporalConvolution",
     "TextEncoder",
     "TransformerDecoder",
     "TransformerEncoder",
@@ -37,4 +44,5 @@ __all__ = [
     "pretrained_weights",
     "record_attention",
     "upcast",
+    "width_for",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lab.errors import unknown_name
+from lab.errors import BadInput, BadSetting, unknown_name
 
 Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[Cell, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -55,9 +55,11 @@ class Recurrent(nn.Module):
         depth: layers, from 1, each of which reads the outputs of the one below.
         bidirectional: read from both ends.
         dropout: share of a layer's outputs, from 0 to 1, that are dropped in training before the next layer reads them.
+        tbptt_steps: truncated backpropagation through time: the state is passed on after every so many steps, but no
+            gradient goes back through it there.
 
     Raises:
-        BadSetting: there is no such cell.
+        BadSetting: there is no such cell, or a network that reads from both ends is to be truncated.
     """
 
     def __init__(
@@ -68,15 +70,19 @@ class Recurrent(nn.Module):
         depth: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        tbptt_steps: int | None = None,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise unknown_name("cell", cell, CELLS, {"elman": "rnn", "simple_rnn": "rnn"})
+        if tbptt_steps is not None and bidirectional:
+            raise BadSetting("tbptt_steps", "a network that reads from both ends has no state to pass on")
         settings: dict[str, Any] = {"batch_first": True, "bidirectional": bidirectional}
         between = dropout if depth > 1 else 0.0  # torch warns of one with nothing to come after
         self.layers = CELLS[cell](in_features, hidden, depth, dropout=between, **settings)
         self.directions = 2 if bidirectional else 1
         self.out_features = hidden * self.directions
+        self.tbptt_steps = tbptt_steps
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> RecurrentOutput:
         """Reads sequences from `state`, or from zeros.
@@ -86,7 +92,9 @@ class Recurrent(nn.Module):
             lengths: (B,) from 1 to T, by default all T; what lies behind the end of a sequence changes nothing.
             state: of a network that reads in one direction, as it was left after the piece before.
         """
-        if lengths is None:
+        if self.tbptt_steps is not None:
+            outputs, state = self._truncated(x, lengths, state, self.tbptt_steps)
+        elif lengths is None:
             outputs, state = self.layers(x, state)
         else:
             packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -96,3 +104,15 @@ class Recurrent(nn.Module):
         assert hidden is not None
         last = torch.cat(hidden[-self.directions :].unbind(), -1)
         return RecurrentOutput(outputs, last, state)
+
+    def _truncated(self, x: Tensor, lengths: Tensor | None, state: State | None, steps: int) -> tuple[Tensor, State]:
+        if lengths is not None:
+            raise BadInput("with tbptt_steps all sequences have the same length; leave `lengths` out")
+        found = []
+        for piece in x.split(steps, 1):
+            if state is not None:
+                state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
+            outputs, state = self.layers(piece, state)
+            found.append(outputs)
+        assert state is not None
+        return torch.cat(found, 1), state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,7 +12,7 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, train_val_split
+from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, read_csv, train_val_split
 from lab.errors import BadSetting
 
 # name -> from x (N,) to y (N,), for x from -1 to 1
@@ -92,27 +91,13 @@ def read(path: Path) -> Tensor:
     Raises:
         BadSetting: it is not there, or holds anything but `LEAST` or more pairs of finite numbers.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(reader.line_num, row) for reader in [csv.reader(file)] for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "not a CSV file"
-        raise BadSetting("path", f"{path} cannot be read: {reason}") from None
-    if rows and not any(map(_number, rows[0][1])):
-        del rows[0]  # names
-    for line, row in rows:
-        if len(row) != 2 or not all(map(_number, row)):
-            raise BadSetting("path", f"{path}:{line}: expected two numbers, found {','.join(row)[:60]!r}")
-    if len(rows) < LEAST:
-        raise BadSetting("path", f"{path} has {len(rows)} pairs; {LEAST} are needed to train, validate and test")
-    return torch.tensor([[float(text) for text in row] for _, row in rows])
-
-
-def _number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    file = read_csv(path)
+    if len(file.names) != 2:
+        raise BadSetting("path", f"{path} has {len(file.names)} columns; expected two, x and y")
+    pairs = torch.tensor([file.numbers(name) for name in file.names]).T
+    if len(pairs) < LEAST:
+        raise BadSetting("path", f"{path} has {len(pairs)} pairs; {LEAST} are needed to train, validate and test")
+    return pairs
 
 
 def _sampled(function: str, points: int, noise: float, random: torch.Generator) -> Tensor:

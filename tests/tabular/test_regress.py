@@ -65,11 +65,12 @@ def test_a_file_with_two_columns_is_read(names, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["1,2", "3,four"], "pairs.csv:2: expected two numbers, found '3,four'"),
-        (["1,2,3"], "pairs.csv:1: expected two numbers, found '1,2,3'"),
-        (["1,nan"], "pairs.csv:1: expected two numbers, found '1,nan'"),
+        (["1,2", "3,four"], "pairs.csv:2: column 2: expected a number, found 'four'"),
+        (["1,2", "3,1_0"], "pairs.csv:2: column 2: expected a number, found '1_0'"),
+        (["1,2,3"], "pairs.csv has 3 columns; expected two, x and y"),
+        (["1,nan"], "pairs.csv:1: column 2: no value ('nan')"),
         (["x,y", "1,2"], "pairs.csv has 1 pairs; 10 are needed"),
-        ([], "pairs.csv has 0 pairs; 10 are needed"),
+        ([], "pairs.csv is empty"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(lines, message, tmp_path):
@@ -82,9 +83,12 @@ def test_a_file_that_cannot_be_used_is_one_line(lines, message, tmp_path):
 
 
 def test_no_file_and_no_text_are_one_line(tmp_path):
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    for name, reason in (("nowhere.csv", "No such file or directory"), ("bytes.csv", "not a CSV file")):
-        with pytest.raises(BadSetting, match=f"{name} cannot be read: {reason}$"):
+    (tmp_path / "bytes.csv").write_bytes(b"1,2\n\xff\x00")
+    for name, reason in (
+        ("nowhere.csv", " cannot be read: No such"),
+        ("bytes.csv", ":2: byte 0xff is not utf-8; save"),
+    ):
+        with pytest.raises(BadSetting, match=f"{name}{reason}"):
             CurveData(path=str(tmp_path / name))
 
 

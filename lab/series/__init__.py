@@ -1,0 +1,1 @@
+"""Sequences of numbers and symbols: forecasting, and labels or values of sequences and of their steps."""
