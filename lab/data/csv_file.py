@@ -30,6 +30,8 @@ WHERE = "where the task has it"  # of settings that not every task with a file h
 class CsvFile:
     """The cells of a CSV file as text, with the line that each row comes from.
 
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
     >>> path = root() / "prices.csv"
     >>> _ = path.write_text("day,price\\n2026-01-01,5.5\\n2026-01-02,\\n2026-01-03,6.5\\n")
     >>> file = read_csv(path)
@@ -111,6 +113,13 @@ class CsvFile:
 
 def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8") -> CsvFile:
     """All cells of a file. Its first row names the columns, if no cell of it is a number; lines of `#` are comments.
+
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
+    >>> path = root() / "bare.csv"
+    >>> _ = path.write_text("# two columns\\n1;2\\n3;4\\n")
+    >>> read_csv(path, delimiter=";").names
+    ('1', '2')
 
     Args:
         path: of the file.

@@ -57,6 +57,9 @@ class Recurrent(nn.Module):
         dropout: share of a layer's outputs, from 0 to 1, that are dropped in training before the next layer reads them.
         tbptt_steps: truncated backpropagation through time: the state is passed on after every so many steps, but no
             gradient goes back through it there.
+        forget_bias: added to the first bias of an LSTM's forget gate and of a GRU's update gate, so that they begin by
+            keeping what they have: 1 is common, and more for long sequences (Gers, Schmidhuber and Cummins, Learning to
+            forget, Neural Computation 12, 2000).
 
     Raises:
         BadSetting: there is no such cell, or a network that reads from both ends is to be truncated.
@@ -71,6 +74,7 @@ class Recurrent(nn.Module):
         bidirectional: bool = False,
         dropout: float = 0.0,
         tbptt_steps: int | None = None,
+        forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -83,6 +87,11 @@ class Recurrent(nn.Module):
         self.directions = 2 if bidirectional else 1
         self.out_features = hidden * self.directions
         self.tbptt_steps = tbptt_steps
+        if forget_bias and cell != "rnn":
+            with torch.no_grad():
+                for name, weights in self.layers.named_parameters():
+                    if "bias_ih" in name:
+                        weights[hidden : 2 * hidden] += forget_bias  # the second gate of both
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> RecurrentOutput:
         """Reads sequences from `state`, or from zeros.

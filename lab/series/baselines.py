@@ -62,12 +62,13 @@ class Autoregression:
         targets, lags = rows[:, -1], rows[:, :-1].flip(1)
         inputs = torch.cat([torch.ones_like(targets).unsqueeze(1), lags], 1)
         gram, moments = inputs.T @ inputs, inputs.T @ targets
+        rounding = torch.finfo(inputs.dtype).eps * targets.square().sum()  # where the fit is exact
         best, found = torch.inf, cls(0.0, (1.0,))
         for order in range(1, most + 1):
             size = order + 1
             weights = torch.linalg.pinv(gram[:size, :size], hermitian=True) @ moments[:size]
-            squares = (targets - inputs[:, :size] @ weights).square().sum().clamp(min=torch.finfo(torch.float64).tiny)
-            criterion = len(targets) * float(squares.log()) + 2 * size
+            squares = (targets - inputs[:, :size] @ weights).square().sum()
+            criterion = len(targets) * float(torch.maximum(squares, rounding).log()) + 2 * size
             if criterion < best:
                 best, found = criterion, cls(float(weights[0]), tuple(weights[1:].tolist()))
         return found

@@ -57,6 +57,8 @@ class Forecast(SupervisedModule):
         dropout: dropout of the outputs of layers.
         tbptt_steps: truncated backpropagation through time: no gradient goes back over a step whose number divides by
             this; by default it goes back over all.
+        forget_bias: added to the first bias of the gate by which an lstm or a gru keeps its state: 1 is common, and
+            more helps it to learn from long sequences.
         relative_to: what windows are relative to: their `last` value, so that a trend leads to no unknown numbers, or
             the `mean` of the training part, so that the level is known.
         quantiles: the shares of future values that are to lie below each of the forecasts, in order; one is 0.5.
@@ -84,6 +86,7 @@ class Forecast(SupervisedModule):
         bidirectional: bool = False,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         tbptt_steps: Annotated[int, Gt(0)] | None = None,
+        forget_bias: Annotated[float, Ge(0)] = 0.0,
         relative_to: Literal["last", "mean"] = "last",
         quantiles: Annotated[list[Quantile], MinLen(1)] = [0.1, 0.5, 0.9],  # noqa: B006 - never changed
         lr: Annotated[float, Gt(0)] = 3e-3,
@@ -94,7 +97,8 @@ class Forecast(SupervisedModule):
         if 0.5 not in quantiles or any(low >= high for low, high in pairwise(quantiles)):
             raise BadSetting("quantiles", f"expected rising numbers with 0.5 among them, found {quantiles}")
         self.window, self.horizon, self.log_scale, self.season = window, horizon, log, season
-        self.center, self.spread = (None, change) if relative_to == "last" else (center, spread)
+        self.center = None if relative_to == "last" else center
+        self.spread = change if relative_to == "last" else spread
         self.naive_error, self.quantiles, self.median = naive_error, quantiles, quantiles.index(0.5)
         self.autoregression = Autoregression(autoregression[0], tuple(autoregression[1:]))
         outputs = horizon * len(quantiles)
@@ -103,7 +107,9 @@ class Forecast(SupervisedModule):
         elif network == "linear":
             self.network = nn.Linear(window, outputs)
         else:
-            body = SequenceNetwork(network, 1, hidden, num_weights, depth, bidirectional, dropout, window, tbptt_steps)
+            body = SequenceNetwork(
+                network, 1, hidden, num_weights, depth, bidirectional, dropout, window, tbptt_steps, forget_bias
+            )
             self.network = _Last(body, outputs)
         self.metrics = scores(horizon)
         self.baselines = nn.ModuleDict({name: scores(horizon) for name in self._baselines(torch.ones(1, window))})
@@ -138,7 +144,7 @@ class Forecast(SupervisedModule):
         return {"loss": self.losses(x, y), **batch, "quantiles": found}
 
     def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:
-        values = {**self._scaled(self.metrics), "pinball": self.pinball.compute()}
+        values: dict[str, Any] = {**self._scaled(self.metrics), "pinball": self.pinball.compute()}
         if len(self.quantiles) > 1:
             values["coverage"] = self.coverage.compute()
         for name, metrics in self.baselines.items():

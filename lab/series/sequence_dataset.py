@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from lab.data import DatasetInfo, Table
 from lab.errors import BadInput, BadSetting
@@ -67,11 +67,11 @@ class SequenceDataset(DatasetInfo):
 
 def sequence_datasets() -> list[SequenceDataset]:
     """All sets of this package; none needs a download."""
-    digits = {
+    digits: dict[str, Any] = {
         "origin": "real", "source": "UCI optical digits, as scikit-learn ships them; CC BY 4.0", "target": "label",
         "train_rows": 1_438, "test_rows": 359, "classes": tuple("0123456789"), "fixed_length": True,
     }  # fmt: skip
-    generated = {"origin": "generated", "source": FREE, "train_rows": 10_000, "test_rows": 1_000}
+    generated: dict[str, Any] = {"origin": "generated", "source": FREE, "train_rows": 10_000, "test_rows": 1_000}
     return [
         SequenceDataset(
             name="adding", description="numbers, two of which are marked: what is their sum?",

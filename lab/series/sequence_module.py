@@ -37,6 +37,8 @@ class SequenceModule(SupervisedModule):
         dropout: dropout of the outputs of layers.
         tbptt_steps: truncated backpropagation through time: no gradient goes back over a step whose number divides by
             this; by default it goes back over all.
+        forget_bias: added to the first bias of the gate by which an lstm or a gru keeps its state: 1 is common, and
+            more helps it to learn from long sequences.
         lr: learning rate of the optimizer.
         weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
     """
@@ -56,13 +58,14 @@ class SequenceModule(SupervisedModule):
         bidirectional: bool = False,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         tbptt_steps: Annotated[int, Gt(0)] | None = None,
+        forget_bias: Annotated[float, Ge(0)] = 0.0,
         lr: Annotated[float, Gt(0)] = 3e-3,
         weight_decay: Annotated[float, Ge(0)] = 0.0,
         **training: Any,
     ) -> None:
         super().__init__(lr, weight_decay=weight_decay, **training)
         self.network = SequenceNetwork(
-            network, features, hidden, num_weights, depth, bidirectional, dropout, length, tbptt_steps
+            network, features, hidden, num_weights, depth, bidirectional, dropout, length, tbptt_steps, forget_bias
         )
         self.head = nn.Linear(self.network.out_features, len(class_names) or 1)
         self.per_step = per_step

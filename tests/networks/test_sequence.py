@@ -99,6 +99,7 @@ def test_a_truncated_gradient_ends_where_it_is_told_to(cell):
         ({"name": "lstm", "num_weights": 5}, "num_weights: expected at least 24, which the narrowest network has"),
         ({"name": "transformer", "hidden": 6}, "hidden: expected a multiple of 4 for a transformer, found 6"),
         ({"name": "tcn", "hidden": 8, "tbptt_steps": 5}, "tbptt_steps: only rnn, lstm and gru"),
+        ({"name": "rnn", "hidden": 8, "forget_bias": 1.0}, "forget_bias: rnn has no gate that could forget"),
         ({"name": "gru", "hidden": 8, "bidirectional": True, "tbptt_steps": 5}, "tbptt_steps: only rnn, lstm and gru"),
     ],
 )
@@ -106,6 +107,21 @@ def test_what_cannot_be_is_one_line(settings, message):
     with pytest.raises(BadSetting) as error:
         SequenceNetwork(in_features=3, **settings)
     assert str(error.value).startswith(message)
+
+
+def test_a_forget_bias_is_added_to_the_gate_that_keeps_the_state():
+    made = []
+    for bias in (0.0, 100.0):
+        torch.manual_seed(0)
+        made.append(Recurrent(2, 4, "lstm", depth=2, forget_bias=bias).layers)
+    for (name, plain), biased in zip(made[0].named_parameters(), made[1].parameters(), strict=True):
+        expected = torch.zeros_like(plain)
+        if "bias_ih" in name:
+            expected[4:8] = 100.0  # input, forget, cell, output
+        torch.testing.assert_close(biased - plain, expected)
+    start = torch.randn(2, 3, 4)
+    kept = Recurrent(2, 4, "gru", depth=2, forget_bias=100.0)(torch.randn(3, 5, 2), state=start).state
+    torch.testing.assert_close(kept, start)
 
 
 def test_a_sequence_longer_than_the_context_is_one_line():
