@@ -16,6 +16,9 @@ os.environ.setdefault("MATPLOTLIBRC", str(Path(__file__).with_name("matplotlibrc
 ADDRESS = "MLFLOW_TRACKING_URI"
 GIVEN = os.environ.get(ADDRESS)
 
+# Tests kill processes but never the machine, and a busy disk makes a short run wait for seconds.
+os.fsync = lambda descriptor: None  # noqa: ARG005 - the name of the standard library
+
 # The libraries that test files import are a million objects that live until the end. Python's garbage collector would
 # go through all of them again and again, half a second each time.
 gc.disable()
@@ -52,7 +55,10 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     gc.collect()
-    gc.freeze()
+    if "torch" in sys.modules:
+        from lab.engine.process import freeze_heap
+
+        freeze_heap()
     gc.enable()
 
 

@@ -30,6 +30,8 @@ REMARKS = (
     ".*_flat_weights.* were assigned during export.*",  # torch's recurrent layers list their weights anew
 )
 
+_keepers = 0  # who wants the heap frozen; the garbage collector's own count of what is frozen takes 0.1 s
+
 
 def skip_driver_check() -> None:
     """Lets torch ask CUDA's runtime whether there is a graphics card, and not the driver's library.
@@ -52,16 +54,24 @@ def prepare(threads: int | None) -> None:
         warnings.filterwarnings("ignore", remark)
 
 
+def freeze_heap() -> None:
+    """Keeps what exists already from the garbage collector for the rest of the process, also when training is over."""
+    global _keepers
+    _keepers += 1
+    gc.freeze()
+
+
 @contextmanager
 def frozen_heap() -> Iterator[None]:
     """Keeps what exists already from the garbage collector, which would look through all imported modules again.
 
     That takes 0.5 s each time and finds nothing. Objects made inside are collected as ever.
     """
-    mine = not gc.get_freeze_count()  # else somebody froze it for longer
-    gc.freeze()
+    global _keepers
+    freeze_heap()
     try:
         yield
     finally:
-        if mine:
+        _keepers -= 1
+        if not _keepers:
             gc.unfreeze()

@@ -12,7 +12,7 @@ import random
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lab.registry import find_recipe, find_task
 from lab.testing.clauses import (
@@ -24,8 +24,11 @@ from lab.testing.clauses import (
     own_recipes,
 )
 from lab.testing.interruption import check_kills
-from lab.testing.published import check_checkpoints, check_logged_model, check_tracking
+from lab.testing.published import check_checkpoints, check_logged_model, check_tracking, points
 from lab.testing.runs import RESUMED, SHRUNK, ContractError, require, same, small, train, weights
+
+if TYPE_CHECKING:
+    from lab.runner.results import RunResult
 
 __all__ = ["ContractError", "check_header", "check_task"]
 
@@ -79,36 +82,42 @@ def check_task(
     elif assembled is not None and keeps(check_metrics, task, assembled):  # else the training would stop at once
         with tempfile.TemporaryDirectory() as folder:
             kept = tmp_path or Path(folder)
-            points = [random.random()] if stops is None else stops
+            where = [random.random()] if stops is None else stops
             run = keeps(train, chosen, kept, 0, RESUMED)
             if run is not None:
                 keeps(check_tracking, task, run)
                 if keeps(check_checkpoints, task, run):
                     keeps(check_logged_model, task, run)
-                keeps(check_interruption, chosen, kept, run.last, points)
+                keeps(check_interruption, chosen, kept, run, where)
                 keeps(check_seeds, chosen, kept)
                 if kill:
-                    keeps(check_kills, chosen, kept, run, points)
+                    keeps(check_kills, chosen, kept, run, where)
     if broken:
         raise ContractError("\n".join(broken))
 
 
-def check_interruption(file: Path, folder: Path, published: Path | None, stops: Sequence[float]) -> None:
+def check_interruption(file: Path, folder: Path, run: RunResult, stops: Sequence[float]) -> None:
     """The same seed gives the same weights, also where the training was stopped anywhere and resumed.
 
     Args:
         file: the recipe.
         folder: where checkpoints go.
-        published: the last checkpoint of the run of seed 0.
+        run: the finished run of seed 0, as long as `RESUMED` says.
         stops: how far the others are when they are stopped, from 0 to 1.
     """
-    from lab.testing.resuming import check_resume, whole
+    from lab.runner.results import BEST
+    from lab.testing.resuming import Whole, check_resume, identities, whole
 
+    assert run.last is not None  # check_checkpoints has seen it
     recipe = small(file, size=RESUMED)
-    left_alone = whole(recipe, folder / "whole")
-    seeded = same(weights(published), weights(left_alone.trained.last))
-    require(seeded, "the same seed twice gives different weights: some randomness ignores the seed")
-    check_resume(recipe, folder, left_alone, stops)
+    trained = [point for point in points(run) if point[0] not in run.tested and not point[0].startswith(BEST)]
+    scores = [value for name, value in run.metrics.items() if name.startswith(BEST)]
+    try:
+        check_resume(recipe, folder, Whole(run.last, next(iter(scores), None), identities(trained)), stops)
+    except ContractError:
+        seeded = same(weights(run.last), weights(whole(recipe, folder / "whole").last))
+        require(seeded, "the same seed twice gives different weights: some randomness ignores the seed")
+        raise
 
 
 def check_seeds(file: Path, folder: Path) -> None:
@@ -120,5 +129,5 @@ def check_seeds(file: Path, folder: Path) -> None:
     if not same(first, second):
         return
     runs = [whole(small(file, seed, SHRUNK), folder / f"seed{seed}") for seed in (0, 1)]
-    different = not same(*(weights(run.trained.last) for run in runs))
+    different = not same(*(weights(run.last) for run in runs))
     require(different, "two different seeds give the same weights: something sets a seed of its own")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.testing.processes import Process
+from lab.testing.published import points
 from lab.testing.runs import BATCHES, RESUMED, ContractError, overrides, require, same, train, weights
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check_kills(file: Path, folder: Path, whole: RunResult, kills: Sequence[floa
             raise ContractError(
                 f"{where} has other weights than an uninterrupted run: some state that affects them is in no state_dict"
             )
-        expected, found = _metrics(whole), _metrics(resumed)
+        expected, found = Counter(points(whole)), Counter(points(resumed))
         require(
             expected == found,
             f"{where} lacks the metrics {sorted(expected - found)[:5]} and has {sorted(found - expected)[:5]} instead",
@@ -83,13 +84,3 @@ def _number(file: Path) -> int:
         return file.stat().st_ino
     except FileNotFoundError:
         return 0
-
-
-def _metrics(run: RunResult) -> Counter[tuple[str, int, float]]:
-    """Every value of every metric, but those that tell time."""
-    from lab.tracking.server import client as connect
-
-    client = connect(run.uri)
-    names = [name for name in client.get_run(run.run_id).data.metrics if not name.startswith(("seconds/", "system/"))]
-    history = [value for name in names for value in client.get_metric_history(run.run_id, name)]
-    return Counter((value.key, value.step, value.value) for value in history)

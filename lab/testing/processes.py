@@ -9,7 +9,6 @@ a second time, and is one for the whole process: environments have theirs, with 
 from __future__ import annotations
 
 import functools
-import gc
 import multiprocessing
 import os
 import runpy
@@ -114,7 +113,9 @@ def serve(descriptor: int) -> None:
             import_module(library)
     multiprocessing.set_start_method(None, force=True)  # torchrl chooses `spawn` for everybody when it is imported
     sys.stdout.flush()  # what libraries say to that is nobody's output
-    gc.freeze()  # else every process goes through all their objects again, at the latest when it ends
+    from lab.engine.process import freeze_heap
+
+    freeze_heap()  # else every process goes through all their objects again, at the latest when it ends
     connection = Connection(descriptor)
     while True:
         try:

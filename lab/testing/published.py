@@ -87,3 +87,13 @@ def check_logged_model(task: Task, run: RunResult) -> None:
         "the module of the best checkpoint has other assets than the logged model: keep them in the `get_extra_state` "
         "of a submodule",
     )
+
+
+def points(run: RunResult) -> list[tuple[str, int, float]]:
+    """Every value of every metric of a run as name, step and value, but those that tell time."""
+    from lab.tracking.server import client as connect
+
+    client = connect(run.uri)
+    names = [name for name in client.get_run(run.run_id).data.metrics if not name.startswith(("seconds/", "system/"))]
+    history = [value for name in names for value in client.get_metric_history(run.run_id, name)]
+    return [(value.key, value.step, value.value) for value in history]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from lab.runner.training import train as fit
 from lab.runner.weights import begin
 from lab.testing.memory import MemoryLogger
 from lab.testing.runs import ContractError, require
+from lab.tracking.names import metric_name
 
 if TYPE_CHECKING:
     from lab.engine.saver import Saver
@@ -47,20 +48,28 @@ class Whole:
     """A training that nobody interrupted.
 
     Args:
-        trained: what it left behind.
-        logger: what it logged.
-        batches: how many batches it took.
+        last: its last checkpoint.
+        best_score: the monitored metric of its best one.
+        points: every value of every metric of the training, see `identities`.
     """
 
-    trained: Trained
-    logger: MemoryLogger
-    batches: int
+    last: Path
+    best_score: float | None
+    points: frozenset[str]
 
 
-def train(
-    recipe: Recipe, folder: Path, logger: MemoryLogger, stop: int = 0, resume: bool = False
-) -> tuple[Trained, int]:
-    """Trains with new objects, in memory but for the checkpoints; gives what was trained, and how many batches it took.
+def identities(points: Iterable[tuple[str, int, float]]) -> frozenset[str]:
+    """Names, steps and values as the tracking server has them, which keeps one of those that are the same.
+
+    Without Lightning's `epoch`, which a test logs as well as a training.
+    """
+    most = sys.float_info.max  # stands for infinity there
+    plain = [(metric_name(name), step, min(max(value, -most), most)) for name, step, value in points if name != "epoch"]
+    return frozenset(map(repr, plain))
+
+
+def train(recipe: Recipe, folder: Path, logger: MemoryLogger, stop: int = 0, resume: bool = False) -> Trained:
+    """Trains with new objects, in memory but for the checkpoints.
 
     Args:
         recipe: what to train.
@@ -76,18 +85,18 @@ def train(
     if not resume:
         assembly = begin(assembly)
     assembly.trainer.callbacks.insert(0, Interrupt(assembly.saver, stop))  # type: ignore[attr-defined]
-    trained = fit(assembly, logger, folder, usable(folder) if resume else None)
-    return trained, assembly.trainer.fit_loop.epoch_loop.batch_progress.total.completed
+    return fit(assembly, logger, folder, usable(folder) if resume else None)
 
 
 def whole(recipe: Recipe, folder: Path) -> Whole:
-    """The training that others are compared with."""
+    """A training that others are compared with."""
     logger = MemoryLogger()
     try:
-        trained, batches = train(recipe, folder, logger)
+        trained = train(recipe, folder, logger)
     except Exception as error:
         raise ContractError(f"training {recipe.path} failed with {type(error).__name__}: {error}") from error
-    return Whole(trained, logger, batches)
+    assert trained.last is not None
+    return Whole(trained.last, trained.best_score, identities(logger.points))
 
 
 def check_resume(recipe: Recipe, folder: Path, left_alone: Whole, stops: Sequence[float]) -> None:
@@ -99,10 +108,12 @@ def check_resume(recipe: Recipe, folder: Path, left_alone: Whole, stops: Sequenc
         left_alone: the training that was not stopped.
         stops: how far the others are when they are stopped, from 0 to 1.
     """
+    expected = files.load(left_alone.last)
+    batches = expected["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"]
     for number, stop in enumerate(stops):
-        logger, batch = MemoryLogger(), 1 + int(stop * (left_alone.batches - 1))
+        logger, batch = MemoryLogger(), 1 + int(stop * (batches - 1))
         kept = folder / f"stopped{number}"
-        where = f"stopped after batch {batch} of {left_alone.batches} and resumed, the run"
+        where = f"stopped after batch {batch} of {batches} and resumed, the run"
         try:
             train(recipe, kept, logger, stop=batch)
         except Stopped:
@@ -110,28 +121,22 @@ def check_resume(recipe: Recipe, folder: Path, left_alone: Whole, stops: Sequenc
         else:
             raise ContractError(f"the run was not stopped after batch {batch}")
         try:
-            resumed, _ = train(recipe, kept, logger, resume=True)
+            resumed = train(recipe, kept, logger, resume=True)
         except Exception as error:
             raise ContractError(f"{where} failed with {type(error).__name__}: {error}") from error
-        _compare(left_alone, resumed, logger, where)
-
-
-def _compare(left_alone: Whole, resumed: Trained, logger: MemoryLogger, where: str) -> None:
-    assert left_alone.trained.last is not None
-    assert resumed.last is not None
-    then, now = files.load(left_alone.trained.last), files.load(resumed.last)
-    different = list(differences({key: then[key] for key in STATE}, {key: now[key] for key in STATE}))
-    require(
-        not any(name.startswith("state_dict") for name in different),
-        f"{where} has other weights than one that was left alone: something that decides them is in no state_dict",
-    )
-    require(not different, f"{where} differs from one that was left alone in {', '.join(different[:3])}")
-    expected, found = Counter(map(repr, left_alone.logger.points)), Counter(map(repr, logger.points))
-    require(
-        expected == found,
-        f"{where} lacks the metrics {sorted(expected - found)[:5]} and has {sorted(found - expected)[:5]} instead",
-    )
-    require(left_alone.trained.best_score == resumed.best_score, f"{where} has another best checkpoint")
+        assert resumed.last is not None
+        found = files.load(resumed.last)
+        different = list(differences({key: expected[key] for key in STATE}, {key: found[key] for key in STATE}))
+        require(
+            not any(name.startswith("state_dict") for name in different),
+            f"{where} has other weights than one that was left alone: something that decides them is in no state_dict",
+        )
+        require(not different, f"{where} differs from one that was left alone in {', '.join(different[:3])}")
+        points = identities(logger.points)
+        lacking, added = sorted(left_alone.points - points), sorted(points - left_alone.points)
+        same = left_alone.points == points
+        require(same, f"{where} lacks the metrics {lacking[:5]} and has {added[:5]} instead")
+        require(left_alone.best_score == resumed.best_score, f"{where} has another best checkpoint")
 
 
 def differences(one: Any, other: Any, name: str = "") -> Iterator[str]:

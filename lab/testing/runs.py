@@ -6,11 +6,11 @@ import atexit
 import functools
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.keywords import takes
+from lab.keywords import keywords
 from lab.recipe import Recipe, load
 from lab.registry import find_task
 
@@ -36,8 +36,20 @@ SHRUNK = (*SMALL, "trainer.limit_train_batches=1")
 # Long enough to be stopped in the middle of an epoch, and saved after every batch, so that every point is a new one.
 BATCHES = 4
 RESUMED = (*SMALL, f"trainer.limit_train_batches={BATCHES}", "checkpoint.steps=1")
-# Shorter evaluations and less data, wherever the constructor of a data module has the keyword.
-FEWER = {"eval_episodes": 1, "test_episodes": 1, "episode_steps": 50, "max_images": 520}
+# Shorter evaluations, rollouts, updates and less data, wherever a constructor has the keyword and a recipe wants more.
+AT_MOST = {
+    "model": {"update_epochs": 2, "critic_updates": 2},
+    "data": {
+        "batch_size": 8,
+        "episode_steps": 50,
+        "eval_episodes": 1,
+        "learning_starts": 100,
+        "max_images": 520,
+        "num_steps": 64,
+        "test_episodes": 1,
+        "train_freq": 10,
+    },
+}
 
 
 class ContractError(AssertionError):
@@ -87,13 +99,21 @@ def require(kept: object, sentence: str) -> None:
 
 
 def overrides(file: Path, seed: int, size: Sequence[str], folder: Path | None = None) -> list[str]:
-    """The overrides for a short run: `size`, and fewer episodes and images where the data module has such a keyword."""
-    recipe = load(file)
-    if isinstance(recipe.task, str):
-        known = takes(find_task(recipe.task).data)[0]
-        size = [*size, *(f"data.{key}={most}" for key, most in FEWER.items() if key in known)]
+    """The overrides for a short run: `size`, and less of what `AT_MOST` names."""
     uri = [] if folder is None else [f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
-    return [*size, f"seed={seed}", *uri]
+    return [*size, *_less(load(file)), f"seed={seed}", *uri]
+
+
+def _less(recipe: Recipe) -> Iterator[str]:
+    """An override for each keyword of an installed task that is larger than a short run needs, or without a limit."""
+    if not isinstance(recipe.task, str):
+        return
+    task = find_task(recipe.task)
+    for section, target, values in (("model", task.module, recipe.model), ("data", task.data, recipe.data)):
+        for name, keyword in keywords(target)[0].items():
+            most, value = AT_MOST[section].get(name), values.get(name, keyword.default)
+            if most is not None and (value is None or (isinstance(value, int) and value > most)):
+                yield f"{section}.{name}={most}"
 
 
 def weights(checkpoint: Path | None) -> Weights:

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.engine.process import frozen_heap
+from lab.engine import process
+from lab.engine.process import freeze_heap, frozen_heap
 
 
 @pytest.fixture(autouse=True)
-def thawed() -> Iterator[None]:
+def thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """All tests run with a frozen heap, see tests/conftest.py; these freeze it themselves."""
+    monkeypatch.setattr(process, "_keepers", 0)
     gc.unfreeze()
     yield
     gc.freeze()
@@ -27,7 +29,7 @@ def test_the_collector_skips_what_existed_before_training() -> None:
 
 
 def test_a_heap_that_somebody_else_froze_stays_frozen() -> None:
-    gc.freeze()
+    freeze_heap()
     try:
         with frozen_heap():
             pass

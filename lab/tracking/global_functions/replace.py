@@ -35,17 +35,19 @@ def replaced(owner: ModuleType, others: Mapping[str, Any], inside: bool) -> Iter
         others: what stands for them, by their names.
         inside: whether they are others for the package's own modules as well.
     """
-    holders = []
-    modules = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
-    for name, other in others.items():
-        original = getattr(owner, name)
-        for module in modules if callable(original) else [owner]:
-            own = module.__name__.startswith(f"{owner.__name__}.")
-            if vars(module).get(name) is original and (inside or not own):
-                holders.append((module, name, original))
-                setattr(module, name, other)
+    originals = {name: getattr(owner, name) for name in others}
+    functions = {name for name, original in originals.items() if callable(original)}
+    holders = [(owner, name) for name in originals.keys() - functions]
+    inner = f"{owner.__name__}."
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and (inside or not module.__name__.startswith(inner)):
+            attributes = vars(module)
+            names = attributes.keys() & functions  # few: a process has thousands of modules
+            holders += [(module, name) for name in names if attributes[name] is originals[name]]
+    for module, name in holders:
+        setattr(module, name, others[name])
     try:
         yield
     finally:
-        for module, name, original in holders:
-            setattr(module, name, original)
+        for module, name in holders:
+            setattr(module, name, originals[name])
