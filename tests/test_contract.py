@@ -24,7 +24,7 @@ from lab.testing.clauses import needs_nothing, no_network
 from lab.testing.evaluation import check_metrics, warn_of_global_generators
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
-from lab.testing.runs import small
+from lab.testing.short import small
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from lab.runner.export import call, example_inputs
 from lab.testing.clauses import needs_nothing, own_recipes
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
-from lab.testing.runs import BATCHES, SMALL, overrides
+from lab.testing.short import BATCHES, SMALL, overrides
 
 pytestmark = pytest.mark.slow  # whole trainings, if short ones
 

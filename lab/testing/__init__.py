@@ -25,7 +25,8 @@ from lab.testing.clauses import (
 )
 from lab.testing.interruption import check_kills
 from lab.testing.published import check_checkpoints, check_logged_model, check_tracking, points
-from lab.testing.runs import RESUMED, SHRUNK, ContractError, require, same, small, train, weights
+from lab.testing.runs import ContractError, require, same, train, weights
+from lab.testing.short import RESUMED, SHRUNK, small
 
 if TYPE_CHECKING:
     from lab.runner.results import RunResult

@@ -20,7 +20,8 @@ from lab.recipe import Recipe, load
 from lab.recipe.signature import check, parameters
 from lab.registry import recipes
 from lab.task import hook, lookalikes
-from lab.testing.runs import ContractError, require, small
+from lab.testing.runs import ContractError, require
+from lab.testing.short import small
 
 if TYPE_CHECKING:
     from lab.runner.assembly import Assembly

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from lab.testing.processes import Process
 from lab.testing.published import points
-from lab.testing.runs import BATCHES, RESUMED, ContractError, overrides, require, same, train, weights
+from lab.testing.runs import ContractError, require, same, train, weights
+from lab.testing.short import BATCHES, RESUMED, overrides
 
 if TYPE_CHECKING:
     from lab.runner.results import RunResult

@@ -7,7 +7,7 @@ from lab.runner.assemble import assemble
 from lab.runner.training import test as evaluate
 from lab.runner.training import train
 from lab.testing.memory import MemoryLogger
-from lab.testing.runs import small
+from lab.testing.short import small
 
 
 @pytest.mark.slow
