@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 # what a command is called elsewhere -> what it is called here
 COMMANDS = {
@@ -101,14 +102,37 @@ def for_option(option: str, arguments: Sequence[str]) -> str | None:
         value = following[0] if following and not following[0].startswith("--") else "VALUE"
     for word in arguments:
         try:
-            recipe = load(find_file(word, ("recipe",))[1])
+            kind, path = find_file(word, ("recipe", "study"))
+            recipe = load(path if kind == "recipe" else _recipe_of(path))
         except (LabError, ValueError):
             continue
         known = levels(recipe, task_entry(recipe.task))
         section, _, last = name.rpartition(".")
         keys = [name] if last in known.get(section, ()) else meant(name, known)
-        return f"{keys[0]}={value}" if keys else None
+        if kind == "recipe":
+            return f"{keys[0]}={value}" if keys else None
+        return _of_study(name, keys, value, path)
     return f"{name}={value}" if "." in name else None
+
+
+def _recipe_of(study: Path) -> Path:
+    """The recipe of a study's file."""
+    from lab.registry import find_recipe
+    from lab.study.plan.schema import load_study
+
+    said = load_study(study).recipe
+    return beside if (beside := study.parent / said).is_file() else find_recipe(said)
+
+
+def _of_study(name: str, keys: Sequence[str], value: str, study: Path) -> str | None:
+    """The key of a study, or the line of its file for a setting of its recipe."""
+    from dataclasses import fields
+
+    from lab.study.plan.schema import StudyKeys
+
+    if name in {key.name for key in fields(StudyKeys)}:
+        return f"{name}={value}"
+    return f"in {study.name} for every trial, `set: {{{keys[0]}: {value}}}`" if keys else None
 
 
 def _line(command: str, rest: Sequence[str]) -> str:
