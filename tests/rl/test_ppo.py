@@ -82,7 +82,7 @@ def test_an_actor_samples_from_the_policy(normalize):
     if agent.observation_norm is not None:
         agent.observation_norm.update(3 * torch.randn(50, 4) + 1)
     observation, noise = torch.randn(6, 4), agent.noise(6)
-    action, env_action = agent.actor()(observation, noise)
+    action, env_action = agent.actor()(observation, noise, torch.zeros(6, dtype=torch.bool))
     expected = agent.policy.sample(agent.policy(agent.normalize(observation)), noise)
     assert torch.equal(action, expected)
     assert torch.equal(env_action, agent.policy.env_action(expected))

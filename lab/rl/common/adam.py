@@ -36,14 +36,21 @@ class Adam(torch.optim.Adam):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         return None if closure is None else torch.enable_grad()(closure)()
 
-    def tensors(self) -> list[tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor], Tensor]]:
+    def _steps(self, parameters: list[Tensor]) -> Tensor:
+        """One count for all parameters of a group, which are always stepped together."""
+        steps: Tensor = self.state[parameters[0]]["step"]
+        for parameter in parameters:
+            self.state[parameter]["step"] = steps
+        return steps
+
+    def tensors(self) -> list[tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor]]:
         """Per group: parameters, first moments, second moments, steps, learning rate; what `adam_` wants."""
         return [
             (
                 group["params"],
                 [self.state[p]["exp_avg"] for p in group["params"]],
                 [self.state[p]["exp_avg_sq"] for p in group["params"]],
-                [self.state[p]["step"] for p in group["params"]],
+                self._steps(group["params"]),
                 torch.as_tensor(group["lr"], device=group["params"][0].device),
             )
             for group in self.param_groups
@@ -56,23 +63,23 @@ def adam_(
     parameters: list[Tensor],
     first: list[Tensor],
     second: list[Tensor],
-    steps: list[Tensor],
+    steps: Tensor,
     rate: Tensor,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
 ) -> None:
     """One Adam step on `parameters`, in place."""
     beta1, beta2 = betas
-    torch._foreach_add_(steps, 1)
+    steps.add_(1)
     if not torch.compiler.is_compiling():
         torch._fused_adam_(
-            parameters, list(gradients), first, second, [], steps,
+            parameters, list(gradients), first, second, [], [steps] * len(parameters),
             lr=rate, beta1=beta1, beta2=beta2, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
         return
     torch._foreach_lerp_(first, list(gradients), 1 - beta1)
     torch._foreach_mul_(second, beta2)
     torch._foreach_addcmul_(second, list(gradients), list(gradients), 1 - beta2)
-    bias1, bias2 = 1 - beta1 ** steps[0], (1 - beta2 ** steps[0]).sqrt()
+    bias1, bias2 = 1 - beta1**steps, (1 - beta2**steps).sqrt()
     for parameter, mean, square in zip(parameters, first, second, strict=True):
         parameter.sub_(rate / bias1 * mean / (square.sqrt() / bias2 + eps))
