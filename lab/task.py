@@ -132,6 +132,13 @@ class ModuleHooks(Protocol):
     def compile(self) -> None:
         """Compiles the module for `compile: true`; without one of its own, `forward` is compiled."""
 
+    def compile_pays(self, data: LightningDataModule) -> bool:
+        """Whether a training on this data is long enough to earn back what compiling takes, for `compile: auto`.
+
+        The answer depends on settings alone, so that the same recipe gives the same weights. Without this hook it is
+        no.
+        """
+
     def assets(self) -> dict[str, bytes]:
         """Files that belong to the network and are neither weights nor hyperparameters, such as a vocabulary, by name.
 
@@ -161,7 +168,7 @@ def hooks(protocol: type) -> list[str]:
     """The names of the methods that a protocol lists, in its order.
 
     >>> hooks(ModuleHooks)
-    ['pretrain', 'check_trainer', 'compile', 'assets', 'play']
+    ['pretrain', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play']
     """
     return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
 

@@ -116,7 +116,7 @@ class Envelope:
         task: the name of an installed task (`lab ls`), or a mapping with module, data, monitor, mode and score.
         seed: seed of all random generators.
         threads: torch threads of this process; by default torch's own choice.
-        compile: whether to run the module through `torch.compile`.
+        compile: whether to run the module through `torch.compile`; `auto` does it for agents whose run is long enough.
         model: keyword arguments of the task's LightningModule.
         data: keyword arguments of the task's LightningDataModule.
         trainer: keyword arguments of Lightning's Trainer.
@@ -129,7 +129,7 @@ class Envelope:
     task: str | InlineTask
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
     threads: Annotated[int, Interval(ge=1, le=4096)] | None = None
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)

@@ -119,6 +119,9 @@ class PPO(OnPolicy):
                 measured["policy/beta"] = self.beta.clone()
         return measured
 
+    def updates_per_rollout(self, steps: int) -> int:
+        return self.update_epochs * (steps // self.batch_size)
+
     def adapt(self, divergence: Tensor) -> None:
         """The penalty doubles where the policy moved too far, and halves where it hardly moved."""
         self.beta *= 2.0 if divergence > 1.5 * self.target_kl else 0.5 if divergence < self.target_kl / 1.5 else 1.0

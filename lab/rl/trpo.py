@@ -73,6 +73,9 @@ class TRPO(OnPolicy):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [list(self.critic.parameters())]
 
+    def compile_pays(self, data: Any) -> bool:  # noqa: ARG002 - a line search cannot be compiled
+        return False
+
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
         raise BadSetting("compile", "trpo cannot be compiled because of its line search; leave it out")
 

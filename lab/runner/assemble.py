@@ -138,10 +138,14 @@ def _assemble(recipe: Recipe) -> Assembly:
         skip_driver_check()
     if str(trainer.precision).endswith("-true"):  # at once, so that weights are copied and read back into it
         trainer.precision_plugin.convert_module(module)
-    if recipe.compile:
+    pays = hook(module, "compile_pays")
+    compiled = recipe.compile is True or (
+        recipe.compile == "auto" and pays is not None and trainer.world_size == 1 and pays(data)
+    )
+    if compiled:
         module.compile()
     name = recipe.task if isinstance(recipe.task, str) else task.module.__name__
-    return Assembly(recipe, name, task, module, data, trainer, settings | recipe.trainer, best, saver)
+    return Assembly(recipe, name, task, module, data, trainer, settings | recipe.trainer, best, saver, compiled)
 
 
 def _facts(

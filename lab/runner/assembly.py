@@ -37,6 +37,7 @@ class Assembly:
         trainer_settings: the keywords the Trainer was built with, as plain values.
         best: writes the checkpoint with the best monitored metric.
         saver: writes the checkpoint that the run can be resumed from.
+        compiled: whether the module runs through `torch.compile`.
     """
 
     recipe: Recipe
@@ -48,6 +49,7 @@ class Assembly:
     trainer_settings: dict[str, Any]
     best: ModelCheckpoint
     saver: Saver
+    compiled: bool
 
     @property
     def datamodule(self) -> LightningDataModule | None:

@@ -136,7 +136,7 @@ def parameters(assembly: Assembly) -> Iterator[tuple[str, Any]]:
     facts: dict[str, Any] = (hook(assembly.data, "facts") or dict)()
     chosen = {key: value for key, value in assembly.trainer_settings.items() if key in (*recipe.trainer, *LIMITS)}
     yield "task", assembly.name
-    yield from {"seed": recipe.seed, "threads": recipe.threads, "compile": recipe.compile}.items()
+    yield from {"seed": recipe.seed, "threads": recipe.threads, "compile": assembly.compiled}.items()
     if recipe.start_from is not None and recipe.start_from.run is not None:
         yield from {"start_from.run": recipe.start_from.run, "start_from.parts": list(recipe.start_from.parts)}.items()
     model = _plainly(assembly.module.hparams, recipe.model)

@@ -18,7 +18,7 @@ from lab.engine.saver import Rewindable
 from lab.fingerprint import WORDS, texts
 from lab.keywords import keywords
 from lab.runner.results import final_metrics
-from lab.stages import stage
+from lab.stages import say, stage
 from lab.task import hook
 
 NAMES = ("name", "dataset", "dataset_name", "env", "env_id")  # settings that name the data, an environment included
@@ -70,6 +70,8 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
     trainer.callbacks += [changes, UnsavedState(saver), EndlessLoaders()]  # type: ignore[attr-defined]
     trainer.logger = logger
     safely = True if checkpoint else None
+    if assembly.compiled and assembly.recipe.compile == "auto":
+        say("compile: auto compiles the updates, because the run is long; that takes up to 20 s")
     stage("preparing the data")
     with frozen_heap():
         trainer.fit(assembly.module, datamodule=assembly.datamodule, ckpt_path=checkpoint, weights_only=safely)

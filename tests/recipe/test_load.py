@@ -68,7 +68,7 @@ def problems(read, tmp_path: Path):
 
 def test_a_whole_recipe(read) -> None:
     recipe = read(RECIPE)
-    assert (recipe.name, recipe.task, recipe.seed, recipe.threads, recipe.compile) == ("x", "ddpg", 3, 1, False)
+    assert (recipe.name, recipe.task, recipe.seed, recipe.threads, recipe.compile) == ("x", "ddpg", 3, 1, "auto")
     assert recipe.model == {"lr": 0.003, "hidden": [64, 64]}
     assert recipe.data == {"env": "Pendulum-v1"}
     assert recipe.trainer == {}
@@ -250,7 +250,7 @@ zzzzzz: 1
         "x.yaml:2: task: expected text or a mapping with module, data, monitor, mode, score, found 3",
         "x.yaml:3: seed: expected a whole number from 0 to 4294967295, found -1",
         "x.yaml:4: threads: expected a whole number from 1 to 4096 or null, found 0",
-        "x.yaml:5: compile: expected true or false, found 1",
+        "x.yaml:5: compile: expected true or false or 'auto', found 1",
         "x.yaml:6: model: expected a mapping, found 4",
         "x.yaml:8: callbacks.0.class_path: expected text, found 3",
         "x.yaml:9: callbacks.1.init_arg: unknown key 'init_arg'; did you mean 'init_args'?",

@@ -135,6 +135,22 @@ def test_half_precision_without_a_scaler_is_refused():
         one.setup("fit")
 
 
+@pytest.mark.parametrize(
+    ("agent", "settings", "pays"),
+    [
+        (SAC, {"total_steps": 51_000}, True),
+        (SAC, {"total_steps": 50_999}, False),
+        (DDPG, {"total_steps": 51_000, "updates_per_step": 0.5}, False),
+        (DDPG, {"total_steps": 101_000, "updates_per_step": 0.5}, True),
+    ],
+)
+def test_compiling_pays_in_long_runs(agent, settings, pays, monkeypatch):
+    data = ReplayData("Pendulum-v1", learning_starts=1_000, **settings)
+    assert make(agent).compile_pays(data) == pays
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert not make(agent).compile_pays(data), "without a compiler"
+
+
 def test_a_compiled_update_is_refused_in_several_processes():
     one = make(SAC)
     one._trainer = SimpleNamespace(precision="32-true", world_size=2)

@@ -8,6 +8,7 @@ from torch.func import functional_call
 
 from lab.errors import BadSetting
 from lab.rl.common.on_policy import Experience
+from lab.rl.data.rollout import RolloutData
 from lab.rl.trpo import TRPO, conjugate_gradients, flat
 
 ACTIONS = {"continuous": {"low": [-2.0], "high": [2.0]}, "discrete": {"count": 3}}
@@ -99,3 +100,7 @@ def test_conjugate_gradients_solve_a_system():
 def test_a_graph_is_refused():
     with pytest.raises(BadSetting, match="compile: trpo cannot be compiled"):
         make("discrete").compile()
+
+
+def test_a_long_run_stays_eager():
+    assert not make("continuous").compile_pays(RolloutData("Pendulum-v1", total_steps=100_000_000))

@@ -7,8 +7,12 @@ random in it, so that it can run eager or compiled and give the same numbers.
 
 from __future__ import annotations
 
+import os
+import shutil
+import sysconfig
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -20,6 +24,9 @@ from lab.errors import BadSetting
 from lab.learning import check_precision
 from lab.rl.common import adam
 from lab.rl.common.agent import Agent, mean_or_nothing
+
+# An update of small networks is 0.3 to 0.8 ms faster, and compiling takes 16 to 20 s where nothing was compiled before
+COMPILE_FROM = 50_000  # updates
 
 HiddenSizes = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
 
@@ -66,6 +73,14 @@ class Learner(Agent):
         self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True)
         self.compiled = True
 
+    @abstractmethod
+    def num_updates(self, data: Any) -> int:
+        """Updates of a whole training on this data."""
+
+    def compile_pays(self, data: Any) -> bool:
+        """Whether there are `COMPILE_FROM` updates or more, and a compiler to make them faster."""
+        return self.num_updates(data) >= COMPILE_FROM and _has_compiler()
+
     def check_trainer(self, trainer: Trainer) -> None:
         check_precision(trainer, type(self).__name__.lower(), scales=False)
 
@@ -104,6 +119,12 @@ class Learner(Agent):
         self.log_dict(
             metrics | dict.fromkeys(("env_steps", "step"), float(env_steps)) | {"updates": float(self.updates)}
         )
+
+
+def _has_compiler() -> bool:
+    """Whether this machine has what `torch.compile` needs: a C++ compiler, and the headers of Python."""
+    compiler = next(filter(shutil.which, (os.environ.get("CXX", "g++"), "clang++")), None)
+    return compiler is not None and (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lab.rl.common import adam
 from lab.rl.common.learner import Learner, clip_
-from lab.rl.data.replay import Block
+from lab.rl.data.replay import Block, ReplayData
 
 
 class OffPolicy(Learner):
@@ -37,6 +37,9 @@ class OffPolicy(Learner):
     @abstractmethod
     def exploration_policy(self) -> TensorDictModuleBase:
         """The policy that collects: reads `observation`, writes `action`."""
+
+    def num_updates(self, data: ReplayData) -> int:
+        return int((data.total_steps - data.learning_starts) * data.updates_per_step / data.world_size)
 
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         """Inputs of the updates of a block, each (updates, B, ...); noise that they need is sampled here."""

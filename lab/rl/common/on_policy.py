@@ -15,7 +15,7 @@ from lab.rl.common import adam
 from lab.rl.common import plots as pictures
 from lab.rl.common.advantage import gae
 from lab.rl.common.learner import Learner, clip_
-from lab.rl.data.rollout import Rollout
+from lab.rl.data.rollout import Rollout, RolloutData
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
 from lab.rl.networks.exploration import Act
@@ -125,6 +125,17 @@ class OnPolicy(Learner):
     def schedule_position(self, rollout: Rollout) -> int:
         """Those before the rollout: it is long, and the last one is to be learnt from too."""
         return rollout.env_steps - int(rollout.steps.numel())
+
+    def num_updates(self, data: RolloutData) -> int:
+        return (
+            data.total_steps
+            // (data.num_envs * data.num_steps)
+            * self.updates_per_rollout(data.num_envs * data.num_steps)
+        )
+
+    def updates_per_rollout(self, steps: int) -> int:  # noqa: ARG002 - for subclasses
+        """Compiled updates on a rollout of so many steps."""
+        return 1
 
     def update_on_batch(self, rollout: Rollout, state: Sequence[Any]) -> dict[str, Tensor]:
         return self.learn(self.experience(rollout.steps), state)

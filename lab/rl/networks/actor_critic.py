@@ -115,7 +115,8 @@ class Critics(nn.Module):
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             values = torch.relu_(torch.baddbmm(bias, values, weight))
         if weights[-1].shape[2] == 1:  # as a product of matrices it takes six times as long
-            return (values * weights[-1].transpose(1, 2)).sum(-1, keepdim=True) + biases[-1]
+            single: Tensor = (values * weights[-1].transpose(1, 2)).sum(-1, keepdim=True) + biases[-1]
+            return single
         return torch.baddbmm(biases[-1], values, weights[-1])
 
 
