@@ -16,6 +16,7 @@ from lab.cli.group import Command, Group, Subgroup
 from lab.cli.terminal.messages import explain, surprise
 from lab.cli.terminal.tables import note
 from lab.errors import BadInput, LabError
+from lab.startup import defer
 
 app = typer.Typer(
     cls=Group,
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: the words after `lab`; those of this process by default.
     """
+    defer()
     code = 0
     try:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
@@ -20,6 +21,7 @@ from lab.recipe.static import mistyped
 from lab.registry import task_entry
 from lab.runner.assembly import Assembly, task_of
 from lab.stages import stage
+from lab.startup import importing
 from lab.task import Task, hook
 from lab.tracking.global_functions.phases import constructing
 from lab.tracking.global_functions.replace import NoRunYet
@@ -39,45 +41,53 @@ QUIET = {"enable_progress_bar": False, "enable_model_summary": False}  # `lab` d
 STOPS = ("max_epochs", "max_steps", "max_time")
 
 
-def assemble(recipe: Recipe) -> Assembly:
+def assemble(recipe: Recipe, tracked: bool = False) -> Assembly:
     """Builds a run; also sets this process's seeds and threads, which the weights depend on.
+
+    Args:
+        recipe: what to build.
+        tracked: whether it will be recorded: what that needs is imported with all the rest.
 
     Raises:
         RecipeError: with all that is wrong, if anything is.
     """
     try:
-        return _assemble(recipe)
+        return _assemble(recipe, tracked)
     except RecipeError as error:
         raise RecipeError(at_their_level(error.problems, recipe, task_entry(recipe.task))) from None
 
 
-def _assemble(recipe: Recipe) -> Assembly:
+def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
     if early := mistyped(recipe, task_entry(recipe.task)):
         raise RecipeError(early)  # before anything is imported
     take_twins()  # before MLflow imports the older name, which a next recipe of this process may be written for
     problems = list(recipe.problems)
     if "lightning" not in sys.modules:
         stage("importing torch, Lightning and the task")
-    with constructing():
-        task = task_of(recipe, problems)
-    if task is None:
-        raise RecipeError(problems)
-    from lightning import Trainer, seed_everything
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
+    with importing():
+        with constructing():
+            task = task_of(recipe, problems)
+        if task is None:
+            raise RecipeError(problems)
+        from lightning import Trainer, seed_everything
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from lab.engine.checkpoint import Files
-    from lab.engine.nan_guard import TerminateOnNaN
-    from lab.engine.process import prepare, skip_driver_check
-    from lab.engine.profiler import NoProfiler
-    from lab.engine.progress import BestCheckpoint, progress
-    from lab.engine.project.demands import refusals
-    from lab.engine.project.monitors import MonitorCheck
-    from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
-    from lab.engine.project.trainer_settings import LEAST, blamed, too_small
-    from lab.engine.saver import Saver
-    from lab.engine.signals import SignalHandler
-    from lab.runner.failures import FailureContext
-    from lab.tracking.mirror.mirrors import missing
+        from lab.engine.checkpoint import Files
+        from lab.engine.nan_guard import TerminateOnNaN
+        from lab.engine.process import prepare, skip_driver_check
+        from lab.engine.profiler import NoProfiler
+        from lab.engine.progress import BestCheckpoint, progress
+        from lab.engine.project.demands import refusals
+        from lab.engine.project.monitors import MonitorCheck
+        from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
+        from lab.engine.project.trainer_settings import LEAST, blamed, too_small
+        from lab.engine.saver import Saver
+        from lab.engine.signals import SignalHandler
+        from lab.runner.failures import FailureContext
+        from lab.tracking.mirror.mirrors import missing
+
+        if tracked:
+            import_module("lab.tracking.logger")
 
     prepare(recipe.threads)
     seed_everything(recipe.seed, workers=True, verbose=False)

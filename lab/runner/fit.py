@@ -39,7 +39,7 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
         SystemExit: with 143, the same after SIGTERM.
         Pruned: `watch` wanted no more of it; the run is marked KILLED, with the tag `pruned`.
     """
-    assembly = assemble(recipe)
+    assembly = assemble(recipe, tracked=True)
     stage("opening the tracking database")
     from lab.runner import record
     from lab.runner.weights import begin

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from lab.errors import BadInput, LabError
+from lab.startup import importing
 from lab.tracking import address
 from lab.tracking.names import safe_file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
@@ -153,7 +154,8 @@ def client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it would print the address as it is
     with connecting(uri):
-        from mlflow import MlflowClient
+        with importing():
+            from mlflow import MlflowClient
 
         for talkative in ("alembic", "mlflow"):  # importing MLflow sets its own levels
             logging.getLogger(talkative).setLevel(logging.WARNING)
