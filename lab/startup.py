@@ -1,9 +1,9 @@
 """How a process of `lab` starts soon: libraries import what is asked for, and the garbage collector stays out of it.
 
 `import lightning` imports all of torchmetrics, and that torchvision, scipy.signal and transformers, for metrics that
-few trainings compute; `import mlflow` imports its part for language models. `defer` lets them wait until somebody uses
-one of their names. Nobody sees a difference: a name stands for the same object, and what the package would have done
-besides is done as soon as something is asked for that its own imports do not explain.
+few trainings compute: half of its time. `defer` lets the parts of torchmetrics wait until somebody asks for them.
+Nothing else changes: a name stands for the same object, and what a package would have done besides is done as soon as
+something is asked for that its own imports do not explain.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PACKAGES = {"torchmetrics": ("torchmetrics.utilities",), "torchmetrics.functiona
 
 
 def defer() -> None:
-    """From now on this process imports the parts of `PACKAGES`, and `MODULES`, when they are asked for."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    """From now on this process, which is all `lab`'s own, imports parts of `PACKAGES` when they are asked for."""
+    if not _deferred():
         sys.meta_path.insert(0, _Finder())
 
 
@@ -33,23 +33,26 @@ def defer() -> None:
 def importing() -> Iterator[None]:
     """Imports without the garbage collector, which takes a fifth of their time and finds nothing.
 
-    In a process that called `defer`, what exists at the end of the block is left out of all later collections, and of
-    those at the exit, which take seconds. So it has to come before objects that must be collected, such as a file that
-    is to be written out.
+    In a process of `lab`'s own, what exists after that is left out of all later collections and of those at the exit,
+    which take seconds. So it comes before objects that must be collected, such as a file that is to be written out.
     """
-    enabled = gc.isenabled()
+    enabled, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        if _deferred() and len(sys.modules) > known:  # a worker's next job imports nothing, and leaves garbage
             gc.freeze()
         if enabled:
             gc.enable()
 
 
+def _deferred() -> bool:
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
+
+
 class _Finder(MetaPathFinder):
-    """Finds modules where Python does, and lets those of the lists be executed later."""
+    """Finds packages where Python does, and has `_Exports` execute those of the list."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -58,8 +61,7 @@ class _Finder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
-            loader = spec.loader
-            spec.loader = _Exports(fullname, loader.path)
+            spec.loader = _Exports(fullname, spec.loader.path)
         return spec
 
 
@@ -72,12 +74,13 @@ class _Exports(SourceFileLoader):
         def get(name: str) -> Any:
             if name in homes:
                 source, part = homes[name]
-                found = import_module(f"{source}.{part}") if source == self.name else getattr(import_module(source), part)
+                whole = source == self.name  # a module of the package
+                found = import_module(f"{source}.{part}") if whole else getattr(import_module(source), part)
                 setattr(module, name, found)
                 return found
             if name.startswith("__"):  # Python's own questions
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            del module.__getattr__  # type: ignore[attr-defined]
+            del module.__getattr__
             SourceFileLoader.exec_module(self, module)
             return getattr(module, name)
 
@@ -91,7 +94,7 @@ def _exports(tree: ast.Module, package: str) -> tuple[dict[str, tuple[str, str]]
     """Names that an `__init__` only hands out, each with its module and its name there; and what to execute at once."""
     rest = [each for each in tree.body if not isinstance(each, ast.If)]
     used = {node.id for each in rest for node in ast.walk(each) if isinstance(node, ast.Name)}
-    homes = {}
+    homes: dict[str, tuple[str, str]] = {}
     for statement in [each for each in rest if isinstance(each, ast.ImportFrom)]:
         source, names = str(statement.module), {each.asname or each.name: each.name for each in statement.names}
         if f"{source}.".startswith(f"{package}.") and used.isdisjoint(names) and "*" not in names:

@@ -30,6 +30,7 @@ GROUND = {
     "plots",
     "stages",
     "exports",
+    "startup",
 }
 FLOORS = {"data", "networks", "learning"}
 FIELD_MAY = {"errors", "task", "files", "stats", "plots", *FLOORS}
@@ -45,6 +46,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "fingerprint": (set(), HEAVY - {"torch"}),
     "stats": (set(), HEAVY),
     "exports": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
+    "startup": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "stages": (set(), HEAVY | {"pydantic", "yaml", "numpy"}),
     "plots": ({"errors"}, {*RL_ONLY, "mlflow"}),
     "recipe": ({"errors", "task", "imports", "keywords"}, HEAVY),

@@ -73,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: the words after `lab`; those of this process by default.
     """
-    defer()
+    if arguments is None:  # else this is somebody else's process
+        defer()
     code = 0
     try:
         try:

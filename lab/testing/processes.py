@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.imports import take_twins
+from lab.startup import defer
 
 LIBRARIES = (  # and whatever these import
     "lab.rl.common.off_policy",
@@ -107,6 +108,7 @@ def _server() -> Connection:
 def serve(descriptor: int) -> None:
     """Forks a process or says how one ended, whenever it is asked to; a process goes on from here to its module."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks
+    defer()
     take_twins()
     for library in LIBRARIES:
         with suppress(ImportError):

@@ -40,12 +40,12 @@ def train(file: Path, folder: Path, seed: int, size: Sequence[str] = SHRUNK) -> 
 @functools.cache
 def empty_database() -> Path:
     """A database as MLflow makes it, to be copied: to make one costs seconds."""
-    from mlflow import MlflowClient
+    from lab.tracking.server import client
 
     folder = tempfile.mkdtemp(prefix="lab-empty-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = Path(folder, "mlflow.db")
-    MlflowClient(f"sqlite:///{file}").search_experiments()
+    client(f"sqlite:///{file}")
     return file
 
 

@@ -10,8 +10,10 @@ import getpass
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -160,10 +162,57 @@ def client(uri: str) -> MlflowClient:
         for talkative in ("alembic", "mlflow"):  # importing MLflow sets its own levels
             logging.getLogger(talkative).setLevel(logging.WARNING)
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns before every second try
-        with _locked_by_one_process(uri):
+        with _locked_by_one_process(uri), _quickly_made(uri):
             server = MlflowClient(tracking_uri=uri)
             server.search_experiments(max_results=1)
     return server
+
+
+@contextmanager
+def _quickly_made(uri: str) -> Iterator[None]:
+    """A new SQLite database is a copy of an empty one of this version of MLflow, which is kept once it made one.
+
+    MLflow itself makes one of its first version and alters it in seventy steps, which takes a second each time.
+    """
+    file = Path(uri.removeprefix("sqlite:///"))
+    if has_runs(uri) or "?" in file.name:
+        yield
+        return
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch-lab"
+    kept = caches / f"mlflow-{metadata.version('mlflow')}.db"
+    with suppress(OSError):  # then MLflow makes it
+        try:
+            if kept.exists():
+                _copy_empty(kept, file)
+        except sqlite3.Error:  # damaged
+            kept.unlink()
+    yield
+    with suppress(OSError, sqlite3.Error):
+        if not kept.exists():
+            _copy_empty(file, kept)
+
+
+def _copy_empty(source: Path, target: Path) -> None:
+    """Copies a database without its experiments, of which MLflow makes the first one itself, with this folder in it.
+
+    Raises:
+        OSError, sqlite3.Error: it could not be copied, or is damaged; there is no target then.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(draft)) as new,
+        ):
+            old.backup(new)
+            if new.execute("PRAGMA quick_check").fetchall() != [("ok",)]:
+                raise sqlite3.DatabaseError(f"{source} is damaged")
+            new.execute("DELETE FROM experiments")
+            new.commit()
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
@@ -18,7 +20,7 @@ from lab.cli.tracking import ui
 from lab.errors import BadInput, LabError
 from lab.tracking import redaction
 from lab.tracking.redaction import mask_secrets, redact, without_password
-from lab.tracking.server import client, local_artifacts, local_folder, page, tracking_uri
+from lab.tracking.server import _copy_empty, client, local_artifacts, local_folder, page, tracking_uri
 
 
 @pytest.fixture
@@ -283,3 +285,28 @@ def test_mlflow_reads_the_address_from_there(tmp_path):
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
     assert "nowhere" in done.stdout + done.stderr
+
+
+def test_a_new_database_is_a_copy_of_an_empty_one_that_mlflow_made_before(folder, monkeypatch, empty_database):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    kept = folder / "cache" / "torch-lab" / f"mlflow-{metadata.version('mlflow')}.db"
+    kept.parent.mkdir(parents=True)
+    shutil.copy(empty_database, folder / "first.db")
+    _copy_empty(folder / "first.db", kept)
+    before = kept.read_bytes()
+    server = client(f"sqlite:///{folder}/second.db")
+    (only,) = server.search_experiments()
+    assert (only.name, only.artifact_location) == ("Default", str(folder / "mlruns" / "0"))
+    server.create_run(server.create_experiment("other"))
+    assert kept.read_bytes() == before
+    assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name]
+
+
+@pytest.mark.slow
+def test_a_damaged_empty_database_is_made_anew(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    kept = folder / "cache" / "torch-lab" / f"mlflow-{metadata.version('mlflow')}.db"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("no database at all")
+    assert len(client(f"sqlite:///{folder}/mlflow.db").search_experiments()) == 1
+    assert kept.read_bytes().startswith(b"SQLite format 3")

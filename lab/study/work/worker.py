@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 
 from lab.imports import load_object
 from lab.stages import Progress
+from lab.startup import defer, importing
 from lab.study.work.job import Job, JobFunction
 from lab.study.work.launcher import TRAIN
 
@@ -67,11 +68,13 @@ class PipeReporter:
 
 def main(descriptor: int, work: str) -> None:
     """Does jobs until the process is stopped."""
+    defer()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives the jobs
     reporter = PipeReporter(Connection(descriptor))
     do: JobFunction = load_object(work)
     if work == TRAIN:
-        _warm_up()
+        with importing():
+            _warm_up()
     reporter.send("ready")
     while True:
         result = do(reporter.jobs.get(), reporter)

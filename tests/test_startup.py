@@ -1,0 +1,128 @@
+"""A process that starts soon: packages whose parts wait, and imports without the garbage collector."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from lab import startup
+from lab.startup import defer, importing
+
+INIT = """
+import os
+from waiting.first import shared as common
+from waiting.second import late, other
+from waiting import third
+if os.sep:
+    from waiting.second import conditional
+here = common + 1
+__all__ = ["late", "third"]
+"""
+
+TORCHMETRICS = """
+from lab.startup import defer
+
+defer()
+import sys
+import lightning
+import torchmetrics
+
+assert not {"torchvision", "transformers", "scipy.signal"} & sys.modules.keys()
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+collection = MetricCollection(MulticlassAccuracy(3))
+assert torchmetrics.Metric is sys.modules["torchmetrics.metric"].Metric
+assert not {"torchvision", "transformers", "scipy.signal"} & sys.modules.keys()
+"""
+EVERYTHING = """
+import torchmetrics.functional
+
+for package in torchmetrics, torchmetrics.functional:
+    assert all(getattr(package, name) is not None for name in package.__all__)
+assert not hasattr(torchmetrics, "nothing")
+assert "scipy.signal" in sys.modules
+"""
+
+
+@pytest.fixture
+def waiting(tmp_path, monkeypatch):
+    """A package whose parts write down that they are executed."""
+    (tmp_path / "waiting").mkdir()
+    (tmp_path / "waiting" / "__init__.py").write_text(INIT)
+    for name, text in {
+        "first": "shared = 1",
+        "second": "late, other, conditional = [], 2, 3",
+        "third": "",
+    }.items():
+        (tmp_path / "waiting" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(startup, "PACKAGES", {"waiting": ()})
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
+    defer()
+    yield sys.modules
+    for name in [name for name in sys.modules if name.partition(".")[0] == "waiting"]:
+        del sys.modules[name]
+
+
+def test_a_part_is_imported_when_it_is_asked_for(waiting):
+    import waiting as package  # type: ignore[import-not-found]
+
+    assert package.here == 2
+    assert "waiting.first" in waiting
+    assert not {"waiting.second", "waiting.third"} & waiting.keys()
+    assert package.late is waiting["waiting.second"].late
+    assert "waiting.third" not in waiting
+    from waiting import third  # type: ignore[import-not-found]
+
+    assert third is waiting["waiting.third"]
+
+
+def test_whatever_else_is_asked_for_comes_from_the_whole_package(waiting):
+    import waiting as package  # type: ignore[import-not-found]
+
+    late = package.late
+    assert package.conditional == 3
+    assert package.late is late
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = package.nothing
+
+
+def test_all_names_can_be_imported_at_once(waiting):
+    found: dict[str, object] = {}
+    exec("from waiting import *", found)
+    assert found["late"] is waiting["waiting.second"].late
+    assert found["third"] is waiting["waiting.third"]
+
+
+@pytest.mark.slow
+def test_lightning_brings_no_library_that_only_some_metrics_need():
+    subprocess.run([sys.executable, "-c", TORCHMETRICS], check=True)
+
+
+@pytest.mark.long
+def test_every_name_of_torchmetrics_is_there():
+    subprocess.run([sys.executable, "-c", TORCHMETRICS + EVERYTHING], check=True)
+
+
+def test_imports_are_not_collected_and_the_collector_is_as_before():
+    enabled, frozen = gc.isenabled(), gc.get_freeze_count()
+    with importing():
+        assert not gc.isenabled()
+    assert (gc.isenabled(), gc.get_freeze_count()) == (enabled, frozen)
+
+
+def test_in_a_process_of_its_own_what_was_imported_is_left_out_of_later_collections(waiting):
+    gc.collect()
+    before = gc.get_freeze_count()
+    try:
+        with importing():
+            pass
+        assert gc.get_freeze_count() == before  # nothing was imported
+        with importing():
+            import waiting  # noqa: F401
+        assert gc.get_freeze_count() > before
+    finally:
+        if not before:
+            gc.unfreeze()
