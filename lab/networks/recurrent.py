@@ -57,12 +57,13 @@ class Recurrent(nn.Module):
         dropout: share of a layer's outputs, from 0 to 1, that are dropped in training before the next layer reads them.
         tbptt_steps: truncated backpropagation through time: the state is passed on after every so many steps, but no
             gradient goes back through it there.
-        forget_bias: added to the first bias of an LSTM's forget gate and of a GRU's update gate, so that they begin by
-            keeping what they have: 1 is common, and more for long sequences (Gers, Schmidhuber and Cummins, Learning to
-            forget, Neural Computation 12, 2000).
+        chrono_steps: chrono initialisation (Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018):
+            the units of an LSTM or a GRU begin by keeping their state for 1 to so many steps, from 3; by default
+            torch's own, with which they forget half of it in every step.
 
     Raises:
-        BadSetting: there is no such cell, or a network that reads from both ends is to be truncated.
+        BadSetting: there is no such cell, a plain RNN has no gate that keeps its state, or a network that reads from
+            both ends is to be truncated.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Recurrent(nn.Module):
         bidirectional: bool = False,
         dropout: float = 0.0,
         tbptt_steps: int | None = None,
-        forget_bias: float = 0.0,
+        chrono_steps: int | None = None,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -87,11 +88,8 @@ class Recurrent(nn.Module):
         self.directions = 2 if bidirectional else 1
         self.out_features = hidden * self.directions
         self.tbptt_steps = tbptt_steps
-        if forget_bias and cell != "rnn":
-            with torch.no_grad():
-                for name, weights in self.layers.named_parameters():
-                    if "bias_ih" in name:
-                        weights[hidden : 2 * hidden] += forget_bias  # the second gate of both
+        if chrono_steps is not None:
+            self._keep_state(cell, hidden, chrono_steps)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State | None = None) -> RecurrentOutput:
         """Reads sequences from `state`, or from zeros.
@@ -113,6 +111,19 @@ class Recurrent(nn.Module):
         assert hidden is not None
         last = torch.cat(hidden[-self.directions :].unbind(), -1)
         return RecurrentOutput(outputs, last, state)
+
+    @torch.no_grad()
+    def _keep_state(self, cell: Cell, hidden: int, steps: int) -> None:
+        if cell == "rnn":
+            raise BadSetting("chrono_steps", "rnn has no gate that keeps its state; lstm and gru have one")
+        for name, bias in self.layers.named_parameters():
+            if name.startswith("bias_hh"):
+                bias[: 2 * hidden] = 0
+            if name.startswith("bias_ih"):
+                kept = torch.empty(hidden).uniform_(1, steps - 1).log()
+                bias[hidden : 2 * hidden] = kept  # the forget gate of an LSTM, the update gate of a GRU
+                if cell == "lstm":
+                    bias[:hidden] = -kept  # the input gate
 
     def _truncated(self, x: Tensor, lengths: Tensor | None, state: State | None, steps: int) -> tuple[Tensor, State]:
         if lengths is not None:

@@ -70,7 +70,7 @@ class SequenceNetwork(nn.Module):
         max_length: steps of the longest sequence, which a Transformer has to know.
         tbptt_steps: truncated backpropagation through time: the gradient of a recurrent state goes back to the last
             step whose number divides by it, and no further.
-        forget_bias: added to the first bias of the gate by which an lstm or a gru keeps its state.
+        chrono_steps: chrono initialisation of an lstm or a gru, for dependencies of up to so many steps.
 
     Raises:
         BadSetting: there is no such network, or it has no such setting.
@@ -87,7 +87,7 @@ class SequenceNetwork(nn.Module):
         dropout: float = 0.0,
         max_length: int = 1024,
         tbptt_steps: int | None = None,
-        forget_bias: float = 0.0,
+        chrono_steps: int | None = None,
     ) -> None:
         super().__init__()
         if name not in SEQUENCE_NETWORKS:
@@ -96,13 +96,13 @@ class SequenceNetwork(nn.Module):
             raise BadSetting("hidden", "give either `hidden` or `num_weights`, and set the other one to null")
         if tbptt_steps is not None and (name not in CELLS or bidirectional):
             raise BadSetting("tbptt_steps", "only rnn, lstm and gru that read in one direction carry a state along")
-        if forget_bias and name not in ("lstm", "gru"):
-            raise BadSetting("forget_bias", f"{name} has no gate that could forget; lstm and gru have one")
+        if chrono_steps is not None and name not in ("lstm", "gru"):
+            raise BadSetting("chrono_steps", f"{name} has no gate that keeps its state; lstm and gru have one")
         self.step = HEADS if name == "transformer" else 1
 
         def make(width: int) -> nn.Module:
             if name in CELLS:
-                return Recurrent(in_features, width, name, depth, bidirectional, dropout, tbptt_steps, forget_bias)
+                return Recurrent(in_features, width, name, depth, bidirectional, dropout, tbptt_steps, chrono_steps)
             if name == "tcn":
                 return _Convolution(in_features, width, depth, bidirectional, dropout)
             return _Transformer(in_features, width, depth, bidirectional, dropout, max_length)

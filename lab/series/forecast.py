@@ -57,8 +57,8 @@ class Forecast(SupervisedModule):
         dropout: dropout of the outputs of layers.
         tbptt_steps: truncated backpropagation through time: no gradient goes back over a step whose number divides by
             this; by default it goes back over all.
-        forget_bias: added to the first bias of the gate by which an lstm or a gru keeps its state: 1 is common, and
-            more helps it to learn from long sequences.
+        chrono_steps: chrono initialisation of an lstm or a gru: its units begin by keeping their state for 1 to so many
+            steps, so that long sequences are learnt from; by default they forget half of it in every step.
         relative_to: what windows are relative to: their `last` value, so that a trend leads to no unknown numbers, or
             the `mean` of the training part, so that the level is known.
         quantiles: the shares of future values that are to lie below each of the forecasts, in order; one is 0.5.
@@ -86,7 +86,7 @@ class Forecast(SupervisedModule):
         bidirectional: bool = False,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         tbptt_steps: Annotated[int, Gt(0)] | None = None,
-        forget_bias: Annotated[float, Ge(0)] = 0.0,
+        chrono_steps: Annotated[int, Ge(3)] | None = None,
         relative_to: Literal["last", "mean"] = "last",
         quantiles: Annotated[list[Quantile], MinLen(1)] = [0.1, 0.5, 0.9],  # noqa: B006 - never changed
         lr: Annotated[float, Gt(0)] = 3e-3,
@@ -108,7 +108,7 @@ class Forecast(SupervisedModule):
             self.network = nn.Linear(window, outputs)
         else:
             body = SequenceNetwork(
-                network, 1, hidden, num_weights, depth, bidirectional, dropout, window, tbptt_steps, forget_bias
+                network, 1, hidden, num_weights, depth, bidirectional, dropout, window, tbptt_steps, chrono_steps
             )
             self.network = _Last(body, outputs)
         self.metrics = scores(horizon)

@@ -37,8 +37,8 @@ class SequenceModule(SupervisedModule):
         dropout: dropout of the outputs of layers.
         tbptt_steps: truncated backpropagation through time: no gradient goes back over a step whose number divides by
             this; by default it goes back over all.
-        forget_bias: added to the first bias of the gate by which an lstm or a gru keeps its state: 1 is common, and
-            more helps it to learn from long sequences.
+        chrono_steps: chrono initialisation of an lstm or a gru: its units begin by keeping their state for 1 to so many
+            steps, so that long sequences are learnt from; by default they forget half of it in every step.
         lr: learning rate of the optimizer.
         weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
     """
@@ -58,14 +58,14 @@ class SequenceModule(SupervisedModule):
         bidirectional: bool = False,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         tbptt_steps: Annotated[int, Gt(0)] | None = None,
-        forget_bias: Annotated[float, Ge(0)] = 0.0,
+        chrono_steps: Annotated[int, Ge(3)] | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
         weight_decay: Annotated[float, Ge(0)] = 0.0,
         **training: Any,
     ) -> None:
         super().__init__(lr, weight_decay=weight_decay, **training)
         self.network = SequenceNetwork(
-            network, features, hidden, num_weights, depth, bidirectional, dropout, length, tbptt_steps, forget_bias
+            network, features, hidden, num_weights, depth, bidirectional, dropout, length, tbptt_steps, chrono_steps
         )
         self.head = nn.Linear(self.network.out_features, len(class_names) or 1)
         self.per_step = per_step

@@ -99,7 +99,7 @@ def test_a_truncated_gradient_ends_where_it_is_told_to(cell):
         ({"name": "lstm", "num_weights": 5}, "num_weights: expected at least 24, which the narrowest network has"),
         ({"name": "transformer", "hidden": 6}, "hidden: expected a multiple of 4 for a transformer, found 6"),
         ({"name": "tcn", "hidden": 8, "tbptt_steps": 5}, "tbptt_steps: only rnn, lstm and gru"),
-        ({"name": "rnn", "hidden": 8, "forget_bias": 1.0}, "forget_bias: rnn has no gate that could forget"),
+        ({"name": "rnn", "hidden": 8, "chrono_steps": 9}, "chrono_steps: rnn has no gate that keeps its state"),
         ({"name": "gru", "hidden": 8, "bidirectional": True, "tbptt_steps": 5}, "tbptt_steps: only rnn, lstm and gru"),
     ],
 )
@@ -109,19 +109,22 @@ def test_what_cannot_be_is_one_line(settings, message):
     assert str(error.value).startswith(message)
 
 
-def test_a_forget_bias_is_added_to_the_gate_that_keeps_the_state():
-    made = []
-    for bias in (0.0, 100.0):
-        torch.manual_seed(0)
-        made.append(Recurrent(2, 4, "lstm", depth=2, forget_bias=bias).layers)
-    for (name, plain), biased in zip(made[0].named_parameters(), made[1].parameters(), strict=True):
-        expected = torch.zeros_like(plain)
-        if "bias_ih" in name:
-            expected[4:8] = 100.0  # input, forget, cell, output
-        torch.testing.assert_close(biased - plain, expected)
-    start = torch.randn(2, 3, 4)
-    kept = Recurrent(2, 4, "gru", depth=2, forget_bias=100.0)(torch.randn(3, 5, 2), state=start).state
-    torch.testing.assert_close(kept, start)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_state_is_kept_for_the_steps_of_the_chrono_initialisation(cell):
+    torch.manual_seed(0)
+    network = Recurrent(2, 400, cell, depth=2, chrono_steps=100)
+    for layer in (0, 1):
+        bias = getattr(network.layers, f"bias_ih_l{layer}") + getattr(network.layers, f"bias_hh_l{layer}")
+        bias = bias.detach()
+        kept = bias[400:800].sigmoid()  # input, forget, cell, output of an LSTM; reset, update, new of a GRU
+        steps = 1 / (1 - kept)
+        assert 2 <= float(steps.min()) < 5
+        assert 95 < float(steps.max()) <= 100
+        if cell == "lstm":
+            torch.testing.assert_close(bias[:400].sigmoid(), 1 - kept)
+    with torch.inference_mode():
+        state = network(torch.zeros(1, 20, 2), state=network(torch.randn(1, 5, 2)).state).state
+    assert all(part.isfinite().all() for part in state)
 
 
 def test_a_sequence_longer_than_the_context_is_one_line():
