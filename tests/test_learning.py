@@ -54,6 +54,32 @@ def test_an_on_policy_agent_swings_the_tip_above_the_line(recipe, tracked):
 
 
 @pytest.mark.long
+def test_an_lstm_adds_two_numbers_of_200_and_a_plain_rnn_does_not(tracked):
+    """Always saying the mean has an error of 0.167."""
+    lstm = lab.run("regress_sequence_adding", f"track.uri=sqlite:///{tracked}/mlflow.db")
+    assert lstm.metrics["test/mse"] < 0.01, "0.0002 where it was measured"
+    plain = ["model.network=rnn", "model.chrono_steps=null", "model.lr=1e-3", "trainer.max_epochs=3"]
+    rnn = lab.run("regress_sequence_adding", *plain, f"track.uri=sqlite:///{tracked}/mlflow.db")
+    assert 0.15 < rnn.metrics["test/mse"] < 0.2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("recipe", "least"),
+    [("classify_sequence_copying", 0.99), ("classify_sequence_dyck", 0.99), ("classify_sequence_digits", 0.97)],
+)
+def test_classes_of_sequences_are_recognised(recipe, least, tracked):
+    result = lab.run(recipe, f"track.uri=sqlite:///{tracked}/mlflow.db")
+    assert result.metrics["test/accuracy"] >= least
+
+
+@pytest.mark.long
+def test_a_forecast_is_better_than_every_baseline(tracked):
+    found = lab.run("forecast_seasonal", f"track.uri=sqlite:///{tracked}/mlflow.db").metrics
+    assert found["test/mae"] < min(found[f"test/{name}/mae"] for name in ("naive", "seasonal_naive", "ar"))
+
+
+@pytest.mark.long
 def test_one_leg_hops(tracked):
     """One that only stands has some 1000, the published agents 2326 and more."""
     result = lab.run("sac_hopper", f"track.uri=sqlite:///{tracked}/mlflow.db")

@@ -105,7 +105,8 @@ def input_gradient(losses: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Ten
     with torch.inference_mode(False), torch.enable_grad(), no_cudnn:
         inputs = x.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(losses(inputs, y.clone()).sum(), inputs, materialize_grads=True)
-    return gradient.norm(dim=2).mean(0)
+    sizes: Tensor = gradient.norm(dim=2)
+    return sizes.mean(0)
 
 
 def gradient_ratio(gradient: Tensor) -> float:
