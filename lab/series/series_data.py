@@ -77,35 +77,31 @@ class SeriesData(TableDataModule):
                 if value != default:
                     raise BadSetting(key, "says how a file is read; give its `path`, or leave it out")
             dataset = find_dataset(name, SeriesDataset)
-            self.series_name, self.origin = name, dataset.origin
+            self.title, self.origin = name, dataset.origin
             self.season = season or dataset.season
             self.series = dataset.series(column, points, data_seed)
         else:
-            self.series_name, self.origin, self.season = Path(path).name, "real", season
+            self.title, self.origin, self.season = Path(path).name, "real", season
             if points is not None:
                 raise BadSetting("points", "the file has the points that it has; leave it out")
             self.series = read_series(Path(path), column, delimiter, encoding, gaps)
         if log and not bool((self.series > 0).all()):
-            raise BadSetting(
-                "log", f"{self.series_name} has values that are not above 0; their logarithm is not a number"
-            )
+            raise BadSetting("log", f"{self.title} has values that are not above 0; their logarithm is not a number")
         if self.season is not None and self.season > window:
             needed = f"the seasonal naive forecast needs a whole season of {self.season} points"
             raise BadSetting("window", f"{needed}; found {window}")
         count = len(self.series) - window - horizon + 1
         if count < 1:
             needed = f"a window of {window} and a horizon of {horizon} need {window + horizon} points"
-            raise BadSetting("window", f"{needed}; {self.series_name} has {len(self.series)}")
+            raise BadSetting("window", f"{needed}; {self.title} has {len(self.series)}")
         train, val, test = time_series_split(count, val_fraction, test_fraction, horizon - 1, fold, folds)
         if not len(val) or not len(test):
-            raise BadSetting(
-                "val_fraction", f"{self.series_name} has {count} windows, too few to train, validate and test"
-            )
+            raise BadSetting("val_fraction", f"{self.title} has {count} windows, too few to train, validate and test")
         self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": test}
         self.seen = self.series[: int(train[-1]) + window + horizon]  # by the training
         if len(self.seen.unique()) == 1:
             raise BadSetting(
-                "path" if path else "name", f"{self.series_name} is constant where it trains; nothing to forecast"
+                "path" if path else "name", f"{self.title} is constant where it trains; nothing to forecast"
             )
 
     def facts(self) -> dict[str, Any]:
@@ -129,7 +125,7 @@ class SeriesData(TableDataModule):
 
     def tags(self) -> dict[str, str]:
         """Tags of the run about its data."""
-        return {"data.name": self.series_name, "data.origin": self.origin}
+        return {"data.name": self.title, "data.origin": self.origin}
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:  # noqa: ARG002 - all of them are there
         windows = self.series.float().unfold(0, self.window + self.horizon, 1)
