@@ -57,18 +57,24 @@ class Agent(LightningModule):
     def _evaluate(self, stage: str, seeds: Tensor) -> None:
         starts = seeds.tolist()
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        returns = evaluation.play(self.greedy, self.env_factory, starts, self.device, data.eval_envs)
-        metrics = {f"{stage}/return": returns.mean()}
-        if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
-            metrics["test/optimality_gap"] = (evaluation.OPTIMA[self.env](starts) - returns).mean()
-        metrics = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
-        self.log_dict(metrics, batch_size=len(starts), sync_dist=True, prog_bar=True)
+        metrics = self.evaluate(stage, starts)
+        logged = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
+        self.log_dict(logged, batch_size=len(starts), sync_dist=True, prog_bar=True)
         self.log("step", float(self.env_steps), batch_size=len(starts))  # the x-axis of the loggers
         if stage == "val":
             self.log("env_steps", float(self.env_steps), batch_size=len(starts))
             explored = data.mean_return()
             if explored is not None:
                 self.log("train/return_mean", explored, batch_size=len(starts), sync_dist=True)
+
+    def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
+        """The metrics of a validation (`val`) or test, from one episode of each start seed."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        returns = evaluation.play(self.greedy, self.env_factory, starts, self.device, data.eval_envs)
+        metrics = {f"{stage}/return": float(returns.mean())}
+        if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
+            metrics["test/optimality_gap"] = float((evaluation.OPTIMA[self.env](starts) - returns).mean())
+        return metrics
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""

@@ -1,0 +1,1 @@
+"""Search of policy weights without gradients."""
