@@ -16,7 +16,18 @@ from typing import Any
 from lab.errors import BadInput, BadSetting, nearest
 from lab.imports import is_standard, load_callable
 from lab.keywords import call
-from lab.recipe.offers import IN_WORDS, RECORDS, Offer, fitting, lacking, makes, offer, products, takes_itself
+from lab.recipe.offers import (
+    IN_WORDS,
+    RECORDS,
+    Offer,
+    fitting,
+    handles_modules,
+    lacking,
+    makes,
+    offer,
+    products,
+    takes_itself,
+)
 from lab.recipe.wording import show
 
 KEYS = ("class_path", "init_args", "partial")
@@ -210,6 +221,8 @@ def _only(wanted: Offer) -> type:
 
 def _refusal(target: Callable[..., Any], wanted: Offer, partial: bool) -> str:
     found, is_class = f"{_name(target)!r} is {_kind(target)}", isinstance(target, type)
+    if not is_class and not partial and handles_modules(target):
+        return f"{found} that loads, changes or runs modules; name a class, or a function that makes one"
     if not is_class and not partial and not products(target):
         return f"{found} that does not say what it returns; name a class, or add its return type"
     if is_class and wanted.called and not partial and "__call__" not in dir(target):

@@ -137,11 +137,22 @@ def takes_objects(hint: Any) -> bool:
 
 
 def products(target: Callable[..., Any]) -> tuple[type, ...]:
-    """The classes of what a call returns; empty where that is not known."""
+    """The classes of what a call returns; empty where that is not known, or where it does more than make one."""
     if isinstance(target, type):
         return (target,)
+    if handles_modules(target):
+        return ()
     result = returned(target)
     return tuple(_classes(getattr(target, "__self__", Any) if result is typing.Self else result))
+
+
+def handles_modules(function: Callable[..., Any]) -> bool:
+    """Whether a function is one of torch's or Lightning's own, which load, change or run modules, even code in a text.
+
+    Those of `torch.nn` only build.
+    """
+    home = f"{getattr(function, '__module__', None)}."
+    return home.startswith(("torch.", "lightning.")) and not home.startswith("torch.nn.")
 
 
 def makes(target: Callable[..., Any], wanted: Offer, partial: bool) -> bool | None:
@@ -161,8 +172,9 @@ def makes(target: Callable[..., Any], wanted: Offer, partial: bool) -> bool | No
         return False
     if wanted.called and _returns(made, wanted.results):
         return True  # as LightningCLI reads `Callable[[Iterable], Optimizer]`
-    if not made or not all(map(is_safe, made)):
-        return None
+    own = isinstance(target, type) or isinstance(getattr(target, "__self__", None), type)
+    if not made or not all(is_safe(each) and (own or not _is_record(each)) for each in made):
+        return None  # a function that returns a dataclass may do anything before
     like = any(issubclass(each, base) for each in made for base in wanted.bases if not _says(base))
     can_be_called = wanted.called and all("__call__" in dir(each) for each in made)
     return False if wanted.anything or like or can_be_called else None
@@ -190,8 +202,16 @@ def is_safe(found: Any) -> bool:
         return True
     if not isinstance(found, type):
         return home == "torch" and isinstance(found, types.BuiltinFunctionType)
-    family = {f"{base.__module__}.{base.__qualname__}" for base in found.__mro__}
-    return bool(family & set(FAMILIES)) or dataclasses.is_dataclass(found)
+    return _in_family(found) or dataclasses.is_dataclass(found)
+
+
+def _in_family(kind: type) -> bool:
+    return any(f"{base.__module__}.{base.__qualname__}" in FAMILIES for base in kind.__mro__)
+
+
+def _is_record(kind: type) -> bool:
+    """Whether a class is a dataclass and nothing else that a recipe may make."""
+    return dataclasses.is_dataclass(kind) and not _in_family(kind)
 
 
 def lacking(target: Any) -> str:

@@ -12,7 +12,7 @@ from lab.errors import BadInput, BadSetting, Problem
 from lab.imports import load_callable, load_class, load_object
 from lab.keywords import takes
 from lab.recipe import InlineTask, Recipe
-from lab.recipe.offers import products
+from lab.recipe.offers import handles_modules, products
 from lab.registry import find_task
 from lab.task import Task
 
@@ -108,8 +108,11 @@ def _class_or_factory(path: str, base: type[Any]) -> Callable[..., Any]:
     found = load_object(path)
     if isinstance(found, type) or not callable(getattr(found, "__func__", found)):
         return load_class(path, base)
-    made = products(load_callable(path))
+    function = load_callable(path)
+    made = products(function)
     if made and all(issubclass(each, base) for each in made):
-        return load_callable(path)
+        return function
+    if handles_modules(function):
+        raise BadInput(f"{path!r} is a function that loads, changes or runs modules; expected a {base.__name__}")
     says = f"returns {made[0].__qualname__}" if made else "does not say what it returns"
     raise BadInput(f"{path!r} is a function that {says}; expected a return type that is a {base.__name__}")

@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional
+from unittest.mock import patch
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lab.errors import RecipeError
-from lab.keywords import keywords
+from lab.keywords import keywords, returned
 from lab.recipe import load
 from lab.recipe.objects import Construction
 from lab.recipe.signature import check
@@ -54,20 +55,21 @@ def modules() -> Iterator[ModuleType]:
 
 
 def callables() -> dict[str, Any]:
-    """`module:Name` and `module:Class.method` of everything that could be called."""
-    found: dict[str, Any] = {}
+    """`module:Name` and `module:Class.method` of everything that could be called, each under one name."""
+    found: dict[int, tuple[str, Any]] = {}
     for module in modules():
         if module.__name__.startswith(("tests.", "__main__")):
             continue
         for name, value in list(vars(module).items()):
             if not callable(value):
                 continue
-            found.setdefault(f"{module.__name__}:{name}", value)
-            if isinstance(value, type) and module.__name__.partition(".")[0] in sys.stdlib_module_names:
+            found.setdefault(id(value), (f"{module.__name__}:{name}", value))
+            if isinstance(value, type):
+                standard = module.__name__.partition(".")[0] in sys.stdlib_module_names
                 for part, inner in list(vars(value).items()):
-                    if callable(inner):
-                        found.setdefault(f"{module.__name__}:{name}.{part}", inner)
-    return {name: value for name, value in found.items() if all(part.isidentifier() for part in _parts(name))}
+                    if (standard and callable(inner)) or isinstance(inner, classmethod):
+                        found.setdefault(id(inner), (f"{module.__name__}:{name}.{part}", inner))
+    return {name: value for name, value in found.values() if all(part.isidentifier() for part in _parts(name))}
 
 
 def _parts(name: str) -> list[str]:
@@ -140,9 +142,14 @@ def may_be_made(made: Any, key: str) -> bool:
     from torch.optim.lr_scheduler import LRScheduler
     from torch.utils.data import Dataset, Sampler
 
+    records = True
     if inspect.isfunction(made) or inspect.ismethod(made):
-        alone = types.SimpleNamespace(__annotations__={"it": made.__annotations__.get("return")})
-        made = typing.get_type_hints(alone, inspect.unwrap(made).__globals__)["it"]
+        home, owner = f"{made.__module__}.", getattr(made, "__self__", None)
+        if home.startswith(("torch.", "lightning.")) and not home.startswith("torch.nn."):
+            return False  # torch.fx has functions that run code in a text, and return a module
+        records = isinstance(owner, type)  # huggingface_hub.delete_file returns a dataclass
+        made = owner if returned(made) is typing.Self else returned(made)
+        made = made.__bound__ if isinstance(made, typing.TypeVar) else made
         if typing.get_origin(made) in (typing.Union, types.UnionType):
             members = [each for each in typing.get_args(made) if each is not type(None)]
             made = members[0] if len(members) == 1 else made
@@ -153,7 +160,7 @@ def may_be_made(made: Any, key: str) -> bool:
         return issubclass(made, TYPED[key])
     families = (nn.Module, Optimizer, LRScheduler, Dataset, Sampler, Distribution, Callback, LightningDataModule)
     packages = ("torch.nn.", "torchmetrics.", "torchvision.transforms.", "torchvision.ops.")
-    fits = issubclass(made, (*families, BaseEstimator)) or dataclasses.is_dataclass(made)
+    fits = issubclass(made, (*families, BaseEstimator)) or (records and dataclasses.is_dataclass(made))
     return fits or f"{made.__module__}.".startswith(packages)
 
 
@@ -166,7 +173,8 @@ def called(names: dict[str, Any]) -> list[str]:
     for path in names:
         for value in spellings(path):
             wrapped = {"several": [value], "settings": {"a": value}}
-            accepted, _ = check(project, {key: wrapped.get(key, value) for key in keys}, objects=True)
+            with patch("lab.recipe.signature._with_arguments", lambda made, _: (made, [])):  # any are taken for right
+                accepted, _ = check(project, {key: wrapped.get(key, value) for key in keys}, objects=True)
             for key, made in accepted.items():
                 inner = made[0] if key == "several" else made["a"] if key == "settings" else made
                 if (

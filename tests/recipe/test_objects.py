@@ -39,6 +39,10 @@ class Inner:
     net: nn.Module | None = None
     lr: float = 0.1
 
+    @classmethod
+    def fast(cls) -> Inner:
+        return cls(lr=1.0)
+
 
 @dataclass
 class Config:
@@ -64,6 +68,10 @@ class Scorer(Protocol):
 
 def make_net(width: int = 2) -> nn.Module:
     return nn.Linear(width, 1)
+
+
+def record() -> Inner:
+    raise AssertionError("it may do anything before it returns a dataclass, such as delete a file")
 
 
 def unsaid(width: int = 2):  # type: ignore[no-untyped-def]
@@ -389,7 +397,7 @@ def test_two_objects_of_one_description_are_two() -> None:
         (
             "cfg",
             {"a": {"_target_": "torch.hub.load"}},
-            "cfg.a._target_: 'torch.hub.load' is a function that does not say what it returns",
+            "cfg.a._target_: 'torch.hub.load' is a function that loads, changes or runs modules; name a class",
         ),
         (
             "cfg",
@@ -439,6 +447,24 @@ def test_nothing_of_the_standard_library_is_taken(key: str, path: str) -> None:
         assert complaint(key, value)
     if key in ("act", "bare", "function", "norm", "optimizer"):
         assert complaint(key, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("torch.fx.graph_module.reduce_graph_module", "loads, changes or runs modules"),  # it runs the text it is given
+        ("torch.nn.Module.load_from_checkpoint", "has no"),
+        ("lightning.LightningModule.load_from_checkpoint", "loads, changes or runs modules"),
+        ("test_objects.record", ""),
+    ],
+)
+def test_a_function_that_may_do_more_than_make_an_object_is_not_called(path: str, words: str) -> None:
+    for key in ("net", "cfg", "unknown"):
+        assert words in complaint(key, {"class_path": path})
+
+
+def test_a_dataclass_may_be_made_by_its_own_class_method() -> None:
+    assert made("cfg", {"class_path": "test_objects.Inner.fast"}) == Inner(lr=1.0)
 
 
 def test_the_error_of_a_constructor_names_the_object() -> None:
