@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from lab.tracking.global_functions.replace import no_run_yet, replaced
+from lab.tracking.global_functions.replace import no_run_yet, replaced, replaced_from_import_on
 from lab.tracking.names import DESCRIPTION
 from lab.tracking.warn_once import warn_once
 
@@ -60,16 +59,10 @@ def current_run(uri: str, run_id: str) -> Iterator[None]:
 
 @contextmanager
 def constructing() -> Iterator[None]:
-    """While the block lasts, no function begins a run or changes where runs are tracked.
-
-    Where the block is the first to import MLflow, its address is put back afterwards.
-    """
+    """While the block lasts, no function begins a run or changes where runs are tracked, nor does the environment."""
     address: Any = os.environ.get(ADDRESS)
     try:
-        with ExitStack() as stack:
-            if loaded := sys.modules.get("mlflow"):
-                others = {**_ignored(), "start_run": no_run_yet("MLflow")}
-                stack.enter_context(replaced(loaded, others, inside=True))
+        with replaced_from_import_on("mlflow", lambda: {**_ignored(), "start_run": no_run_yet("MLflow")}, inside=True):
             yield
     finally:
         if os.environ.get(ADDRESS) != address:

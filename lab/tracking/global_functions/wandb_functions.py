@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.tracking.global_functions.replace import no_run_yet, replaced
+from lab.tracking.global_functions.replace import no_run_yet, replaced, replaced_from_import_on
 from lab.tracking.warn_once import warn_once
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def current_run(experiment: Experiment, run_id: str) -> Iterator[None]:
 @contextmanager
 def constructing() -> Iterator[None]:
     """While the block lasts, no run of W&B is begun."""
-    wandb = sys.modules.get("wandb")
-    if wandb is None:
-        yield
-        return
-    with replaced(wandb, {"init": no_run_yet("wandb.init")}, inside=False):
+    with replaced_from_import_on("wandb", lambda: {"init": no_run_yet("wandb.init")}, inside=False):
         yield
 
 
