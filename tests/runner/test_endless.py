@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from lab.errors import BadInput
 from tests.runner.projects import Judged, Rows, Run, loader
 
 pytestmark = pytest.mark.slow  # each trains
@@ -51,7 +50,7 @@ class Paired(Judged):
         (("trainer.max_time={seconds: 1}",), f"{TRAIN} within trainer.max_time, set trainer.limit_train_batches or"),
         (
             ("trainer.max_epochs=-1", "trainer.max_steps=5"),
-            "there is no validation: set trainer.limit_train_batches or",
+            "there is one validation, then: for more set trainer.limit_train_batches or",
         ),
         (("trainer.max_steps=5", "trainer.val_check_interval=2"), ""),
         (("trainer.limit_train_batches=3",), ""),
@@ -80,10 +79,21 @@ def test_without_a_limit(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     assert f"{TRAIN}, set trainer.limit_train_batches or trainer.max_steps" in caplog.text
 
 
-def test_a_training_that_ends_before_its_first_validation(run: Run) -> None:
-    words = "task.monitor: 'valid_loss' was never logged: training ended before a validation; set trainer.val_check_int"
-    with pytest.raises(BadInput, match=words):
-        run(Judged, data=Endless, settings=("trainer.max_epochs=-1", "trainer.max_steps=3"))
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        (Endless, ("trainer.max_epochs=-1", "trainer.max_steps=3")),
+        (Rows, ("trainer.max_epochs=-1", "trainer.max_steps=3")),
+        (Rows, ("trainer.max_steps=6", "trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=100")),
+        (Rows, ("trainer.max_epochs=2", "trainer.check_val_every_n_epoch=5")),
+    ],
+)
+def test_a_training_that_ends_before_its_first_validation_is_validated_then(
+    data: type, settings: tuple[str, ...], run: Run
+) -> None:
+    result = run(Judged, data=data, settings=settings)
+    assert result.best is not None
+    assert result.metrics["valid_loss"] == pytest.approx(result.tested["test_loss"])
 
 
 def test_endless_evaluation(run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,10 @@ class EndlessLoaders(Callback):
             within = " within trainer.max_time" if timed else ""
             self._say(trainer, f"{fact}; if it does not end{within}, {advice}")
         elif trainer.enable_validation and trainer.val_check_batch == ENDLESS:
-            advice = "set trainer.limit_train_batches or trainer.val_check_interval"
-            self._say(trainer, f"{fact}; if it does not end by trainer.max_steps, there is no validation: {advice}")
+            advice = "for more set trainer.limit_train_batches or trainer.val_check_interval"
+            self._say(
+                trainer, f"{fact}; if it does not end by trainer.max_steps, there is one validation, then: {advice}"
+            )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if not trainer.sanity_checking and not self.validated:
