@@ -127,7 +127,7 @@ def train(task, env, *, discrete=False, **settings):
         own = {"learning_starts": 20, "batch_size": 8, "train_freq": 10}
         own |= {"num_action_bins": 5} if task.module.__name__ == "DQN" and not discrete else {}
     else:
-        own = {"num_envs": 2, "num_steps": 10}
+        own = {"num_envs": 4 if task.module.__name__ == "PolicySearch" else 2, "num_steps": 10}
     data = task.data(env, **(SHORT | own | settings))
     keywords = {"batch_size": 10} if task.module.__name__ == "PPO" else {}
     facts = {name: value for name, value in data.facts().items() if name in task.module.__init__.__code__.co_varnames}
