@@ -78,9 +78,7 @@ def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
     for sentence in lookalikes(assembly.task):
         note(f"{name}: warning: {sentence}")
     for dataset in missing:
-        note(
-            f"{name}: dataset {dataset} is not in {root()}; a run downloads it first, or now: lab data fetch {dataset}"
-        )
+        note(f"{name}: dataset {dataset} is not in {root()}; fetch it before the run: lab data fetch {dataset}")
     return kept
 
 

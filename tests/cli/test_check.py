@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+Lab = Callable[..., Any]
 STUDY = """\
 recipe: good.yaml
 sampler: tpe
@@ -144,3 +147,21 @@ def test_a_name_that_nothing_has(lab: Any, way: tuple[str, ...]) -> None:
     assert "no recipe, study or claim file 'pendulum_serch', and none installed; did you mean 'pendulum_search'?" in (
         outcome.err
     )
+
+
+def test_a_dataset_that_is_not_here_is_named_with_its_command(
+    lab: Lab, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lab.cli.check import missing_datasets
+    from lab.data import DatasetInfo
+
+    about: dict[str, Any] = {"field": "vision", "description": "", "source": "", "origin": "real", "read": print}
+    away = DatasetInfo(name="away", path=Path("away"), fetch=print, **about)
+    made = DatasetInfo(name="made", **about)
+    assert missing_datasets(SimpleNamespace(dataset=away, other=made, size=3)) == ["away"]
+    assert missing_datasets(None) == []
+    monkeypatch.setattr("lab.cli.check.missing_datasets", lambda _: ["away"])
+    outcome = lab("check", str(good))
+    assert (outcome.code, outcome.out) == (0, "ok good.yaml\n")
+    assert "dataset away is not in" in outcome.err
+    assert "lab data fetch away" in outcome.err
