@@ -89,8 +89,10 @@ class TD3(OffPolicy):
         return list(self.actor.parameters()), list(self.critics.parameters())
 
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
-        """With standard normal noise (updates, B, A) for the target's action."""
-        return (*super().update_inputs(batches), torch.randn_like(batches["action"]))
+        """With the noise (updates, B, A) of the target's action."""
+        noise = self.target_policy_noise * torch.randn_like(batches["action"])
+        limit = self.target_noise_clip
+        return (*super().update_inputs(batches), self.actor.scale * noise.clamp(-limit, limit))
 
     def update_flags(self, number: int) -> dict[str, bool]:
         return {"step_actor": (number + 1) % self.policy_delay == 0}
@@ -106,11 +108,7 @@ class TD3(OffPolicy):
     ) -> tuple[Tensor, Tensor]:
         """Both critics' loss and their mean value: (B, O), (B, A), (B, 1), (B, O), (B, 1), (B, A)."""
         with torch.no_grad():
-            low, high = self.actor.center - self.actor.scale, self.actor.center + self.actor.scale
-            noise = self.actor.scale * (self.target_policy_noise * noise).clamp(
-                -self.target_noise_clip, self.target_noise_clip
-            )
-            following = torch.clamp(self.target_actor(next_observation) + noise, low, high)
+            following = torch.clamp(self.target_actor(next_observation) + noise, self.explorer.low, self.explorer.high)
             future = self.target_critics(next_observation, following).amin(0)  # (B, 1)
             goal = self.reward_scale * reward + self.gamma * future * ~terminated
         values = self.critics(observation, action)  # (2, B, 1)
