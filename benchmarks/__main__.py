@@ -13,6 +13,7 @@ from benchmarks import (
     ddpg_vs_sb3,
     machine,
     overhead,
+    sac_vs_sbx,
     saving,
     solving_vs_sb3,
     startup,
@@ -24,6 +25,7 @@ from benchmarks.measure import say
 BENCHMARKS = {
     "ddpg_vs_sb3": ddpg_vs_sb3,
     "agents_vs_sb3": agents_vs_sb3,
+    "sac_vs_sbx": sac_vs_sbx,
     "solving_vs_sb3": solving_vs_sb3,
     "overhead": overhead,
     "saving": saving,

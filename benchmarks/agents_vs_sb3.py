@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.measure import BLOCK, RANDOM_STEPS, WARM_STEPS, Side, alternate, ratios, say, spread, table
 from benchmarks.sides import checked, trained
 
-THEIRS, OURS = "Stable-Baselines3", "`lab run`"
+THEIRS, OURS, COMPILED = "Stable-Baselines3", "`lab run`", "`lab run`, compiled"
+BF16, BOTH = "`lab run`, bf16-mixed", "`lab run`, bf16-mixed, compiled"
 LR, GAMMA, TAU, SIGMA, MOVE_EVERY = 1e-3, 0.98, 0.005, 0.1, 100
 ENVS, EPOCHS = 8, 10  # of rollouts
+WIDE = 256  # layers from here on are measured in bfloat16 as well
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,16 @@ class Job:
         hidden: width of both hidden layers.
         batch: transitions per update; with rollouts the steps of one environment in each, and for ppo both.
         steps: environment steps; agents with replay make one update for each after the first `RANDOM_STEPS`.
+        compile: whether `lab` compiles the update.
+        precision: in which `lab` trains.
     """
 
     task: str
     hidden: int
     batch: int
     steps: int
+    compile: bool = False
+    precision: str = "32-true"
 
     @property
     def env(self) -> str:
@@ -109,6 +115,8 @@ def ours(job: Job) -> float:
         "model.gamma": GAMMA,
         "model.hidden": [job.hidden, job.hidden],
         "data.total_steps": job.steps,
+        "compile": str(job.compile).lower(),
+        "trainer.precision": job.precision,
         "trainer.limit_val_batches": 0,
         "trainer.limit_test_batches": 0,
     }
@@ -141,6 +149,11 @@ def measure(quick: bool) -> dict[str, Any]:
         say(job.title)
         work = Job(job.task, job.hidden, job.batch, WARM_STEPS) if quick else job
         contest: dict[str, Side] = {THEIRS: (theirs, work), OURS: (ours, work)}
+        if job.replays or job.task == "ppo":
+            contest[COMPILED] = (ours, replace(work, compile=True))
+        if job.hidden >= WIDE:
+            contest[BF16] = (ours, replace(work, precision="bf16-mixed"))
+            contest[BOTH] = (ours, replace(work, precision="bf16-mixed", compile=True))
         found.append({"title": work.title, "steps": work.steps, "sides": alternate(contest, 1 if quick else 3)})
     return {"jobs": found}
 
@@ -148,22 +161,24 @@ def measure(quick: bool) -> dict[str, Any]:
 def report(found: dict[str, Any]) -> str:
     rows, speeds = [], []
     for job in found["jobs"]:
-        other, mine = (job["sides"][name]["seconds"] for name in (THEIRS, OURS))
-        per_second = [f"{job['steps'] / statistics.median(seconds):,.0f}" for seconds in (other, mine)]
-        rows.append([job["title"], spread(other), spread(mine), *per_second, spread(ratios(other, mine), 2, "x")])
-        speeds.append(statistics.median(ratios(other, mine)))
+        other = job["sides"][THEIRS]["seconds"]
+        for name, side in job["sides"].items():
+            per_second = f"{job['steps'] / statistics.median(side['seconds']):,.0f}"
+            speed = ratios(other, side["seconds"])
+            rows.append([job["title"], name, spread(side["seconds"]), per_second, spread(speed, 2, "x")])
+            if name == OURS:
+                speeds.append(statistics.median(speed))
     least, most = (end(job["steps"] for job in found["jobs"]) for end in (min, max))
-    titles = ["work", THEIRS, OURS, "its env steps/s", "ours", "speed"]
     return "\n\n".join(
         [
             "## Six algorithms against Stable-Baselines3",
             "The same environment, hidden layers, batches, learning rate and number of updates. With replay: the first "
-            f"{RANDOM_STEPS:,} steps are random, then there is one update per step; `lab run` is eager and collects "
-            f"{BLOCK} steps at a time. With rollouts: {ENVS} environments in one process; PPO makes {EPOCHS} passes in "
-            "batches of as many steps as a rollout has. `lab run` is the whole command's training: Trainer, tracking, "
-            "system metrics, progress and checkpoints; neither side evaluates. Seconds are medians (least to most) of "
-            f"{least:,} to {most:,} environment steps; *speed* is compared turn by turn.",
-            table(titles, rows),
-            f"`lab run` is {min(speeds):.1f} to {max(speeds):.1f} times as fast.",
+            f"{RANDOM_STEPS:,} steps are random, then there is one update per step; `lab run` collects {BLOCK} steps "
+            f"at a time. With rollouts: {ENVS} environments in one process; PPO makes {EPOCHS} passes in batches of as "
+            "many steps as a rollout has. `lab run` is the whole command's training: Trainer, tracking, system "
+            "metrics, progress and checkpoints; neither side evaluates. Compiled rows are measured warm. Seconds are "
+            f"medians (least to most) of {least:,} to {most:,} environment steps; *speed* is compared turn by turn.",
+            table(["work", "", "seconds", "env steps/s", "speed"], rows),
+            f"`lab run`, neither compiled nor in bfloat16, is {min(speeds):.1f} to {max(speeds):.1f} times as fast.",
         ]
     )
