@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import OnPolicy
 from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.task import Task, Unit
 
@@ -34,7 +35,7 @@ class A2C(OnPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         num_envs: int,
         lr: Annotated[float, Gt(0)] = 7e-4,

@@ -22,8 +22,10 @@ from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Actor, Critic
+from lab.rl.networks.encoder import example_input
 from lab.rl.networks.exploration import NOISES, Noise
 from lab.task import Task, Unit
 
@@ -32,7 +34,7 @@ class DDPG(OffPolicy):
     """Deep deterministic policy gradient for continuous actions.
 
     Args:
-        observation_size: length of an observation.
+        observation_size: what an observation is; the length of a vector.
         action: bounds of the action.
         lr: learning rate of the actor's and the critic's Adam.
         gamma: discount of the return per step.
@@ -46,7 +48,7 @@ class DDPG(OffPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
@@ -67,7 +69,7 @@ class DDPG(OffPolicy):
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_parameters: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
         self.explorer = NOISES[noise](self.actor, bounds, sigma)
-        self.example_input_array = torch.zeros(1, observation_size)
+        self.example_input_array = example_input(observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A) for observations (B, O)."""

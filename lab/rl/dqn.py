@@ -25,7 +25,9 @@ from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import Block, ReplayData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, discrete
+from lab.rl.networks.encoder import example_input
 from lab.rl.networks.epsilon_greedy import EpsilonGreedy
 from lab.rl.networks.q_network import QNetwork
 from lab.task import Task, Unit
@@ -35,7 +37,7 @@ class DQN(OffPolicy):
     """Deep Q-learning for discrete actions.
 
     Args:
-        observation_size: length of an observation, or [frames, height, width].
+        observation_size: what an observation is; the length of a vector.
         action: number of discrete actions.
         lr: learning rate of Adam.
         gamma: discount of the return per step.
@@ -67,7 +69,7 @@ class DQN(OffPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int | list[int],
+        observation_size: ObservationSize,
         action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 1e-4,
         final_lr: Unit = 1.0,
@@ -96,8 +98,8 @@ class DQN(OffPolicy):
         if v_min >= v_max:
             raise BadSetting("v_min", f"expected less than v_max ({v_max}), found {v_min}")
         if observation_scale is not None and len(observation_scale) != observation_size:
-            found = len(observation_scale)
-            raise BadSetting("observation_scale", f"{env!r} observes {observation_size} numbers, found {found}")
+            seen = f"{observation_size} numbers" if isinstance(observation_size, int) else "no vector"
+            raise BadSetting("observation_scale", f"{env!r} observes {seen}, found {len(observation_scale)}")
         self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
         self.target_update_interval, self.max_grad_norm = target_update_interval, max_grad_norm
         self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
@@ -117,10 +119,7 @@ class DQN(OffPolicy):
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.target_parameters: list[Tensor] = list(self.target.parameters())
         self.explorer = EpsilonGreedy(self.network, self.values, choices["count"], self.epsilons[0])
-        if isinstance(observation_size, int):
-            self.example_input_array = torch.zeros(1, observation_size)
-        else:
-            self.example_input_array = torch.zeros(1, *observation_size, dtype=torch.uint8)
+        self.example_input_array = example_input(observation_size)
 
     def values(self, outputs: Tensor) -> Tensor:
         """Values (..., A) from what a network says, (..., A, N)."""
@@ -128,7 +127,7 @@ class DQN(OffPolicy):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy actions for observations (B, O): indices (B,), or what they mean (B, 1), without noise."""
-        best = self.values(self.network(observation)).argmax(-1)
+        best = self.network.greedy(self.values(self.network(observation)), observation)
         return self.action_values[best] if len(self.action_values) else best
 
     def exploration_policy(self) -> TensorDictModuleBase:
@@ -171,7 +170,7 @@ class DQN(OffPolicy):
         with torch.no_grad():
             following = self.target(next_observation, noise[1])  # (B, A, N)
             judge = self.network(next_observation, noise[0]) if self.double_q else following
-            ahead = pick(following, self.values(judge).argmax(-1))  # (B, N)
+            ahead = pick(following, self.network.greedy(self.values(judge), next_observation))  # (B, N)
             reward, discount = self.reward_scale * reward, discount * ~terminated
             if self.distributional:
                 goal = project(ahead.softmax(-1), reward + discount * self.support, self.support)

@@ -21,6 +21,7 @@ from lab.errors import BadSetting
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.task import Task, Unit
 
@@ -46,7 +47,7 @@ class PPO(OnPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         num_envs: int,
         num_steps: int,

@@ -25,6 +25,7 @@ from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.task import Task, Unit
 
@@ -43,7 +44,7 @@ class REINFORCE(OnPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         num_envs: int,
         lr: Annotated[float, Gt(0)] = 1e-2,

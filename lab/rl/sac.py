@@ -24,8 +24,10 @@ from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Critics, GaussianActor
+from lab.rl.networks.encoder import example_input
 from lab.rl.networks.exploration import StochasticExploration
 from lab.task import Task, Unit
 
@@ -34,7 +36,7 @@ class SAC(OffPolicy):
     """Soft actor-critic with a learned entropy coefficient for continuous actions.
 
     Args:
-        observation_size: length of an observation.
+        observation_size: what an observation is; the length of a vector.
         action: bounds of the action.
         lr: learning rate of Adam for the actor, the critics and the entropy coefficient.
         gamma: discount of the return per step.
@@ -48,7 +50,7 @@ class SAC(OffPolicy):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 3e-4,
         final_lr: Unit = 1.0,
@@ -70,9 +72,9 @@ class SAC(OffPolicy):
         self.target_parameters: list[Tensor] = list(self.target_critics.parameters())
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
         self.explorer = StochasticExploration(self.actor)
-        self.example_input_array = torch.zeros(1, observation_size)
+        self.example_input_array = example_input(observation_size)
 
-    def _critics(self, observation_size: int, action_size: int, hidden: HiddenSizes) -> Critics:
+    def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:
         return Critics(observation_size, action_size, hidden, num_critics=2)
 
     def forward(self, observation: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from lab.errors import BadSetting
 from lab.networks import upcast
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.data.replay import ReplayData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks.actor_critic import Critics
 from lab.rl.sac import SAC
@@ -38,7 +39,7 @@ class TQC(SAC):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         lr: Annotated[float, Gt(0)] = 3e-4,
         final_lr: Unit = 1.0,
@@ -62,7 +63,7 @@ class TQC(SAC):
         )
         self.register_buffer("fractions", (torch.arange(num_quantiles) + 0.5) / num_quantiles, persistent=False)
 
-    def _critics(self, observation_size: int, action_size: int, hidden: HiddenSizes) -> Critics:
+    def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:
         return Critics(observation_size, action_size, hidden, self.num_critics, outputs=self.num_quantiles)
 
     def _next_value(self, values: Tensor) -> Tensor:

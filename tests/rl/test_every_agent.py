@@ -58,15 +58,16 @@ def test_actions_lie_in_their_space(kind, agent, register):
     points.train(agent, register(kind))
 
 
-@pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (1,)), Box(0, np.inf, (1,)), Box(-1, 1, (2, 2))])
-def test_actions_without_bounds_are_refused(space, agent, register):
+@pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (1,)), Box(0, np.inf, (1,))])
+@pytest.mark.parametrize("name", ["ddpg", "td3", "sac", "tqc", "dqn"])
+def test_actions_without_bounds_are_refused_where_they_are_squashed(space, name, register):
     class Unbounded(Point):
         def __init__(self):
             super().__init__()
             self.action_space = space
 
-    with pytest.raises(BadSetting, match="env: 'Unbounded-v0' has a Box"):
-        points.train(agent, register(Unbounded))
+    with pytest.raises(BadSetting, match="needs bounded actions, found some without bounds: use task=ppo"):
+        points.train(AGENTS[name], register(Unbounded))
 
 
 @pytest.mark.slow

@@ -16,10 +16,12 @@ from lab.rl.common import plots as pictures
 from lab.rl.common.advantage import gae
 from lab.rl.common.learner import Learner, clip_
 from lab.rl.data.rollout import Rollout, RolloutData
+from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
+from lab.rl.networks.encoder import encoded, example_input
 from lab.rl.networks.exploration import Act
-from lab.rl.networks.normalization import ObservationNorm, RewardNorm
+from lab.rl.networks.normalization import RewardNorm, observation_normalization
 
 EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
 
@@ -51,8 +53,8 @@ class OnPolicy(Learner):
     `entropy_coef` is the weight of an entropy bonus in the loss of those that have one.
 
     Args:
-        observation_size: length of an observation.
-        action: bounds of a continuous action, or number of discrete actions.
+        observation_size: what an observation is; the length of a vector.
+        action: bounds of a continuous action, or numbers of discrete actions.
         num_envs: environments in a rollout.
         lr: learning rate of Adam.
         gamma: discount of the return per step.
@@ -68,7 +70,7 @@ class OnPolicy(Learner):
     def __init__(
         self,
         env: str,
-        observation_size: int,
+        observation_size: ObservationSize,
         action: ActionSpec,
         num_envs: int,
         lr: float,
@@ -83,10 +85,10 @@ class OnPolicy(Learner):
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
         self.policy = policies.make_policy(observation_size, action, hidden, log_std_init)
-        self.critic: nn.Module = policies.orthogonal_mlp(observation_size, hidden, 1, last_layer_gain=1.0)
-        self.observation_norm = ObservationNorm(observation_size) if normalize_observations else None
+        self.critic: nn.Module = encoded(observation_size, policies.orthogonal(hidden, 1, last_layer_gain=1.0))
+        self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
-        self.example_input_array = torch.zeros(1, observation_size)
+        self.example_input_array = example_input(observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), or (B,) of discrete ones, for observations (B, O)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from lab.errors import BadSetting
 from lab.rl.data.n_step import look_ahead
 from lab.rl.data.prioritized import PlainPrioritizedSampler
 from lab.rl.data.segments import Segments
+from lab.rl.envs.observations import Layout
 
 STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
 SAMPLED = ("index", "steps", "priority_weight")
@@ -33,8 +33,7 @@ def check_buffer_fits(buffer_size: int, storage: Literal["memory", "memmap"], fa
     Raises:
         BadSetting: they are too many; says how many are not.
     """
-    size, action = facts["observation_size"], facts["action"]
-    observed = 4 * size if isinstance(size, int) else math.prod(size)  # bytes of an observation
+    action, observed = facts["action"], Layout(facts["observation_size"]).size
     row = 2 * observed + (4 * len(action["low"]) if "low" in action else 8) + 5  # the reward, and whether it terminated
     available = psutil.virtual_memory().total
     if storage == "memory" and buffer_size * row > available:

@@ -20,6 +20,7 @@ from torchrl.collectors import BaseCollector
 
 from lab.rl.envs.async_stepper import make_stepper
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.observations import Layout, valid_actions
 from lab.rl.envs.stepping import Stepper, Vectorization
 from lab.rl.networks.exploration import Act
 
@@ -56,6 +57,7 @@ class ArrayCollector(BaseCollector):
         init_random_frames: environment steps with random actions before the policy is asked.
         num_envs: how many environments, if they are made here.
         vectorization: how they are stepped, if they are made here.
+        layout: of the observations, if they have a mask of valid actions in them.
     """
 
     def __init__(
@@ -68,13 +70,14 @@ class ArrayCollector(BaseCollector):
         init_random_frames: int = 0,
         num_envs: int = 1,
         vectorization: Vectorization = "sync",
+        layout: Layout | None = None,
     ) -> None:
         super().__init__()
         if isinstance(env, str):
             factory = EnvFactory(env)
             env = make_stepper(vectorization, factory, num_envs, factory.facts()["action"])
             env.reset(seeds(num_envs, torch.initial_seed()))
-        self.stepper, self.closed = env, False
+        self.stepper, self.closed, self.layout = env, False, layout
         self.num_envs = len(env.buffers.reward)
         self.policy: Any = policy if policy is None or hasattr(policy, "noise") else TensorDictActor(policy)
         self.num_steps = -(-frames_per_batch // self.num_envs)
@@ -108,6 +111,9 @@ class ArrayCollector(BaseCollector):
         for step in range(self.num_steps):
             observations[step] = buffers.observation
             if step < first:
+                if self.layout is not None:
+                    possible = valid_actions(self.layout, buffers.observation)
+                    actions[step] = random[step] = (possible * torch.rand(possible.shape).numpy()).argmax(-1)
                 buffers.action[:] = random[step]
             else:
                 with torch.inference_mode():
@@ -189,8 +195,10 @@ class ArrayCollector(BaseCollector):
         left = math.ceil((self.init_random_frames - self.frames) / self.num_envs)
         steps = self.num_steps if self.policy is None else min(max(left, 0), self.num_steps)
         shape, spec = (steps, self.num_envs), self.stepper.action
-        if "low" not in spec:
+        if "count" in spec:
             return steps, torch.randint(spec["count"], shape).numpy()
+        if "counts" in spec:
+            return steps, torch.stack([torch.randint(count, shape) for count in spec["counts"]], -1).numpy()
         low, high = torch.tensor(spec["low"]), torch.tensor(spec["high"])
         return steps, torch.lerp(low, high, torch.rand(*shape, len(low))).numpy()
 

@@ -30,6 +30,8 @@ class CollectionData(LightningDataModule):
         env_kwargs: keyword arguments of the environment's constructor.
         wrappers: wrappers around the environment, the first one innermost: names of `gymnasium.wrappers` or
             `module:Class`, with arguments `{class_path: ..., init_args: {...}}`.
+        action_masks: choose among valid actions only, which the environment says by a method `action_masks()` or in
+            `info["action_mask"]`; for discrete actions.
         total_steps: environment steps of the whole run.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
@@ -45,18 +47,20 @@ class CollectionData(LightningDataModule):
         env: str,
         env_kwargs: Mapping[str, Any] | None,
         wrappers: Wrappers | None,
+        action_masks: bool,
         total_steps: int,
         eval_every: int,
         eval_episodes: int,
         test_episodes: int,
         eval_envs: int,
         episode_steps: int | None,
+        is_flat: bool = True,
     ) -> None:
         super().__init__()
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
         self.eval_envs, self.env = eval_envs, env
-        self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps)
+        self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps, action_masks, is_flat)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began

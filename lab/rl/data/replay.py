@@ -22,6 +22,7 @@ from lab.rl.data.collector import ArrayCollector, seeds
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize
+from lab.rl.envs.observations import Layout
 from lab.rl.envs.stepping import Vectorization
 from lab.rl.envs.vector_stepper import check_vector
 from lab.rl.envs.wrappers import WrapperSpec
@@ -71,6 +72,7 @@ class ReplayData(CollectionData):
         total_steps: Annotated[int, Gt(0)],
         env_kwargs: dict[str, Any] | None = None,
         wrappers: list[str | WrapperSpec] | None = None,
+        action_masks: bool = False,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         vectorization: Vectorization = "sync",
         batch_size: Annotated[int, Gt(0)] = 256,
@@ -91,7 +93,16 @@ class ReplayData(CollectionData):
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
         super().__init__(
-            env, env_kwargs, wrappers, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+            env,
+            env_kwargs,
+            wrappers,
+            action_masks,
+            total_steps,
+            eval_every,
+            eval_episodes,
+            test_episodes,
+            eval_envs,
+            episode_steps,
         )
         self.save_hyperparameters()
         self.batch_size, self.learning_starts = batch_size, learning_starts
@@ -157,6 +168,7 @@ class ReplayData(CollectionData):
             policy,
             frames_per_batch=self.train_freq,
             init_random_frames=self.learning_starts // self.world_size,
+            layout=Layout(self.facts()["observation_size"]) if self.env_factory.action_masks else None,
         )
         self.buffer = ReplayBuffer(
             self.buffer_size, self.storage, self.n_step, getattr(agent, "gamma", 1.0), self.priority, self.num_envs

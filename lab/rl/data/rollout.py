@@ -53,6 +53,7 @@ class RolloutData(CollectionData):
         total_steps: Annotated[int, Gt(0)],
         env_kwargs: dict[str, Any] | None = None,
         wrappers: list[str | WrapperSpec] | None = None,
+        action_masks: bool = False,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 8,
         vectorization: Literal["sync", "async"] = "sync",
         num_steps: Annotated[int, Gt(0)] = 256,
@@ -64,7 +65,16 @@ class RolloutData(CollectionData):
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
         super().__init__(
-            env, env_kwargs, wrappers, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+            env,
+            env_kwargs,
+            wrappers,
+            action_masks,
+            total_steps,
+            eval_every,
+            eval_episodes,
+            test_episodes,
+            eval_envs,
+            episode_steps,
         )
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps

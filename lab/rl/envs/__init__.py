@@ -5,7 +5,7 @@ from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.discretize import DiscretizedAction, discretize
 from lab.rl.envs.environment import describe, make
 from lab.rl.envs.factory import EnvFactory
-from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, DiscreteSpec, continuous, discrete, vector_size
+from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, DiscreteSpec, MultiDiscreteSpec, continuous, discrete
 from lab.rl.envs.stepping import StepBuffers, Stepper
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "DiscreteSpec",
     "DiscretizedAction",
     "EnvFactory",
+    "MultiDiscreteSpec",
     "StepBuffers",
     "Stepper",
     "continuous",
@@ -23,5 +24,4 @@ __all__ = [
     "discretize",
     "make",
     "make_stepper",
-    "vector_size",
 ]

@@ -14,6 +14,9 @@ import gymnasium as gym
 import numpy as np
 
 from lab.errors import LabError
+from lab.rl.envs.flattening import Flattening, Unfit
+from lab.rl.envs.observations import ObservationSize
+from lab.rl.envs.spaces import mask_size
 
 NUMBERS = (int, float, np.integer, np.floating)
 TRUTHS = (True, False, 0, 1)
@@ -26,7 +29,7 @@ OLD_RESET = "the result returned by `env.reset()` was not a tuple of the form `(
 
 
 class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """An environment with vectors and continuous actions in single precision, which counts its steps and episodes.
+    """An environment with one array as observation and in single precision, which counts its steps and episodes.
 
     >>> env = CheckedEnv(gym.make("Pendulum-v1"), "Pendulum-v1")
     >>> observation, _ = env.reset(seed=0)
@@ -37,18 +40,34 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
     Args:
         env: the environment.
         name: what it is registered as.
+        action_masks: whether observations have the mask of valid actions in them, which the environment has as
+            `info["action_mask"]` or by a method `action_masks()`.
+        is_flat: whether every observation becomes one array; if not, those that are none stay as they are.
 
     Raises:
+        BadSetting: no network here takes such observations, or there is no mask of such actions.
         LabError: in `reset` and `step`, if the environment fails or returns what it may not; the message names it, the
             step, the episode and its start seed, and the column of an observation.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], name: str) -> None:
+    def __init__(self, env: gym.Env[Any, Any], name: str, action_masks: bool = False, is_flat: bool = True) -> None:
         super().__init__(env)
         self.name, self.steps, self.episode, self.episode_steps = name, 0, 0, 0
         self.start_seed: int | None = None
         seen, action = _space(env, "observation_space"), _space(env, "action_space")
-        self.is_vector = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1
+        self.is_vector = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1 and seen.shape[0] > 0
+        self.flattening: Flattening | None = None
+        self.observation_size: ObservationSize = (seen.shape or (0,))[0] if self.is_vector else 0
+        self.masks: Any = None  # the environment's own method, where it has one
+        if is_flat and (action_masks or not self.is_vector):
+            self.flattening = Flattening(name, seen, mask_size(name, action) if action_masks else None)
+            self.observation_size, self.is_vector = self.flattening.observation_size, False
+            if action_masks and env.has_wrapper_attr("action_masks"):
+                self.masks = env.get_wrapper_attr("action_masks")
+            if self.observation_size == list(seen.shape or ()):  # an image as it is
+                self.flattening = None
+            else:
+                self.observation_space = self.flattening.space()
         self.is_discrete, self.first_action = isinstance(action, gym.spaces.Discrete), 0
         if isinstance(action, gym.spaces.Discrete):
             self.action_type: Any = np.dtype(action.dtype)
@@ -59,10 +78,17 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self.seen_type: Any = self.observation_space.dtype
         self.seen_shape = self.observation_space.shape
         self.bounds: tuple[np.ndarray, np.ndarray] | None = None
+        self.action_shape: tuple[int, ...] | None = None  # where it is no vector
+        self.first_actions: np.ndarray | None = None  # of several choices
         if isinstance(action, gym.spaces.Box):
-            self.bounds, self.action_type = (action.low.copy(), action.high.copy()), action.dtype
-            if action.dtype != np.float32:
+            self.bounds, self.action_type = (action.low.flatten(), action.high.flatten()), action.dtype
+            self.action_shape = None if len(action.shape) == 1 else action.shape
+            if action.dtype != np.float32 or self.action_shape is not None:
                 self.action_space = _single_precision(action)
+        elif isinstance(action, gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
+            self.action_type, self.action_shape = np.dtype(action.dtype), action.shape
+            start = getattr(action, "start", None)
+            self.first_actions = np.zeros(action.shape, np.int64) if start is None else start.astype(np.int64)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         if self.episode_steps or not self.episode:  # else it is started once more
@@ -77,6 +103,8 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             raise self._fault(where, OLD_RESET + _kind(result))
         if not isinstance(result[1], dict):
             raise self._fault(where, NO_INFO.format("reset") + _kind(result[1]))
+        if self.flattening is not None:
+            return self._flattened(*result, False, where), result[1]
         return self._observation(result[0], where, "reset"), result[1]
 
     def step(self, action: Any) -> Any:
@@ -97,16 +125,23 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             truncated = self._truth(truncated, "truncated")
         if type(info) is not dict and not isinstance(info, dict):
             raise self._fault("", NO_INFO.format("step") + _kind(info))
+        if self.flattening is not None:
+            seen = self._flattened(observation, info, terminated or truncated, "")
+            return seen, self._reward(reward), terminated, truncated, info
         return self._observation(observation, "", "step"), self._reward(reward), terminated, truncated, info
 
     def _action(self, action: Any) -> Any:
         """A copy inside the space, of its own type; a NumPy scalar where it is discrete, as the space samples it."""
+        if self.first_actions is not None:
+            return (np.reshape(action, self.first_actions.shape) + self.first_actions).astype(self.action_type)
         if self.bounds is None:
             if not self.is_discrete or (type(action) is self.action_type.type and not self.first_action):
                 return action
             return self.action_type.type(int(action) + self.first_action)
         low, high = self.bounds
         inside = np.minimum(np.maximum(action, low), high)
+        if self.action_shape is not None:
+            inside, low, high = (each.reshape(self.action_shape) for each in (inside, low, high))
         if inside.dtype == self.action_type:
             return inside
         if self.action_type.kind not in "iu":
@@ -116,7 +151,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         return np.where(inside >= high, high, np.where(inside <= low, low, whole))
 
     def _observation(self, observation: Any, where: str, method: str) -> Any:
-        if self.seen_shape is None or self.seen_type is None:  # a space of parts, which no algorithm here reads
+        if self.seen_shape is None or self.seen_type is None:  # parts, which only tables read
             return observation
         if type(observation) is np.ndarray and observation.dtype is self.seen_type:
             seen = observation.copy()
@@ -132,6 +167,20 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             column = int(np.flatnonzero(~np.isfinite(seen))[0])
             raise self._fault(where, f"column {column} of the observation is {seen[column]}")
         return seen
+
+    def _flattened(self, observation: Any, info: dict[str, Any], is_over: bool, where: str) -> np.ndarray:
+        """One array of all parts, with the mask of valid actions where there is one."""
+        flattening, mask = self.flattening, None
+        assert flattening is not None
+        if "action_mask" in flattening.leaves:
+            mask = np.reshape(self.masks() if self.masks is not None else info.get("action_mask", ()), -1)
+            if len(mask) != flattening.leaves["action_mask"].shape[0] or not (is_over or mask.any()):
+                wanted = "action_masks() or info['action_mask'] has to be one truth for each action, one of them true"
+                raise self._fault(where, f"{wanted}; found {len(mask)}, {int(np.sum(mask != 0))} of them true")
+        try:
+            return flattening(observation, mask)
+        except Unfit as error:
+            raise self._fault(where, str(error)) from error
 
     def _converted(self, observation: Any, where: str, method: str) -> np.ndarray:
         try:
@@ -201,7 +250,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _single_precision(space: gym.spaces.Box) -> gym.spaces.Box:
-    return gym.spaces.Box(space.low.astype(np.float32), space.high.astype(np.float32))
+    return gym.spaces.Box(space.low.astype(np.float32).reshape(-1), space.high.astype(np.float32).reshape(-1))
 
 
 def _kind(value: Any) -> str:

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from lab.errors import BadSetting
-from lab.rl.envs.spaces import ActionSpec, DiscreteSpec
+from lab.rl.envs.spaces import ActionSpec, DiscreteSpec, continuous
 
 KEY = "num_action_bins"  # of the data module
 
@@ -33,7 +33,9 @@ def discretize(env: str, action: ActionSpec, bins: int) -> DiscreteSpec:
         BadSetting: `env` has no single continuous action.
     """
     if "low" not in action:
-        raise BadSetting(KEY, f"{env!r} has {action['count']} discrete actions already; leave it out")
+        found = f"{action['count']} discrete actions" if "count" in action else "discrete actions"
+        raise BadSetting(KEY, f"{env!r} has {found} already; leave it out")
+    continuous(action, "bins", "")  # bounded
     if len(action["low"]) != 1:
         count = len(action["low"])
         raise BadSetting(

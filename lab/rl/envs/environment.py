@@ -26,6 +26,8 @@ def make(
     env: str,
     env_kwargs: Mapping[str, Any] | None = None,
     wrappers: Wrappers = (),
+    action_masks: bool = False,
+    is_flat: bool = True,
     is_scored: bool = False,
     **settings: Any,
 ) -> CheckedEnv:
@@ -38,6 +40,8 @@ def make(
         env: its name.
         env_kwargs: keywords of its constructor.
         wrappers: what is put around it, the first one innermost.
+        action_masks: whether observations have a mask of valid actions in them.
+        is_flat: whether every observation becomes one array.
         is_scored: whether rewards are the environment's own, whatever wrappers make of them.
         settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
 
@@ -62,9 +66,10 @@ def make(
         inside = make_it(spec, disable_env_checker=True, **(dict(given) | settings))
         if layers and is_scored:
             inside = EarnedReward(inside)
-            made = CheckedEnv(ScoredReward(wrap(inside, env, layers), inside), env)
+            wrapped: gym.Env[Any, Any] = ScoredReward(wrap(inside, env, layers), inside)
         else:
-            made = CheckedEnv(wrap(inside, env, layers), env)
+            wrapped = wrap(inside, env, layers)
+        made = CheckedEnv(wrapped, env, action_masks, is_flat)
     except BadSetting:
         raise
     except (Exception, SystemExit) as error:
@@ -73,7 +78,7 @@ def make(
 
 
 def describe(env: str, env_kwargs: Mapping[str, Any] | None = None, wrappers: Wrappers = ()) -> dict[str, Any]:
-    """Plain facts: `env`, `observation_size` (of a vector, or [images, height, width]) and `action`, an `ActionSpec`.
+    """Plain facts: `env`, `observation_size`, an `ObservationSize`, and `action`, an `ActionSpec`.
 
     >>> describe("CartPole-v1")
     {'env': 'CartPole-v1', 'observation_size': 4, 'action': {'count': 2}}
@@ -90,9 +95,8 @@ def describe(env: str, env_kwargs: Mapping[str, Any] | None = None, wrappers: Wr
 
 def facts(made: CheckedEnv) -> dict[str, Any]:
     """The result of `describe`, for an environment that exists."""
-    action = spaces.action_spec(made.name, made.action_space)  # first: an observation can nearly always be flattened
-    size = spaces.observation_size(made.name, made.observation_space)
-    return {"env": made.name, "observation_size": size, "action": action}
+    action = spaces.action_spec(made.name, made.env.action_space)
+    return {"env": made.name, "observation_size": made.observation_size, "action": action}
 
 
 def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], error: BaseException) -> BadSetting:

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from gymnasium.wrappers import TimeLimit
 
-from lab.errors import LabError
-from lab.rl.envs import atari, environment, snapshot
+from lab.errors import BadSetting, LabError
+from lab.rl.envs import atari, environment
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.entry_point import find_spec
+from lab.rl.envs.state import snapshot
 from lab.rl.envs.wrappers import Wrappers, check_state
 
 NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environment nor the recipe has a time limit
@@ -36,6 +37,8 @@ class EnvFactory:
         wrappers: what is put around it, the first one innermost.
         episode_steps: time limit of a training episode in steps, if not the environment's own; in evaluation that of an
             environment that has none.
+        action_masks: whether observations have a mask of valid actions in them.
+        is_flat: whether every observation becomes one array; if not, choices stay as their space has them.
     """
 
     def __init__(
@@ -44,21 +47,32 @@ class EnvFactory:
         env_kwargs: Mapping[str, Any] | None = None,
         wrappers: Wrappers | None = None,
         episode_steps: int | None = None,
+        action_masks: bool = False,
+        is_flat: bool = True,
     ) -> None:
         self.env, self.env_kwargs, self.wrappers = env, dict(env_kwargs or {}), list(wrappers or ())
-        self.episode_steps = episode_steps
+        self.episode_steps, self.action_masks, self.is_flat = episode_steps, action_masks, is_flat
         self._kept: list[CheckedEnv] = []  # the evaluation's
         self._facts: dict[str, Any] = {}
         self._end = weakref.finalize(self, _close, self._kept)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.env, self.env_kwargs, self.wrappers, self.episode_steps)
+        return type(self), (
+            self.env,
+            self.env_kwargs,
+            self.wrappers,
+            self.episode_steps,
+            self.action_masks,
+            self.is_flat,
+        )
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action`, as `environment.describe` has them."""
         if not self._facts:
             made = self.for_evaluation(1)[0]
             check_state(made, self.wrappers)
+            if self.action_masks:
+                check_masks(made)
             self._facts = environment.facts(made)
         return dict(self._facts)
 
@@ -70,7 +84,7 @@ class EnvFactory:
 
     def for_training(self) -> CheckedEnv:
         """A new environment, which is the caller's to close."""
-        return environment.make(self.env, self.env_kwargs, self.wrappers, max_episode_steps=self.episode_steps)
+        return self._make(max_episode_steps=self.episode_steps)
 
     def for_evaluation(self, count: int) -> list[CheckedEnv]:
         """The same environments every time; the next ones only after all episodes in these are over."""
@@ -117,7 +131,10 @@ class EnvFactory:
         return self.episode_steps or NO_LIMIT
 
     def _for_evaluation(self, **settings: Any) -> CheckedEnv:
-        return environment.make(self.env, self.env_kwargs, self.wrappers, is_scored=True, **settings)
+        return self._make(is_scored=True, **settings)
+
+    def _make(self, **settings: Any) -> CheckedEnv:
+        return environment.make(self.env, self.env_kwargs, self.wrappers, self.action_masks, self.is_flat, **settings)
 
     def close(self) -> None:
         """Closes the evaluation's environments; if they are asked for once more, there are new ones."""
@@ -135,6 +152,14 @@ def draw(env: CheckedEnv) -> np.ndarray:
         found = f"an array of {frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise LabError(f"{env.name} cannot render: render() returned {found}, expected an array of uint8 (H, W, 3)")
     return frame
+
+
+def check_masks(env: CheckedEnv) -> None:
+    """Raises BadSetting: the environment says nowhere which of its actions are valid."""
+    try:
+        env.reset(seed=0)
+    except LabError as error:
+        raise BadSetting("action_masks", str(error)) from error
 
 
 def _close(envs: list[CheckedEnv]) -> None:

@@ -1,14 +1,14 @@
-"""Spaces of an environment as plain values: what an agent acts in and how much it observes."""
+"""Action spaces as plain values, and which algorithm can use them."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NotRequired, TypedDict, final
 
 import gymnasium as gym
 import numpy as np
 
 from lab.errors import BadSetting
-from lab.rl.envs import atari
 
 
 @final
@@ -43,54 +43,55 @@ class DiscreteSpec(TypedDict):
     values: NotRequired[list[list[float]]]
 
 
-ActionSpec = ContinuousSpec | DiscreteSpec
+@final
+class MultiDiscreteSpec(TypedDict):
+    """Several choices at once, each among its own number of actions.
 
+    >>> MultiDiscreteSpec(counts=[2, 3])
+    {'counts': [2, 3]}
 
-def observation_size(env: str, space: gym.Space[Any]) -> int | list[int]:
-    """The length of a vector, or [images, height, width] of an Atari game's screens.
-
-    Raises:
-        BadSetting: no algorithm here can use such observations.
+    Args:
+        counts: how many actions each choice has; an action is a whole number for each, from 0.
     """
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and space.shape[0]:
-        return int(space.shape[0])
-    if isinstance(space, gym.spaces.Box) and atari.is_game(env):
-        return list(space.shape)
-    needed = "a vector (a Box with one dimension) or an Atari game is needed"
-    raise BadSetting("env", f"{env!r} observes {_described(space)}; {needed}{_flattening(space)}")
+
+    counts: list[int]
+
+
+ActionSpec = ContinuousSpec | DiscreteSpec | MultiDiscreteSpec
 
 
 def action_spec(env: str, space: gym.Space[Any]) -> ActionSpec:
-    """Bounds of a continuous action, or the number of discrete ones.
+    """Bounds of a continuous action, infinite where it has none, or the numbers of discrete ones.
 
     Raises:
         BadSetting: no algorithm here can use such actions.
     """
     if isinstance(space, gym.spaces.Discrete):
         return {"count": int(space.n)}
-    is_bounded = isinstance(space, gym.spaces.Box) and _is_bounded(space)
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and space.shape[0] and is_bounded:
-        return {"low": space.low.tolist(), "high": space.high.tolist()}
-    is_unbounded = isinstance(space, gym.spaces.Box) and not is_bounded
-    found = f"{_described(space)}{' without bounds' if is_unbounded else ''}"
-    needed = "a Discrete or a bounded Box with one dimension is needed"
-    wayout = "register it under a name of your own with gymnasium.wrappers.TransformAction around it"
-    raise BadSetting("env", f"{env!r} has {found} as action space; {needed}; {wayout}")
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return {"counts": space.nvec.flatten().tolist()}
+    if isinstance(space, gym.spaces.MultiBinary):
+        return {"counts": [2] * int(np.prod(space.shape))}
+    if isinstance(space, gym.spaces.Box) and space.low.size:
+        low, high = (bound.astype(np.float32).flatten() for bound in (space.low, space.high))
+        with np.errstate(over="ignore", invalid="ignore"):  # some write the largest float in place of infinity
+            bounded = np.isfinite(high - low)
+        return {"low": np.where(bounded, low, -np.inf).tolist(), "high": np.where(bounded, high, np.inf).tolist()}
+    found = " ".join(str(space).split())
+    needed = "a Discrete, MultiDiscrete, MultiBinary or Box is needed"
+    raise BadSetting("env", f"{env!r} has {found} as action space; {needed}; put TransformAction around it")
 
 
-def vector_size(observation_size: int | list[int]) -> int:
-    """`observation_size` if observations are vectors.
-
-    >>> vector_size(4)
-    4
+def mask_size(env: str, space: gym.Space[Any]) -> int:
+    """The length of a mask of valid actions: all choices one after the other.
 
     Raises:
-        BadSetting: they are images; names an algorithm that can use them.
+        BadSetting: actions are continuous.
     """
-    if isinstance(observation_size, int):
-        return observation_size
-    shape = " x ".join(map(str, observation_size))
-    raise BadSetting("observation_size", f"this task needs vector observations, found images ({shape}): use task=dqn")
+    spec = action_spec(env, space)
+    if "low" in spec:
+        raise BadSetting("action_masks", f"{env!r} has continuous actions, which no mask is for; leave it out")
+    return sum(spec["counts"]) if "counts" in spec else spec["count"]
 
 
 def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousSpec:
@@ -106,10 +107,12 @@ def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousS
     Raises:
         BadSetting: it is discrete; names `discrete`, an algorithm that can use it.
     """
-    if "low" in action:
+    if "low" in action and all(map(math.isfinite, (*action["low"], *action["high"]))):
         return action
+    if "low" in action:
+        raise BadSetting("action", f"{algorithm} needs bounded actions, found some without bounds: use task=ppo")
     wayout = "leave data.num_action_bins out" if "values" in action else discrete
-    raise BadSetting("action", f"{algorithm} needs continuous actions, found {action['count']} discrete ones: {wayout}")
+    raise BadSetting("action", f"{algorithm} needs continuous actions, found {_found(action)}: {wayout}")
 
 
 def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpec:
@@ -123,6 +126,8 @@ def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpe
     """
     if "count" in action:
         return action
+    if "counts" in action:
+        raise BadSetting("action", f"{algorithm} needs one discrete action, found {_found(action)}: use task=ppo")
     count = len(action["low"])
     bins = "set data.num_action_bins, such as data.num_action_bins=5"
     wayout = f"{bins}, or {continuous}" if count == 1 else continuous
@@ -130,35 +135,5 @@ def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpe
     raise BadSetting("action", f"{algorithm} needs discrete actions, found {there}: {wayout}")
 
 
-def _is_bounded(space: gym.spaces.Box) -> bool:
-    """Whether actions can be scaled to its bounds; some write the largest float in place of infinity."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(space.high.astype(np.float32) - space.low.astype(np.float32)).all())
-
-
-def _flattening(space: gym.Space[Any]) -> str:
-    """The wrappers that make a vector of a space, as the next step; nothing where Gymnasium has none."""
-    if _flattens(space):
-        wrappers = "gymnasium.wrappers.FlattenObservation"
-    elif isinstance(space, gym.spaces.Dict) and (keys := [key for key, part in space.items() if _flattens(part)]):
-        wrappers = f"gymnasium.wrappers.FilterObservation (of {', '.join(keys)}) and FlattenObservation"
-    else:
-        return ""
-    return f"; register it under a name of your own with {wrappers} around it"
-
-
-def _flattens(space: gym.Space[Any]) -> bool:
-    try:
-        flat = gym.spaces.flatten_space(space)
-    except NotImplementedError:
-        return False
-    return isinstance(flat, gym.spaces.Box) and len(flat.shape) == 1
-
-
-def _described(space: gym.Space[Any]) -> str:
-    """A space in one line; its own text has one for every row of its bounds."""
-    if isinstance(space, gym.spaces.Box):
-        return f"a Box of shape {space.shape}"
-    if isinstance(space, gym.spaces.Dict):
-        return f"a Dict of {', '.join(space)}"
-    return " ".join(str(space).split())
+def _found(action: DiscreteSpec | MultiDiscreteSpec) -> str:
+    return f"{action['count']} discrete ones" if "count" in action else f"{len(action['counts'])} choices at once"

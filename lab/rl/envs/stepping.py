@@ -13,11 +13,13 @@ from typing import Any, Literal, NamedTuple, Protocol
 import gymnasium as gym
 import numpy as np
 
-from lab.rl.envs import atari, snapshot
+from lab.rl.envs import atari
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.discretize import DiscretizedAction
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.observations import Layout
 from lab.rl.envs.spaces import ActionSpec
+from lab.rl.envs.state import snapshot
 
 Vectorization = Literal["sync", "async", "vector"]
 
@@ -31,7 +33,7 @@ class StepBuffers(NamedTuple):
     ((4, 3), (2,))
 
     Args:
-        action: actions (N, A), or (N,) of discrete ones.
+        action: actions (N, A), or (N,) of single discrete ones.
         observation: current observations (N, O): where an episode ended, the first one of the next episode.
         next_observation: where the last step led (N, O), also where it ended the episode.
         reward: of the last step (N,).
@@ -158,8 +160,10 @@ def column_specs(facts: dict[str, Any]) -> list[ColumnSpec]:
     """Those of the `StepBuffers` of an environment, given its facts."""
     spec = facts["action"]
     action = ColumnSpec((len(spec["low"]),), "f4") if "low" in spec else ColumnSpec((), "i8")
-    size = facts["observation_size"]
-    observation = ColumnSpec((size,), "f4") if isinstance(size, int) else ColumnSpec(tuple(size), "u1")  # a picture
+    if "counts" in spec:
+        action = ColumnSpec((len(spec["counts"]),), "i8")
+    layout = Layout(facts["observation_size"])
+    observation = ColumnSpec(layout.shape, layout.type)
     return [action, observation, observation, ColumnSpec((), "f8"), ColumnSpec((), "?"), ColumnSpec((), "?")]
 
 

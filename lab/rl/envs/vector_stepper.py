@@ -10,11 +10,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from lab.errors import BadSetting, LabError
-from lab.rl.envs import snapshot
 from lab.rl.envs.checked import failure
 from lab.rl.envs.entry_point import find_spec
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.spaces import ActionSpec
+from lab.rl.envs.state import snapshot
 from lab.rl.envs.stepping import StepBuffers
 
 
@@ -103,5 +103,8 @@ def check_vector(factory: EnvFactory) -> None:
     """Raises BadSetting: the environment has no vector entry point, or wrappers."""
     if factory.wrappers:
         raise BadSetting("vectorization", "vector cannot put data.wrappers around an environment; use sync")
+    facts = factory.facts()
+    if not isinstance(facts["observation_size"], int) or "counts" in facts["action"]:
+        raise BadSetting("vectorization", "vector takes vectors and one action alone; use sync")
     if find_spec(factory.env).vector_entry_point is None:
         raise BadSetting("vectorization", f"{factory.env!r} has no vector entry point; use sync")

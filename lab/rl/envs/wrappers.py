@@ -11,8 +11,8 @@ from typing_extensions import TypedDict  # pydantic reads none of Python 3.11's 
 from lab.errors import BadInput, BadSetting, nearest, one_line, suggestion
 from lab.imports import load_class
 from lab.keywords import keywords
-from lab.rl.envs import snapshot
 from lab.rl.envs.entry_point import check_keywords, import_folder
+from lab.rl.envs.state import snapshot
 
 KEY = "wrappers"  # of the data module
 REFUSED = {  # what has a counterpart that is right, and which that is

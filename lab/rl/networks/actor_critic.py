@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.networks import MLP, upcast
-from lab.rl.envs.spaces import ContinuousSpec, vector_size
+from lab.rl.envs.observations import ObservationSize
+from lab.rl.envs.spaces import ContinuousSpec
+from lab.rl.networks.encoder import Encoder, encoded
 
 LAST_LAYER_BOUND = 3e-3  # its first weights are uniform within it, as in Lillicrap et al. 2016
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # of a Gaussian policy, those of Haarnoja et al.'s code
@@ -24,13 +26,21 @@ class SquashedActor(nn.Module):
     scale: Tensor
     outputs_per_action = 1
 
-    def __init__(self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int]) -> None:
+    def __init__(self, observation_size: ObservationSize, action: ContinuousSpec, hidden: Sequence[int]) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        self.net = MLP(vector_size(observation_size), hidden, self.outputs_per_action * len(low))
-        _init_last_layer(self.net)
+        self.net = encoded(observation_size, self._net(hidden, self.outputs_per_action * len(low)))
         self.register_buffer("center", (high + low) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
+
+    @staticmethod
+    def _net(hidden: Sequence[int], outputs: int) -> Callable[[int], MLP]:
+        def make(width: int) -> MLP:
+            net = MLP(width, hidden, outputs)
+            _init_last_layer(net)
+            return net
+
+        return make
 
     def squash(self, raw: Tensor) -> Tensor:
         """Any numbers (..., A) -> actions within their bounds."""
@@ -44,7 +54,7 @@ class Actor(SquashedActor):
     torch.Size([8, 1])
 
     Args:
-        observation_size: length of an observation, O.
+        observation_size: what an observation is; the length O of a vector.
         action: bounds of the action, A of each.
         hidden: widths of the hidden layers.
     """
@@ -65,18 +75,20 @@ class Critic(nn.Module):
     torch.Size([8, 1])
 
     Args:
-        observation_size: length of an observation, O.
+        observation_size: what an observation is; the length O of a vector.
         action_size: numbers of an action, A.
         hidden: widths of the hidden layers.
     """
 
-    def __init__(self, observation_size: int, action_size: int, hidden: Sequence[int]) -> None:
+    def __init__(self, observation_size: ObservationSize, action_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.net = MLP(observation_size + action_size, hidden, 1)
+        self.encoder, size = _encoder(observation_size)
+        self.net = MLP(size + action_size, hidden, 1)
         _init_last_layer(self.net)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        value: Tensor = self.net(torch.cat([observation, action], -1))
+        features = observation if self.encoder is None else self.encoder(observation)
+        value: Tensor = self.net(torch.cat([features, action], -1))
         return value
 
 
@@ -90,7 +102,7 @@ class Critics(nn.Module):
     torch.Size([2, 8, 1])
 
     Args:
-        observation_size: length of an observation, O.
+        observation_size: what an observation is; the length O of a vector.
         action_size: numbers of an action, A.
         hidden: widths of the hidden layers.
         num_critics: how many, from 1.
@@ -98,10 +110,16 @@ class Critics(nn.Module):
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, hidden: Sequence[int], num_critics: int, outputs: int = 1
+        self,
+        observation_size: ObservationSize,
+        action_size: int,
+        hidden: Sequence[int],
+        num_critics: int,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
-        widths = [observation_size + action_size, *hidden, outputs]
+        self.encoder, size = _encoder(observation_size)  # one for all critics
+        widths = [size + action_size, *hidden, outputs]
         # torch's own first weights of a layer, and small ones in the last
         bounds = [*(width**-0.5 for width in widths[:-2]), LAST_LAYER_BOUND]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
@@ -111,7 +129,8 @@ class Critics(nn.Module):
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         weights, biases = list(self.weights), list(self.biases)  # a slice would be another module, made anew each time
-        values = torch.cat([observation, action], -1).expand(len(weights[0]), -1, -1)  # (num_critics, B, O + A)
+        features = observation if self.encoder is None else self.encoder(observation)
+        values = torch.cat([features, action], -1).expand(len(weights[0]), -1, -1)  # (num_critics, B, O + A)
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             values = torch.relu_(torch.baddbmm(bias, values, weight))
         if weights[-1].shape[2] == 1:  # as a product of matrices it takes six times as long
@@ -131,7 +150,7 @@ class GaussianActor(SquashedActor):
     (torch.Size([8, 1]), torch.Size([8, 1]))
 
     Args:
-        observation_size: length of an observation, O.
+        observation_size: what an observation is; the length O of a vector.
         action: bounds of the action, A of each.
         hidden: widths of the hidden layers.
     """
@@ -175,3 +194,11 @@ def _init_last_layer(net: MLP) -> None:
     last = net[-1]
     nn.init.uniform_(last.weight, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)
     nn.init.uniform_(last.bias, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)
+
+
+def _encoder(observation_size: ObservationSize) -> tuple[Encoder | None, int]:
+    """The encoder of a critic and the width of its features; none for vectors."""
+    if isinstance(observation_size, int):
+        return None, observation_size
+    encoder = Encoder(observation_size)
+    return encoder, encoder.width

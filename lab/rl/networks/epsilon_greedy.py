@@ -40,15 +40,21 @@ class EpsilonGreedy(ExplorationPolicy):
         chosen = torch.randint(self.num_actions, (*shape, 1), device=device)
         explores = torch.rand(*shape, 1, device=device) < self.epsilon
         weights = torch.randn(*shape, self.network.noise_size, device=device)
-        return torch.cat([torch.where(explores, chosen, -1), weights], -1)
+        order = torch.rand(*shape, self.num_actions if self.network.masked else 0, device=device)
+        return torch.cat([torch.where(explores, chosen, -1), weights, order], -1)
 
     def actor(self) -> Act:
         network, values, noisy = self.network.as_function(), self.action_values, self.network.noise_size > 0
+        masked, splits = self.network.masked, [1, self.network.noise_size]
 
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-            weights = noise[..., 1:].flatten(0, -2)[0] if noisy else None
+            weights = noise[..., 1 : sum(splits)].flatten(0, -2)[0] if noisy else None
             chosen = noise[..., 0].long()
-            greedy = values(network(observation, weights)).argmax(-1)
+            found = values(network(observation, weights))
+            greedy = self.network.greedy(found, observation)
+            if masked:  # a random action has to be valid: the first valid one in a random order
+                order = noise[..., sum(splits) :]
+                chosen = torch.where(chosen < 0, chosen, self.network.greedy(order, observation))
             action = torch.where(chosen < 0, greedy, chosen)
             return action, action
 

@@ -1,4 +1,7 @@
-"""The convolutional encoder of agents that observe images, that of Mnih et al. 2015 in Nature."""
+"""The convolutional encoder of agents that observe images, that of Mnih et al. 2015 in Nature.
+
+Images that are too small for it, such as the grids of MiniGrid and MinAtar, go through two convolutions of 3 x 3.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torchrl.modules import ConvNet
 
+LARGE = 36  # the shortest side that the three layers of the paper take
+
 
 class NatureCNN(nn.Module):
     """Images (..., images, height, width), from 0 to 1 -> features (..., `width`).
@@ -16,16 +21,17 @@ class NatureCNN(nn.Module):
     torch.Size([2, 3136])
 
     Args:
-        shape: (images, height, width); height and width are 36 at least.
+        shape: (images, height, width); height and width are 5 at least.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
+        is_large = min(shape[1:]) >= LARGE
         self.net = ConvNet(
             in_features=shape[0],
-            num_cells=[32, 64, 64],
-            kernel_sizes=[8, 4, 3],
-            strides=[4, 2, 1],
+            num_cells=[32, 64, 64] if is_large else [16, 32],
+            kernel_sizes=[8, 4, 3] if is_large else [3, 3],
+            strides=[4, 2, 1] if is_large else [1, 1],
             activation_class=nn.ReLU,
         )
         self.width = int(self.net(torch.zeros(tuple(shape))).shape[-1])

@@ -11,6 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lab.errors import BadSetting
+from lab.rl.envs.observations import Layout, ObservationSize
+
 CLIP = 10.0  # normalised values are clipped: a rare event must not shake the weights
 EPSILON = 1e-8  # added to a variance
 
@@ -69,6 +72,58 @@ class ObservationNorm(RunningMeanStd):
         """The same with the present statistics, for many calls."""
         mean, scale = self.mean, (self.var + EPSILON).rsqrt()
         return lambda observation: ((observation - mean) * scale).clamp(-CLIP, CLIP)
+
+
+class PartsNorm(ObservationNorm):
+    """The vectors among the parts of an observation, normalised; the rest stays as it is.
+
+    >>> norm = PartsNorm(Layout({"place": {"size": 1}, "phase": {"counts": [3]}}))
+    >>> norm.update(torch.tensor([[1.0, 2.0], [3.0, 0.0]]))
+    >>> norm(torch.tensor([[3.0, 2.0]]))
+    tensor([[1., 2.]])
+
+    Args:
+        layout: where they lie: at the beginning of a row.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout.vectors)
+        self.layout = layout
+
+    def update(self, batch: Tensor) -> None:
+        super().update(self._parts(batch)[0])
+
+    def as_function(self) -> Callable[[Tensor], Tensor]:
+        normalize = super().as_function()
+
+        def function(observation: Tensor) -> Tensor:
+            vectors, rest = self._parts(observation)
+            normal = normalize(vectors)
+            return torch.cat([normal.float().view(torch.uint8) if self.layout.pixels else normal, rest], -1)
+
+        return function
+
+    def _parts(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        edge = self.layout.vectors
+        if not self.layout.pixels:
+            return observation[..., :edge], observation[..., edge:]
+        bytes_of = observation.to(torch.uint8)
+        return bytes_of[..., : 4 * edge].contiguous().view(torch.float32), bytes_of[..., 4 * edge :]
+
+
+def observation_normalization(observation_size: ObservationSize) -> ObservationNorm:
+    """The normalisation of such observations.
+
+    Raises:
+        BadSetting: there is no vector among them.
+    """
+    if isinstance(observation_size, int):
+        return ObservationNorm(observation_size)
+    layout = Layout(observation_size)
+    if not layout.vectors:
+        found = "observations have no vector to normalise (images are scaled, choices are one-hot); leave it out"
+        raise BadSetting("normalize_observations", found)
+    return PartsNorm(layout)
 
 
 class RewardNorm(RunningMeanStd):

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lab.networks import MLP, initialize
-from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, DiscreteSpec, vector_size
+from lab.rl.envs.observations import ObservationSize
+from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, DiscreteSpec, MultiDiscreteSpec
+from lab.rl.networks.encoder import Encoded, encoded
 
 LAST_LAYER_GAIN = 0.01  # of a policy: first actions hardly depend on the observation
 
@@ -30,7 +32,7 @@ class Policy(nn.Module):
     torch.Size([8])
     """
 
-    net: MLP
+    net: MLP | Encoded
 
     def forward(self, observation: Tensor) -> Tensor:
         return self.distribution(self.net(observation))
@@ -79,7 +81,7 @@ class GaussianPolicy(Policy):
     torch.Size([8, 2])
 
     Args:
-        observation_size: length of an observation, O.
+        observation_size: what an observation is; the length O of a vector.
         action: bounds of the action, A of each.
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation.
@@ -87,16 +89,20 @@ class GaussianPolicy(Policy):
 
     center: Tensor
     scale: Tensor
+    limit: Tensor
 
     def __init__(
-        self, observation_size: int, action: ContinuousSpec, hidden: Sequence[int], log_std_init: float
+        self, observation_size: ObservationSize, action: ContinuousSpec, hidden: Sequence[int], log_std_init: float
     ) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        self.net = orthogonal_mlp(observation_size, hidden, len(low), LAST_LAYER_GAIN)
+        self.net = encoded(observation_size, orthogonal(hidden, len(low), LAST_LAYER_GAIN))
         self.log_std = nn.Parameter(torch.full((len(low),), log_std_init))
-        self.register_buffer("center", (high + low) / 2, persistent=False)
-        self.register_buffer("scale", (high - low) / 2, persistent=False)
+        bounded = (high - low).isfinite()  # else the action is in units of its own
+        self.register_buffer("center", torch.where(bounded, (high + low) / 2, 0.0), persistent=False)
+        self.register_buffer("scale", torch.where(bounded, (high - low) / 2, 1.0), persistent=False)
+        self.is_bounded = bool(bounded.all())
+        self.register_buffer("limit", torch.where(bounded, 1.0, math.inf), persistent=False)
 
     def distribution(self, output: Tensor) -> Tensor:
         return torch.cat([output, self.log_std.expand_as(output)], -1)  # mean and log_std: (..., 2A)
@@ -112,7 +118,8 @@ class GaussianPolicy(Policy):
         return parameters.chunk(2, -1)[0]
 
     def env_action(self, action: Tensor) -> Tensor:
-        return self.center + self.scale * action.clamp(-1, 1)
+        clipped = action.clamp(-1, 1) if self.is_bounded else action.clamp(-self.limit, self.limit)
+        return self.center + self.scale * clipped
 
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
         mean, log_std = parameters.chunk(2, -1)
@@ -136,21 +143,21 @@ class CategoricalPolicy(Policy):
     True
 
     Args:
-        observation_size: length of an observation, O.
+        observation_size: what an observation is; the length O of a vector.
         action: number of discrete actions.
         hidden: widths of the hidden layers.
     """
 
-    def __init__(self, observation_size: int, action: DiscreteSpec, hidden: Sequence[int]) -> None:
+    def __init__(self, observation_size: ObservationSize, action: DiscreteSpec, hidden: Sequence[int]) -> None:
         super().__init__()
         self.count = action["count"]
-        self.net = orthogonal_mlp(observation_size, hidden, self.count, LAST_LAYER_GAIN)
+        self.net = encoded(observation_size, orthogonal(hidden, self.count, LAST_LAYER_GAIN), masks=True)
 
     def distribution(self, output: Tensor) -> Tensor:
         return output.log_softmax(-1)
 
     def noise(self, *shape: int) -> Tensor:
-        gumbel: Tensor = -self.net[-1].bias.new_empty(*shape, self.count).exponential_().log()
+        gumbel: Tensor = -next(self.parameters()).new_empty(*shape, self.count).exponential_().log()
         return gumbel
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
@@ -172,33 +179,84 @@ class CategoricalPolicy(Policy):
         return (old.exp() * (old - new)).sum(-1)
 
 
-def make_policy(observation_size: int, action: ActionSpec, hidden: Sequence[int], log_std_init: float = 0.0) -> Policy:
-    """The policy for such actions, of vectors alone.
+class MultiCategoricalPolicy(Policy):
+    """Several choices at once, which are independent; the parameters are those of `CategoricalPolicy`, side by side.
+
+    >>> policy = MultiCategoricalPolicy(4, {"counts": [2, 3]}, hidden=[16])
+    >>> parameters = policy(torch.zeros(8, 4))
+    >>> policy.sample(parameters, policy.noise(8)).shape, policy.entropy(parameters).shape
+    (torch.Size([8, 2]), torch.Size([8]))
+
+    Args:
+        observation_size: what an observation is; the length O of a vector.
+        action: number of actions of each choice.
+        hidden: widths of the hidden layers.
+    """
+
+    def __init__(self, observation_size: ObservationSize, action: MultiDiscreteSpec, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.counts = action["counts"]
+        self.net = encoded(observation_size, orthogonal(hidden, sum(self.counts), LAST_LAYER_GAIN), masks=True)
+
+    def distribution(self, output: Tensor) -> Tensor:
+        return torch.cat([each.log_softmax(-1) for each in output.split(self.counts, -1)], -1)
+
+    def noise(self, *shape: int) -> Tensor:
+        gumbel: Tensor = -next(self.parameters()).new_empty(*shape, sum(self.counts)).exponential_().log()
+        return gumbel
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        return self.mode(parameters + noise)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        return torch.stack([each.argmax(-1) for each in parameters.split(self.counts, -1)], -1)
+
+    def env_action(self, action: Tensor) -> Tensor:
+        return action
+
+    def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
+        each = zip(parameters.split(self.counts, -1), action.split(1, -1), strict=True)
+        return torch.cat([logs.gather(-1, index) for logs, index in each], -1).sum(-1)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        return -(parameters.exp() * parameters).sum(-1)
+
+    def kl_divergence(self, old: Tensor, new: Tensor) -> Tensor:
+        return (old.exp() * (old - new)).sum(-1)
+
+
+def make_policy(
+    observation_size: ObservationSize, action: ActionSpec, hidden: Sequence[int], log_std_init: float = 0.0
+) -> Policy:
+    """The policy for such observations and actions.
 
     >>> type(make_policy(4, {"count": 2}, hidden=[16])).__name__
     'CategoricalPolicy'
 
     Args:
-        observation_size: length of an observation.
-        action: bounds of a continuous action, or number of discrete actions.
+        observation_size: what an observation is.
+        action: bounds of a continuous action, or numbers of discrete ones.
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation of continuous actions.
-
-    Raises:
-        BadSetting: observations are images.
     """
-    observation_size = vector_size(observation_size)
     if "low" in action:
         return GaussianPolicy(observation_size, action, hidden, log_std_init)
+    if "counts" in action:
+        return MultiCategoricalPolicy(observation_size, action, hidden)
     return CategoricalPolicy(observation_size, action, hidden)
 
 
-def orthogonal_mlp(inputs: int, hidden: Sequence[int], outputs: int, last_layer_gain: float) -> MLP:
-    """An MLP with tanh: orthogonal first weights of gain sqrt(2), in the last layer `last_layer_gain`, and biases of 0.
+def orthogonal(hidden: Sequence[int], outputs: int, last_layer_gain: float) -> Callable[[int], MLP]:
+    """Makes, for a width of the input, an MLP with tanh: orthogonal first weights of gain sqrt(2), in the last layer
+    `last_layer_gain`, and biases of 0.
 
     Source: Andrychowicz et al. 2021, "What matters for on-policy deep actor-critic methods?"
     """
-    net = MLP(inputs, hidden, outputs, activation="tanh")
-    initialize(net[:-1], "orthogonal", math.sqrt(2))
-    initialize(net[-1], "orthogonal", last_layer_gain)
-    return net
+
+    def make(inputs: int) -> MLP:
+        net = MLP(inputs, hidden, outputs, activation="tanh")
+        initialize(net[:-1], "orthogonal", math.sqrt(2))
+        initialize(net[-1], "orthogonal", last_layer_gain)
+        return net
+
+    return make

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.networks import MLP
-from lab.rl.networks.nature_cnn import NatureCNN
+from lab.rl.envs.observations import ObservationSize
+from lab.rl.networks.encoder import Encoder
 
 
 class QNetwork(nn.Module):
@@ -21,27 +22,27 @@ class QNetwork(nn.Module):
     Hidden layers but the last are the body. A stream is the last hidden layer and an output: one for all, or, `dueling`
     (Wang et al. 2016), one for the value of the state and one for what each action adds to it. With `sigma` the layers
     of the streams are noisy (Fortunato et al. 2018) and those of the body are not, as there the fully connected layers
-    are and the convolutions are not. Observations are divided by `scale` (O,); images, whose size is [images, height,
-    width], by 255, and go through convolutions first.
+    are and the convolutions are not. Observations are divided by `scale` (O,), or go through an encoder if they are
+    no vectors.
 
     >>> QNetwork(4, 2, hidden=[16, 16], atoms=51, dueling=True)(torch.zeros(8, 4)).shape
     torch.Size([8, 2, 51])
 
     Args:
-        observation_size: length of an observation, or [images, height, width].
+        observation_size: what an observation is.
         num_actions: A.
         hidden: widths of the hidden layers, one at least.
         atoms: N.
         dueling: two streams, whose values are added.
         sigma: first standard deviation of the noise, as `NoisyLinear` has it; None for layers without noise.
-        scale: divisors (O,) of observations; by default 1, of images 255.
+        scale: divisors (O,) of observations that are vectors; by default 1.
     """
 
     scale: Tensor | None
 
     def __init__(
         self,
-        observation_size: int | list[int],
+        observation_size: ObservationSize,
         num_actions: int,
         hidden: Sequence[int],
         atoms: int = 1,
@@ -51,13 +52,12 @@ class QNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder: nn.Module = nn.Identity()
-        if isinstance(observation_size, int):
-            size, divisor = observation_size, 1.0
-        else:
-            self.encoder = NatureCNN(observation_size)
-            size, divisor = self.encoder.width, 255.0
-        divisors = scale or ([divisor] if divisor != 1.0 else None)
-        self.register_buffer("scale", None if divisors is None else torch.tensor(divisors), persistent=False)
+        size = observation_size
+        if not isinstance(size, int):
+            self.encoder = Encoder(size)
+            size = self.encoder.width
+        self.masked = isinstance(self.encoder, Encoder) and self.encoder.layout.mask is not None
+        self.register_buffer("scale", None if scale is None else torch.tensor(scale), persistent=False)
         *body, last = hidden
         self.shapes = [(num_actions, atoms), (1, atoms)] if dueling else [(num_actions, atoms)]
         self.body = MLP(size, body, None)
@@ -80,6 +80,12 @@ class QNetwork(nn.Module):
         )  # (..., A, N), [(..., 1, N)]
         values: Tensor = value[0] + advantage - advantage.mean(-2, keepdim=True) if value else advantage
         return values
+
+    def greedy(self, values: Tensor, observation: Tensor) -> Tensor:
+        """The actions (...) of the greatest `values` (..., A), among those that are valid after `observation`."""
+        if isinstance(self.encoder, Encoder) and (valid := self.encoder.valid(observation)) is not None:
+            values = values.masked_fill(~valid, -math.inf)
+        return values.argmax(-1)
 
     def as_function(self) -> Callable[[Tensor, Tensor | None], Tensor]:
         """The present network as a plain function, for many calls with few rows; itself where it has more parts."""

@@ -19,7 +19,8 @@ from lab.errors import BadSetting
 from lab.rl.common import plots as pictures
 from lab.rl.common.agent import Agent, mean_or_nothing
 from lab.rl.data.rollout import Rollout, RolloutData
-from lab.rl.envs.spaces import ActionSpec, vector_size
+from lab.rl.envs.observations import ObservationSize
+from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks.normalization import ObservationNorm
 from lab.rl.search.samplers import CMAES, CrossEntropy, EvolutionStrategy, Sampler
 from lab.task import Task
@@ -51,7 +52,7 @@ class PolicySearch(Agent):
     def __init__(
         self,
         env: str,
-        observation_size: int | list[int],
+        observation_size: ObservationSize,
         action: ActionSpec,
         num_envs: int,
         num_steps: int,  # noqa: ARG002 - kept with the hyperparameters
@@ -72,7 +73,9 @@ class PolicySearch(Agent):
         if num_envs % episodes or population < 4 or (algorithm == "es" and population % 2):
             needed = "an even number of at least 4" if algorithm == "es" else "at least 4"
             raise BadSetting("episodes", f"{num_envs} environments divided by it are the population: expected {needed}")
-        size = vector_size(observation_size)
+        if not isinstance(observation_size, int) or "counts" in action:
+            raise BadSetting("env", f"{env!r} has no vector observations or several choices at once: use task=ppo")
+        size = observation_size
         outputs = action["count"] if "count" in action else len(action["low"])
         self.widths = [size, *hidden, outputs]
         weights = sum((inner + 1) * outer for inner, outer in zip(self.widths, self.widths[1:], strict=False))

@@ -16,9 +16,9 @@ from gymnasium import spaces
 
 from lab.errors import BadSetting
 from lab.rl.data.loaders import CollectionData
-from lab.rl.envs import snapshot
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory
+from lab.rl.envs.state import snapshot
 from lab.rl.envs.wrappers import WrapperSpec
 from lab.rl.tabular.mdp import MDP, process_of
 
@@ -80,7 +80,17 @@ class TabularData(CollectionData):
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
     ) -> None:
         super().__init__(
-            env, env_kwargs, wrappers, total_steps, eval_every, eval_episodes, test_episodes, eval_envs, episode_steps
+            env,
+            env_kwargs,
+            wrappers,
+            False,
+            total_steps,
+            eval_every,
+            eval_episodes,
+            test_episodes,
+            eval_envs,
+            episode_steps,
+            is_flat=False,
         )
         self.save_hyperparameters()
         self.train_freq, self.exploring_starts = train_freq, exploring_starts

@@ -112,7 +112,7 @@ class SweepData(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
         self.sweeps, self.eval_every = sweeps, min(eval_every, sweeps)
-        self.env_factory = EnvFactory(env, env_kwargs, episode_steps=episode_steps)
+        self.env_factory = EnvFactory(env, env_kwargs, episode_steps=episode_steps, is_flat=False)
 
     def facts(self) -> dict[str, Any]:
         """`env`, the `sizes` and `starts` of its observation, its number of `actions`, and its time limit `horizon`."""

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.rl.envs import atari, environment, snapshot
+from lab.rl.envs import atari, environment
+from lab.rl.envs.state import snapshot
 
 pytest.importorskip("ale_py", reason="needs the extra: pip install 'torch-lab[atari]'")
 pytest.importorskip("cv2", reason="needs the extra: pip install 'torch-lab[atari]'")

@@ -9,7 +9,6 @@ import pytest
 from lab.errors import BadSetting
 from lab.rl.envs import atari
 from lab.rl.envs.environment import describe, make
-from lab.rl.envs.spaces import vector_size
 
 
 def test_facts_are_plain():
@@ -32,19 +31,15 @@ def test_facts_are_plain():
         ("subprocess:Popen", "'subprocess:Popen' is in Python's standard library"),
         ("lab.__main__:X-v0", "'lab.__main__:X-v0' is in a script, whose import would run it"),
         ("Pendulum", "no environment 'Pendulum'; did you mean 'Pendulum-v1'?"),
-        (
-            "FrozenLake-v1",
-            "'FrozenLake-v1' observes Discrete(16); a vector (a Box with one dimension) or an Atari",
-        ),
-        ("Parts-v0", "'Parts-v0' observes a Dict of goal, place; a vector"),
-        ("Parts-v0", "register it under a name of your own with gymnasium.wrappers.FlattenObservation around it"),
-        ("Picture-v0", "'Picture-v0' observes a Box of shape (96, 96, 3); a vector"),
+        ("Parts-v0", "'Parts-v0' observes Text(1, 4, charset="),
+        ("Parts-v0", "as 'goal.name'; a Box, Discrete, MultiDiscrete or MultiBinary, or a Dict or Tuple of these, is"),
+        ("Empty-v0", "'Empty-v0' observes nothing (a Box without numbers) as 'observation'"),
     ],
 )
 def test_an_unusable_environment_is_refused_in_one_line(env, message, monkeypatch):
     spaces = gym.spaces
-    plant(monkeypatch, "Parts-v0", spaces.Dict(goal=spaces.Box(0, 1, (2,)), place=spaces.Discrete(3)))
-    plant(monkeypatch, "Picture-v0", spaces.Box(0, 255, (96, 96, 3), np.uint8))
+    plant(monkeypatch, "Parts-v0", spaces.Dict(goal=spaces.Dict(name=spaces.Text(4)), place=spaces.Discrete(3)))
+    plant(monkeypatch, "Empty-v0", spaces.Box(0, 1, (0,)))
     with pytest.raises(BadSetting, match="env: ") as error:
         describe(env)
     assert message in str(error.value)
@@ -109,26 +104,27 @@ def test_mujoco_does_not_write_on_the_screen(capfd, tmp_path, monkeypatch):
         mujoco.get_mju_user_warning()("the cheetah trips")
 
 
-def test_images_are_for_those_who_can_use_them():
-    assert vector_size(3) == 3
-    with pytest.raises(
-        BadSetting, match=r"this task needs vector observations, found images \(4 x 84 x 84\): use task=dqn"
-    ):
-        vector_size([4, 84, 84])
+ACTIONS = [
+    (gym.spaces.Box(-np.inf, 1, (1,)), {"low": [-np.inf], "high": [np.inf]}),
+    (gym.spaces.Box(-1, 2, (2, 2)), {"low": [-1.0] * 4, "high": [2.0] * 4}),
+    (gym.spaces.Box(-1, 2, ()), {"low": [-1.0], "high": [2.0]}),
+    (gym.spaces.MultiDiscrete([[2, 3], [4, 5]]), {"counts": [2, 3, 4, 5]}),
+    (gym.spaces.MultiBinary(3), {"counts": [2, 2, 2]}),
+]
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        gym.spaces.Box(-np.inf, np.inf, (1,)),
-        gym.spaces.Box(-1, 1, (2, 2)),
-        gym.spaces.MultiDiscrete([[2, 3], [4, 5]]),
-    ],
-)
-def test_actions_that_no_algorithm_has_are_refused(action, monkeypatch):
-    plant(monkeypatch, "Endless-v0", gym.spaces.Box(-1, 1, (3,)), action)
-    with pytest.raises(BadSetting, match=r"has .* as action space; a Discrete or a bounded Box") as error:
-        describe("Endless-v0")
+@pytest.mark.parametrize(("action", "spec"), ACTIONS, ids=str)
+def test_actions_arrive_as_their_space_has_them(action, spec, monkeypatch):
+    plant(monkeypatch, "Many-v0", gym.spaces.Box(-1, 1, (3,)), action)
+    assert describe("Many-v0")["action"] == spec
+    env = make("Many-v0")
+    assert env._action(np.zeros(len(spec.get("low", spec.get("counts"))), np.int64)) in action
+
+
+def test_actions_that_no_algorithm_has_are_refused(monkeypatch):
+    plant(monkeypatch, "Words-v0", gym.spaces.Box(-1, 1, (3,)), gym.spaces.Text(3))
+    with pytest.raises(BadSetting, match=r"has Text.* as action space; a Discrete, MultiDiscrete, MultiB") as error:
+        describe("Words-v0")
     assert "\n" not in str(error.value)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
-from lab.rl.envs import snapshot
+from lab.rl.envs.state import snapshot
 
 CLASSIC = ("Pendulum-v1", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0")
 TOY = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1", "Blackjack-v1")

@@ -8,9 +8,9 @@ from gymnasium.wrappers import TransformReward
 
 from lab.errors import BadSetting
 from lab.rl.common import evaluation
-from lab.rl.envs import snapshot
 from lab.rl.envs.environment import describe, make
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.state import snapshot
 
 CPU = torch.device("cpu")
 TIMES_TEN = "tests.rl.envs.test_wrappers:TimesTen"

@@ -23,7 +23,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from lab.errors import LabError
-from lab.rl.envs.plain import (
+from lab.rl.envs.state.plain import (
     State,
     Unstorable,
     class_name,
