@@ -271,7 +271,7 @@ class Idle(Point):
     ("kind", "words"),
     [
         (Mute, "observes nothing (a Box without numbers) as 'observation'"),
-        (Idle, "has Box(-1.0, 1.0, (0,), float32) as action space"),
+        (Idle, "(0,), float32) as action space; a Discrete, MultiDiscrete"),
     ],
 )
 def test_spaces_without_numbers_are_refused(kind, words, register):
