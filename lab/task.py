@@ -149,6 +149,9 @@ class ModuleHooks(Protocol):
     def play(self, video: Path, seed: int) -> float:
         """Writes one episode from a start seed as an MP4 and gives its return, for `lab play`."""
 
+    def sample(self, prompt: str, max_tokens: int, temperature: float, top_k: int | None, seed: int) -> str:
+        """A text that begins with a prompt and goes on as the model has learnt, for `lab sample`."""
+
 
 _REMOVED = {  # methods that Lightning 2 neither calls nor refuses, and what it calls
     "on_epoch_start": "on_train_epoch_start",
@@ -168,7 +171,7 @@ def hooks(protocol: type) -> list[str]:
     """The names of the methods that a protocol lists, in its order.
 
     >>> hooks(ModuleHooks)
-    ['pretrain', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play']
+    ['pretrain', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play', 'sample']
     """
     return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
 

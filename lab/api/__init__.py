@@ -6,6 +6,7 @@ Each function has the name and the words of a command, so whoever knows one know
     lab resume RUN                             lab.resume("RUN")
     lab eval RUN --episodes 100                lab.evaluate("RUN", episodes=100)    (`eval` is a function of Python's)
     lab play RUN --video FILE                  lab.play("RUN", "FILE")
+    lab sample RUN --prompt TEXT               lab.sample("RUN", "TEXT")
     lab tune STUDY --workers 4                 lab.tune("STUDY", workers=4)
     lab compare WHAT WHAT --metric M           lab.compare("WHAT", "WHAT", metric="M")
     lab claim CLAIM                            lab.claim("CLAIM")
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lab.api.records import load, runs
     from lab.api.repeated import RepeatedRuns
     from lab.api.studies import JudgedClaim, TunedStudy, claim, tune
-    from lab.api.training import PlayedEpisode, evaluate, play, resume, run
+    from lab.api.training import PlayedEpisode, evaluate, play, resume, run, sample
     from lab.api.training_run import TrainingRun
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "resume",
     "run",
     "runs",
+    "sample",
     "tune",
 ]
 
@@ -71,6 +73,7 @@ __getattr__ = lazy(
         "resume": "training",
         "run": "training",
         "runs": "records",
+        "sample": "training",
         "tune": "studies",
     },
 )

@@ -1,4 +1,4 @@
-"""`lab.run`, `lab.resume`, `lab.evaluate` and `lab.play`."""
+"""`lab.run`, `lab.resume`, `lab.evaluate`, `lab.play` and `lab.sample`."""
 
 from __future__ import annotations
 
@@ -218,6 +218,42 @@ def play(
     with training():
         file, score = evaluation.play(run_word(run), Path(video), seed, checkpoint, _address(run, uri))
     return PlayedEpisode(file, seed, score)
+
+
+def sample(
+    run: str | RunResult,
+    prompt: str = "",
+    *,
+    max_tokens: int = 200,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    checkpoint: Literal["best", "last"] = "best",
+    uri: str | None = None,
+) -> str:
+    """Let a run's language model write a text, as `lab sample` does.
+
+    Args:
+        run: an id, its first digits, a name, `last`, or a result.
+        prompt: what the text begins with.
+        max_tokens: how many tokens are added.
+        temperature: above 0; below 1 probable tokens are sampled more often, above 1 less often.
+        top_k: sample from the so many most probable tokens only.
+        seed: of the text.
+        checkpoint: the one with the best monitored metric, or the one at the end of training.
+        uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
+
+    Raises:
+        LabError: no such run or checkpoint, its task writes no text, or it cannot read the prompt.
+    """
+    from lab.runner import evaluate as evaluation
+
+    for name, least, value in (("max_tokens", 1, max_tokens), ("top_k", 1, top_k), ("seed", 0, seed)):
+        at_least(least, name, value)
+    with training():
+        return evaluation.sample(
+            run_word(run), prompt, max_tokens, temperature, top_k, seed, checkpoint, _address(run, uri)
+        )
 
 
 def _repeat(

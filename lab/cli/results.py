@@ -1,4 +1,4 @@
-"""`lab runs`, `lab eval` and `lab play`: what has been trained, and how good it is."""
+"""`lab runs`, `lab eval`, `lab play` and `lab sample`: what has been trained, and how good it is."""
 
 from __future__ import annotations
 
@@ -85,3 +85,27 @@ def play(
 
         written, total = evaluation.play(run, video, seed, checkpoint, uri)
     tell(f"wrote {written}: one episode from start seed {seed}, return {number(total)}")
+
+
+def sample(
+    run: words.Run,
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens are added.")] = 200,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 probable tokens are sampled more often, above 1 less often.")
+    ] = 1.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Sample from the most probable tokens only.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the text.")] = 0,
+    checkpoint: words.Checkpoint = "best",
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """Let a run's language model write a text."""
+    from lab.runner import evaluate as evaluation
+
+    with working(f"looking for run {run}"):
+        text = evaluation.sample(run, prompt, max_tokens, temperature, top_k, seed, checkpoint, uri)
+    if as_json:
+        emit({"run": run, "prompt": prompt, "text": text})
+    else:
+        print(text)

@@ -111,8 +111,8 @@ class CsvFile:
         return None
 
 
-def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8") -> CsvFile:
-    """All cells of a file. Its first row names the columns, if no cell of it is a number; lines of `#` are comments.
+def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", comment: str = "#") -> CsvFile:
+    """All cells of a file. Its first row names the columns, if no cell of it is a number.
 
     >>> from lab.data import root
     >>> root().mkdir(exist_ok=True)
@@ -125,6 +125,7 @@ def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8") -> CsvFi
         path: of the file.
         delimiter: between two cells.
         encoding: of the text, by Python's name.
+        comment: rows that begin with it are left out; empty if there are none.
 
     Raises:
         BadSetting: it cannot be read, has no rows, has text of another encoding, or rows of different lengths.
@@ -132,7 +133,7 @@ def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8") -> CsvFi
     numbered = [
         (line, row)
         for line, row in _rows(path, _decoded(path, encoding), delimiter)
-        if row and not row[0].lstrip().startswith("#")
+        if row and not (comment and row[0].lstrip().startswith(comment))
     ]
     if not numbered:
         raise BadSetting("path", f"{path} is empty")

@@ -91,6 +91,15 @@ class Ragged:
         """The same rows on that device."""
         return Ragged(self.values.to(device), self.offsets.to(device))
 
+    def truncated(self, length: int) -> Ragged:
+        """The same rows without what stands behind their first `length` values.
+
+        >>> Ragged.from_rows([torch.tensor([5, 6, 7]), torch.tensor([8])]).truncated(2).values
+        tensor([5, 6, 8])
+        """
+        values, mask = self.padded(length=length)
+        return Ragged(values[mask], _offsets(self.lengths.clamp(max=length)))
+
     def padded(self, fill: float = 0, length: int | None = None) -> tuple[Tensor, Tensor]:
         """The rows as one tensor (N, T, ...), and a mask (N, T) that is true where a value stands.
 

@@ -1,7 +1,8 @@
-"""A finished run again: test its checkpoint once more, or watch it play."""
+"""A finished run again: test its checkpoint once more, watch it play, or let it write."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,41 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     stage("playing an episode")
     with looking_again(found):
         return video, float(_trained(assembly, path).play(video, seed))
+
+
+def sample(
+    run: str,
+    prompt: str,
+    max_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    seed: int,
+    checkpoint: str,
+    uri: str | None = None,
+) -> str:
+    """A text by a run's language model.
+
+    Args:
+        run: id, unique start of one, name, or `last`.
+        prompt: what the text begins with.
+        max_tokens: how many tokens are added, at least 1.
+        temperature: above 0; below 1 probable tokens are taken more often than the model says, above 1 less often.
+        top_k: only the so many most probable tokens are sampled from; None for all.
+        seed: the same seed gives the same text.
+        checkpoint: `best` or `last`.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such run or checkpoint, its task writes no text, or it cannot read the prompt.
+    """
+    if not 0 < temperature < math.inf:
+        raise BadInput(f"temperature {temperature}: expected a number above 0")
+    found, assembly, path = _restore(run, checkpoint, [], uri)
+    if hook(assembly.module, "sample") is None:
+        raise BadInput(f"task {assembly.name!r} has no method `sample`; only language models write text")
+    stage("sampling a text")
+    with looking_again(found):
+        return str(_trained(assembly, path).sample(prompt, max_tokens, temperature, top_k, seed))
 
 
 def load_module(run: str, checkpoint: str, uri: str | None = None) -> LightningModule:

@@ -27,6 +27,7 @@ from torchmetrics.classification import (
 from lab import plots
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, SupervisedModule
+from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
@@ -131,7 +132,7 @@ class Classify(SupervisedModule):
 
     def report(self) -> None:
         matrix = self.confusion.compute().cpu()
-        plots.log_figure(self, "confusion.png", draw.confusion(matrix, self.names))
+        plots.log_figure(self, "confusion.png", confusion(matrix, self.names))
         plots.log_figure(self, "most_wrong.png", draw.most_wrong(self.examples.worst, self.names))
 
 

@@ -206,7 +206,7 @@ def test_the_second_interrupt_of_a_notebook_stops_the_training_and_not_the_kerne
 
 
 def test_the_names_are_there_for_completion():
-    assert {"run", "tune", "compare", "claim", "load", "runs", "resume", "evaluate", "play"} <= set(dir(lab))
+    assert {"run", "tune", "compare", "claim", "load", "runs", "resume", "evaluate", "play", "sample"} <= set(dir(lab))
     assert all(callable(getattr(lab, name)) for name in lab.__all__)
     with pytest.raises(AttributeError, match="no attribute 'rnu'"):
         lab.rnu  # noqa: B018

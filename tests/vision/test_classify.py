@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import lab
 from lab.errors import BadInput, BadSetting, RecipeError
+from lab.learning.plots import confusion
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
@@ -184,7 +185,7 @@ def test_metrics_are_those_of_scikit_learn():
 def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch, own_data):
     module, data = digits(network="mlp")
     drawn = {}
-    monkeypatch.setattr(draw, "confusion", lambda matrix, _: drawn.update(matrix=matrix))
+    monkeypatch.setattr("lab.vision.classify.confusion", lambda matrix, _: drawn.update(matrix=matrix))
     monkeypatch.setattr(draw, "most_wrong", lambda worst, _: drawn.update(worst))
     monkeypatch.setattr("lab.plots.log_figure", lambda *_: None)
     (found,) = quiet().test(module, data, verbose=False)
@@ -212,7 +213,7 @@ def test_plots_can_be_drawn(channels, classes, tmp_path):
     assert titles[10:] == [""] * 6, "no more rows than there are images"
     matrix = torch.eye(classes, dtype=torch.long) * 3
     matrix[0, 1] = 1
-    drawing = draw.confusion(matrix, names)
+    drawing = confusion(matrix, names)
     assert drawing.axes[0].get_title(loc="left").startswith(f"{300 * classes / (3 * classes + 1):.1f} %")
     labels = drawing.axes[0].get_xlabel(), drawing.axes[0].get_ylabel()
     assert all(label.startswith(word) for label, word in zip(labels, ("predicted class", "true class"), strict=True))

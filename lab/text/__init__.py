@@ -1,0 +1,1 @@
+"""Words: classification of texts and language models."""

@@ -1,0 +1,108 @@
+"""Running text as a LightningDataModule: windows of tokens for a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol
+
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor
+
+from lab.data import Split, Table, TableDataModule, TableLoader
+from lab.errors import BadSetting
+from lab.text.data.columns import to_column, to_texts
+from lab.text.data.corpora import find_corpus
+from lab.text.tokenizer import Tokenizer
+
+
+class ReadsWindows(Protocol):
+    """The module that the text is prepared for: its tokenizer, and the tokens that it sees at once."""
+
+    tokenizer: Tokenizer
+    context: int
+
+
+class CorpusData(TableDataModule):
+    """Batches of windows: `tokens` (B, context + 1), of which each but the first is to be predicted.
+
+    Training, validation and test are stretches of the text, one after the other. In each of them the windows follow on
+    one another, so that every token is predicted once; what does not fill a window at the end is left out.
+
+    Args:
+        name: name of the dataset, as listed by `lab data ls`; corpus for a file of your own.
+        path: text file in UTF-8, for the dataset corpus.
+        val_fraction: fraction of the text before the test for validation.
+        batch_size: windows of a batch, per process.
+        data_seed: seed of generated text.
+    """
+
+    module: ReadsWindows
+
+    def __init__(
+        self,
+        name: str = "python_help",
+        path: str | None = None,
+        val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
+        batch_size: Annotated[int, Gt(0)] = 32,
+        data_seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        super().__init__(batch_size)
+        self.save_hyperparameters()
+        self.dataset = find_corpus(name, path)
+        self.val_fraction, self.data_seed = val_fraction, data_seed
+        self.tokens_per_character: dict[Split, float] = {}
+
+    def connect(self, module: ReadsWindows) -> None:
+        self.module = module
+
+    def tags(self) -> dict[str, str]:
+        """Tags of the run about its data."""
+        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and not self.module.tokenizer.trained:
+            self.module.tokenizer.train_on(self._text("train").splitlines(keepends=True))
+
+    def load_tables(self, test: bool) -> Mapping[Split, Table]:
+        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
+        (text,) = to_texts(self.dataset.load("test" if test else "train", **options)["text"])
+        if test:
+            return {"test": _table(text)}
+        end = round(len(text) * (1 - self.val_fraction))
+        return {"train": _table(text[:end]), "val": _table(text[end:])}
+
+    def train_tokens(self) -> Tensor:
+        """All tokens to train with, (V,), on the CPU; also after a test alone."""
+        (text,) = to_texts(self.load_tables(test=False)["train"]["text"])
+        return self.module.tokenizer.encode([text]).values
+
+    def _loader(self, split: Split, *settings: Any) -> TableLoader:
+        """Text becomes tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
+        if "tokens" not in self.tables[split]:
+            text, context = self._text(split), self.module.context
+            tokens = self.module.tokenizer.encode([text]).values
+            if len(tokens) <= context:
+                found = f"the {split} part has {len(tokens)} tokens; it needs {context + 1}, or a smaller model.context"
+                raise BadSetting("name" if self.dataset.locate is None else "path", found)
+            self.tokens_per_character[split] = len(tokens) / len(text)
+            self.tables[split] = Table({"tokens": windows(tokens, context).to(self.tables[split].device)})
+        return super()._loader(split, *settings)
+
+    def _text(self, split: Split) -> str:
+        (text,) = to_texts(self.tables[split]["text"])
+        return text
+
+
+def windows(tokens: Tensor, context: int) -> Tensor:
+    """Tokens (V,) -> windows (N, context + 1), each of which begins with the last token of the one before.
+
+    >>> windows(torch.arange(8), context=3)
+    tensor([[0, 1, 2, 3],
+            [3, 4, 5, 6]])
+    """
+    return tokens.unfold(0, context + 1, context).contiguous()
+
+
+def _table(text: str) -> Table:
+    return Table({"text": to_column([text])})

@@ -1,0 +1,120 @@
+"""The tokenizer of a network: words, pairs of bytes or characters, by Hugging Face's `tokenizers`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lab.data import Ragged
+from lab.errors import BadInput, unknown_name
+
+if TYPE_CHECKING:
+    import tokenizers
+
+TokenizerKind = Literal["word", "bpe", "char"]
+KINDS: tuple[TokenizerKind, ...] = ("word", "bpe", "char")
+PAD, UNKNOWN, BEGIN, END = range(4)  # token ids that every tokenizer has
+SPECIAL = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"]
+FILE = "tokenizer.json"  # as `tokenizers.Tokenizer.from_file` reads it
+
+
+class Tokenizer(nn.Module):
+    """Texts -> token ids, and back. It learns its vocabulary from texts, and is part of the network's state dict.
+
+    >>> tokenizer = Tokenizer("word", vocab_size=100)
+    >>> tokenizer.train_on(["the soup was good", "the room was not good"])
+    >>> ids = tokenizer.encode(["the room was cold"])
+    >>> [tokenizer.token(int(each)) for each in ids[0]]
+    ['the', 'room', 'was', '[UNK]']
+    >>> tokenizer.decode(ids[0])
+    'the room was'
+
+    Ids 0 to 3 are padding, an unknown token, the beginning and the end of a text.
+
+    Args:
+        kind: `word` (words in lower case, and punctuation), `bpe` (byte-pair encoding, which knows every text) or
+            `char`.
+        vocab_size: at most so many tokens, the most frequent ones.
+
+    Raises:
+        BadSetting: there is no such kind.
+    """
+
+    def __init__(self, kind: TokenizerKind, vocab_size: int) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise unknown_name("tokenizer", kind, KINDS, {"words": "word", "byte": "bpe", "character": "char"})
+        self.kind, self.vocab_size = kind, vocab_size
+        self._tokenizer: tokenizers.Tokenizer | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has a vocabulary."""
+        return self._tokenizer is not None
+
+    @property
+    def size(self) -> int:
+        """How many tokens the vocabulary has, at most `vocab_size`."""
+        return int(self._ready.get_vocab_size())
+
+    def train_on(self, texts: Iterable[str]) -> None:
+        """Takes the most frequent tokens of these texts as its vocabulary."""
+        self._tokenizer, trainer = _untrained(self.kind, self.vocab_size)
+        self._tokenizer.train_from_iterator(texts, trainer)
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """The token ids of each text, int64; an empty text has none."""
+        encoded = [encoding.ids for encoding in self._ready.encode_batch_fast(list(texts), add_special_tokens=False)]
+        lengths = torch.tensor([len(ids) for ids in encoded], dtype=torch.int64)
+        values = torch.tensor([token for ids in encoded for token in ids], dtype=torch.int64)
+        return Ragged(values, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+
+    def decode(self, ids: Tensor) -> str:
+        """The text of token ids (T,), without padding, beginning, end and unknown tokens."""
+        text: str = self._ready.decode(ids.tolist(), skip_special_tokens=True)
+        return text
+
+    def token(self, token_id: int) -> str:
+        """One token as it stands in the vocabulary."""
+        return str(self._ready.id_to_token(token_id))
+
+    def to_json(self) -> bytes:
+        """The content of a `tokenizer.json`."""
+        return self._ready.to_str(pretty=False).encode()
+
+    def get_extra_state(self) -> Tensor:
+        content = self.to_json() if self.trained else b""
+        return torch.tensor(list(content), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        import tokenizers
+
+        content = bytes(state.tolist()).decode()
+        self._tokenizer = tokenizers.Tokenizer.from_str(content) if content else None
+
+    @property
+    def _ready(self) -> tokenizers.Tokenizer:
+        if self._tokenizer is None:
+            raise BadInput("the tokenizer has no vocabulary yet; give it texts by `train_on`")
+        return self._tokenizer
+
+
+def _untrained(kind: TokenizerKind, vocab_size: int) -> tuple[tokenizers.Tokenizer, Any]:
+    """A tokenizer, and the trainer that gives it a vocabulary."""
+    import tokenizers
+    from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+
+    settings: dict[str, Any] = {"vocab_size": vocab_size, "special_tokens": SPECIAL, "show_progress": False}
+    if kind == "bpe":
+        made = tokenizers.Tokenizer(models.BPE())
+        made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+        return made, trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **settings)
+    made = tokenizers.Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+    if kind == "word":
+        made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    else:
+        made.pre_tokenizer, made.decoder = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated"), decoders.Fuse()
+    return made, trainers.WordLevelTrainer(**settings)
