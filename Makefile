@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Where this is set, each process of the tests compiles them and the project again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test quick fuzz lint format bench faults results docs site clean
+.PHONY: run test quick fuzz lint format bench compare faults results docs site clean
 run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
@@ -30,6 +30,9 @@ format: .venv/ready     ## put the code into the project's style
 
 bench: .venv/ready      ## timings against peers and against the floor, into benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+compare: .venv/ready    ## the same timings beside the committed ones; fails if something got slower
+	$(BIN)/python -m benchmarks --compare
 
 faults: .venv/ready     ## kill, starve and corrupt real runs, into benchmarks/faults.md; fails if anything was lost
 	$(BIN)/python -m benchmarks.faults

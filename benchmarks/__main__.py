@@ -1,15 +1,21 @@
-"""`python -m benchmarks [--only NAME] [--quick]`: measures, then writes results.json and README.md beside this file."""
+"""`python -m benchmarks [--only NAME] [--quick]`: measures, then writes results.json and README.md beside this file.
+
+With `--compare` nothing is written: ratios of today are printed beside those of the last commit.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import (
     agents_vs_sb3,
     classify,
+    compare,
     ddpg_vs_sb3,
     machine,
     overhead,
@@ -46,7 +52,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="one benchmark; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny runs, printed, nothing written")
+    parser.add_argument(
+        "--compare", action="store_true", help="print ratios beside the committed ones; exit code 1 if one got slower"
+    )
     arguments = parser.parse_args()
+    if arguments.compare:
+        sys.exit(1 if _compare(arguments.only or BENCHMARKS, arguments.quick) else 0)
     results: dict[str, Any] = {}
     for name in arguments.only or BENCHMARKS:
         say(f"== {name}")
@@ -56,6 +67,22 @@ def main() -> None:
             _keep(results)
     if arguments.quick:
         print(render(results))
+
+
+def _compare(names: Iterable[str], quick: bool) -> list[str]:
+    """Prints what each benchmark with a yardstick measures now and measured then; returns what got slower."""
+    before, slower = compare.committed(HERE / "results.json"), []
+    for name in names:
+        speeds = getattr(BENCHMARKS[name], "speeds", None)
+        if speeds is None or name not in before:
+            say(f"== {name}: nothing to compare")
+            continue
+        say(f"== {name}")
+        then, now = speeds(before[name]), speeds(BENCHMARKS[name].measure(quick))
+        print(f"{name}\n{compare.report(now, then)}\n", flush=True)
+        slower += [f"{name}: {each}" for each in compare.slower(now, then)]
+    print("\n".join(["slower:", *slower]) if slower else "nothing got slower")
+    return slower
 
 
 def _keep(results: dict[str, Any]) -> None:

@@ -158,6 +158,13 @@ def measure(quick: bool) -> dict[str, Any]:
     return {"jobs": found}
 
 
+def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
+    """How many times as fast as Stable-Baselines3."""
+    return {
+        job["title"]: ratios(job["sides"][THEIRS]["seconds"], job["sides"][OURS]["seconds"]) for job in found["jobs"]
+    }
+
+
 def report(found: dict[str, Any]) -> str:
     rows, speeds = [], []
     for job in found["jobs"]:

@@ -176,6 +176,11 @@ def _recipe(work: Work) -> Any:
     return load(find_recipe("classify_letters"), [f"{key}={value}" for key, value in settings.items()])
 
 
+def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
+    """How many times as fast as the bare loop in the same layout."""
+    return {network: ratios(rates["walk"], rates["same"]) for network, rates in found["networks"].items()}
+
+
 def report(found: dict[str, Any]) -> str:
     rows, verdicts = [], []
     for network, rates in found["networks"].items():

@@ -57,6 +57,17 @@ def _compiling(repetitions: int) -> dict[str, list[float]]:
     return seconds
 
 
+def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
+    """How many times as fast as Stable-Baselines3."""
+    return {
+        f"{name}, ({shape['hidden']}, {shape['hidden']}), batch {shape['batch']}": ratios(
+            shape["sides"][THEIRS]["seconds"], shape["sides"][name]["seconds"]
+        )
+        for shape in found["shapes"]
+        for name in (EAGER, COMPILED)
+    }
+
+
 def report(found: dict[str, Any]) -> str:
     parts = [
         "## DDPG against Stable-Baselines3",

@@ -27,6 +27,14 @@ def measure(quick: bool) -> dict[str, Any]:
     return {"steps": steps, "modes": found}
 
 
+def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
+    """How many times as fast as the bare loop."""
+    return {
+        f"`lab run`, {mode}": ratios(layers["bare"]["seconds"], layers["walk"]["seconds"])
+        for mode, layers in found["modes"].items()
+    }
+
+
 def report(found: dict[str, Any]) -> str:
     parts = [
         "## Overhead of Trainer and tracking",

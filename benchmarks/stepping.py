@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import process, say, spread, table
+from benchmarks.measure import process, ratios, say, spread, table
 
 # environment -> the package that it needs beyond ours, steps of each of the environments
 ENVIRONMENTS = {
@@ -100,6 +100,16 @@ WAYS: dict[str, Callable[[str], Any]] = {
     "AsyncVectorEnv": partial(_theirs, "async"),
     "batched": partial(_theirs, "vector_entry_point"),
 }
+
+
+def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
+    """How many times as fast as the vector environment of Gymnasium that steps in the same way."""
+    pairs = {"`sync`": "SyncVectorEnv", "`async`": "AsyncVectorEnv"}
+    return {
+        f"{env}, {mine}": ratios(rates[mine], rates[theirs])
+        for env, rates in found["environments"].items()
+        for mine, theirs in pairs.items()
+    }
 
 
 def report(found: dict[str, Any]) -> str:
