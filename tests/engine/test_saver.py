@@ -143,6 +143,23 @@ def test_a_loss_that_is_nan_or_infinite_ends_the_training(value: float, name: st
         fit(Net((1.0, 1.0, value), name), folder)
 
 
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_one_parameter_that_is_not_finite_is_enough_to_save_nothing(name: str, folder: Path):
+    class Broken(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Linear(1, 1)  # so that the loss does not tell
+
+        def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
+            if batch_idx == 4:
+                getattr(self.unused, name).data.fill_(math.nan)
+
+    with pytest.raises(LabError, match="a parameter became NaN or infinite; the last good checkpoint is"):
+        fit(Broken(), folder, Saver(0, None, 3, SignalHandler()))
+    state = torch.load(folder / LAST, weights_only=True)["state_dict"]
+    assert all(bool(values.isfinite().all()) for values in state.values())
+
+
 def test_another_metric_may_be_nan(folder: Path):
     fit(Net((math.nan,), "return"), folder)
 
