@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lab import stats
-from lab.cli.terminal.output import number
 from lab.comparison import grouped, report
+from lab.stages import number
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

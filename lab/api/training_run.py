@@ -86,7 +86,7 @@ class TrainingRun(RunResult):
         from lab.tracking.server import run_page
 
         with reading():
-            return run_page(self.uri, self.run_id)
+            return run_page(self.uri, self.run_id, self._recorded.info.experiment_id)
 
     @property
     def artifacts(self) -> Path | None:

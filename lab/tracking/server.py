@@ -79,8 +79,13 @@ def page(server: str, experiment_id: str | None = None, run_id: str | None = Non
     return f"{without_password(server).rstrip('/')}/#{path}?workflowType=machine_learning"
 
 
-def run_page(uri: str, run_id: str) -> str | None:
+def run_page(uri: str, run_id: str, experiment_id: str | None = None) -> str | None:
     """Where a browser finds a run; None for a database without a server, which `lab ui` starts.
+
+    Args:
+        uri: the tracking server or database.
+        run_id: MLflow's id of the run.
+        experiment_id: MLflow's number of its experiment; the server is asked if it is not given.
 
     Raises:
         LabError: the server cannot be reached, or has no such run.
@@ -88,7 +93,7 @@ def run_page(uri: str, run_id: str) -> str | None:
     if not uri.startswith(("http://", "https://")):
         return None
     with connecting(uri):
-        return page(uri, run_of_id(client(uri), run_id).info.experiment_id, run_id)
+        return page(uri, experiment_id or run_of_id(client(uri), run_id).info.experiment_id, run_id)
 
 
 def markdown_picture(run_id: str, path: str) -> str:

@@ -105,7 +105,7 @@ def test_a_notebook_shows_score_metrics_and_id(result):
         "ddpg_pendulum: test/return -",
         "test/optimality_gap",
         result.run_id,
-        "FINISHED in",
+        "trained in",
         "lab ui shows it",
     ):
         assert text in page

@@ -319,7 +319,9 @@ def test_secrets_of_the_address_are_not_recorded(start, monkeypatch):
     tracker.set_tag("url", secret)
     Path("a.yaml").write_text(f"task: ddpg\ntrack: {{uri: '{secret}'}}\n")
     plain = SimpleNamespace(hparams={})
-    assembly = SimpleNamespace(recipe=load("a.yaml"), name="ddpg", module=plain, data=plain, trainer_settings={})
+    assembly = SimpleNamespace(
+        recipe=load("a.yaml"), name="ddpg", module=plain, data=plain, trainer_settings={}, compiled=False
+    )
     monkeypatch.setattr(record, "_git", lambda *_: f"+track: {{uri: '{secret}'}}\n")
     record.start(tracker, assembly)
     files = [tracker.home / "journal.jsonl", tracker.folder / "recipe.yaml", tracker.folder / "environment/git.diff"]

@@ -10,6 +10,7 @@ import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,7 @@ class EnvFactory:
             LabError: it cannot draw.
         """
         made = self.for_evaluation(1)[0]
+        self.time_limit()  # asks the environment that may be closed here
         before = getattr(made.unwrapped, "render_mode", None)
         if "rgb_array" not in (made.metadata.get("render_modes") or ()):
             raise LabError(f"{self.env} cannot render: its metadata['render_modes'] lacks 'rgb_array'")
@@ -123,12 +125,13 @@ class EnvFactory:
 
     def time_limit(self) -> int | None:
         """Steps after which evaluation ends an episode, or None where the environment does that itself."""
+        return None if self._ends_itself else self.episode_steps or NO_LIMIT
+
+    @cached_property
+    def _ends_itself(self) -> bool:
         made = self.for_evaluation(1)[0]
-        if atari.is_game(find_spec(self.env).id) or any(
-            isinstance(layer, TimeLimit) for layer in snapshot.layers(made)
-        ):
-            return None
-        return self.episode_steps or NO_LIMIT
+        limited = any(isinstance(layer, TimeLimit) for layer in snapshot.layers(made))
+        return limited or atari.is_game(find_spec(self.env).id)
 
     def _for_evaluation(self, **settings: Any) -> CheckedEnv:
         return self._make(is_scored=True, **settings)

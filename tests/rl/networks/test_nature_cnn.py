@@ -96,17 +96,6 @@ def test_an_agent_learns_from_a_game_and_goes_on_in_the_middle_of_it(tmp_path):
     assert score in range(-21, 22)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["ppo_cartpole", "reinforce_cartpole"])
-def test_images_are_refused_by_those_who_need_vectors(recipe):
-    pytest.importorskip("ale_py", reason=EXTRA)
-    with pytest.raises(RecipeError) as error:
-        assemble(load(find_recipe(recipe), ["data.env=PongNoFrameskip-v4"]))
-    assert [problem.message for problem in error.value.problems] == [
-        "this task needs vector observations, found images (4 x 84 x 84): use task=dqn"
-    ]
-
-
 def test_a_buffer_larger_than_memory_is_refused(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8_000_000_000))
     large = ["data.buffer_size=300000000", "data.total_steps=500000000"]
