@@ -90,6 +90,7 @@ def _ours(trials: int, workers: int) -> float:
     from lab.study.plan import schema
     from lab.study.plan.plan import make_plan
     from lab.study.work import storage
+    from lab.study.work.display import Display
     from lab.study.work.launcher import LocalLauncher
     from lab.study.work.scheduler import Scheduler
     from lab.study.work.trial_queue import TrialQueue
@@ -113,7 +114,8 @@ def _ours(trials: int, workers: int) -> float:
 
                 start = time.perf_counter()
                 queue.fill()
-                Scheduler(made, queue, launcher, job).run(lambda: False)
+                with Display(made, queue, name) as display:
+                    Scheduler(made, queue, launcher, job, display).run(lambda: False)
                 return time.perf_counter() - start
 
             work_off("warm", 2 * workers)

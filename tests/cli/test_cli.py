@@ -116,7 +116,7 @@ def test_show_a_task(lab: Lab) -> None:
     text = lab("show", "ddpg").out
     assert text.startswith("ddpg: Deep deterministic policy gradient")
     assert "best checkpoint: the largest val/return" in text
-    assert re.search(r"^observation_size +int +given by the data +\w", text, re.MULTILINE)
+    assert re.search(r"^observation_size +int .* given by the data +\w", text, re.MULTILINE)
     assert re.search(r"^gamma +float +>= 0, <= 1 +0.99 +discount", text, re.MULTILINE)
     assert re.search(r"^total_steps +int +> 0 +required +\w", text, re.MULTILINE)
     shown = json.loads(lab("show", "ddpg", "--json").out)

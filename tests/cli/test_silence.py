@@ -25,6 +25,7 @@ WORKING = [
     "doctor",
     "eval last",
     "play last --video x.mp4",
+    "sample last",
     "plugins",
     "resume last",
     "run two_moons",

@@ -54,8 +54,8 @@ def test_a_word_with_two_meanings(server):
     ("words", "message"),
     [
         (["slwo"], "^no study, recipe, experiment or run 'slwo'; did you mean 'slow'\\?; lab runs lists them$"),
-        (["study:slow"], "^no study 'slow'; lab runs"),
-        (["run:pendulum"], "^no run 'pendulum'; lab runs"),
+        (["study:slow"], "^no study 'slow'; there are rates; lab runs"),
+        (["run:pendulum"], "^no run 'pendulum'; there are .*; lab runs"),
         (["empty"], "^experiment 'empty' has no runs yet$"),
         (["slow", "slow"], "^'slow' is named twice$"),
         (["slow", "pendulum"], "^run [0-9a-f]{8} is in both 'slow' and 'pendulum'"),

@@ -28,7 +28,8 @@ def table(
         rows: their cells.
         wrap: columns of sentences, which are wrapped between words, and words that are too long behind a sign such as
             `=`; cells of the others stay on one line, and end in an ellipsis where the terminal is too narrow.
-        drop: columns that a narrow terminal leaves out, the least important first; said on standard error.
+        drop: columns that a narrow terminal leaves out, the least important first; said on standard error. A title that
+            this table lacks is passed over.
     """
     from rich.console import Console
     from rich.table import Table
@@ -68,7 +69,7 @@ def fit(
         return width - sum(widths[i] for i in chosen) - GAP * (len(chosen) - 1)
 
     for title in drop:
-        if spare() < 0:
+        if title in titles and spare() < 0:
             chosen.remove(titles.index(title))
     while spare() < 0 and max(widths[i] for i in chosen) > SHORTEST:
         widths[max(chosen, key=lambda i: widths[i])] -= 1
