@@ -71,16 +71,20 @@ class CollectionData(LightningDataModule):
         """Environment steps of one block over all environments or processes."""
 
     @abstractmethod
-    def _due(self, steps: int) -> int:
-        """Environment steps at the validation after `steps`."""
-
-    @abstractmethod
     def _collect(self) -> Any:
         """Collects one block, and returns the training batch that it makes, or None if there is nothing to learn."""
 
-    @abstractmethod
+    def _due(self, steps: int) -> int:
+        """Environment steps at the validation after `steps`."""
+        return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
+
     def epoch_length(self) -> int:
         """Blocks of the present epoch that are learned from."""
+        return math.ceil((self._due(self._epoch_began) - self._epoch_began) / self._stride)
+
+    def progress(self) -> tuple[int, int, str]:
+        """Environment steps done and to do."""
+        return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
 
     def connect(self, module: Any) -> None:
         """Gives the module the environments to evaluate in."""

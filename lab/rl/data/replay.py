@@ -142,10 +142,6 @@ class ReplayData(CollectionData):
             else facts
         )
 
-    def progress(self) -> tuple[int, int, str]:
-        """Environment steps done and to do."""
-        return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
-
     def setup(self, stage: str) -> None:
         super().setup(stage)
         if stage != "fit":
@@ -262,4 +258,4 @@ class ReplayData(CollectionData):
     def _due(self, steps: int) -> int:
         """The first validation is not before the first updates."""
         first = (self.learning_starts // self._stride + 1) * self._stride
-        return min(max(self.eval_every * (steps // self.eval_every + 1), first), self.total_steps)
+        return min(max(super()._due(steps), first), self.total_steps)

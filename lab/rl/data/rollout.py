@@ -6,7 +6,6 @@ environments at once.
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 import torch
@@ -90,10 +89,6 @@ class RolloutData(CollectionData):
         """`env`, `observation_size` and `action` of the environment; `num_envs` and `num_steps`."""
         return self.env_factory.facts() | {"num_envs": self.num_envs, "num_steps": self.num_steps}
 
-    def progress(self) -> tuple[int, int, str]:
-        """Environment steps done and to do."""
-        return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
-
     def setup(self, stage: str) -> None:
         super().setup(stage)
         if stage != "fit":
@@ -123,12 +118,6 @@ class RolloutData(CollectionData):
     @property
     def _stride(self) -> int:
         return self.num_envs * self.num_steps
-
-    def epoch_length(self) -> int:
-        return math.ceil((self._due(self._epoch_began) - self._epoch_began) / self._stride)
-
-    def _due(self, steps: int) -> int:
-        return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
 
     def _collect(self) -> Rollout:
         assert self.collector is not None

@@ -103,10 +103,6 @@ class TabularData(CollectionData):
         """`env`, the `sizes` and `starts` of its observation, its number of `actions`, and its time limit `horizon`."""
         return table_facts(self.env_factory)
 
-    def progress(self) -> tuple[int, int, str]:
-        """Environment steps done and to do."""
-        return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
-
     def setup(self, stage: str) -> None:
         super().setup(stage)
         if stage == "fit":
@@ -144,15 +140,9 @@ class TabularData(CollectionData):
             snapshot.set_generator(self.training_env, state["generator"])
             self.state, self._running_return = None, 0.0
 
-    def epoch_length(self) -> int:
-        return math.ceil((self._due(self._epoch_began) - self._epoch_began) / self._stride)
-
     @property
     def _stride(self) -> int:
         return self.train_freq
-
-    def _due(self, steps: int) -> int:
-        return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
 
     def _collect(self) -> Iterator[Transition]:
         """The transitions of one batch, each taken when it is asked for."""
