@@ -184,7 +184,7 @@ def _summary(outputs: Tensor, lengths: Tensor | None, mean: bool) -> Tensor:
     if lengths is None:
         return outputs.mean(1) if mean else outputs[:, -1]
     if not mean:
-        rows = torch.arange(len(outputs), device=outputs.device)
+        rows = torch.arange(outputs.shape[0], device=outputs.device)
         return outputs[rows, lengths.to(outputs.device) - 1]
     padding = padding_mask(lengths, outputs.shape[1]).unsqueeze(2)
     return outputs.masked_fill(padding, 0).sum(1) / lengths.unsqueeze(1)

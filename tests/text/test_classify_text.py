@@ -28,6 +28,16 @@ def test_padding_changes_nothing(name: TextNetworkName, bidirectional: bool) -> 
     torch.testing.assert_close(padded, alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_exported_network_takes_batches_of_any_size(name: TextNetworkName) -> None:
+    network = TextNetwork(name, vocab_size=50, max_length=6).eval()
+    example, tokens = torch.ones(2, 6, dtype=torch.int64), torch.randint(1, 50, (5, 6))
+    rows = ({0: torch.export.Dim.AUTO},)
+    exported = torch.export.export(network, (example,), dynamic_shapes=rows).module()
+    torch.testing.assert_close(exported(tokens), network(tokens), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_only_a_bag_is_blind_to_the_order(name: TextNetworkName) -> None:
     network = TextNetwork(name, vocab_size=50, max_length=6).eval()
