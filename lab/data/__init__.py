@@ -14,6 +14,7 @@ from lab.data.splits import (
     train_val_split,
 )
 from lab.data.table import Column, Ragged, Rows, Table, concat
+from lab.data.text_file import read_text
 
 __all__ = [
     "Batch",
@@ -39,6 +40,7 @@ __all__ = [
     "find_dataset",
     "group_train_val_split",
     "read_csv",
+    "read_text",
     "root",
     "seed_from",
     "stratified_permutation",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import math
@@ -15,15 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from lab.data.text_file import WHERE, read_text
 from lab.errors import BadSetting, nearest
 
 Gaps = Literal["refuse", "drop", "interpolate"]
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # float() takes 1_000 and `infinity` besides
 NO_VALUE = ("", "na", "nan", "null")
 TIMES = ("", "%d-%b-%y", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")  # the first one is ISO 8601
-BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SHOWN = 40  # characters of a cell in a message
-WHERE = "where the task has it"  # of settings that not every task with a file has
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", comment:
     """
     numbered = [
         (line, row)
-        for line, row in _rows(path, _decoded(path, encoding), delimiter)
+        for line, row in _rows(path, read_text(path, encoding), delimiter)
         if row and not (comment and row[0].lstrip().startswith(comment))
     ]
     if not numbered:
@@ -153,29 +151,6 @@ def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", comment:
     if not body:
         raise BadSetting("path", f"{path} has the names of columns and no rows")
     return CsvFile(path, names, tuple(row for _, row in body), tuple(line for line, _ in body))
-
-
-def _decoded(path: Path, encoding: str) -> str:
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise BadSetting("encoding", f"Python knows no encoding {encoding!r}; such as utf-8, latin-1, utf-16") from None
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadSetting("path", f"{path} cannot be read: {error.strerror}") from None
-    for mark, name in BOMS.items():
-        if content.startswith(mark) and "16" not in encoding:
-            raise BadSetting("path", f"{path} is text of {name}; save it as UTF-8, or set `encoding` {WHERE}")
-    try:
-        return content.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = f"byte 0x{content[error.start]:02x}" if error.start < len(content) else "the end"
-        advice = f"save it as UTF-8, or set `encoding` {WHERE}"
-        raise BadSetting("path", f"{path}:{line}: {byte} is not {encoding}; {advice}") from None
-    except (LookupError, ValueError) as error:  # a codec that decodes no text
-        raise BadSetting("encoding", f"{encoding!r} cannot be used: {error}") from None
 
 
 def _rows(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:

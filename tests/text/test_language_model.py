@@ -12,7 +12,7 @@ from lightning import Trainer
 
 from lab.errors import BadInput, BadSetting
 from lab.text.data.columns import to_texts
-from lab.text.data.corpora import find_corpus, read_text
+from lab.text.data.corpora import find_corpus, read_corpus
 from lab.text.data.corpus_data import CorpusData, windows
 from lab.text.language_model import GPT, LanguageModel, MeanPerPosition, token_losses
 from lab.text.ngrams import ngram_losses
@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_used_is_refused(content: bytes, message: str, tmp
     path = tmp_path / "corpus.txt"
     path.write_bytes(content)
     with pytest.raises(BadSetting, match=message):
-        read_text(path)
+        read_corpus(path)
 
 
 def test_a_text_shorter_than_a_window_is_refused(tmp_path: Path) -> None:

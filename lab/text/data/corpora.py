@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from lab.data import DatasetInfo, Table, find_dataset
+from lab.data import DatasetInfo, Table, find_dataset, read_text
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.news import news
@@ -74,22 +74,13 @@ def find_corpus(name: str, path: str | None) -> Corpus:
     return find_dataset(name, Corpus).at(path)
 
 
-def read_text(path: Path) -> str:
+def read_corpus(path: Path) -> str:
     """The text of a UTF-8 file.
 
     Raises:
         BadSetting: it cannot be read, is empty, or has bytes that are not UTF-8.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadSetting("path", f"{path} cannot be read: {error.strerror}") from None
-    try:
-        text = content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = f"byte 0x{content[error.start]:02x}" if error.start < len(content) else "the end"
-        raise BadSetting("path", f"{path}:{line}: {byte} is not UTF-8; save the file as UTF-8") from None
+    text = read_text(path, "UTF-8").replace("\r\n", "\n")
     if not text.strip():
         raise BadSetting("path", f"{path} is empty")
     return text
@@ -107,7 +98,7 @@ def _generated(split: Literal["train", "test"], seed: int = 0) -> Table:
 
 
 def _file(path: Path) -> Corpus:
-    text = read_text(path)
+    text = read_corpus(path)
     (own,) = (each for each in corpora() if each.name == FILE)
     return replace(own, read=lambda split: _part(text, split), path=path)
 

@@ -1,0 +1,50 @@
+"""Files of text: decoded as asked for, or refused in one line that names the file and the line."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from lab.errors import BadSetting
+
+BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+WHERE = "where the task has it"  # of settings that not every task with a file has
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a file, without a byte order mark.
+
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
+    >>> path = root() / "note.txt"
+    >>> _ = path.write_text("first\\nsecond\\n")
+    >>> read_text(path).splitlines()
+    ['first', 'second']
+
+    Args:
+        path: of the file.
+        encoding: of the text, by Python's name.
+
+    Raises:
+        BadSetting: it cannot be read, has text of another encoding, or there is no such encoding.
+    """
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise BadSetting("encoding", f"Python knows no encoding {encoding!r}; such as utf-8, latin-1, utf-16") from None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadSetting("path", f"{path} cannot be read: {error.strerror}") from None
+    for mark, name in BOMS.items():
+        if content.startswith(mark) and "16" not in encoding:
+            raise BadSetting("path", f"{path} is text of {name}; save it as UTF-8, or set `encoding` {WHERE}")
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{content[error.start]:02x}" if error.start < len(content) else "the end"
+        advice = f"save it as UTF-8, or set `encoding` {WHERE}"
+        raise BadSetting("path", f"{path}:{line}: {byte} is not {encoding}; {advice}") from None
+    except (LookupError, ValueError) as error:  # a codec that decodes no text
+        raise BadSetting("encoding", f"{encoding!r} cannot be used: {error}") from None
