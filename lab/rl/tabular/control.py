@@ -70,17 +70,17 @@ class TDControl(OnlineAgent):
     def learn(self, transition: Transition) -> None:
         state, action, reward, following, terminated, over = transition
         surprise = self.model.add(state, action, (reward, following, terminated)) if self.remembers else 0.0
-        size = self.step_size(state, action)
-        bonus = self.exploration.bonus(float(self.counts[state, action]), surprise)
-        self.errors.append(self.update(state, action, reward + bonus, following, terminated, size))
+        visits = self.visit(state, action)
+        reward += self.exploration.bonus(visits, surprise)
+        self.errors.append(self.update(state, action, reward, following, terminated, self.step_size(visits)))
         if over:
             self.next_action = None  # it was chosen for a target only
         kept = self.next_action
         for _ in range(self.planning_steps):
             state, action, (reward, following, terminated) = self.model.sample()
             visits = float(self.counts[state, action])
-            size = self.lr / visits**self.lr_decay if self.lr_decay else self.lr
-            self.update(state, action, reward + self.exploration.bonus(visits, 0.0), following, terminated, size)
+            reward += self.exploration.bonus(visits, 0.0)
+            self.update(state, action, reward, following, terminated, self.step_size(visits))
         self.next_action = kept
 
     def update(self, state: int, action: int, reward: float, following: int, terminated: bool, size: float) -> float:

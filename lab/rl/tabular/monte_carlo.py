@@ -6,7 +6,7 @@ episode ends; one that its time limit cuts off counts as it is.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
@@ -46,7 +46,6 @@ class MonteCarlo(OnlineAgent):
         super().__init__(env, sizes, starts, actions, horizon, lr, lr_decay, gamma, initial_value, False, explores)
         self.save_hyperparameters()
         self.first_visit = first_visit
-        self.episode: list[tuple[int, int, float]] = []  # states, actions and rewards of the present one
 
     def learn(self, transition: Transition) -> None:
         state, action, reward, *_, over = transition
@@ -59,20 +58,11 @@ class MonteCarlo(OnlineAgent):
             state, action, reward = self.episode[step]
             total = reward + self.gamma * total
             if not self.first_visit or first[state, action] == step:
-                size = self.step_size(state, action)
-                bonus = self.exploration.bonus(float(self.counts[state, action]), 0.0)
-                error = total + bonus - float(self.after[0, state, action])
-                self.after[0, state, action] += size * error
+                visits = self.visit(state, action)
+                error = total + self.exploration.bonus(visits, 0.0) - float(self.after[0, state, action])
+                self.after[0, state, action] += self.step_size(visits) * error
                 self.errors.append(error)
         self.episode = []
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["episode"] = list(self.episode)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        self.episode = list(checkpoint["episode"])
 
 
 TASK = Task(module=MonteCarlo, data=TabularData, monitor="val/return", mode="max")

@@ -53,6 +53,7 @@ class OnlineAgent(TabularAgent):
         torch.nn.init.constant_(self.table[1:] if finite_horizon else self.table, initial_value)
         self.register_buffer("visits", torch.zeros(self.table.shape[1:], dtype=torch.float64))  # (S, A)
         self.errors: list[float] = []  # of the present batch
+        self.episode: list[Any] = []  # what Monte Carlo keeps of each step of the present episode, until it ends
         self.exploring = 0.0  # the share of the run that is over
 
     def act(self, state: int) -> int:
@@ -63,10 +64,14 @@ class OnlineAgent(TabularAgent):
         """Changes the table by one transition."""
         raise NotImplementedError
 
-    def step_size(self, state: int, action: int) -> float:
-        """Counts a visit; the size of the step that it takes."""
+    def visit(self, state: int, action: int) -> float:
+        """Counts a visit; how many there are now."""
         self.counts[state, action] += 1
-        return self.lr / float(self.counts[state, action]) ** self.lr_decay if self.lr_decay else self.lr
+        return float(self.counts[state, action])
+
+    def step_size(self, visits: float) -> float:
+        """The size of the step towards a target, from 1 visit on."""
+        return self.lr / visits**self.lr_decay if self.lr_decay else self.lr
 
     def training_step(self, batch: Iterator[Transition], batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -97,8 +102,8 @@ class OnlineAgent(TabularAgent):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["exploring"] = self.exploring
+        checkpoint["exploring"], checkpoint["episode"] = self.exploring, list(self.episode)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.exploring = checkpoint["exploring"]
+        self.exploring, self.episode = checkpoint["exploring"], list(checkpoint["episode"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -54,7 +54,6 @@ class PolicyEvaluation(OnlineAgent):
         )
         self.save_hyperparameters()
         self.method, self.followed, self.num_actions = method, policy, actions
-        self.episode: list[tuple[int, float]] = []  # states and rewards of the present one, for Monte Carlo
 
     def forward(self, observation: Tensor) -> Tensor:
         """Values (B,) of observations (B,) or (B, parts)."""
@@ -104,7 +103,7 @@ class PolicyEvaluation(OnlineAgent):
 
     def _move(self, state: int, target: float) -> None:
         error = target - float(self.after[0, state, 0])
-        self.after[0, state, 0] += self.step_size(state, 0) * error
+        self.after[0, state, 0] += self.step_size(self.visit(state, 0)) * error
         self.errors.append(error)
 
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:  # noqa: ARG002 - no episode is played
@@ -120,14 +119,6 @@ class PolicyEvaluation(OnlineAgent):
             return torch.tensor(chances.choices(range(self.num_actions), row))
 
         return evaluation.record_video(act, self.env_factory, seed, self.device, video)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["episode"] = list(self.episode)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        self.episode = list(checkpoint["episode"])
 
 
 TASK = Task(module=PolicyEvaluation, data=ModelData, monitor="val/value_error", mode="min")
