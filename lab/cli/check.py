@@ -87,7 +87,7 @@ def missing_datasets(data: object) -> list[str]:
     from lab.data import DatasetInfo
 
     found = [each for each in getattr(data, "__dict__", {}).values() if isinstance(each, DatasetInfo)]
-    return [each.name for each in found if each.fetch is not None and not each.present]
+    return [each.name for each in found if each.missing]
 
 
 def _found(name: str) -> tuple[Shelf, Path]:

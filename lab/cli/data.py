@@ -48,9 +48,9 @@ def fetch(
     """Download a dataset to `data/`, or to the folder LAB_DATA."""
     with working(f"looking for {name}"):
         found = _find(name)
-        if found.fetch is not None and not found.present:
+        if found.missing:
             say(f"fetching {name}: {found.source}")
-            found.fetch()
+        found.prepare()
     tell(f"{name} needs no download: {found.source}" if found.fetch is None else f"{name} is in {found.path}")
 
 

@@ -74,6 +74,16 @@ class DatasetInfo:
         """Whether it can be used without a network."""
         return self.path is None or self.path.exists()
 
+    @property
+    def missing(self) -> bool:
+        """Whether it has to be downloaded before it is read."""
+        return self.fetch is not None and not self.present
+
+    def prepare(self) -> None:
+        """Download it, if it is not there."""
+        if self.fetch is not None and not self.present:
+            self.fetch()
+
     def at(self: D, path: str | None) -> D:
         """The same data set where it lies at `path`.
 
@@ -102,8 +112,7 @@ class DatasetInfo:
         if unknown := [name for name in options if name not in known]:
             listed = f"it has {', '.join(known)}" if known else "it has none"
             raise BadInput(f"{self.name} has no option {unknown[0]!r}; {listed}")
-        if self.fetch is not None and not self.present:
-            self.fetch()
+        self.prepare()
         if "max_rows" in known:
             options["max_rows"] = max_rows  # what is generated need not be generated to be left out
         return self.read(split, **options)[:max_rows]

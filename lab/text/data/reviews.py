@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-NEGATIVE, POSITIVE = 0, 1
+POSITIVE = 1  # of the classes
 CLASSES = ("negative", "positive")
 GOOD = [
     "good",

@@ -83,8 +83,7 @@ class TextData(TableDataModule):
 
     def prepare_data(self) -> None:
         """Download a data set that is not there: one process does, before the others read it."""
-        if self.dataset.fetch is not None and not self.dataset.present:
-            self.dataset.fetch()
+        self.dataset.prepare()
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

@@ -94,8 +94,7 @@ class ImageData(TableDataModule):
 
     def prepare_data(self) -> None:
         """Download a data set that is not there: one process does, before the others read it."""
-        if self.dataset.fetch is not None and not self.dataset.present:
-            self.dataset.fetch()
+        self.dataset.prepare()
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:
         """
