@@ -69,9 +69,8 @@ class TextNetwork(nn.Module):
         # what lies behind the end comes after the step that is looked at, and so changes nothing
         inputs = (embedded, backwards(embedded, lengths))
         outputs = [reader(x).outputs for reader, x in zip(self.readers, inputs, strict=False)]
-        rows = torch.arange(
-            tokens.shape[0], device=tokens.device
-        )  # `len` would fix the batch size of an exported model
+        # not `len`, which would fix the batch size of an exported model
+        rows = torch.arange(tokens.shape[0], device=tokens.device)
         return torch.cat([each[rows, lengths - 1] for each in outputs], 1)
 
 
