@@ -78,7 +78,7 @@ def task_names() -> list[str]:
 
 
 def task_entry(task: object) -> str | None:
-    """Where the task of that name is, as `package.module:TASK`; None if there is none, or more than one.
+    """The entry point of the task of that name, as `package.module:TASK`; None if there is none, or more than one.
 
     What is no name, a recipe's own task, has none.
     """

@@ -18,7 +18,7 @@ LOGGER = logging.getLogger("lab")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is: `progress` of a record at level DEBUG.
+    """The progress of a training: `progress` of a record at level DEBUG.
 
     Args:
         done: what is done of it.
@@ -57,7 +57,7 @@ def say(text: str) -> None:
 
 
 def report(progress: Progress) -> None:
-    """How far the training is now."""
+    """Report the progress of the training."""
     LOGGER.debug(progress.position, extra={"progress": progress})
 
 

@@ -1,4 +1,4 @@
-"""How a process of `lab` starts soon: libraries import what is asked for, and the garbage collector stays out of it.
+"""A fast start of `lab`'s processes: libraries import what is asked for, and the garbage collector stays out of it.
 
 `import lightning` imports all of torchmetrics, and that torchvision, scipy.signal and transformers, for metrics that
 few trainings compute: half of its time. `defer` lets the parts of torchmetrics wait until somebody asks for them.

@@ -162,7 +162,7 @@ def _word(what: Compared) -> str:
 
 
 def _address(what: Compared) -> str | None:
-    """Where a result is recorded."""
+    """The address at which a result is recorded."""
     if isinstance(what, RunResult):
         return what.uri
     if isinstance(what, RepeatedRuns):

@@ -276,5 +276,5 @@ def _repeat(
 
 
 def _address(run: str | RunResult, uri: str | None) -> str | None:
-    """Where a run is: a result knows it."""
+    """The address of the server that has a run; that of a result by default."""
     return run.uri if uri is None and isinstance(run, RunResult) else uri

@@ -180,7 +180,7 @@ def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def position_text(trainer: Trainer) -> str:
-    """How far the training is, in words: `epoch 2/5  200/500 batches`."""
+    """The progress of the training in words: `epoch 2/5  200/500 batches`."""
     done, total, unit = counted(trainer)
     own = hook(trainer.datamodule, "progress") is not None  # type: ignore[attr-defined]
     last = trainer.max_epochs

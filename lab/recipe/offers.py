@@ -156,7 +156,7 @@ def handles_modules(function: Callable[..., Any]) -> bool:
 
 
 def makes(target: Callable[..., Any], wanted: Offer, partial: bool) -> bool | None:
-    """How a parameter takes what a recipe describes: by a partial (True), by a call (False), or not at all (None).
+    """The way in which a parameter takes what a recipe describes: a partial (True), a call (False), or none (None).
 
     Args:
         target: the class or function that the recipe names.

@@ -53,13 +53,13 @@ class Assembly:
 
     @property
     def datamodule(self) -> LightningDataModule | None:
-        """What the Trainer is given: with any data module at all it never asks the module for loaders."""
+        """The data module for the Trainer: with any at all it never asks the module for loaders."""
         from lightning import LightningDataModule
 
         return None if type(self.data) is LightningDataModule else self.data
 
     def problem(self, error: BadSetting) -> Problem:
-        """What a set-up hook refuses, with its place in the recipe; a hook names a keyword of its own class."""
+        """The refusal of a set-up hook as a problem of the recipe; a hook names a keyword of its own class."""
         owners = {"data": self.task.data, "model": self.task.module}
         section = next((f"{name}." for name, owner in owners.items() if error.key in takes(owner)[0]), "")
         return self.recipe.problem(f"{section}{error.key}", error.message)

@@ -78,7 +78,7 @@ def steps(labels: Tensor, predicted: Tensor, names: Sequence[str]) -> Figure:
 
 
 def scatter(targets: Tensor, predicted: Tensor) -> Figure:
-    """What was predicted of sequences over what is true, both (N,)."""
+    """Predictions for sequences over the true values, both (N,)."""
     true, found = targets.float().cpu(), predicted.float().cpu()
     both = torch.cat([true, found])
     ends = [float(both.min()), float(both.max())]

@@ -110,6 +110,6 @@ def input_gradient(losses: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Ten
 
 
 def gradient_ratio(gradient: Tensor) -> float:
-    """How large a gradient over time (T,) is in the first tenth of the steps, compared with the last tenth."""
+    """The mean of a gradient over time (T,) in the first tenth of the steps, divided by that in the last tenth."""
     edge = max(1, len(gradient) // 10)
     return float(gradient[:edge].mean() / gradient[-edge:].mean().clamp(min=torch.finfo(gradient.dtype).tiny))

@@ -52,7 +52,7 @@ class Repetition:
 
     @property
     def note(self) -> str:
-        """What the statistics are."""
+        """The note on the statistics: how they are computed."""
         return NOTES[self.kind]
 
     @property

@@ -57,7 +57,7 @@ class Tokenizer(nn.Module):
 
     @property
     def size(self) -> int:
-        """How many tokens the vocabulary has, at most `vocab_size`."""
+        """The number of tokens in the vocabulary, at most `vocab_size`."""
         return int(self._ready.get_vocab_size())
 
     def train_on(self, texts: Iterable[str]) -> None:

@@ -80,7 +80,7 @@ def page(server: str, experiment_id: str | None = None, run_id: str | None = Non
 
 
 def run_page(uri: str, run_id: str, experiment_id: str | None = None) -> str | None:
-    """Where a browser finds a run; None for a database without a server, which `lab ui` starts.
+    """The page of a run for a browser; None for a database without a server, which `lab ui` starts.
 
     Args:
         uri: the tracking server or database.

@@ -1,1 +1,1 @@
-"""How the commands print and what they say: options in common, tables, stages, errors and results."""
+"""The output of the commands: options in common, tables, stages, errors and results."""

@@ -86,7 +86,7 @@ def _wrapped(cell: str, width: int) -> str:
 
 
 def _parts(word: str) -> list[str]:
-    """Where a word that is too long may be broken: behind `/`, `=` and `,`, and between the names of a dotted one."""
+    """The parts of a word that is too long: it is broken behind `/`, `=` and `,`, and between names with dots."""
     return re.findall(r".+?(?:[/=,]+|(?<=[a-z_])\.(?=[a-z_])|$)", word)
 
 

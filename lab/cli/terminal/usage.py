@@ -8,7 +8,7 @@ from lab.errors import nearest
 
 
 def usage(error: Any) -> str:
-    """What is wrong with the words of a command.
+    """The mistakes in the words of a command.
 
     Args:
         error: one of typer's errors of usage.
@@ -42,7 +42,7 @@ def _name(param: Any) -> str:
 
 
 def _value(error: Any) -> str:
-    """What was typed; pydantic knows it."""
+    """The value that was typed; pydantic knows it."""
     problems: list[Any] = getattr(error.__cause__, "errors", list)()
     return str(problems[0]["input"]) if problems else ""
 

@@ -191,7 +191,7 @@ class ArrayCollector(BaseCollector):
         self._episodes[chosen] += 1
 
     def _random_actions(self) -> tuple[int, np.ndarray]:
-        """How many steps of the next batch take random actions, and these (T, N, A), or (T, N) of discrete ones."""
+        """The number of random steps in the next batch, and their actions (T, N, A), or (T, N) of discrete ones."""
         left = math.ceil((self.init_random_frames - self.frames) / self.num_envs)
         steps = self.num_steps if self.policy is None else min(max(left, 0), self.num_steps)
         shape, spec = (steps, self.num_envs), self.stepper.action

@@ -52,7 +52,7 @@ ORDER = ("size", "counts", "mask", "image", "bytes")  # of the parts in a row
 
 
 class Layout:
-    """Where the parts of an observation lie.
+    """The places of the parts of an observation in its array.
 
     >>> layout = Layout({"speed": {"size": 2}, "gear": {"counts": [5]}, "camera": {"bytes": [3, 8, 8]}})
     >>> layout.places, layout.shape, layout.type
@@ -94,7 +94,7 @@ class Layout:
 
 
 def numbers_of(part: Any) -> int:
-    """How many numbers, or bytes of an image, a part has.
+    """The number of values, or of bytes of an image, in a part.
 
     >>> numbers_of({"counts": [3, 4]}), numbers_of({"bytes": [3, 8, 8]})
     (2, 192)

@@ -91,7 +91,7 @@ class GaussianNoise(ExplorationPolicy):
         return act
 
     def around(self, noise: Tensor, is_init: Tensor) -> Tensor:  # noqa: ARG002 - the seam for other noises
-        """What is added to the actor's actions."""
+        """The noise that is added to the actor's actions."""
         return noise
 
 

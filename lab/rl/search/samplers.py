@@ -36,7 +36,7 @@ class Sampler(ABC):
         """Moves towards the weights (P, D) whose fitness (P,) is larger."""
 
     def state(self) -> dict[str, Any]:
-        """What it knows besides the mean, as plain values."""
+        """The state besides the mean, as plain values."""
         return {}
 
     def load(self, state: dict[str, Any]) -> None:  # noqa: B027 - the mean may be all there is

@@ -72,7 +72,7 @@ class Exploration:
         return [epsilon / len(values) + greedy * (value == best) for value in values]
 
     def bonus(self, visits: float, surprise: float) -> float:
-        """What a transition earns besides its reward.
+        """The bonus that a transition earns besides its reward.
 
         Args:
             visits: of its state and action, this one included.

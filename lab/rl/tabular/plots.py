@@ -19,7 +19,7 @@ MOST_COLUMNS = 20  # of states that lie on no map
 
 
 class Map(NamedTuple):
-    """Where the states of an environment are drawn.
+    """The places at which the states of an environment are drawn.
 
     Args:
         panels: title -> number of the state in each cell; -1 for none.

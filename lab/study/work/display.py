@@ -49,7 +49,7 @@ class Training:
 
     @property
     def share(self) -> float | None:
-        """How much of it is done, from 0 to 1; None if nobody knows."""
+        """The share of it that is done, from 0 to 1; None if it is not known."""
         if self.progress is None or not self.progress.total:
             return None
         return min(1.0, self.progress.done / self.progress.total)
@@ -150,7 +150,7 @@ class Display:
             self._print(f"{training.name}  {training.news()}  {duration(now - training.began)}")
 
     def _end(self, event: Ended | Crashed, training: Training) -> str:
-        """How a training ended."""
+        """The line that says how a training ended."""
         spent = duration(time.monotonic() - training.began)
         if isinstance(event, Crashed):
             return f"crashed after {spent}: {event.reason}"
@@ -197,7 +197,7 @@ class Display:
 
     @property
     def _total(self) -> int:
-        """How many trainings there are to be."""
+        """The number of trainings in all."""
         return len(self.plan.entries) * len(self.plan.seeds)
 
     def _print(self, line: str) -> None:

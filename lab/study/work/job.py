@@ -73,7 +73,7 @@ class Reporter(Protocol):
         """A validation; true if the run shall end."""
 
     def progressed(self, now: str | Progress) -> None:
-        """What the training is doing now: a stage, or how far it is."""
+        """The training's present stage, or its progress."""
 
 
 JobFunction = Callable[[Job, Reporter], JobResult]

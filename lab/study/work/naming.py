@@ -30,7 +30,7 @@ class Naming:
 
     @property
     def kind(self) -> Kind:
-        """What differs between the trainings."""
+        """The word for one training: they differ by seed, by fold, or by the settings of a trial."""
         if self.plan.file.sampler == "none":
             return "seed"
         keys = {dimension.key for dimension in self.plan.dimensions}
@@ -73,7 +73,7 @@ class Naming:
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
     def finished(self, trials: list[TrialSummary]) -> str:
-        """How many are over: `2 of 5 seeds finished`, or `3 of 20 trials finished, 1 pruned, 1 failed`."""
+        """The number that is over: `2 of 5 seeds finished`, or `3 of 20 trials finished, 1 pruned, 1 failed`."""
         states = [trial.state for trial in trials]
         if self.kind == "seed":
             done = sum(len(trial.results) for trial in trials)
