@@ -25,7 +25,6 @@ from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Actor, Critic
-from lab.rl.networks.encoder import example_input
 from lab.rl.networks.exploration import NOISES, Noise
 from lab.task import Task, Unit
 
@@ -34,10 +33,8 @@ class DDPG(OffPolicy):
     """Deep deterministic policy gradient for continuous actions.
 
     Args:
-        observation_size: what an observation is; the length of a vector.
         action: bounds of the action.
         lr: learning rate of the actor's and the critic's Adam.
-        gamma: discount of the return per step.
         tau: coefficient of the soft update of the target networks.
         hidden: widths of the hidden layers of actor and critic.
         noise: exploration noise: `gaussian`, or `ornstein_uhlenbeck`, which is correlated over time.
@@ -58,22 +55,26 @@ class DDPG(OffPolicy):
         noise: Noise = "gaussian",
         sigma: Annotated[float, Ge(0)] = 0.1,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 1,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        super().__init__(
+            env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
+        )
         self.save_hyperparameters()
         bounds = continuous(action, "ddpg", "use a task for discrete actions, such as dqn")
-        self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
+        self.tau, self.reward_scale = tau, reward_scale
         self.actor = Actor(observation_size, bounds, hidden)
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_parameters: list[Tensor] = [*self.target_actor.parameters(), *self.target_critic.parameters()]
-        self.explorer = NOISES[noise](self.actor, bounds, sigma)
-        self.example_input_array = example_input(observation_size)
+        self.explorer = NOISES[noise](self.actor, bounds, sigma, self.observation_norm)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A) for observations (B, O)."""
-        action: Tensor = self.actor(observation)
+        action: Tensor = self.actor(self.normalize(observation))
         return action
 
     def exploration_policy(self) -> TensorDictModuleBase:
@@ -114,7 +115,13 @@ class DDPG(OffPolicy):
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-        pictures.draw_value(self, lambda observation: self.critic(observation, self.actor(observation)))
+        pictures.draw_value(self, self.state_value)
+
+    def state_value(self, observation: Tensor) -> Tensor:
+        """The critic's value (B, 1) of the greedy action in states (B, O)."""
+        seen = self.normalize(observation)
+        value: Tensor = self.critic(seen, self.actor(seen))
+        return value
 
 
 TASK = Task(module=DDPG, data=ReplayData, monitor="val/return", mode="max")

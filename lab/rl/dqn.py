@@ -27,7 +27,6 @@ from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import Block, ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, discrete
-from lab.rl.networks.encoder import example_input
 from lab.rl.networks.epsilon_greedy import EpsilonGreedy
 from lab.rl.networks.q_network import QNetwork
 from lab.task import Task, Unit
@@ -37,10 +36,7 @@ class DQN(OffPolicy):
     """Deep Q-learning for discrete actions.
 
     Args:
-        observation_size: what an observation is; the length of a vector.
         action: number of discrete actions.
-        lr: learning rate of Adam.
-        gamma: discount of the return per step.
         tau: coefficient of the update of the target network; 1 is a hard update.
         target_update_interval: updates between two updates of the target network.
         max_grad_norm: maximum gradient norm; null for no clipping.
@@ -91,8 +87,13 @@ class DQN(OffPolicy):
         v_max: float = 10.0,
         observation_scale: Annotated[list[Annotated[float, Gt(0)]], MinLen(1)] | None = None,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 1,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        super().__init__(
+            env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
+        )
         self.save_hyperparameters()
         choices = discrete(action, "dqn", "use a task for continuous actions, such as ddpg")
         if v_min >= v_max:
@@ -100,7 +101,7 @@ class DQN(OffPolicy):
         if observation_scale is not None and len(observation_scale) != observation_size:
             seen = f"{observation_size} numbers" if isinstance(observation_size, int) else "no vector"
             raise BadSetting("observation_scale", f"{env!r} observes {seen}, found {len(observation_scale)}")
-        self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
+        self.tau, self.reward_scale = tau, reward_scale
         self.target_update_interval, self.max_grad_norm = target_update_interval, max_grad_norm
         self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
         self.exploration_fraction, self.double_q, self.distributional = exploration_fraction, double, distributional
@@ -118,8 +119,9 @@ class DQN(OffPolicy):
         )
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.target_parameters: list[Tensor] = list(self.target.parameters())
-        self.explorer = EpsilonGreedy(self.network, self.values, choices["count"], self.epsilons[0])
-        self.example_input_array = example_input(observation_size)
+        self.explorer = EpsilonGreedy(
+            self.network, self.values, choices["count"], self.epsilons[0], self.observation_norm
+        )
 
     def values(self, outputs: Tensor) -> Tensor:
         """Values (..., A) from what a network says, (..., A, N)."""
@@ -127,7 +129,7 @@ class DQN(OffPolicy):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy actions for observations (B, O): indices (B,), or what they mean (B, 1), without noise."""
-        best = self.network.greedy(self.values(self.network(observation)), observation)
+        best = self.network.greedy(self.values(self.network(self.normalize(observation))), observation)
         return self.action_values[best] if len(self.action_values) else best
 
     def exploration_policy(self) -> TensorDictModuleBase:
@@ -202,7 +204,11 @@ class DQN(OffPolicy):
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-        pictures.draw_value(self, lambda observation: self.values(self.network(observation)).amax(-1, keepdim=True))
+        pictures.draw_value(self, self.state_value)
+
+    def state_value(self, observation: Tensor) -> Tensor:
+        """The greatest value (B, 1) of an action in states (B, O)."""
+        return self.values(self.network(self.normalize(observation))).amax(-1, keepdim=True)
 
 
 def pick(outputs: Tensor, action: Tensor) -> Tensor:

@@ -27,7 +27,6 @@ from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Critics, GaussianActor
-from lab.rl.networks.encoder import example_input
 from lab.rl.networks.exploration import StochasticExploration
 from lab.task import Task, Unit
 
@@ -36,10 +35,8 @@ class SAC(OffPolicy):
     """Soft actor-critic with a learned entropy coefficient for continuous actions.
 
     Args:
-        observation_size: what an observation is; the length of a vector.
         action: bounds of the action.
         lr: learning rate of Adam for the actor, the critics and the entropy coefficient.
-        gamma: discount of the return per step.
         tau: coefficient of the soft update of the target critics.
         hidden: widths of the hidden layers of actor and critics.
         alpha_init: initial entropy coefficient, in units of scaled reward.
@@ -60,26 +57,30 @@ class SAC(OffPolicy):
         alpha_init: Annotated[float, Gt(0)] = 1.0,
         target_entropy: float | None = None,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 1,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        super().__init__(
+            env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
+        )
         self.save_hyperparameters()
         bounds = continuous(action, type(self).__name__.lower(), "use a task for discrete actions, such as dqn")
-        self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
+        self.tau, self.reward_scale = tau, reward_scale
         self.target_entropy = -float(len(bounds["low"])) if target_entropy is None else target_entropy
         self.actor = GaussianActor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.target_parameters: list[Tensor] = list(self.target_critics.parameters())
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
-        self.explorer = StochasticExploration(self.actor)
-        self.example_input_array = example_input(observation_size)
+        self.explorer = StochasticExploration(self.actor, self.observation_norm)
 
     def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:
         return Critics(observation_size, action_size, hidden, num_critics=2)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), the squashed mean, for observations (B, O)."""
-        action: Tensor = self.actor(observation)
+        action: Tensor = self.actor(self.normalize(observation))
         return action
 
     def exploration_policy(self) -> TensorDictModuleBase:
@@ -157,9 +158,12 @@ class SAC(OffPolicy):
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-        pictures.draw_value(
-            self, lambda observation: self._actor_objective(self.critics(observation, self.actor(observation)))
-        )
+        pictures.draw_value(self, self.state_value)
+
+    def state_value(self, observation: Tensor) -> Tensor:
+        """The critics' value (B, 1) of the greedy action in states (B, O)."""
+        seen = self.normalize(observation)
+        return self._actor_objective(self.critics(seen, self.actor(seen)))
 
 
 TASK = Task(module=SAC, data=ReplayData, monitor="val/return", mode="max")

@@ -26,7 +26,6 @@ from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Actor, Critics
-from lab.rl.networks.encoder import example_input
 from lab.rl.networks.exploration import NOISES, Noise
 from lab.task import Task, Unit
 
@@ -35,10 +34,8 @@ class TD3(OffPolicy):
     """Twin delayed deep deterministic policy gradient for continuous actions.
 
     Args:
-        observation_size: what an observation is; the length of a vector.
         action: bounds of the action.
         lr: learning rate of the actor's and the critics' Adam.
-        gamma: discount of the return per step.
         tau: coefficient of the soft update of the target networks, at each update of the actor.
         hidden: widths of the hidden layers of actor and critics.
         noise: exploration noise: `gaussian`, or `ornstein_uhlenbeck`, which is correlated over time.
@@ -65,23 +62,27 @@ class TD3(OffPolicy):
         target_noise_clip: Annotated[float, Ge(0)] = 0.5,
         policy_delay: Annotated[int, Gt(0)] = 2,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 1,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        super().__init__(
+            env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
+        )
         self.save_hyperparameters()
         bounds = continuous(action, "td3", "use a task for discrete actions, such as dqn")
-        self.gamma, self.tau, self.policy_delay, self.reward_scale = gamma, tau, policy_delay, reward_scale
+        self.tau, self.policy_delay, self.reward_scale = tau, policy_delay, reward_scale
         self.target_policy_noise, self.target_noise_clip = target_policy_noise, target_noise_clip
         self.actor = Actor(observation_size, bounds, hidden)
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, num_critics=2)
         self.target_actor = copy.deepcopy(self.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.target_parameters: list[Tensor] = [*self.target_actor.parameters(), *self.target_critics.parameters()]
-        self.explorer = NOISES[noise](self.actor, bounds, sigma)
-        self.example_input_array = example_input(observation_size)
+        self.explorer = NOISES[noise](self.actor, bounds, sigma, self.observation_norm)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A) for observations (B, O)."""
-        action: Tensor = self.actor(observation)
+        action: Tensor = self.actor(self.normalize(observation))
         return action
 
     def exploration_policy(self) -> TensorDictModuleBase:
@@ -148,7 +149,13 @@ class TD3(OffPolicy):
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-        pictures.draw_value(self, lambda observation: self.critics(observation, self.actor(observation))[0])
+        pictures.draw_value(self, self.state_value)
+
+    def state_value(self, observation: Tensor) -> Tensor:
+        """The first critic's value (B, 1) of the greedy action in states (B, O)."""
+        seen = self.normalize(observation)
+        value: Tensor = self.critics(seen, self.actor(seen))[0]
+        return value
 
 
 TASK = Task(module=TD3, data=ReplayData, monitor="val/return", mode="max")

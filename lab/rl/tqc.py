@@ -52,6 +52,9 @@ class TQC(SAC):
         num_critics: Annotated[int, Gt(0)] = 2,
         num_quantiles: Annotated[int, Gt(0)] = 25,
         top_quantiles_to_drop: Annotated[int, Ge(0)] = 2,
+        normalize_observations: bool = False,
+        normalize_rewards: bool = False,
+        num_envs: int = 1,
     ) -> None:
         if top_quantiles_to_drop >= num_quantiles:
             found = f"expected less than num_quantiles ({num_quantiles}), found {top_quantiles_to_drop}"
@@ -59,8 +62,9 @@ class TQC(SAC):
         self.num_critics, self.num_quantiles = num_critics, num_quantiles  # before the critics are made
         self.top_quantiles_to_drop = top_quantiles_to_drop
         super().__init__(
-            env, observation_size, action, lr, final_lr, gamma, tau, hidden, alpha_init, target_entropy, reward_scale
-        )
+            env, observation_size, action, lr, final_lr, gamma, tau, hidden, alpha_init, target_entropy, reward_scale,
+            normalize_observations, normalize_rewards, num_envs,
+        )  # fmt: skip
         self.register_buffer("fractions", (torch.arange(num_quantiles) + 0.5) / num_quantiles, persistent=False)
 
     def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:

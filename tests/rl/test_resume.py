@@ -63,10 +63,11 @@ class Load(Save):
         self.env_steps = trainer.datamodule.collector.stepper.checked[0].steps
 
 
-def train(callback, checkpoint=None, env="Pendulum-v1", noise="gaussian", seed=0, **settings):
+def train(callback, checkpoint=None, env="Pendulum-v1", noise="gaussian", seed=0, normalize=False, **settings):
     seed_everything(seed if checkpoint is None else seed + 99, verbose=False)  # what is not restored shows
     data = ReplayData(env, **(SHORT | settings))
-    agent = DDPG(**data.facts(), hidden=[8], noise=noise, lr=1e-2, final_lr=0.0, sigma=0.3)
+    norms = dict.fromkeys(("normalize_observations", "normalize_rewards"), normalize)
+    agent = DDPG(**data.facts(), **norms, hidden=[8], noise=noise, lr=1e-2, final_lr=0.0, sigma=0.3)
     trainer = Trainer(**data.trainer_defaults(), **QUIET, callbacks=[callback], accelerator="cpu", limit_val_batches=1)
     trainer.fit(agent, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     return agent, data
@@ -95,6 +96,9 @@ def equal(one, other):
         pytest.param({"buffer_size": 64}, id="a buffer that wraps around"),
         pytest.param({"buffer_size": 64, "storage": "memmap"}, id="a buffer on disk", marks=pytest.mark.slow),
         pytest.param({"episode_steps": 45}, id="short episodes", marks=pytest.mark.slow),
+        pytest.param(
+            {"normalize": True, "frame_stack": 3, "num_envs": 2}, id="running statistics", marks=pytest.mark.slow
+        ),
         pytest.param({"env": "MountainCarContinuous-v0"}, id="another environment", marks=pytest.mark.slow),
         pytest.param({"env": "HalfCheetah-v5", "noise": "ornstein_uhlenbeck"}, id="MuJoCo", marks=pytest.mark.slow),
     ],

@@ -17,13 +17,26 @@ from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModuleBase
 from torch import Tensor
 
+from lab.errors import BadSetting
 from lab.rl.common import adam
 from lab.rl.common.learner import Learner, clip_
 from lab.rl.data.replay import Block, ReplayData
+from lab.rl.envs.observations import ObservationSize
+from lab.rl.networks.encoder import example_input
+from lab.rl.networks.normalization import RewardNorm, observation_normalization
 
 
 class OffPolicy(Learner):
-    """An agent that learns from a `Block` of batches, one for each update."""
+    """An agent that learns from a `Block` of batches, one for each update.
+
+    Args:
+        observation_size: what an observation is; the length of a vector.
+        lr: learning rate of Adam.
+        gamma: discount of the return per step.
+        normalize_observations: normalise observations to mean 0 and variance 1, with running statistics.
+        normalize_rewards: divide rewards by the running standard deviation of the discounted return.
+        num_envs: environments that collect.
+    """
 
     # of a block's batches: what an update reads, in this order
     batch_keys: tuple[str | tuple[str, str], ...] = (
@@ -34,6 +47,33 @@ class OffPolicy(Learner):
         ("next", "terminated"),
     )
 
+    def __init__(
+        self,
+        env: str,
+        observation_size: ObservationSize,
+        lr: float,
+        final_lr: float,
+        gamma: float,
+        normalize_observations: bool,
+        normalize_rewards: bool,
+        num_envs: int,
+    ) -> None:
+        super().__init__(env, lr, final_lr)
+        self.gamma = gamma
+        self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
+        self.reward_norm = RewardNorm(num_envs, gamma) if normalize_rewards else None
+        self.example_input_array = example_input(observation_size)
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and self.trainer.world_size > 1:
+            for key, norm in {
+                "normalize_observations": self.observation_norm,
+                "normalize_rewards": self.reward_norm,
+            }.items():
+                if norm is not None:
+                    raise BadSetting(key, "each process would have statistics of its own; set data.num_envs instead")
+
     @abstractmethod
     def exploration_policy(self) -> TensorDictModuleBase:
         """The policy that collects: reads `observation`, writes `action`."""
@@ -43,7 +83,22 @@ class OffPolicy(Learner):
 
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         """Inputs of the updates of a block, each (updates, B, ...); noise that they need is sampled here."""
-        return tuple(batches[key] for key in self.batch_keys)
+        return tuple(self._normalized(key, batches[key]) for key in self.batch_keys)
+
+    def _normalized(self, key: str | tuple[str, str], column: Tensor) -> Tensor:
+        if key in ("observation", ("next", "observation")):
+            return self.normalize(column)
+        return self.reward_norm.scale(column) if key == ("next", "reward") and self.reward_norm is not None else column
+
+    def normalize(self, observation: Tensor) -> Tensor:
+        return observation if self.observation_norm is None else self.observation_norm(observation)
+
+    def observe(self, steps: TensorDictBase) -> None:
+        """Merges steps (T, N), as they were collected, into the running statistics."""
+        if self.observation_norm is not None:
+            self.observation_norm.update(steps["observation"].flatten(0, 1).to(self.device))
+        if self.reward_norm is not None:
+            self.reward_norm.merge(steps["next", "reward"].to(self.device), steps["next", "done"])
 
     def update_flags(self, number: int) -> dict[str, bool]:  # noqa: ARG002 - for subclasses
         """Keywords of the update that is the run's `number`-th, from 0; a compiled update has one graph for each."""

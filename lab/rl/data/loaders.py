@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -18,6 +19,7 @@ from lab.rl.envs.wrappers import Wrappers
 VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so that runs are compared on the same starts
 
 
+FrameStack = Annotated[int, Ge(1)]
 LOGGED_BLOCKS = 50  # of a run, at most: logging the values of one takes some 3 ms, as long as a small block
 
 
@@ -32,6 +34,8 @@ class CollectionData(LightningDataModule):
             `module:Class`, with arguments `{class_path: ..., init_args: {...}}`.
         action_masks: choose among valid actions only, which the environment says by a method `action_masks()` or in
             `info["action_mask"]`; for discrete actions.
+        frame_stack: latest observations that the agent sees at once, which shows velocities; by default 1, and 4 in
+            Atari games.
         total_steps: environment steps of the whole run.
         eval_every: environment steps between two validations; also the length of an epoch.
         eval_episodes: episodes of a validation, always from the same start seeds.
@@ -54,13 +58,14 @@ class CollectionData(LightningDataModule):
         test_episodes: int,
         eval_envs: int,
         episode_steps: int | None,
+        frame_stack: int | None = None,
         is_flat: bool = True,
     ) -> None:
         super().__init__()
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
         self.eval_envs, self.env = eval_envs, env
-        self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps, action_masks, is_flat)
+        self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps, action_masks, is_flat, frame_stack)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began

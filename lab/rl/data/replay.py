@@ -19,7 +19,7 @@ from lab.errors import BadSetting, LabError
 from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
-from lab.rl.data.loaders import CollectionData
+from lab.rl.data.loaders import CollectionData, FrameStack
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize
 from lab.rl.envs.observations import Layout
@@ -73,6 +73,7 @@ class ReplayData(CollectionData):
         env_kwargs: dict[str, Any] | None = None,
         wrappers: list[str | WrapperSpec] | None = None,
         action_masks: bool = False,
+        frame_stack: FrameStack | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         vectorization: Vectorization = "sync",
         batch_size: Annotated[int, Gt(0)] = 256,
@@ -103,6 +104,7 @@ class ReplayData(CollectionData):
             test_episodes,
             eval_envs,
             episode_steps,
+            frame_stack,
         )
         self.save_hyperparameters()
         self.batch_size, self.learning_starts = batch_size, learning_starts
@@ -131,16 +133,18 @@ class ReplayData(CollectionData):
         self.collector: ArrayCollector | None = None
 
     def facts(self) -> dict[str, Any]:
-        """`env`, `observation_size` and `action` of the environment; refuses a buffer that does not fit into memory."""
+        """`env`, `observation_size` and `action` of the environment, and `num_envs`.
+
+        Raises:
+            BadSetting: the buffer does not fit into memory.
+        """
         facts = self.env_factory.facts()
         check_buffer_fits(self.buffer_size, self.storage, facts)
         if self.vectorization == "vector":
             check_vector(self.env_factory)
-        return (
-            facts | {"action": discretize(self.env, facts["action"], self.num_action_bins)}
-            if self.num_action_bins
-            else facts
-        )
+        if self.num_action_bins:
+            facts["action"] = discretize(self.env, facts["action"], self.num_action_bins)
+        return facts | {"num_envs": self.num_envs}
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -150,6 +154,7 @@ class ReplayData(CollectionData):
         rank, self.world_size = self.trainer.global_rank, self.trainer.world_size
         agent: Any = self.trainer.lightning_module
         self._check_supported(agent)
+        self.observe = getattr(agent, "observe", None)  # for running statistics, random steps included
         device = self.trainer.strategy.root_device
         policy = self.policy = agent.exploration_policy().to(device)  # else torchrl copies it
         if self.world_size > 1:  # every process explores for itself, with noise of its own
@@ -227,6 +232,8 @@ class ReplayData(CollectionData):
     def _collect(self) -> Block | None:
         assert self.collector is not None
         steps, returns = self.collector.collect(), self.collector.returns
+        if self.observe is not None:
+            self.observe(steps)
         self.buffer.extend(
             steps[steps["collector", "mask"]]
         )  # one after the other, all environments of a step together

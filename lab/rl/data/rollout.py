@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le
 from lab.errors import BadSetting
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
-from lab.rl.data.loaders import CollectionData
+from lab.rl.data.loaders import CollectionData, FrameStack
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.wrappers import WrapperSpec
 
@@ -53,6 +53,7 @@ class RolloutData(CollectionData):
         env_kwargs: dict[str, Any] | None = None,
         wrappers: list[str | WrapperSpec] | None = None,
         action_masks: bool = False,
+        frame_stack: FrameStack | None = None,
         num_envs: Annotated[int, Ge(1), Le(1024)] = 8,
         vectorization: Literal["sync", "async"] = "sync",
         num_steps: Annotated[int, Gt(0)] = 256,
@@ -74,6 +75,7 @@ class RolloutData(CollectionData):
             test_episodes,
             eval_envs,
             episode_steps,
+            frame_stack,
         )
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps

@@ -1,9 +1,9 @@
 """Atari games as Mnih et al. 2015 show them to an agent, through Gymnasium's own wrappers.
 
 An observation is the last 4 screens (4, 84, 84), grey, one byte a pixel; an action holds for 4 frames. A game begins
-with up to 30 frames in which nothing is done. In training only, an episode ends with a life and rewards are cut to
-their sign, so that one learning rate suits every game; scores are those of whole games. Deviation: the two frames that
-the brighter pixel is taken from are Gymnasium's choice.
+with up to 30 frames in which nothing is done; where a ball has to be served, it is (`FireReset`). In training only, an
+episode ends with a life and rewards are cut to their sign, so that one learning rate suits every game; scores are those
+of whole games. Deviation: the two frames that the brighter pixel is taken from are Gymnasium's choice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.wrappers import AtariPreprocessing, ClipReward, FrameStackObservation, TimeLimit
+from gymnasium.wrappers import AtariPreprocessing, ClipReward, TimeLimit
+
+from lab.rl.envs.frame_stack import stack_frames
 
 SCREENS = 4
+FIRE = 1  # the action, in games that have it
 NAMES = re.compile(r"ALE/|\w+NoFrameskip-v")  # those that can be known where ale-py is missing
 
 
@@ -36,11 +39,40 @@ def is_game(env: str) -> bool:
     return env in gym.registry and str(gym.registry[env].entry_point).startswith("ale_py.")
 
 
-def make(env: str | EnvSpec, max_episode_steps: int | None = None, **settings: Any) -> gym.Env[Any, Any]:
+def make(
+    env: str | EnvSpec, max_episode_steps: int | None = None, frame_stack: int = SCREENS, **settings: Any
+) -> gym.Env[Any, Any]:
     """A whole game with its true score; `max_episode_steps` counts what the agent sees, not frames."""
-    made = AtariPreprocessing(gym.make(env, frameskip=1, **settings))
-    stacked: gym.Env[Any, Any] = FrameStackObservation(made, SCREENS)
+    made: gym.Env[Any, Any] = AtariPreprocessing(gym.make(env, frameskip=1, **settings))
+    game: Any = made.unwrapped
+    if game.get_action_meanings()[FIRE] == "FIRE":
+        made = FireReset(made)
+    stacked = stack_frames(made, frame_stack)
     return stacked if max_episode_steps is None else TimeLimit(stacked, max_episode_steps)
+
+
+class FireReset(gym.Wrapper[Any, Any, Any, Any]):
+    """Fires at the beginning of a game and of each further life: many games wait for it, and an agent that has not
+    found out stands still.
+    """
+
+    lives = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.env.reset(seed=seed, options=options)
+        found, _, terminated, truncated, info = self.env.step(FIRE)
+        if terminated or truncated:
+            found, info = self.env.reset(options=options)
+        self.lives = lives(self)
+        return found, info
+
+    def step(self, action: Any) -> Any:
+        found, reward, terminated, truncated, info = self.env.step(action)
+        lost, self.lives = lives(self) < self.lives, lives(self)
+        if lost and not (terminated or truncated):
+            found, more, terminated, truncated, info = self.env.step(FIRE)
+            reward = float(reward) + float(more)
+        return found, reward, terminated, truncated, info
 
 
 class EpisodicLife(gym.Wrapper[Any, Any, Any, Any]):
@@ -61,19 +93,20 @@ class EpisodicLife(gym.Wrapper[Any, Any, Any, Any]):
             found, _, terminated, truncated, info = self.env.step(0)  # does nothing for a moment
             if terminated or truncated:
                 found, info = self.env.reset(seed=seed, options=options)
-        self.over, self.lives = False, self.game().lives()
+        self.over, self.lives = False, lives(self)
         return found, info
 
     def step(self, action: Any) -> Any:
         found, reward, terminated, truncated, info = self.env.step(action)
-        lives = self.game().lives()
-        lost, self.lives, self.over = lives < self.lives, lives, terminated or truncated
+        lost, self.lives, self.over = lives(self) < self.lives, lives(self), terminated or truncated
         return found, reward, terminated or lost, truncated, info
 
-    def game(self) -> Any:
-        """The emulator."""
-        emulated: Any = self.env.unwrapped
-        return emulated.ale
+
+def lives(env: gym.Env[Any, Any]) -> int:
+    """The lives that are left in a game."""
+    game: Any = env.unwrapped
+    left: int = game.ale.lives()
+    return left
 
 
 def for_training(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

@@ -15,6 +15,7 @@ from lab.keywords import keywords
 from lab.rl.envs import atari, entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
 from lab.rl.envs.earned_reward import EarnedReward, ScoredReward
+from lab.rl.envs.frame_stack import stack_frames
 from lab.rl.envs.wrappers import Wrappers, find, wrap
 
 EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs
@@ -28,6 +29,7 @@ def make(
     wrappers: Wrappers = (),
     action_masks: bool = False,
     is_flat: bool = True,
+    frame_stack: int | None = None,
     is_scored: bool = False,
     **settings: Any,
 ) -> CheckedEnv:
@@ -42,6 +44,7 @@ def make(
         wrappers: what is put around it, the first one innermost.
         action_masks: whether observations have a mask of valid actions in them.
         is_flat: whether every observation becomes one array.
+        frame_stack: observations that are shown at once; None for 1, and for 4 of Atari games.
         is_scored: whether rewards are the environment's own, whatever wrappers make of them.
         settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
 
@@ -62,14 +65,18 @@ def make(
     try:
         if ".mujoco." in str(spec.entry_point):
             _warn_for_mujoco()
-        make_it: Any = atari.make if atari.is_game(spec.id) else gym.make
+        is_game = atari.is_game(spec.id)
+        if is_game and frame_stack:
+            settings["frame_stack"] = frame_stack
+        make_it: Any = atari.make if is_game else gym.make
         inside = make_it(spec, disable_env_checker=True, **(dict(given) | settings))
         if layers and is_scored:
             inside = EarnedReward(inside)
             wrapped: gym.Env[Any, Any] = ScoredReward(wrap(inside, env, layers), inside)
         else:
             wrapped = wrap(inside, env, layers)
-        made = CheckedEnv(wrapped, env, action_masks, is_flat)
+        stacked = wrapped if is_game else stack_frames(wrapped, frame_stack or 1)
+        made = CheckedEnv(stacked, env, action_masks, is_flat)
     except BadSetting:
         raise
     except (Exception, SystemExit) as error:

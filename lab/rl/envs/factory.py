@@ -40,6 +40,7 @@ class EnvFactory:
             environment that has none.
         action_masks: whether observations have a mask of valid actions in them.
         is_flat: whether every observation becomes one array; if not, choices stay as their space has them.
+        frame_stack: observations that are shown at once; None for 1, and for 4 of Atari games.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class EnvFactory:
         episode_steps: int | None = None,
         action_masks: bool = False,
         is_flat: bool = True,
+        frame_stack: int | None = None,
     ) -> None:
         self.env, self.env_kwargs, self.wrappers = env, dict(env_kwargs or {}), list(wrappers or ())
         self.episode_steps, self.action_masks, self.is_flat = episode_steps, action_masks, is_flat
+        self.frame_stack = frame_stack
         self._kept: list[CheckedEnv] = []  # the evaluation's
         self._facts: dict[str, Any] = {}
         self._end = weakref.finalize(self, _close, self._kept)
@@ -65,6 +68,7 @@ class EnvFactory:
             self.episode_steps,
             self.action_masks,
             self.is_flat,
+            self.frame_stack,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -137,7 +141,8 @@ class EnvFactory:
         return self._make(is_scored=True, **settings)
 
     def _make(self, **settings: Any) -> CheckedEnv:
-        return environment.make(self.env, self.env_kwargs, self.wrappers, self.action_masks, self.is_flat, **settings)
+        how = (self.action_masks, self.is_flat, self.frame_stack)
+        return environment.make(self.env, self.env_kwargs, self.wrappers, *how, **settings)
 
     def close(self) -> None:
         """Closes the evaluation's environments; if they are asked for once more, there are new ones."""

@@ -37,14 +37,10 @@ class VectorStepper:
     def __init__(self, factory: EnvFactory, action: ActionSpec, buffers: StepBuffers) -> None:
         self.env, self.action, self.buffers, self.steps = factory.env, action, buffers, 0
         check_vector(factory)
-        settings: dict[str, Any] = {"max_episode_steps": factory.episode_steps} if factory.episode_steps else {}
-        self.made: Any = gym.make_vec(
-            find_spec(self.env).id,
-            len(buffers.reward),
-            vectorization_mode="vector_entry_point",
-            **factory.env_kwargs,
-            **settings,
-        )
+        settings: dict[str, Any] = dict(factory.env_kwargs)
+        if factory.episode_steps:
+            settings["max_episode_steps"] = factory.episode_steps
+        self.made: Any = gym.make_vec(find_spec(self.env).id, len(buffers.reward), "vector_entry_point", **settings)
         space: Any = self.made.single_action_space
         self.first_action = getattr(space, "start", None)  # of discrete ones
         self.bounds = (space.low, space.high) if self.first_action is None else None
@@ -100,9 +96,10 @@ class VectorStepper:
 
 
 def check_vector(factory: EnvFactory) -> None:
-    """Raises BadSetting: the environment has no vector entry point, or wrappers."""
-    if factory.wrappers:
-        raise BadSetting("vectorization", "vector cannot put data.wrappers around an environment; use sync")
+    """Raises BadSetting: the environment has no vector entry point, or there is something around it."""
+    for key in ("wrappers", "frame_stack"):
+        if getattr(factory, key):
+            raise BadSetting("vectorization", f"vector cannot put data.{key} around an environment; use sync")
     facts = factory.facts()
     if not isinstance(facts["observation_size"], int) or "counts" in facts["action"]:
         raise BadSetting("vectorization", "vector takes vectors and one action alone; use sync")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.rl.networks.exploration import Act, ExplorationPolicy
+from lab.rl.networks.normalization import ObservationNorm
 from lab.rl.networks.q_network import QNetwork
 
 
@@ -23,14 +24,20 @@ class EpsilonGreedy(ExplorationPolicy):
         action_values: output of `network` (..., A, N) -> values (..., A).
         num_actions: number of discrete actions.
         epsilon: the first probability, from 0 to 1; later ones are written into the buffer.
+        norm: normalises observations for the network.
     """
 
     epsilon: Tensor
 
     def __init__(
-        self, network: QNetwork, action_values: Callable[[Tensor], Tensor], num_actions: int, epsilon: float
+        self,
+        network: QNetwork,
+        action_values: Callable[[Tensor], Tensor],
+        num_actions: int,
+        epsilon: float,
+        norm: ObservationNorm | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(norm)
         self.network, self.action_values, self.num_actions = network, action_values, num_actions
         self.register_buffer("epsilon", torch.tensor(epsilon))
 
@@ -46,11 +53,12 @@ class EpsilonGreedy(ExplorationPolicy):
     def actor(self) -> Act:
         network, values, noisy = self.network.as_function(), self.action_values, self.network.noise_size > 0
         masked, splits = self.network.masked, [1, self.network.noise_size]
+        normalize = self.normalization()
 
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
             weights = noise[..., 1 : sum(splits)].flatten(0, -2)[0] if noisy else None
             chosen = noise[..., 0].long()
-            found = values(network(observation, weights))
+            found = values(network(normalize(observation), weights))
             greedy = self.network.greedy(found, observation)
             if masked:  # a random action has to be valid: the first valid one in a random order
                 order = noise[..., sum(splits) :]

@@ -20,15 +20,28 @@ from torch import Tensor, nn
 from lab.networks import as_function
 from lab.rl.envs.spaces import ContinuousSpec
 from lab.rl.networks.actor_critic import GaussianActor
+from lab.rl.networks.normalization import ObservationNorm
 
 Act = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class ExplorationPolicy(TensorDictModuleBase):
-    """A policy that reads `observation` (..., O) and writes `action`."""
+    """A policy that reads `observation` (..., O) and writes `action`.
+
+    Args:
+        norm: normalises observations for the network; by default it sees them as they are.
+    """
 
     in_keys: tuple[str, ...] = ("observation",)
     out_keys: tuple[str, ...] = ("action",)
+
+    def __init__(self, norm: ObservationNorm | None = None) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def normalization(self) -> Callable[[Tensor], Tensor]:
+        """From observations to what the network sees, by the present statistics."""
+        return self.norm.as_function() if self.norm is not None else lambda observation: observation
 
     @abstractmethod
     def noise(self, *shape: int) -> Tensor:
@@ -63,14 +76,17 @@ class GaussianNoise(ExplorationPolicy):
         actor: observation (..., O) -> action (..., A).
         action: bounds of the action.
         sigma: standard deviation, from 0, as a fraction of half the action's range.
+        norm: normalises observations for the actor.
     """
 
     low: Tensor
     high: Tensor
     scale: Tensor
 
-    def __init__(self, actor: nn.Module, action: ContinuousSpec, sigma: float) -> None:
-        super().__init__()
+    def __init__(
+        self, actor: nn.Module, action: ContinuousSpec, sigma: float, norm: ObservationNorm | None = None
+    ) -> None:
+        super().__init__(norm)
         self.network = actor
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
         self.register_buffer("low", low, persistent=False)
@@ -81,11 +97,12 @@ class GaussianNoise(ExplorationPolicy):
         return torch.randn(*shape, *self.scale.shape, dtype=self.scale.dtype, device=self.scale.device) * self.scale
 
     def actor(self) -> Act:
-        network, low, high, dtype = as_function(self.network), self.low, self.high, self.low.dtype
+        network, normalize = as_function(self.network), self.normalization()
+        low, high, dtype = self.low, self.high, self.low.dtype
 
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:
             around = self.around(noise, is_init)
-            action = torch.clamp(network(observation.to(dtype)) + around, low, high).to(torch.float32)
+            action = torch.clamp(network(normalize(observation.to(dtype))) + around, low, high).to(torch.float32)
             return action, action
 
         return act
@@ -110,9 +127,15 @@ class OrnsteinUhlenbeckNoise(GaussianNoise):
     state: Tensor
 
     def __init__(
-        self, actor: nn.Module, action: ContinuousSpec, sigma: float, theta: float = 0.15, dt: float = 1.0
+        self,
+        actor: nn.Module,
+        action: ContinuousSpec,
+        sigma: float,
+        norm: ObservationNorm | None = None,
+        theta: float = 0.15,
+        dt: float = 1.0,
     ) -> None:
-        super().__init__(actor, action, sigma)
+        super().__init__(actor, action, sigma, norm)
         self.theta, self.dt = theta, dt
         self.register_buffer("state", torch.zeros(len(action["low"])), persistent=False)
 
@@ -134,8 +157,8 @@ class StochasticExploration(ExplorationPolicy):
     torch.Size([8, 1])
     """
 
-    def __init__(self, actor: GaussianActor) -> None:
-        super().__init__()
+    def __init__(self, actor: GaussianActor, norm: ObservationNorm | None = None) -> None:
+        super().__init__(norm)
         self.network = actor
 
     def noise(self, *shape: int) -> Tensor:
@@ -143,10 +166,10 @@ class StochasticExploration(ExplorationPolicy):
         return torch.randn(*shape, *scale.shape, dtype=scale.dtype, device=scale.device)
 
     def actor(self) -> Act:
-        explore, dtype = self.network.explorer(), self.network.scale.dtype
+        explore, normalize, dtype = self.network.explorer(), self.normalization(), self.network.scale.dtype
 
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-            action = explore(observation.to(dtype), noise).to(torch.float32)
+            action = explore(normalize(observation.to(dtype)), noise).to(torch.float32)
             return action, action
 
         return act

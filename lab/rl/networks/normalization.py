@@ -1,7 +1,8 @@
 """Normalised observations and rewards, by running statistics that are kept with the agent's weights.
 
 A policy acts by the statistics as they were when its rollout began and learns by the same ones; they are updated
-afterwards. So one rollout comes from one policy, and its old probabilities are exact.
+afterwards. So one rollout comes from one policy, and its old probabilities are exact. Agents with a replay buffer keep
+in it what the environment showed, and normalise what is sampled by the present statistics.
 """
 
 from __future__ import annotations
@@ -144,9 +145,18 @@ class RewardNorm(RunningMeanStd):
         self.gamma = gamma
         self.register_buffer("returns", torch.zeros(num_envs))  # each environment's discounted return so far
 
-    @torch.no_grad()
     def forward(self, reward: Tensor, done: Tensor) -> Tensor:
         """Merges rewards (T, N) into the statistics, and normalises them."""
+        self.merge(reward, done)
+        return self.scale(reward)
+
+    def scale(self, reward: Tensor) -> Tensor:
+        """Rewards of any shape, normalised by the present statistics."""
+        return (reward * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)
+
+    @torch.no_grad()
+    def merge(self, reward: Tensor, done: Tensor) -> None:
+        """Merges rewards (T, N) into the statistics."""
         returns, current = reward.cpu().numpy().copy(), self.returns.cpu().numpy().copy()
         not_done = ~done.cpu().numpy()
         for row, alive in zip(returns, not_done, strict=True):
@@ -154,4 +164,3 @@ class RewardNorm(RunningMeanStd):
             current = row * alive
         self.returns.copy_(torch.from_numpy(current))
         self.update(torch.from_numpy(returns).reshape(-1, 1).to(reward.device))
-        return (reward * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)

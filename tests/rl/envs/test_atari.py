@@ -44,6 +44,22 @@ def test_an_agent_sees_the_last_four_screens_in_bytes():
     assert env.unwrapped.ale.getEpisodeFrameNumber() >= 28
 
 
+@pytest.mark.parametrize(("game", "fires"), [("Breakout", True), ("Freeway", False)])
+def test_a_ball_is_served_in_every_life(game, fires):
+    env = environment.make(f"{game}NoFrameskip-v4", frame_stack=1)
+    assert env.observation_space.shape == (1, 84, 84)
+    served = []
+    emulator = env.unwrapped
+    act = emulator.step
+    emulator.step = lambda action: (served.append(action), act(action))[1]
+    env.reset(seed=0)
+    assert (atari.FIRE in served) is fires
+    served.clear()
+    while fires and atari.lives(env) == 5:  # nobody moves, so the ball is lost
+        env.step(0)
+    assert served.count(atari.FIRE) == (4 if fires else 0), "for as long as an action holds"
+
+
 def test_training_ends_with_a_life_and_goes_on_in_the_same_game():
     env = atari.for_training(environment.make("BreakoutNoFrameskip-v4"))
     whole = environment.make("BreakoutNoFrameskip-v4")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
+from lab.rl.envs.environment import make
 from lab.rl.envs.state import snapshot
 
 CLASSIC = ("Pendulum-v1", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0")
@@ -225,3 +226,13 @@ def test_every_generator_goes_on_where_it_was(bits):
     copy = snapshot._Reader().value(through_a_file(snapshot._Writer([]).value(generator)))
     assert alike(generator.integers(1 << 20, size=5, dtype=np.int32), copy.integers(1 << 20, size=5, dtype=np.int32))
     assert alike(generator.normal(size=5), copy.normal(size=5))
+
+
+@pytest.mark.parametrize("make_it", [lambda: make("FrozenLake-v1"), lambda: make("Taxi-v4", action_masks=True)])
+def test_an_observation_in_parts_is_kept(make_it):
+    one, other = make_it(), make_it()
+    one.reset(seed=0)
+    one.step(0)
+    snapshot.restore(other, snapshot.take(one))
+    for action in (1, 2, 1):
+        assert np.array_equal(one.step(action)[0], other.step(action)[0])

@@ -23,6 +23,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from lab.errors import LabError
+from lab.rl.envs.flattening import Flattening
 from lab.rl.envs.state.plain import (
     State,
     Unstorable,
@@ -41,7 +42,7 @@ PLAIN = (type(None), bool, int, float, str)
 # what a new environment has of its own
 FIXED = (
     gym.Space, EnvSpec, type, ModuleType, FunctionType, BuiltinFunctionType, functools.partial, np.dtype,
-    logging.Logger, PurePath,
+    logging.Logger, PurePath, Flattening,
 )  # fmt: skip
 GENERATORS = {
     kind.__name__: kind
