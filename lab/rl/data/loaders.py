@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-import torch
 from annotated_types import Ge
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lab.rl.data.block_loader import BlockLoader, seed_loader
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.wrappers import Wrappers
 
@@ -132,7 +132,7 @@ class CollectionData(LightningDataModule):
         assert self.trainer is not None
         if self._epoch != self.trainer.current_epoch:  # else it is the rest of an epoch, after a resume
             self._epoch, self._epoch_began = self.trainer.current_epoch, self.env_steps
-        return BlockLoader(self)
+        return BlockLoader(self.blocks, self.epoch_length)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         return seed_loader(VALIDATION_SEEDS, self.eval_episodes)
@@ -169,33 +169,3 @@ class CollectionData(LightningDataModule):
     def load_counters(self, state: dict[str, Any]) -> None:
         self.env_steps, self._epoch, self._epoch_began = state["env_steps"], state["epoch"], state["epoch_began"]
         self._episodes, self._returns = state["episodes"], state["returns"]
-
-
-class BlockLoader:
-    """The loader of one epoch's blocks, or of what is left of them.
-
-    It has a length, that of the whole epoch, because Lightning fetches one batch ahead from what has none, and a block
-    collected before the updates of the one before it would come from an old policy. Its state is empty: the data module
-    knows where it stands, and having one tells Lightning not to skip what a checkpoint has already seen.
-    """
-
-    def __init__(self, data: CollectionData) -> None:
-        self.data = data
-
-    def __iter__(self) -> Iterator[Any]:
-        return self.data.blocks()
-
-    def __len__(self) -> int:
-        return self.data.epoch_length()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-def seed_loader(first: int, episodes: int) -> DataLoader[torch.Tensor]:
-    """One batch of consecutive start seeds."""
-    # with a generator of its own: a loader draws a number from torch's for each pass, and training would see that
-    own = torch.Generator()
-    return DataLoader(torch.arange(first, first + episodes), batch_size=episodes, generator=own)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from lab.errors import BadSetting
 from lab.keywords import keywords
 from lab.rl.envs import atari, entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
-from lab.rl.envs.earned_reward import EarnedReward, ScoredReward
-from lab.rl.envs.frame_stack import stack_frames
+from lab.rl.envs.layers.earned_reward import EarnedReward, ScoredReward
+from lab.rl.envs.layers.frame_stack import stack_frames
 from lab.rl.envs.wrappers import Wrappers, find, wrap
 
 EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lab.rl.envs import atari, environment
+from lab.rl.envs.layers.atari_lives import FIRE, lives
 from lab.rl.envs.state import snapshot
 
 pytest.importorskip("ale_py", reason="needs the extra: pip install 'torch-lab[atari]'")
@@ -53,11 +54,11 @@ def test_a_ball_is_served_in_every_life(game, fires):
     act = emulator.step
     emulator.step = lambda action: (served.append(action), act(action))[1]
     env.reset(seed=0)
-    assert (atari.FIRE in served) is fires
+    assert (FIRE in served) is fires
     served.clear()
-    while fires and atari.lives(env) == 5:  # nobody moves, so the ball is lost
+    while fires and lives(env) == 5:  # nobody moves, so the ball is lost
         env.step(0)
-    assert served.count(atari.FIRE) == (4 if fires else 0), "for as long as an action holds"
+    assert served.count(FIRE) == (4 if fires else 0), "for as long as an action holds"
 
 
 def test_training_ends_with_a_life_and_goes_on_in_the_same_game():

@@ -1,0 +1,1 @@
+"""Wrappers of this package: frames, rewards as they were earned, lives in Atari games."""
