@@ -52,7 +52,8 @@ def assemble(recipe: Recipe, tracked: bool = False) -> Assembly:
         RecipeError: with all that is wrong, if anything is.
     """
     try:
-        return _assemble(recipe, tracked)
+        with constructing():
+            return _assemble(recipe, tracked)
     except RecipeError as error:
         raise RecipeError(at_their_level(error.problems, recipe, task_entry(recipe.task))) from None
 
@@ -65,8 +66,7 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
     if "lightning" not in sys.modules:
         stage("importing torch, Lightning and the task")
     with importing():
-        with constructing():
-            task = task_of(recipe, problems)
+        task = task_of(recipe, problems)
         if task is None:
             raise RecipeError(problems)
         from lightning import Trainer, seed_everything
@@ -198,8 +198,7 @@ def _build(
     if len(problems) > before:
         return None
     try:
-        with constructing():
-            made = make(target, {**construct(keywords), **(facts or {})})
+        made = make(target, {**construct(keywords), **(facts or {})})
         return None if facts is None else made
     except ConstructionError as error:
         problems.append(recipe.problem(f"{section}.{error.key}", _refused(error.target, error.__cause__)))
