@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -202,24 +204,38 @@ def field_of(path: str) -> str:
 
 def _entries(kind: Kind) -> list[Plugin]:
     """The entry points of one kind. A distribution seen twice, in a checkout and installed, counts once."""
-    found: dict[tuple[str, str, str], Plugin] = {}
+    return [entry for entry in _all_entries(_places()) if entry.kind == kind]
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """The folders in which distributions are looked for, each with the time at which one came or went."""
+    return tuple((path, os.stat(path or ".").st_mtime_ns) for path in sys.path if os.path.exists(path or "."))  # noqa: PTH110, PTH116
+
+
+@lru_cache(maxsize=1)
+def _all_entries(places: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:  # noqa: ARG001
+    """Read once for a state of `sys.path`: an environment has hundreds of distributions, each with a file."""
+    found: dict[tuple[str, str, str, str], Plugin] = {}
     for distribution in distributions():
-        for entry in _entries_of(distribution, kind):
-            key = (re.sub("[-_.]+", "-", entry.distribution).lower(), entry.name, entry.value)
+        for entry in _entries_of(distribution):
+            key = (entry.kind, re.sub("[-_.]+", "-", entry.distribution).lower(), entry.name, entry.value)
             found.setdefault(key, entry)
-    return sorted(found.values(), key=lambda entry: (entry.name, entry.distribution))
+    return tuple(sorted(found.values(), key=lambda entry: (entry.name, entry.distribution)))
 
 
-def _entries_of(distribution: Distribution, kind: Kind) -> Iterator[Plugin]:
+def _entries_of(distribution: Distribution) -> Iterator[Plugin]:
     try:
-        if f"[{_GROUPS[kind]}]" not in (distribution.read_text("entry_points.txt") or ""):
+        text = distribution.read_text("entry_points.txt") or ""
+        kinds = [kind for kind, group in _GROUPS.items() if f"[{group}]" in text]
+        if not kinds:
             return
         about = distribution.metadata["Name"] or "unknown", distribution.version or "unknown"
-        entries = list(distribution.entry_points.select(group=_GROUPS[kind]))
+        entries = [(kind, list(distribution.entry_points.select(group=_GROUPS[kind]))) for kind in kinds]
     except Exception:  # a damaged installation, of this plugin alone
         return
-    for entry in entries:
-        yield Plugin(kind, entry.name, entry.value, *about)
+    for kind, found in entries:
+        for entry in found:
+            yield Plugin(kind, entry.name, entry.value, *about)
 
 
 def _tried(entry: Plugin, tasks: list[Plugin], load: bool) -> Plugin:
