@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -28,6 +30,13 @@ class ReadError(Exception):
 
 def parse(text: str, depth: int = 0) -> tuple[Any, dict[str, int]]:
     """The plain data in some YAML, and the line of each dotted key; `depth` is how deep inside the recipe it stands."""
+    data, lines = _parsed(text, depth)
+    return deepcopy(data), dict(lines)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, depth: int) -> tuple[Any, dict[str, int]]:
+    """A study reads the same file with other overrides for each trial, and PyYAML needs milliseconds for a page."""
     try:
         loader = _Loader(text, depth)
         node = loader.get_single_node()
