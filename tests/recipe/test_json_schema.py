@@ -18,8 +18,12 @@ ROOT = Path(__file__).parents[2]
 RECIPES = sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("plugins/*/**/recipes/*.yaml")])
 
 
-def complaints(schema, data):
+def valid(schema):
     jsonschema.Draft202012Validator.check_schema(schema)
+    return schema
+
+
+def complaints(schema, data):
     data = json.loads(json.dumps(data))  # keys of YAML that are numbers are text in an editor
     return [
         f"{error.json_path}: {error.message}" for error in jsonschema.Draft202012Validator(schema).iter_errors(data)
@@ -34,8 +38,7 @@ def schemas():
         recipe = load(path)
         if isinstance(recipe.task, str) and recipe.task not in made:
             try:
-                made[recipe.task] = task_schema(recipe.task)
-                jsonschema.Draft202012Validator.check_schema(made[recipe.task])
+                made[recipe.task] = valid(task_schema(recipe.task))
             except RecipeError as error:
                 pytest.skip(str(error))
         return made[recipe.task]
@@ -84,7 +87,7 @@ def test_sections_may_be_empty_and_only_the_task_is_required(schemas):
 
 
 def test_any_recipe():
-    schema = recipe_schema()
+    schema = valid(recipe_schema())
     assert complaints(schema, {"task": "ddpg", "model": {"anything": 1}}) == []
     assert complaints(schema, {"task": {"module": "a:B"}}) == []
     assert complaints(schema, {"task": "ddpg", "modle": {}})
@@ -101,7 +104,7 @@ def test_a_task_that_is_written_out(tmp_path, monkeypatch):
     task = {"module": "my_project:Model", "data": "lightning.pytorch.demos.boring_classes:BoringDataModule"}
     file = tmp_path / "own.yaml"
     file.write_text(json.dumps({"task": task, "model": {"width": 3}, "trainer": {"max_epochs": 1}}))
-    schema = file_schema(load(file))
+    schema = valid(file_schema(load(file)))
     assert complaints(schema, {"task": task, "model": {"width": 3}}) == []
     described = {"class_path": "torch.nn.Flatten"}
     assert complaints(schema, {"task": task, "model": {"width": 3, "net": described, "act": "torch.nn.Tanh"}}) == []
