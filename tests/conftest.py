@@ -62,6 +62,14 @@ def pytest_collection_finish():
     gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_data(tmp_path_factory):
+    """Generated data is made once for the tests of all processes, unless a test asks for a folder of its own."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    os.environ["LAB_DATA"] = str(folder / "data")
+
+
 @pytest.fixture(autouse=True)
 def ordinary_numbers():
     """A run flushes denormal numbers for its whole process; tests that follow want them back."""

@@ -98,8 +98,7 @@ def of(data, kind=Clip, **settings):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does_with_all_negatives(tmp_path, monkeypatch):
-    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
+def test_two_processes_learn_what_one_does_with_all_negatives():
     found = []
     for count, size in ((1, 16), (2, 8)):
         torch.manual_seed(0)
@@ -114,9 +113,8 @@ def test_two_processes_learn_what_one_does_with_all_negatives(tmp_path, monkeypa
         torch.testing.assert_close(found[1][key], found[0][key], atol=1e-5, rtol=1e-4, msg=key)
 
 
-@pytest.mark.slow
-def test_it_learns_what_captions_say(tmp_path, monkeypatch):
-    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
+@pytest.mark.long
+def test_it_learns_what_captions_say():
     torch.manual_seed(0)
     data = ImageData("scenes", max_images=2_000, batch_size=32)
     found = trained(of(data, lr=2e-3), data, devices=1, max_epochs=2).callback_metrics
@@ -244,6 +242,7 @@ def test_an_image_goes_to_the_prompt_that_suits_it_best(batch):
     assert logits.shape == (12, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unseen", [UNSEEN, []])
 def test_pictures_can_be_drawn(unseen, tmp_path):
     found = scenes.load(False, 60, 0)
@@ -279,6 +278,7 @@ def tiny(tmp_path):
     return tmp_path / "weights.pt"
 
 
+@pytest.mark.slow
 def test_a_network_of_open_clip_begins_with_the_weights_of_a_file(tiny, batch):
     learner = module(network="open_clip:tiny", pretrained=str(tiny))
     learner._trainer = SimpleNamespace(ckpt_path=None, world_size=1, precision="32-true")

@@ -64,8 +64,7 @@ def places(*captions):
 
 
 @pytest.mark.slow
-def test_it_begins_with_its_weights_learns_and_is_asked(clip, tmp_path, monkeypatch):
-    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
+def test_it_begins_with_its_weights_learns_and_is_asked(clip):
     data = ImageData("scenes", max_images=24, batch_size=8)
     facts = {name: data.facts()[name] for name in ("channels", "size", "words", "pairs", "unseen", "mean", "std")}
     learner = Clip(**facts, network=f"transformers:{clip}", lr=1e-3)

@@ -27,6 +27,7 @@ def lab(*words):
     return leaving.value.code
 
 
+@pytest.mark.slow
 def test_every_part_validates_once(home, inline):
     launcher = inline(by_place)
     study = cross_validate(find_recipe("classify_digits"), ["seed=3"], 4)
@@ -44,7 +45,6 @@ def test_data_that_cannot_be_divided_is_refused(home, inline):
 
 @pytest.mark.slow
 def test_the_command_validates_each_image_once(home, monkeypatch, capsys):
-    monkeypatch.setenv("LAB_DATA", str(home / "data"))
     small = ("trainer.max_epochs=1", "data.max_images=120", "model.network=mlp", "track.system_metrics=false")
     assert lab("run", "classify_digits", "--folds", "3", *small, "--workers", "1", "--json") == 0
     said = json.loads(capsys.readouterr().out)

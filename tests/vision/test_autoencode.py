@@ -20,11 +20,6 @@ from lab.vision.plots import autoencode as pictures
 FACTS = {"channels": 1, "size": 28, "class_names": [*"abc"], "mean": [0.2], "std": [0.4]}
 
 
-@pytest.fixture
-def own_data(tmp_path, monkeypatch):
-    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
-
-
 def quiet(**settings):
     silent = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
     return Trainer(accelerator="cpu", devices=1, logger=False, num_sanity_val_steps=0, **silent, **settings)
@@ -176,7 +171,8 @@ def test_neighbours_vote_as_those_of_scikit_learn(monkeypatch):
 # ---- training, figures, pictures -------------------------------------------------------------------------------------
 
 
-def test_a_variational_one_that_is_disturbed_says_everything(monkeypatch, own_data):
+@pytest.mark.slow
+def test_a_variational_one_that_is_disturbed_says_everything(monkeypatch):
     module, data = letters(latent_dim=4, loss="bce", beta=2.0, corruption={"noise": 0.2})
     drawn = {}
     monkeypatch.setattr("lab.plots.log_figure", lambda _, name, picture: drawn.update({name: picture}))

@@ -22,11 +22,6 @@ from lab.vision.plots import classify as draw
 FACTS = {"channels": 1, "size": 8, "class_names": [*"abcdefg"], "mean": [0.3], "std": [0.4]}
 
 
-@pytest.fixture
-def own_data(tmp_path, monkeypatch):
-    monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
-
-
 def digits(**settings):
     torch.manual_seed(0)
     data = ImageData("digits", batch_size=256)
@@ -112,7 +107,7 @@ class Followed(Classify):
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
-def test_rate_and_temperature_fall_over_the_run(schedule, own_data):
+def test_rate_and_temperature_fall_over_the_run(schedule):
     data = ImageData("digits", batch_size=256)
     facts = {name: data.facts()[name] for name in FACTS}
     module = Followed(
@@ -144,7 +139,7 @@ def test_images_are_normalised_before_the_network():
 @pytest.mark.parametrize(
     "head", [{"head": "softmax"}, {"head": "gumbel"}, {"head": "gumbel", "straight_through": True}]
 )
-def test_every_head_learns_the_digits(head, own_data):
+def test_every_head_learns_the_digits(head):
     module, data = digits(network="mlp", lr=3e-3, **head)
     trainer = quiet(max_epochs=25, limit_val_batches=0)
     trainer.fit(module, data)
@@ -153,7 +148,7 @@ def test_every_head_learns_the_digits(head, own_data):
 
 
 @pytest.mark.slow
-def test_the_recipe_reaches_its_score(tracked, own_data):
+def test_the_recipe_reaches_its_score(tracked):
     result = lab.run("classify_digits", f"track.uri=sqlite:///{tracked}/mlflow.db", "track.system_metrics=false")
     assert result.score >= 0.975, "0.98 and more where it was measured"
     assert result.metrics["test/calibration_error"] < 0.05
@@ -182,7 +177,7 @@ def test_metrics_are_those_of_scikit_learn():
     assert "top5_accuracy" not in scores(5)
 
 
-def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch, own_data):
+def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch):
     module, data = digits(network="mlp")
     drawn = {}
     monkeypatch.setattr("lab.vision.classify.confusion", lambda matrix, _: drawn.update(matrix=matrix))
@@ -199,6 +194,7 @@ def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch, own_d
     torch.testing.assert_close(drawn["image"], images[losses.topk(24).indices])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 26), (3, 100)])
 def test_plots_can_be_drawn(channels, classes, tmp_path):
     torch.manual_seed(0)
