@@ -411,6 +411,7 @@ class Drawn(Numbers):
         torch.rand(3)
 
 
+@pytest.mark.slow
 def test_a_recipe_that_would_download_is_not_the_one_that_is_trained(recipe):
     for module, data, alone in ((Net, Numbers, True), (Net, Downloaded, False), (Pretrained, Numbers, False)):
         file = recipe(module, data)
@@ -449,6 +450,7 @@ class Broken(Net):
         raise RuntimeError("only while it trains")
 
 
+@pytest.mark.slow
 def test_random_generators_of_validation_are_warned_of(recipe):
     data = "Jittered of Shaken.val_dataloader uses the global random generator of numpy, so that each validation"
     with pytest.warns(UserWarning, match=data):
@@ -458,6 +460,7 @@ def test_random_generators_of_validation_are_warned_of(recipe):
         assert check_metrics(task(), testing.check_facts(recipe(Sampling)))
 
 
+@pytest.mark.slow
 def test_a_wrong_metric_name_is_noticed_before_training(recipe, monkeypatch):
     assembly = testing.check_facts(recipe())
     monkeypatch.setattr(Net, "training_step", lambda *_: torch.zeros(()))

@@ -11,7 +11,7 @@ import lab
     [
         "ddpg_pendulum",
         pytest.param("td3_pendulum", marks=pytest.mark.long),
-        "sac_pendulum",
+        pytest.param("sac_pendulum", marks=pytest.mark.long),
         pytest.param("tqc_pendulum", marks=pytest.mark.long),
     ],
 )

@@ -183,6 +183,7 @@ def test_text_on_a_colour_can_be_read():
     assert (text_on("white"), text_on("#08306b"), text_on((1, 1, 0))) == ("black", "white", "black")
 
 
+@pytest.mark.slow
 def test_figures_are_dark_where_the_environment_says_so(tmp_path):
     code = "from lab.plots import figure\nwith figure() as (drawing, axes): axes.plot([1, 2]); drawing.savefig('a.png')"
     environment = {**os.environ, plots.STYLE: "dark"}

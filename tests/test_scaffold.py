@@ -92,7 +92,7 @@ def test_the_template_holds_text_only():
             assert path.read_text(encoding="utf-8").endswith("\n"), path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_new_plugin_passes_its_own_test_and_reaches_its_expected_score(tracked):
     environment = Environment(tracked / "environment")
     environment.lab("plugin", "new", "fresh-task", "--into", str(tracked), cwd=tracked)

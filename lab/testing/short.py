@@ -32,7 +32,7 @@ AT_MOST = {
         "episode_steps": 50,
         "eval_episodes": 1,
         "learning_starts": 100,
-        "max_images": 520,
+        "max_images": 260,
         "num_steps": 64,
         "test_episodes": 1,
         "train_freq": 10,

@@ -17,6 +17,7 @@ Lab = Callable[..., Any]
 SLOW, FAST = [-300.0 - 7 * seed for seed in range(5)], [-310.0 + 9 * seed for seed in range(5)]
 
 
+@pytest.mark.slow
 def test_the_table(lab: Lab, recorded_runs: str) -> None:
     outcome = lab("compare", "slow", "recipe:fast", "--uri", recorded_runs)
     assert outcome.code == 0
@@ -62,6 +63,7 @@ def test_one_group_is_compared_with_nothing(lab: Lab, recorded_runs: str) -> Non
     assert outcome.out.splitlines()[2].split() == ["last", "1", "1", "1", "-", "1", "1"]
 
 
+@pytest.mark.slow
 def test_a_picture(lab: Lab, recorded_runs: str) -> None:
     outcome = lab("compare", "rates", "--plot", "rates.png", "--uri", recorded_runs)
     assert outcome.err.endswith("wrote rates.png\n")

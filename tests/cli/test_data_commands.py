@@ -65,6 +65,7 @@ def test_fetch_says_what_needs_no_download(lab: Lab) -> None:
     assert "folder needs no download" in lab("data", "fetch", "folder").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "scenes", "faces"])
 def test_show_draws_a_page(lab: Lab, tmp_path: Path, name: str) -> None:
     outcome = lab("data", "show", name, "--max-rows", "104", "--plot", "page.png", "--json")
@@ -76,6 +77,7 @@ def test_show_draws_a_page(lab: Lab, tmp_path: Path, name: str) -> None:
         assert page.width > 500
 
 
+@pytest.mark.slow
 def test_show_counts_without_a_picture(lab: Lab) -> None:
     outcome = lab("data", "show", "letters", "--max-rows", "52")
     assert outcome.code == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.cli.terminal import tables
@@ -97,6 +97,7 @@ def test_a_long_setting_is_broken_behind_its_signs(
     assert all(len(line) <= 26 for line in lines)
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=6),
     st.integers(30, 200),

@@ -68,6 +68,7 @@ def test_groups_have_looks_of_their_own_beyond_the_colours():
     assert len({tuple(look.items()) for look in looks.values()}) == len(looks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_the_ending_chooses_the_format(tmp_path, ending):
     chosen, lines = comparison(2)
@@ -78,6 +79,7 @@ def test_the_ending_chooses_the_format(tmp_path, ending):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 def test_each_metric_has_a_panel_in_the_order_of_asking(tmp_path):
     chosen, lines = comparison(2, environments=("B", "A"))
     chosen = replace(chosen, curves=["val/return", "loss"])

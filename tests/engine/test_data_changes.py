@@ -110,6 +110,7 @@ def moved() -> str:
     return "data.csv=elsewhere/rows.csv"
 
 
+@pytest.mark.slow
 def test_the_same_data_is_no_change_wherever_it_lies(capsys: pytest.CaptureFixture[str]):
     run(1, "Line")
     run(2, "Line")
@@ -125,6 +126,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_named_and_the_run_goes_on(change: str, capsys: pytest.CaptureFixture[str]):
     run(1, "Line")
@@ -136,6 +138,7 @@ def test_a_change_is_named_and_the_run_goes_on(change: str, capsys: pytest.Captu
     assert said(capsys) == "", "said once"
 
 
+@pytest.mark.slow
 def test_rows_in_memory_are_compared_without_a_file(capsys: pytest.CaptureFixture[str]):
     run(1, "OwnLoader")
     Path("rows.csv").write_text("1\n2\n3\n5\n")
@@ -146,6 +149,7 @@ def test_rows_in_memory_are_compared_without_a_file(capsys: pytest.CaptureFixtur
     ]
 
 
+@pytest.mark.slow
 def test_another_number_of_classes_is_said_before_the_weights_do_not_fit(capsys: pytest.CaptureFixture[str]):
     run(1, "Line")
     AROUND["classes"] = 3

@@ -34,7 +34,7 @@ track: {experiment: pendulum, tags: {by: me}}
 
 LONG_KEY = "a key of more than 1,000 characters, counted with those it stands in"
 same_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20
 )
 
 

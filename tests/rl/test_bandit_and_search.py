@@ -23,6 +23,7 @@ def regret(**settings):
     return metrics["test/regret"]
 
 
+@pytest.mark.slow
 def test_exploration_loses_less_the_better_it_is():
     random = regret(algorithm="epsilon_greedy", epsilon=1.0, final_epsilon=1.0)
     assert random == pytest.approx(200 * (10 / 11 - 0.5), rel=0.02)  # the best of ten uniform means is 10 / 11

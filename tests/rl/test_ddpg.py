@@ -153,6 +153,7 @@ def train(seed=0, **settings):
     return agent, data
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_set_of_weights_and_another_seed_another():
     first, again, other = (train(seed)[0].state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -166,6 +167,7 @@ def test_counters_count_steps_and_updates():
     assert int(agent.updates) == (400 - 200) // 50 * 25
 
 
+@pytest.mark.slow
 def test_a_memory_mapped_buffer_learns_the_same():
     in_memory, on_disk = train()[0].state_dict(), train(storage="memmap")[0].state_dict()
     assert all(torch.equal(in_memory[name], on_disk[name]) for name in in_memory)

@@ -297,6 +297,7 @@ def test_it_goes_on_to_the_same_bits(settings, tmp_path):
             assert len(data.replay.sampler.leaves(places).unique()) > 10, "priorities came back"
 
 
+@pytest.mark.slow
 def test_a_batch_over_several_steps_stays_within_its_episodes():
     class Watch(Callback):
         def on_train_batch_start(self, trainer, module, block, index):  # noqa: ARG002

@@ -126,6 +126,7 @@ def test_the_state_is_plain_and_small(tmp_path):
     assert (tmp_path / "state").stat().st_size < 20_000
 
 
+@pytest.mark.slow
 def test_another_checkpoint_may_be_tested_after_training(tmp_path):
     agent, data = train(Save(tmp_path, [2]), test_episodes=1)
     agent.trainer.test(agent, data, tmp_path / "2.ckpt", verbose=False, weights_only=True)

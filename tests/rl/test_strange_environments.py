@@ -47,6 +47,7 @@ def rollouts(env, **settings):
     return model, data, fit(model, data)
 
 
+@pytest.mark.slow
 def test_shared_arrays_are_copied(register):
     (one, rows, _), (other, same, _) = replay(register(Point)), replay(register(Shared))
     assert (rows.replay[:] == same.replay[:]).all()
@@ -65,6 +66,7 @@ def test_actions_lie_in_their_space(kind, register):
     rollouts(env.name)
 
 
+@pytest.mark.slow
 def test_a_discrete_action_is_a_number_everywhere(register, tmp_path):
     name = register(Lookup)
     model, _, _ = replay(name, DQN)

@@ -181,6 +181,7 @@ def test_an_agent_says_its_own_setting() -> None:
         assemble(recipe)
 
 
+@pytest.mark.slow
 def test_a_hyperparameter_with_two_values() -> None:
     found, message = problem(Saved, SavedRows)
     assert found == "r.yaml: model.width"

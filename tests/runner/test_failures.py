@@ -216,6 +216,7 @@ def test_a_finished_run_is_not_resumed(recipe: Path):
     assert {path.name for path in result.last.parent.iterdir()} == {"best.ckpt", "last.ckpt", "data.json"}
 
 
+@pytest.mark.slow
 def test_a_module_that_leaves_the_process_is_a_failure_with_its_line(recipe: Path, monkeypatch: Any):
     def leave(*_: Any) -> None:
         raise SystemExit("no licence")

@@ -310,6 +310,7 @@ def test_an_existing_project_runs_unchanged(recipe):
         lab.run("existing.yaml", "model.widht=3")
 
 
+@pytest.mark.slow
 def test_what_only_the_set_up_sees_has_its_key_and_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("few.yaml").write_text(

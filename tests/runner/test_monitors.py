@@ -22,6 +22,7 @@ class Counted(Judged):
         EPOCHS.append(self.current_epoch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("monitor", "said"),
     [
@@ -39,6 +40,7 @@ def test_the_tasks_monitor(run: Run, monitor: str, said: str) -> None:
     assert not EPOCHS
 
 
+@pytest.mark.slow
 def test_without_validation_the_last_checkpoint_is_the_best(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     result = run(Counted, "valid_loss", settings=("trainer.limit_val_batches=0",))
     assert "no validation (trainer.limit_val_batches: 0): the last checkpoint is the best" in capsys.readouterr().err
@@ -47,6 +49,7 @@ def test_without_validation_the_last_checkpoint_is_the_best(run: Run, capsys: py
     assert all(torch.equal(best[name], last[name]) for name in last)
 
 
+@pytest.mark.slow
 def test_that_of_a_callback_in_the_recipe(run: Run) -> None:
     stopping = "{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val_loss}}"
     with pytest.raises(BadInput, match=r"^r.yaml:5: callbacks.0.init_args.monitor: no metric 'val_loss' .*valid_loss"):
@@ -61,6 +64,7 @@ class Plateau(Counted):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
 
 
+@pytest.mark.slow
 def test_that_of_a_schedule(run: Run) -> None:
     said = "monitor of ReduceLROnPlateau in configure_optimizers: no metric 'val_loss' is logged; did you mean"
     with pytest.raises(BadInput, match=said):
@@ -73,6 +77,7 @@ class NoValidation(Line):
         self.log("test_loss", self.loss(batch))
 
 
+@pytest.mark.slow
 def test_a_module_without_validation(run: Run) -> None:
     with pytest.raises(BadInput, match="'val_loss' is never logged: NoValidation has no validation_step"):
         run(NoValidation, "val_loss")
@@ -86,6 +91,7 @@ class Mute(Judged):
         self.loss(batch)
 
 
+@pytest.mark.slow
 def test_a_validation_that_logs_nothing(run: Run) -> None:
     with pytest.raises(BadInput, match="no metric 'valid_loss' is logged; none is"):
         run(Mute)
@@ -100,6 +106,7 @@ class Training(Judged):
         return loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["loss", "train_loss"])
 def test_a_metric_of_training_comes_later(run: Run, monitor: str) -> None:
     assert run(Training, monitor).monitor == f"best/{monitor}"
@@ -113,10 +120,12 @@ class NotInTheSanityCheck(Judged):
             self.log(name, self.loss(batch))
 
 
+@pytest.mark.slow
 def test_a_metric_that_the_sanity_check_leaves_out_comes_later(run: Run) -> None:
     assert run(NotInTheSanityCheck).monitor == "test_loss"
 
 
+@pytest.mark.slow
 def test_without_a_sanity_check_the_first_validation_tells(run: Run) -> None:
     with pytest.raises(BadInput, match="no metric 'val_loss' is logged; did you mean"):
         run(Judged, "val_loss", settings=("trainer.num_sanity_val_steps=0",))
@@ -128,6 +137,7 @@ class NamesByStage(Judged):
         self.log(f"{stage}_loss", self.loss(batch))
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_named_by_the_stage_comes_later(run: Run) -> None:
     assert run(NamesByStage, "val_loss").monitor == "test_loss"
 

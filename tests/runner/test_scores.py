@@ -66,6 +66,7 @@ def test_a_name_that_mlflow_refuses_is_written_in_its_letters(name: str, clean: 
     assert metric_name(name) == clean
 
 
+@pytest.mark.slow
 def test_the_score_is_the_tests_counterpart_and_all_that_the_test_logged_is_there(run: Run) -> None:
     result = run(Judged)
     assert result.monitor == "test_loss"
@@ -81,6 +82,7 @@ class EachStep(Line):
         self.log("test_loss", self.loss(batch), on_step=True, on_epoch=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", ["valid_loss", "valid_loss_epoch"])
 def test_the_epochs_value_counts_of_a_metric_that_is_logged_at_each_step_too(run: Run, monitor: str) -> None:
     result = run(EachStep, monitor)
@@ -94,6 +96,7 @@ class Untested(Judged):
     test_step = Line.test_step
 
 
+@pytest.mark.slow
 def test_without_a_test_the_score_is_the_best_value_of_validation_and_says_so(run: Run, capsys) -> None:
     from lab.cli.terminal.result import print_result
 
@@ -110,6 +113,7 @@ class OtherNames(Judged):
         self.log("accuracy@1", self.loss(batch))
 
 
+@pytest.mark.slow
 def test_a_test_without_the_counterpart_leaves_the_score_to_validation(run: Run, capsys) -> None:
     from lab.cli.terminal.result import print_result
 
@@ -122,12 +126,14 @@ def test_a_test_without_the_counterpart_leaves_the_score_to_validation(run: Run,
     agree(result)
 
 
+@pytest.mark.slow
 def test_the_task_names_the_score(run: Run) -> None:
     result = run(OtherNames, score="accuracy@1")
     assert result.monitor == "accuracy@1"
     agree(result)
 
 
+@pytest.mark.slow
 def test_a_score_that_the_test_does_not_log_is_said_with_the_nearest_name(run: Run, capsys) -> None:
     result = run(Judged, score="test_los")
     assert result.monitor == "test_loss"
@@ -156,6 +162,7 @@ class SeveralSets(Line):
         self.log("test_loss", self.loss(batch))
 
 
+@pytest.mark.slow
 def test_a_module_may_bring_its_loaders_and_several_of_them(run: Run) -> None:
     result = run(SeveralSets, "val_loss/dataloader_idx_1", None)
     assert result.monitor == "test_loss"
@@ -176,6 +183,7 @@ class Silent(Line):
         self.loss(batch)
 
 
+@pytest.mark.slow
 def test_without_a_monitor_the_last_checkpoint_is_the_best(run: Run) -> None:
     result = run(Silent, None)
     assert (result.monitor, result.score) == (None, None)

@@ -73,6 +73,7 @@ def test_nothing_or_null_is_from_scratch(server):
     assert all(torch.equal(expected[name], value) for name, value in found.module.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "run", "parts", "overrides"),
     [
@@ -132,6 +133,7 @@ def test_what_cannot_be_copied_is_one_line(recipe, run, parts, overrides, messag
     assert "\n" not in str(problem)
 
 
+@pytest.mark.slow
 def test_a_study_says_so_before_it_begins(server, tmp_path):
     file = tmp_path / "study.yaml"
     lines = "recipe: regress_curve", "sampler: grid", "set: {start_from.parts: [network.0], model.hidden: [8, 8]}"
@@ -143,6 +145,7 @@ def test_a_study_says_so_before_it_begins(server, tmp_path):
     assert len(make_plan(schema.load_study(file), uri=server).entries) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_study_whose_own_recipe_is_wrong_says_so_before_it_begins(beside, server, tmp_path):
     (tmp_path / "wrong.yaml").write_text(find_recipe("regress_curve").read_text() + "start_from: {run: crve}\n")

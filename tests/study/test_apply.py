@@ -49,6 +49,7 @@ def lab(home, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_a_recipe_of_a_trial_says_what_was_trained(planned, tuned):
     plan = planned(*SEARCH)
     study, _ = tuned(plan, works.instant)
@@ -61,6 +62,7 @@ def test_a_recipe_of_a_trial_says_what_was_trained(planned, tuned):
         assert plain(recipe) == plain(trial_recipe(plan, trial.settings, 0))
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_the_default(planned, tuned):
     study, _ = tuned(planned(*SEARCH), works.instant)
     text = apply.recipe(record.find("study"))
@@ -126,6 +128,7 @@ def test_a_name_that_is_nearly_right(planned, tuned, lab):
     assert err.endswith("mlruns/studies; did you mean 'study'?\n")
 
 
+@pytest.mark.slow
 def test_apply_prints_a_recipe_that_lab_accepts(planned, tuned, lab):
     tuned(planned(*SEARCH), works.instant)
     code, out, err = lab("tune", "apply", "study", "--trial", "3")
@@ -134,6 +137,7 @@ def test_apply_prints_a_recipe_that_lab_accepts(planned, tuned, lab):
     assert lab("check", "best.yaml")[0] == 0
 
 
+@pytest.mark.slow
 def test_studies_are_listed(planned, tuned, lab):
     study, _ = tuned(planned(*SEARCH), works.instant)
     tuned(planned("sampler: grid", "space: {model.lr: [0.01, 1.0]}", "seeds: [0, 1]", name="other"), works.failing)

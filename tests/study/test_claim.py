@@ -35,6 +35,7 @@ def judged(home, inline):
     return call
 
 
+@pytest.mark.slow
 def test_a_claim_is_upheld_refuted_or_undecided_by_the_scores(judged):
     found = judged(0.1)  # a score of 0.01 a seed below 0, against one of the same below -1
     assert found.verdict == "upheld"
@@ -43,18 +44,21 @@ def test_a_claim_is_upheld_refuted_or_undecided_by_the_scores(judged):
     assert found.evidence[1].mean == pytest.approx(-1.035)
 
 
+@pytest.mark.slow
 def test_the_other_way_round_it_is_refuted(home, inline):
     inline(works.instant)
     Path("claim.yaml").write_text(CLAIM.format(worse=0.01).replace("model.lr: 0.01}", "model.lr: 0.1}", 1))
     assert judge(load_claim(Path("claim.yaml"))).verdict == "refuted"
 
 
+@pytest.mark.slow
 def test_what_differs_by_less_than_the_seeds_do_is_undecided(judged):
     found = judged(0.0101)
     assert found.verdict == "undecided"
     assert found.interval.low < 0.5 < found.interval.high
 
 
+@pytest.mark.slow
 def test_a_second_time_trains_nothing(judged, inline):
     first = judged(0.1)
     launcher = inline(works.instant)
@@ -62,6 +66,7 @@ def test_a_second_time_trains_nothing(judged, inline):
     assert launcher.begun == []
 
 
+@pytest.mark.slow
 def test_a_side_that_fails_has_no_score_and_there_is_no_verdict(judged):
     said = (
         r"^no verdict, for not every training has a score; other: seed 1: the loss is not a number at step 3; lab stu"
@@ -70,6 +75,7 @@ def test_a_side_that_fails_has_no_score_and_there_is_no_verdict(judged):
         judged(1.0, works.failing)
 
 
+@pytest.mark.slow
 def test_both_sides_that_fail_are_named(judged):
     with pytest.raises(LabError, match=r"; middle: seed 1: the loss .*; other: seed 1: the loss .*; lab studies"):
         judged(0.1, works.failing_with_seed_1)
@@ -102,6 +108,7 @@ def test_every_shipped_claim_can_be_judged(name, monkeypatch):
     assert [len(plan.entries) for plan in make_plans(claim)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_seeds_of_one_recipe_side_by_side(home, inline):
     launcher = inline(works.instant, workers=2)
     study = repeat(Path("recipe.yaml"), ["seed=3", "model.lr=0.01"], 4)

@@ -36,6 +36,7 @@ def lab(home: Path, inline: Any, capsys: Any) -> Any:
     return call
 
 
+@pytest.mark.slow
 def test_seeds(lab: Any) -> None:
     assert lab(works.instant, "run", "recipe.yaml", "--seeds", "3", "--name", "good")[0] == 0
     code, out, err = lab(works.failing_with_seed_1, "run", "recipe.yaml", "--seeds", "3", "--name", "some")
@@ -54,6 +55,7 @@ def test_seeds(lab: Any) -> None:
     assert "lab compare" not in out, "there is nothing to compare"
 
 
+@pytest.mark.slow
 def test_folds(lab: Any) -> None:
     code, _, err = lab(works.failing_with_fold_1, "run", "classify_digits", "--folds", "2", "--name", "some")
     assert code == 1
@@ -63,6 +65,7 @@ def test_folds(lab: Any) -> None:
     assert "missing: 0, 1" in err
 
 
+@pytest.mark.slow
 def test_a_study_fails_where_every_trial_does(lab: Any) -> None:
     Path("study.yaml").write_text(SPACE + "seeds: [0, 1]\n")
     code, out, err = lab(works.failing, "tune", "study.yaml", "--name", "some")
@@ -78,6 +81,7 @@ def test_a_study_fails_where_every_trial_does(lab: Any) -> None:
     assert "no run logs the metric 'best/val/return'" in err
 
 
+@pytest.mark.slow
 def test_a_claim_has_no_verdict_where_a_training_fails(lab: Any) -> None:
     Path("claim.yaml").write_text(CLAIM)
     code, out, _ = lab(works.instant, "claim", "claim.yaml")

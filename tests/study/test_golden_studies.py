@@ -43,6 +43,7 @@ def golden(home: Path, inline: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_studies(golden: Callable[..., None]) -> None:
     Path("rates.yaml").write_text(STUDY)
@@ -51,10 +52,12 @@ def test_studies(golden: Callable[..., None]) -> None:
     golden(works.failing, "tune apply rates", file_text=True)
 
 
+@pytest.mark.slow
 def test_seeds_that_fail(golden: Callable[..., None]) -> None:
     golden(works.failing_with_seed_1, "run recipe.yaml --seeds 3 --workers 1 --name three")
 
 
+@pytest.mark.slow
 def test_a_claim(golden: Callable[..., None]) -> None:
     Path("rate.yaml").write_text(CLAIM)
     golden(works.instant, "claim rate.yaml --workers 1")

@@ -31,6 +31,7 @@ def test_another_statistic(planned, tuned):
     assert study.trials[0].values[0] == pytest.approx(-1.01)
 
 
+@pytest.mark.slow
 def test_the_same_study_again_trains_nothing(planned, tuned):
     tuned(planned(*GRID), works.instant)
     study, jobs = tuned(planned(*GRID), works.instant)
@@ -38,6 +39,7 @@ def test_the_same_study_again_trains_nothing(planned, tuned):
     assert states(study) == ["complete"] * 4
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_with_what_there_is(planned, tuned):
     space = "space: {model.lr: {float: [0.001, 1], log: true}}"
     _, first = tuned(planned("sampler: tpe", "trials: 4", space), works.instant)
@@ -52,6 +54,7 @@ def test_more_trials_go_on_with_what_there_is(planned, tuned):
     assert rates[0] == rates[1], "an interrupted search is the search it would have been"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "gp", "qmc"])
 def test_each_sampler_finds_a_good_value_of_a_smooth_function(planned, tuned, sampler):
     space = "space: {model.lr: {float: [0.0001, 1], log: true}, model.tau: {float: [0.001, 0.1]}}"
@@ -72,6 +75,7 @@ def test_several_metrics(planned, tuned):
     assert [len(trial.values) for trial in study.trials] == [2] * 6
 
 
+@pytest.mark.slow
 def test_branches_of_the_space_are_sampled_apart(planned, tuned):
     space = (
         "space: {model.noise: {gaussian: {model.sigma: {float: [0.1, 0.2]}}, "
@@ -85,6 +89,7 @@ def test_branches_of_the_space_are_sampled_apart(planned, tuned):
         assert low <= trial.settings["model.sigma"] <= high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "patient"])
 def test_a_hopeless_curve_ends_its_trial_before_the_other_seeds(planned, tuned, pruner):
     """Rates get worse and worse, so that everything after the first ones is below the median of what was."""
@@ -110,6 +115,7 @@ def test_wilcoxon_ends_a_trial_that_loses_seed_by_seed(planned, tuned):
     assert len(jobs) == 8 + len(study.trials[1].results)
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_fails_its_trial_alone(planned, tuned):
     study, jobs = tuned(planned(*GRID, "seeds: [0, 1]"), works.failing)
     assert states(study) == ["complete", "complete", "complete", "failed"]
@@ -120,6 +126,7 @@ def test_a_training_that_fails_fails_its_trial_alone(planned, tuned):
     assert states(again) == states(study)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_tried_again_and_not_for_ever(planned, tuned):
     def once(job, line):
         line.started("the-run")
@@ -140,6 +147,7 @@ def test_a_worker_that_dies_is_tried_again_and_not_for_ever(planned, tuned):
     assert len(jobs) == 4
 
 
+@pytest.mark.slow
 def test_a_changed_space_is_refused_with_the_difference_and_the_way_out(planned, tuned):
     tuned(planned(*GRID), works.instant)
     with pytest.raises(BadInput) as error:
@@ -149,6 +157,7 @@ def test_a_changed_space_is_refused_with_the_difference_and_the_way_out(planned,
     )
 
 
+@pytest.mark.slow
 def test_a_study_may_grow_and_not_shrink(planned, tuned):
     space = "space: {model.lr: {float: [0.001, 1], log: true}}"
     tuned(planned("trials: 3", space), works.instant)

@@ -28,6 +28,7 @@ def study(home, inline):
     return lab.tune("rates.yaml", workers=1)
 
 
+@pytest.mark.slow
 def test_the_best_trial_in_the_words_of_optuna(study):
     assert isinstance(study, TunedStudy)
     assert study.best_params == {"model.lr": 0.01}
@@ -44,6 +45,7 @@ def run_example(name):
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
+@pytest.mark.slow
 def test_the_example_of_tuning(study):
     run_example("tune")
 
@@ -57,6 +59,7 @@ def test_the_table_of_a_study(study):
         assert text in page
 
 
+@pytest.mark.slow
 def test_the_same_call_again_trains_nothing(study, inline):
     launcher = inline(works.instant)
     assert lab.tune("rates.yaml", {"set": {"model.gamma": 0.9}}).best_params == study.best_params
@@ -121,6 +124,7 @@ def test_seeds_that_all_fail_are_an_error(home, inline):
         lab.run("recipe.yaml", seeds=2)
 
 
+@pytest.mark.slow
 def test_a_claim(home, inline):
     inline(works.instant)
     (home / "claim.yaml").write_text(

@@ -19,6 +19,7 @@ def journal_of(tuned, planned):
     return storage.journal("study", tracking_uri())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "nul", "garbage", "middle", "json"])
 def test_a_damaged_journal_is_cut_off_after_its_last_whole_line(tuned, planned, damage, capsys):
     path = journal_of(tuned, planned)
@@ -38,6 +39,7 @@ def test_a_damaged_journal_is_cut_off_after_its_last_whole_line(tuned, planned, 
     assert said == (damage != "cut") == path.with_name("study.journal.damaged").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_journal_is_named(tuned, planned):
     path = journal_of(tuned, planned)
     path.write_bytes(b"something else\n")

@@ -43,6 +43,7 @@ def drawn(study, folder):
     return {file.stem: file for file in files}, [name for names in reasons.values() for name in names]
 
 
+@pytest.mark.slow
 def test_a_search_has_all_pictures(planned, tuned, tmp_path):
     study, _ = tuned(planned("sampler: random", "trials: 8", "seeds: [0, 1]", MIXED), works.instant)
     before = open_figures()
@@ -64,6 +65,7 @@ def test_a_table_of_one_change_at_a_time(planned, tuned, tmp_path):
     assert set(left_out) == {"history.png", "importance.png", "slice.png", "parallel.png", "rank.png"}
 
 
+@pytest.mark.slow
 def test_several_metrics(planned, tuned, tmp_path):
     def both(job, line):
         found = works.instant(job, line)
@@ -115,6 +117,7 @@ def test_a_single_trial_has_a_table_alone(planned, tuned, tmp_path, lines):
     assert len(left_out) == 5
 
 
+@pytest.mark.slow
 def test_trials_that_are_all_the_same(planned, tuned, tmp_path):
     study, _ = tuned(planned("sampler: random", "trials: 6", FEW), flat)
     files, left_out = drawn(study, tmp_path)
@@ -161,6 +164,7 @@ def test_a_server_that_is_gone_harms_nothing(planned, tuned, capsys):
     assert capsys.readouterr().err == "the table of study is not in MLflow: ConnectionError: no route to host\n"
 
 
+@pytest.mark.slow
 def test_settings_lie_on_the_scale_that_was_searched(planned, tuned):
     study, _ = tuned(planned("sampler: random", "trials: 6", MIXED), works.instant)
     record = study.record
@@ -184,6 +188,7 @@ def test_a_list_of_numbers_is_categories(planned, tuned):
     assert axis_of("model.lr", study.record.dimensions, study.record.trials).labels == ("0.1", "0.02", "0.003")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [2, 3, 4, 5])
 def test_no_panel_of_pairs_is_empty(planned, tuned, settings):
     keys = ["model.lr", "model.tau", "model.gamma", "model.sigma", "data.updates_per_step"][:settings]
@@ -195,6 +200,7 @@ def test_no_panel_of_pairs_is_empty(planned, tuned, settings):
     assert all(panel.axison and panel.get_xlabel() and panel.get_ylabel() for panel in panels)
 
 
+@pytest.mark.slow
 def test_the_dashboard_says_what_the_study_is_about(planned, tuned):
     path = planned("sampler: random", "trials: 3", FEW, "metric: test/return").file.path
     path.write_text(f"# lab tune study.yaml\n# How fast it should learn\n{path.read_text()}")

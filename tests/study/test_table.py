@@ -57,6 +57,7 @@ def test_figures_are_those_of_the_seeds(planned, tuned):
         assert line.metrics["loss"].mean == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "of"), [("iqm", lambda values: trim_mean(values, 0.25)), ("median", statistics.median)]
 )

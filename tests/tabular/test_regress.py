@@ -121,6 +121,7 @@ def test_numbers_are_in_the_units_of_the_data():
     assert float(loss) == pytest.approx(1.0), "one spread away"
 
 
+@pytest.mark.slow
 def test_it_learns_the_waves_and_says_what_scikit_learn_says(monkeypatch):
     torch.manual_seed(0)
     data = CurveData(points=500, noise=0.05)

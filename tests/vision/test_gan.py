@@ -440,6 +440,7 @@ def test_samples_of_a_class():
         GAN(**FACTS, width=0.1).sample(1, label="c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (3, 26), (1, 100)])
 def test_pictures_can_be_drawn(channels, classes, tmp_path):
     torch.manual_seed(0)
@@ -506,7 +507,7 @@ def test_half_precision_needs_a_loss_scaler(own_data, untrained):
 # ---- learning --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_digits_can_be_read_and_are_those_that_were_asked_for(own_data):
     torch.manual_seed(0)
     settings = load(find_recipe("gan_digits"))

@@ -97,6 +97,7 @@ def test_a_batch_is_floats_from_0_to_1_and_masks_that_a_loss_takes():
     assert images["image"].flatten().tolist() == [0, 51, 255]
 
 
+@pytest.mark.slow
 def test_an_interrupted_epoch_goes_on_with_the_next_batch(tmp_path):
     """Random changes included, and whatever the global generators are by then."""
 

@@ -171,6 +171,7 @@ def test_a_mirrored_face_is_read_the_same(some_faces):
 # ---- pictures and training -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 12])
 def test_pictures_can_be_drawn(count, some_faces, tmp_path):
     points = some_faces["points"][:count]

@@ -149,6 +149,7 @@ def test_a_class_of_any_name_can_be_part_of_a_metric():
 # ---- networks --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet", "fpn", "deeplabv3plus", "pan", "dpt", "generic"])
 def test_every_architecture_takes_sides_that_it_cannot_halve(name):
     torch.manual_seed(0)
@@ -272,6 +273,7 @@ def test_weights_that_cannot_be_had_are_one_line(name, encoder, monkeypatch):
 # ---- pictures --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 8])
 def test_pictures_can_be_drawn(count, tmp_path):
     images = some_scenes(count)

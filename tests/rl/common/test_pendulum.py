@@ -23,6 +23,7 @@ def real_return(start, torques):
     return sum(float(env.step(np.array([torque]))[1]) for torque in torques)
 
 
+@pytest.mark.slow
 def test_the_return_is_reached_in_the_real_environment(solved):
     torques, returns = solved
     assert torques.shape == (100, gymnasium.spec("Pendulum-v1").max_episode_steps)
@@ -67,6 +68,7 @@ def test_known_starts():
     assert optimal_returns(np.array([*known])) == pytest.approx([*known.values()], abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_mirrored_start_is_worth_the_same(solved):
     assert optimal_returns(-HUNDRED) == pytest.approx(solved[1], abs=1e-3)
 

@@ -39,6 +39,7 @@ def train(callbacks=(), **settings):
     return data, watch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "epochs", "first"),
     [
@@ -107,6 +108,7 @@ def test_a_batch_holds_real_transitions():
     assert not batches["next", "terminated"].any(), "Pendulum only truncates"
 
 
+@pytest.mark.slow
 def test_returns_of_training_episodes_are_sums_of_their_rewards():
     data, watch = train(total_steps=1000)
     returns = [value for block in watch.blocks for value in block.returns]

@@ -199,6 +199,7 @@ def test_how_environments_are_stepped_changes_nothing(monkeypatch):
 NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "env", "model", "vectorization"),
     [

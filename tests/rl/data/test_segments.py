@@ -127,6 +127,7 @@ def test_a_write_that_fails_is_made_good_by_the_next(tmp_path):
     assert same(read(blocked, segments.write(blocked), segments.state_dict(), 100), segments)
 
 
+@pytest.mark.slow
 def test_many_writes_leave_few_files_and_write_each_row_a_few_times(tmp_path):
     segments, written = empty(1200), 0
     for _ in range(300):

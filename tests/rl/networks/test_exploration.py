@@ -35,6 +35,7 @@ def test_gaussian_noise_has_its_size_in_every_dimension():
     torch.testing.assert_close(actions.std(0), torch.tensor([0.2, 0.05]), rtol=0.05, atol=0)
 
 
+@pytest.mark.slow
 def test_ornstein_uhlenbeck_noise_drifts_as_its_equation_says():
     """x' = (1 - theta) x + sigma N has a lag-one correlation of 1 - theta and variance sigma² / (1 - (1 - theta)²)."""
     torch.manual_seed(0)
