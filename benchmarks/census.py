@@ -9,7 +9,7 @@ Lightning's own boring ones, since only the module is of interest. Weights that 
 random.
 
 A class that does not pass is made by hand from the same values: if that fails too, it is not the recipe that is to
-blame, and the class is counted apart. So is one without the methods that Lightning needs: the check names them.
+blame, and the class is counted apart. So is one without a training_step, which the check names.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lab.imports import take_twins
 
 Verdict = Literal["passes", "fails", "abstract", "not trainable", "not constructible"]
 APART: tuple[Verdict, ...] = ("abstract", "not trainable", "not constructible")
-NEEDED = ("training_step", "configure_optimizers")  # without which Lightning's Trainer refuses a module
+OPTIMIZER = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}  # of modules that leave it to LightningCLI
 DATA = "lightning.pytorch.demos.boring_classes:BoringDataModule"
 NET = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 4, "out_features": 4}}
 WRITTEN = Path(__file__).with_suffix(".yaml")
@@ -92,6 +92,8 @@ def judge(kind: type[Any], folder: Path) -> Row:
         return Row(name, "abstract", f"lacks {', '.join(sorted(kind.__abstractmethods__))}")
     written = arguments(kind)
     recipe = {"task": {"module": f"{kind.__module__}:{kind.__qualname__}", "data": DATA}, "model": written}
+    if kind.configure_optimizers is LightningModule.configure_optimizers:
+        recipe["optimizer"] = OPTIMIZER
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps({**recipe, "trainer": {"max_epochs": 1, "accelerator": "cpu"}}))  # YAML without anchors
     for attempt in range(2):  # once more after it was made by hand: a constructor may leave a folder behind
@@ -108,8 +110,8 @@ def judge(kind: type[Any], folder: Path) -> Row:
                 kind(**{key: made(value) for key, value in written.items()})
         except (Exception, SystemExit) as error:
             return Row(name, "not constructible", f"{type(error).__name__}: {_line(error)}")
-    if lacking := [method for method in NEEDED if getattr(kind, method) is getattr(LightningModule, method)]:
-        return Row(name, "not trainable", f"lacks {', '.join(lacking)}, and is refused for it")
+    if kind.training_step is LightningModule.training_step:
+        return Row(name, "not trainable", "lacks training_step, and is refused for it")
     return Row(name, "fails", refused)
 
 

@@ -10,6 +10,7 @@ from benchmarks import census
 
 MODULES = '''
 from abc import ABC, abstractmethod
+from lightning import LightningModule
 from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import nn
 
@@ -27,6 +28,12 @@ class Even(BoringModel):
         super().__init__()
         if size % 2 == 0:
             raise ValueError("size must be odd")
+
+class Bare(LightningModule):
+    training_step = BoringModel.training_step
+
+class Idle(LightningModule):
+    configure_optimizers = BoringModel.configure_optimizers
 
 class Wheel:
     """Of no kind that is made where no type says so."""
@@ -52,6 +59,13 @@ def test_each_class_is_counted_on_the_side_where_the_reason_lies(
     assert "shop.broken: No module named 'no_such_package'" in capsys.readouterr().err
     found = {row.name.rpartition(".")[2]: row for row in rows}
     verdicts = {name: row.verdict for name, row in found.items()}
-    assert verdicts == {"Fine": "passes", "Base": "abstract", "Even": "not constructible", "Untyped": "fails"}
+    assert verdicts == {
+        "Fine": "passes",
+        "Bare": "passes",
+        "Base": "abstract",
+        "Even": "not constructible",
+        "Idle": "not trainable",
+        "Untyped": "fails",
+    }
     assert "size must be odd" in found["Even"].reason
     assert "where no type says so only" in found["Untyped"].reason

@@ -121,6 +121,8 @@ class Envelope:
         data: keyword arguments of the task's LightningDataModule.
         trainer: keyword arguments of Lightning's Trainer.
         callbacks: further callbacks.
+        optimizer: the optimizer, for a task written out; by default the module's own.
+        lr_scheduler: its learning-rate schedule, which steps once an epoch.
         start_from: another run whose weights initialise this one.
         checkpoint: how often checkpoints for resuming are saved.
         track: where the run is recorded.
@@ -134,6 +136,8 @@ class Envelope:
     data: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: tuple[ClassSpec, ...] = ()
+    optimizer: ClassSpec | None = None
+    lr_scheduler: ClassSpec | None = None
     start_from: StartFrom | None = None
     checkpoint: Schedule = field(default_factory=Schedule)
     track: Track = field(default_factory=Track)

@@ -6,25 +6,23 @@ Lightning and the task are imported only when the recipe names a task that exist
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, error_text, one_line
-from lab.imports import load_class, take_twins
+from lab.errors import BadSetting, Problem, RecipeError, error_text
+from lab.imports import take_twins
 from lab.keywords import takes
 from lab.recipe import InlineTask, Recipe
 from lab.recipe.levels import at_their_level
-from lab.recipe.objects import ConstructionError, construct, make
-from lab.recipe.signature import check
+from lab.recipe.objects import ConstructionError, construct
 from lab.recipe.static import mistyped
 from lab.registry import task_entry
-from lab.runner.assembly import Assembly, task_of
+from lab.runner.assembly import Assembly, build, callbacks_of, checked, refused, replace_optimizers, task_of
 from lab.stages import stage
 from lab.startup import importing
 from lab.task import Task, hook
 from lab.tracking.global_functions.phases import constructing
-from lab.tracking.global_functions.replace import NoRunYet
 
 if TYPE_CHECKING:
     from lightning import LightningDataModule, LightningModule
@@ -92,16 +90,18 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
     prepare(recipe.threads)
     seed_everything(recipe.seed, workers=True, verbose=False)
     found = len(problems)
-    data = _build(recipe, "data", task.data, recipe.data, {}, problems)
+    data = build(recipe, "data", task.data, recipe.data, {}, problems)
     facts = {} if data is None and hook(task.data, "facts") is None else _facts(recipe, task, data, problems)
-    module = _build(recipe, "model", task.module, recipe.model, facts, problems)
+    module = build(recipe, "model", task.module, recipe.model, facts, problems)
     if data is not None and module is not None:
         _connect(recipe, data, module, problems)
+    if module is not None:
+        replace_optimizers(recipe, task, module, problems)
     offered = hook(data, "trainer_defaults") or dict
-    settings = _checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
+    settings = checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
     problems += [recipe.problem(f"trainer.{key}", f"expected {LEAST[key]} or more") for key in too_small(settings)]
     settings = offered() | settings
-    callbacks = _callbacks(recipe, problems)
+    callbacks = callbacks_of(recipe, problems)
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
         problems.append(recipe.problem("trainer", f"the training has no limit; set one of {', '.join(STOPS)}"))
     trainer = None
@@ -113,7 +113,8 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
             if monitor is not None and settings.get("limit_val_batches") == 0:
                 monitor = None
                 print("no validation (trainer.limit_val_batches: 0): the last checkpoint is the best", file=sys.stderr)
-            check = MonitorCheck(monitor, "task.monitor" if inline else "task", monitors)
+            schedule = None if recipe.lr_scheduler is None else "lr_scheduler"
+            check = MonitorCheck(monitor, "task.monitor" if inline else "task", monitors, schedule)
             best = BestCheckpoint(monitor, task.mode, check.at_epoch_end)
             saver = Saver(recipe.seed, recipe.checkpoint.seconds, recipe.checkpoint.steps, SignalHandler())
             if brings_progress_bar(callbacks):
@@ -124,12 +125,12 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
             made = construct(settings)
             chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files(module)]}
             trainer = Trainer(**chosen, callbacks=callbacks, logger=False)
-            keys = {part: f"task.{part}" if inline else "task" for part in ("module", "data", "monitor")}
-            problems += [recipe.problem(*each) for each in refusals(trainer, module, data, keys, monitor)]
+            keys = {part: f"task.{part}" if inline else "task" for part in ("module", "data")}
+            problems += [recipe.problem(*each) for each in refusals(trainer, module, data, keys, [*check.named()])]
         elif not any(problem.key.partition(".")[0] == "trainer" for problem in problems):
             Trainer(**QUIET | construct(settings), logger=False)  # it may refuse something, too
     except ConstructionError as error:
-        problems.append(recipe.problem(f"trainer.{error.key}", _refused(error.target, error.__cause__)))
+        problems.append(recipe.problem(f"trainer.{error.key}", refused(error.target, error.__cause__)))
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         problems.append(recipe.problem(blamed(recipe.trainer, error_text(error)), error_text(error)))
     except ImportError as error:  # of a package that not everybody has
@@ -182,94 +183,6 @@ def _connect(recipe: Recipe, data: LightningDataModule, module: LightningModule,
         connect(module)
     except BadSetting as error:
         problems.append(recipe.problem(error.key if "." in error.key else f"data.{error.key}", error.message))
-
-
-def _build(
-    recipe: Recipe,
-    section: str,
-    target: Callable[..., Any],
-    values: Mapping[str, Any],
-    facts: Mapping[str, Any] | None,
-    problems: list[Problem],
-) -> Any:
-    """The object, or None and the reasons. With unknown facts (None) only what it refuses of its settings is heard."""
-    before = len(problems)
-    keywords = _checked(recipe, section, target, values, facts or (), problems, {}, partial=facts is None)
-    if len(problems) > before:
-        return None
-    try:
-        made = make(target, {**construct(keywords), **(facts or {})})
-        return None if facts is None else made
-    except ConstructionError as error:
-        problems.append(recipe.problem(f"{section}.{error.key}", _refused(error.target, error.__cause__)))
-    except BadSetting as error:
-        key = "data" if error.key in (facts or ()) else error.key if "." in error.key else f"{section}.{error.key}"
-        if facts is not None or error.key.partition(".")[0] in keywords:
-            problems.append(recipe.problem(key, error.message))
-    except LabError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever a stranger's constructor raises
-        if facts is None:  # it may lack what the data would have said
-            return None
-        mappings = [key for key, value in keywords.items() if isinstance(value, dict)]
-        if isinstance(error, AttributeError) and "'dict' object" in str(error) and len(mappings) == 1:
-            advice = (
-                "a mapping arrives as a dict; for attributes write {class_path: types.SimpleNamespace, init_args: ...}"
-            )
-            problems.append(recipe.problem(f"{section}.{mappings[0]}", f"{_refused(target, error)}; {advice}"))
-        else:
-            problems.append(recipe.problem(section, _refused(target, error)))
-    return None
-
-
-def _refused(target: Callable[..., Any], error: BaseException | None) -> str:
-    """The error that a constructor raised, with its location."""
-    from lab.runner.failures import raised_in
-
-    name = getattr(target, "__name__", str(target))
-    if isinstance(error, BadSetting):
-        return f"{name} refuses {error}"
-    assert error is not None
-    place = raised_in(error, target)
-    if isinstance(error, NoRunYet):
-        return f"{name}: {error}{place and f' ({place})'}"
-    return f"{name} refuses its settings: {one_line(error)}{place and f' ({place})'}"
-
-
-def _checked(
-    recipe: Recipe,
-    section: str,
-    target: Callable[..., Any],
-    values: Mapping[str, Any],
-    given: Collection[str],
-    problems: list[Problem],
-    elsewhere: Mapping[str, str],
-    partial: bool = False,
-) -> dict[str, Any]:
-    """The keywords that pass; the others become problems of the section."""
-    own = {key: value for key, value in values.items() if key not in elsewhere}
-    within = tuple(section.split("."))
-    keywords, complaints = check(target, own, given=given, partial=partial, within=within, objects=True)
-    complaints += [(key, f"cannot be set here: {elsewhere[key]}") for key in values if key in elsewhere]
-    problems += [recipe.problem(f"{section}.{key}", message) for key, message in complaints]
-    return keywords
-
-
-def _callbacks(recipe: Recipe, problems: list[Problem]) -> list[Any]:
-    """The recipe's callbacks, in order."""
-    from lightning import Callback
-
-    made = []
-    for i, spec in enumerate(recipe.callbacks):
-        try:
-            target = load_class(spec.class_path, Callback)
-        except BadInput as error:
-            problems.append(recipe.problem(f"callbacks.{i}.class_path", str(error)))
-            continue
-        built = _build(recipe, f"callbacks.{i}.init_args", target, spec.init_args, {}, problems)
-        if built is not None:
-            made.append(built)
-    return made
 
 
 def _plugins(settings: Mapping[str, Any]) -> list[Any]:

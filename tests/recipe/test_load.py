@@ -261,11 +261,11 @@ zzzzzz: 1
         "x.yaml:13: track.tags.fold: expected text, found 1",
         *[
             f"x.yaml:{line}: {key}: unknown key {key!r}; known keys: task, seed, threads, compile, model, data, "
-            "trainer, callbacks, start_from, checkpoint, track"
+            "trainer, callbacks, optimizer, lr_scheduler, start_from, checkpoint, track"
             for line, key in [(14, "zzzzzz")]
         ],
         "x.yaml:15: 2: unknown key 2; known keys: task, seed, threads, compile, model, data, trainer, callbacks, "
-        "start_from, checkpoint, track",
+        "optimizer, lr_scheduler, start_from, checkpoint, track",
     ]
 
 

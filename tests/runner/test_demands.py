@@ -118,7 +118,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("module", "data", "where", "said"),
     [
         (NoStep, Rows, "r.yaml:1: task.module", "NoStep has no training_step.*; rename train_step"),
-        (NoOptimizer, Rows, "r.yaml:1: task.module", "NoOptimizer has no configure_optimizers"),
+        (NoOptimizer, Rows, "r.yaml:1: task.module", "NoOptimizer has no configure_optimizers,.* or set `optimizer`"),
         (OldEnd, Rows, "r.yaml:1: task.module", r"OldEnd.training_epoch_end \(.*py:\d+\): write on_train_epoch_end"),
         (OldTestEnd, Rows, "r.yaml:1: task.module", "refuses OldTestEnd.test_epoch_end .*: write on_test_epoch_end"),
         (Outputs, Rows, "r.yaml:1: task.module", r"Outputs.on_train_epoch_end \(.*\) wants outputs, which Lightning 2"),

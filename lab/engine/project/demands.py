@@ -8,7 +8,7 @@ module's own `check_trainer`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from lightning.pytorch.core import hooks
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from lab.engine import boundary
+from lab.engine.project.monitors import Monitor
 from lab.errors import BadSetting, closest
-from lab.task import counterpart, hook
+from lab.task import hook
 
 Refusal = tuple[str, str]  # a key of the recipe, and what is wrong with it
 
@@ -44,7 +45,11 @@ _PASSED = {
 
 
 def refusals(
-    trainer: Trainer, module: LightningModule, data: LightningDataModule, keys: dict[str, str], monitor: str | None
+    trainer: Trainer,
+    module: LightningModule,
+    data: LightningDataModule,
+    keys: dict[str, str],
+    monitors: Sequence[Monitor],
 ) -> Iterator[Refusal]:
     """Problems that Lightning, or the module itself, would report later.
 
@@ -52,8 +57,8 @@ def refusals(
         trainer: built, and not training.
         module: what it is to train.
         data: its data; a bare LightningDataModule where the module brings its own loaders.
-        keys: of the recipe, that name the `module`, the `data` and the `monitor`.
-        monitor: the task's.
+        keys: of the recipe, that name the `module` and the `data`.
+        monitors: those that the recipe names.
     """
     source: Any = module if type(data) is LightningDataModule else data
     yield from (
@@ -63,10 +68,10 @@ def refusals(
     )
     if not is_overridden("train_dataloader", source):
         yield keys["data"], _missing(source, "train_dataloader")
-    if monitor is not None and counterpart(monitor) != monitor:
-        for owner, name, key in ((module, "validation_step", "module"), (source, "val_dataloader", "data")):
-            if not is_overridden(name, owner):
-                yield keys["monitor"], f"{monitor!r} is never logged: {_missing(owner, name, keys[key])}"
+    for owner, name, key in ((module, "validation_step", "module"), (source, "val_dataloader", "data")):
+        if not is_overridden(name, owner):
+            refused = [each.never_logged(_missing(owner, name, keys[key])) for each in monitors if each.of_validation]
+            yield from ((each.key, each.message) for each in refused)
     tests = is_overridden("test_step", module) and is_overridden("test_dataloader", source)
     for old, new in _GONE.items():
         if callable(getattr(module, old, None)) and (tests or old != "test_epoch_end"):
@@ -90,7 +95,8 @@ def _missing(owner: object, name: str, key: str = "") -> str:
     kind = type(owner)
     own = [each for base in kind.__mro__ if _foreign(base) for each in vars(base) if each[0] != "_"]
     close = closest(name, [each for each in own if callable(getattr(kind, each))], cutoff=0.75)
-    advice = f"rename {close}" if close else f"write it, or name a class in {key or 'its place'} that has it"
+    other = "set `optimizer`" if name == "configure_optimizers" else f"name a class in {key or 'its place'} that has it"
+    advice = f"rename {close}" if close else f"write it, or {other}"
     return f"{kind.__name__} has no {name}, without which Lightning does not train; {advice}"
 
 

@@ -28,6 +28,15 @@ class Monitor:
     name: str
     who: str = ""
 
+    @property
+    def of_validation(self) -> bool:
+        """Whether the metric's name says that it belongs to a validation."""
+        return counterpart(self.name) != self.name
+
+    def never_logged(self, reason: str) -> BadSetting:
+        """The refusal of a metric that no step can log."""
+        return BadSetting(self.key, f"{self.who}{self.name!r} is never logged: {reason}")
+
 
 class MonitorCheck(Callback):
     """Compares what the task, callbacks and learning-rate schedules monitor with what is logged.
@@ -41,10 +50,13 @@ class MonitorCheck(Callback):
         monitor: the task's.
         key: the recipe's key that names it.
         callbacks: the recipe's callbacks by the key of each one's monitor.
+        schedule: the recipe's key for learning-rate schedules; by default they are the module's.
     """
 
-    def __init__(self, monitor: str | None, key: str, callbacks: Mapping[str, Callback]) -> None:
-        self.monitor, self.key, self.callbacks = monitor, key, callbacks
+    def __init__(
+        self, monitor: str | None, key: str, callbacks: Mapping[str, Callback], schedule: str | None = None
+    ) -> None:
+        self.monitor, self.key, self.callbacks, self.schedule = monitor, key, callbacks, schedule
         self.validated = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,8 +65,8 @@ class MonitorCheck(Callback):
         has_step = is_overridden("validation_step", pl_module, LightningModule)
         reason = "there are no batches of validation" if has_step else "the module has no validation_step"
         for monitor in self._monitors(trainer):
-            if _of_validation(monitor.name):
-                raise BadSetting(monitor.key, f"{monitor.who}{monitor.name!r} is never logged: {reason}")
+            if monitor.of_validation:
+                raise monitor.never_logged(reason)
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         source, logged = source_of(pl_module), boundary.names_in_sanity_check(trainer)
@@ -77,34 +89,36 @@ class MonitorCheck(Callback):
         for monitor in self._monitors(trainer):
             if monitor.name in logged or (source is not None and may_be_logged(monitor.name, source)):
                 continue
-            if source is None and trainer.enable_validation and not self.validated and _of_validation(monitor.name):
-                when = "training ended before a validation"
+            if source is None and trainer.enable_validation and not self.validated and monitor.of_validation:
                 advice = "set trainer.val_check_interval or trainer.limit_train_batches"
-                raise BadSetting(monitor.key, f"{monitor.who}{monitor.name!r} was never logged: {when}; {advice}")
+                raise monitor.never_logged(f"training ended before a validation; {advice}")
             known = f"; logged are {', '.join(sorted(logged))}" if logged else "; none is"
             raise BadSetting(
                 monitor.key,
                 f"{monitor.who}no metric {monitor.name!r} is logged{nearest(monitor.name, logged) or known}",
             )
 
-    def _monitors(self, trainer: Trainer) -> Iterator[Monitor]:
+    def named(self) -> Iterator[Monitor]:
+        """The monitors that the recipe names."""
         if self.monitor is not None:
             yield Monitor(self.key, self.monitor)
-        keys = {id(callback): key for key, callback in self.callbacks.items()}
+        yield from (Monitor(key, name) for key, each in self.callbacks.items() if (name := _waits_for(each)))
+
+    def _monitors(self, trainer: Trainer) -> Iterator[Monitor]:
+        yield from self.named()
+        own = [self, *self.callbacks.values()]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            name = getattr(callback, "monitor", None)
-            if callback is self or not isinstance(name, str) or not getattr(callback, "strict", True):
-                continue
-            if id(callback) in keys:
-                yield Monitor(keys[id(callback)], name)
-            elif name != self.monitor:
+            name = None if any(callback is each for each in own) else _waits_for(callback)
+            if name is not None and name != self.monitor:
                 yield Monitor("model", name, f"monitor of {type(callback).__name__} in configure_callbacks: ")
         for config in trainer.lr_scheduler_configs:
             if config.reduce_on_plateau and config.strict and config.monitor:
-                who = f"monitor of {type(config.scheduler).__name__} in configure_optimizers: "
-                yield Monitor("model", config.monitor, who)
+                place = "" if self.schedule else " in configure_optimizers"
+                who = f"monitor of {type(config.scheduler).__name__}{place}: "
+                yield Monitor(self.schedule or "model", config.monitor, who)
 
 
-def _of_validation(name: str) -> bool:
-    """Whether a metric's name says that it belongs to a validation."""
-    return counterpart(name) != name
+def _waits_for(callback: Callback) -> str | None:
+    """The metric that a callback cannot do without."""
+    name = getattr(callback, "monitor", None)
+    return name if isinstance(name, str) and getattr(callback, "strict", True) else None

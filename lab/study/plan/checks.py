@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import Problem, RecipeError, error_text, nearest, suggestion
+from lab.errors import BadInput, Problem, RecipeError, error_text, nearest, suggestion
+from lab.imports import load_callable
 from lab.recipe import Recipe, override
 from lab.recipe import load as load_recipe
 from lab.recipe.schema import Document, printable
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 SECTIONS = ("model", "data", "trainer")  # keys that may vary: the arguments of classes
 SAMPLING = {"sampler", "sampler_args", "space", "trials", "pruner", "pruner_args", "published", "metric"}
-FURTHER = ("compile", "callbacks", "start_from", "checkpoint")  # and these
+NAMED = ("callbacks", "optimizer", "lr_scheduler")  # and those of classes that the recipe names
+FURTHER = ("compile", "start_from", "checkpoint")  # and these
 
 
 def said_elsewhere(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -80,7 +82,7 @@ def relocated(
 def misplaced(key: str) -> str | None:
     """Why a key of a recipe cannot be part of a space; None if it can."""
     section = key.partition(".")[0]
-    if key in ("seed", "threads", "track") or section not in (*SECTIONS, *FURTHER):
+    if key in ("seed", "threads", "track") or section not in (*SECTIONS, *NAMED, *FURTHER):
         return f"cannot be part of the space{suggestion(section, SECTIONS, 'expected a key of')}"
     return None
 
@@ -111,6 +113,8 @@ def refused(
                 values = getattr(found, section)
                 wrong = check(targets[section], values, given=given, partial=True, within=(section,), objects=True)[1]
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
+            elif section in NAMED and not complaints:
+                complaints += _of_named(found, section)
             elif section == "start_from" and not complaints:
                 complaints += _unusable(replace(assembly, recipe=found), uri)
             for name, message in complaints:
@@ -120,6 +124,21 @@ def refused(
                 if (name, message) not in seen:
                     seen.add((name, message))
                     yield file.problem(f"space.{place}", message if name == key else f"{name}: {message}")
+
+
+def _of_named(recipe: Recipe, section: str) -> Iterator[tuple[str, str]]:
+    """Keywords that the classes of a section would refuse, and names without a class."""
+    from lab.recipe.signature import check
+
+    named: Any = getattr(recipe, section)
+    specs = {f"{section}.{i}": each for i, each in enumerate(named)} if section == "callbacks" else {section: named}
+    for place, spec in specs.items() if named else ():
+        try:
+            complaints = check(load_callable(spec.class_path), spec.init_args, partial=True, objects=True)[1]
+        except BadInput as error:
+            yield f"{place}.class_path", str(error)
+        else:
+            yield from ((f"{place}.init_args.{key}", message) for key, message in complaints)
 
 
 def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
