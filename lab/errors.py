@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
+import sysconfig
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import CodeType
+from typing import Any
 
 LONGEST = 200  # characters of an override in a message
 
@@ -125,3 +131,24 @@ def error_text(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """Type and text of an error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def own_frames(error: BaseException) -> list[tuple[CodeType, int]]:
+    """Code and line of each frame of an error in somebody's own code: no library's, and not that which calls it."""
+    paths, here = sysconfig.get_paths(), Path(__file__).parent
+    calling = (str(here / room) for room in ("runner", "recipe", "keywords.py"))
+    others = (paths["purelib"], paths["stdlib"], *calling, "<")
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return [(code, line) for code, line in frames if not code.co_filename.startswith(others)]
+
+
+def raised_in(error: BaseException, owner: Any) -> str:
+    """File and line of the innermost of somebody's own code, rather that of the package which `owner` comes from."""
+    home = str(getattr(sys.modules.get(getattr(owner, "__module__", "").partition(".")[0]), "__file__", None) or "")
+    folder = str(Path(home).parent) if home.endswith("__init__.py") else home
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [(code, line) for code, line in frames if folder and code.co_filename.startswith(folder)]
+    for code, line in reversed(own or own_frames(error)):
+        path = Path(code.co_filename)
+        return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
+    return ""

@@ -78,7 +78,7 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
         from lab.engine.project.demands import refusals
         from lab.engine.project.monitors import MonitorCheck
         from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
-        from lab.engine.project.trainer_settings import LEAST, blamed, too_small
+        from lab.engine.project.trainer_settings import blamed, refused_settings
         from lab.engine.saver import Saver
         from lab.engine.signals import SignalHandler
         from lab.runner.failures import FailureContext
@@ -99,8 +99,8 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
         replace_optimizers(recipe, task, module, problems)
     offered = hook(data, "trainer_defaults") or dict
     settings = checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
-    problems += [recipe.problem(f"trainer.{key}", f"expected {LEAST[key]} or more") for key in too_small(settings)]
     settings = offered() | settings
+    problems += [recipe.problem(f"trainer.{key}", message) for key, message in refused_settings(settings)]
     callbacks = callbacks_of(recipe, problems)
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
         problems.append(recipe.problem("trainer", f"the training has no limit; set one of {', '.join(STOPS)}"))

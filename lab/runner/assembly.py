@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, one_line
+from lab.errors import BadInput, BadSetting, LabError, Problem, RecipeError, one_line, raised_in
 from lab.imports import load_callable, load_class, load_object
 from lab.keywords import takes
 from lab.recipe import ClassSpec, InlineTask, Recipe
@@ -163,8 +163,6 @@ def build(
 
 def refused(target: Callable[..., Any], error: BaseException | None) -> str:
     """The error that a constructor raised, with its location."""
-    from lab.runner.failures import raised_in
-
     name = getattr(target, "__name__", str(target))
     if isinstance(error, BadSetting):
         return f"{name} refuses {error}"
@@ -198,10 +196,17 @@ def callbacks_of(recipe: Recipe, problems: list[Problem]) -> list[Any]:
     """The recipe's callbacks, in order."""
     from lightning import Callback
 
-    made = [
-        _by_class(recipe, f"callbacks.{i}", spec, Callback, {}, problems) for i, spec in enumerate(recipe.callbacks)
-    ]
-    return [callback for callback in made if callback is not None]
+    from lab.engine.project.trainer_settings import LEAST_OF_CALLBACKS, too_small
+
+    made = []
+    for i, spec in enumerate(recipe.callbacks):
+        callback = _by_class(recipe, f"callbacks.{i}", spec, Callback, {}, problems)
+        if callback is not None:
+            made.append(callback)
+            least = LEAST_OF_CALLBACKS if type(callback).__module__.startswith("lightning.") else {}
+            wrong = too_small(spec.init_args, least)
+            problems += [recipe.problem(f"callbacks.{i}.init_args.{key}", message) for key, message in wrong]
+    return made
 
 
 def replace_optimizers(recipe: Recipe, task: Task, module: LightningModule, problems: list[Problem]) -> None:

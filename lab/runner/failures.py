@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import errno
-import sys
-import sysconfig
-import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 
 from lab.engine.progress import counted
-from lab.errors import LabError
+from lab.errors import LabError, own_frames
 
 if TYPE_CHECKING:
     from lab.runner.assembly import Assembly
 
-LIBRARIES = sysconfig.get_paths()["purelib"], sysconfig.get_paths()["stdlib"]
-OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("runner", "recipe", "keywords.py"))
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -80,25 +74,8 @@ def _smaller(assembly: Assembly) -> str:
 
 def _whose(error: BaseException) -> str:
     """The innermost line of somebody's own code, neither a library's nor the orchestrator's."""
-    found = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        code = frame.f_code
-        if not code.co_filename.startswith((*LIBRARIES, *OURS, "<")):
-            found = f"raised in {code.co_qualname} ({code.co_filename}:{line})"
-    return found
-
-
-def raised_in(error: BaseException, owner: Any) -> str:
-    """File and line of the innermost of somebody's own code, rather that of the package which `owner` comes from."""
-    home = str(getattr(sys.modules.get(getattr(owner, "__module__", "").partition(".")[0]), "__file__", None) or "")
-    folder = str(Path(home).parent) if home.endswith("__init__.py") else home
-    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    others = [(file, line) for file, line in lines if not file.startswith((*LIBRARIES, *OURS, "<"))]
-    own = [(file, line) for file, line in lines if folder and file.startswith(folder)]
-    for file, line in reversed(own or others):
-        path = Path(file)
-        return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
-    return ""
+    frames = own_frames(error)
+    return f"raised in {frames[-1][0].co_qualname} ({frames[-1][0].co_filename}:{frames[-1][1]})" if frames else ""
 
 
 def _said(error: BaseException) -> str:
