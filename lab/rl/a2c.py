@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -75,16 +75,17 @@ class A2C(OnPolicy):
 
 
 class A2CRolloutData(RolloutData):
-    """Rollouts of five steps by default, each of which is one gradient step."""
+    """Rollouts of five steps of one environment by default, each of which is one gradient step."""
 
     def __init__(
         self,
         env: str,
         total_steps: Annotated[int, Gt(0)],
+        num_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         num_steps: Annotated[int, Gt(0)] = 5,
         **kwargs: Any,
     ) -> None:
-        super().__init__(env, total_steps, num_steps=num_steps, **kwargs)
+        super().__init__(env, total_steps, num_envs=num_envs, num_steps=num_steps, **kwargs)
 
 
 TASK = Task(module=A2C, data=A2CRolloutData, monitor="val/return", mode="max")

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control import PendulumEnv
 from lightning import seed_everything
 from tensordict import TensorDict
 
@@ -119,8 +120,9 @@ def test_it_learns_from_observations_of_very_different_sizes(monkeypatch):
             seen, reward, *rest = self.env.step(action)
             return seen * np.array([1, 1, 1000], np.float32), 1000 * reward, *rest
 
-    inner = gym.envs.classic_control.PendulumEnv
-    spec = gym.envs.registration.EnvSpec("Units-v0", entry_point=lambda **k: Units(inner(**k)), max_episode_steps=200)
+    spec = gym.envs.registration.EnvSpec(
+        "Units-v0", entry_point=lambda **k: Units(PendulumEnv(**k)), max_episode_steps=200
+    )
     monkeypatch.setitem(gym.registry, "Units-v0", spec)
     scores = {}
     for normalized in (True, False):

@@ -99,6 +99,11 @@ def equal(one, other):
         pytest.param(
             {"normalize": True, "frame_stack": 3, "num_envs": 2}, id="running statistics", marks=pytest.mark.slow
         ),
+        pytest.param(
+            {"env": "lab.rl.envs.goals:Reach", "hindsight": True, "buffer_size": 120, "num_envs": 2},
+            id="hindsight",
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"env": "MountainCarContinuous-v0"}, id="another environment", marks=pytest.mark.slow),
         pytest.param({"env": "HalfCheetah-v5", "noise": "ornstein_uhlenbeck"}, id="MuJoCo", marks=pytest.mark.slow),
     ],

@@ -13,6 +13,7 @@ from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayB
 from torchrl.data.replay_buffers import RandomSampler
 
 from lab.errors import BadSetting
+from lab.rl.data.hindsight import Hindsight
 from lab.rl.data.n_step import look_ahead
 from lab.rl.data.prioritized import PlainPrioritizedSampler
 from lab.rl.data.segments import Segments
@@ -60,6 +61,7 @@ class ReplayBuffer:
         gamma: their discount per step, from 0 to 1.
         priority: alpha and the first beta of prioritised replay, from 0 to 1; None draws uniformly.
         num_envs: environments whose steps take turns; divides `buffer_size`.
+        hindsight: replaces goals of what is sampled.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class ReplayBuffer:
         gamma: float = 1.0,
         priority: tuple[float, float] | None = None,
         num_envs: int = 1,
+        hindsight: Hindsight | None = None,
     ) -> None:
         self.n_step, self.gamma, self.priority, self.num_envs = n_step, gamma, priority, num_envs
+        self.hindsight = hindsight
         self.replay = TensorDictReplayBuffer(
             storage={"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}[storage](buffer_size),
             sampler=PlainPrioritizedSampler(buffer_size, *priority) if priority else RandomSampler(),
@@ -85,8 +89,10 @@ class ReplayBuffer:
         rows = steps.select(*STORED)
         for name in ("reward", "terminated"):
             rows["next", name] = rows["next", name].unsqueeze(-1)
-        if self.n_step > 1:  # sums over several also need to know which episode a step is of
+        if self.n_step > 1 or self.hindsight:  # they also need to know which episode a step is of
             rows["episode"] = steps["collector", "traj_ids"].unsqueeze(-1)
+        if self.hindsight:
+            rows["place"] = self.hindsight.number(rows["episode"].squeeze(-1)).unsqueeze(-1)
         self.replay.extend(rows)
 
     def sample(self, updates: int, size: int, progress: float) -> TensorDictBase:
@@ -108,6 +114,8 @@ class ReplayBuffer:
             last, reward, steps = look_ahead(rows, batches["index"], newest, self.n_step, self.gamma, self.num_envs)
             batches["next"] = rows["next"][last].set("reward", reward)
             batches["steps"] = steps
+        if self.hindsight:
+            self.hindsight.relabel(batches, self.replay.storage[:])
         return batches.select(*STORED, *SAMPLED, strict=False).reshape(updates, size)
 
     def set_priorities(self, index: Tensor, errors: Tensor) -> None:
@@ -130,3 +138,5 @@ class ReplayBuffer:
     def read(self, folder: Path, files: list[str]) -> None:
         """Reads the transitions of the state that was loaded."""
         self.segments.read(folder, files, self.loaded)
+        if self.hindsight and len(self.replay):
+            self.hindsight.restore(self.replay.storage[:])

@@ -19,6 +19,7 @@ from lab.errors import BadSetting, LabError
 from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
+from lab.rl.data.hindsight import GoalSelection, Hindsight
 from lab.rl.data.loaders import CollectionData, FrameStack
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize
@@ -63,6 +64,10 @@ class ReplayData(CollectionData):
         prioritized: prioritised replay: sample transitions in proportion to their error.
         priority_alpha: exponent of the priorities, from 0 (uniform) to 1 (proportional); if `prioritized`.
         priority_beta: initial exponent of the importance weights, which rises linearly to 1; if `prioritized`.
+        hindsight: hindsight experience replay: sample transitions with goals that were reached later in the episode.
+        n_sampled_goal: transitions with a new goal for each that keeps its own; if `hindsight`.
+        goal_selection_strategy: take the new goal from any later step of the episode (`future`) or from its last one
+            (`final`); if `hindsight`.
         storage: storage of the buffer: `memory`, or memory-mapped files (`memmap`) if it is larger than the memory.
     """
 
@@ -87,6 +92,9 @@ class ReplayData(CollectionData):
         prioritized: bool = False,
         priority_alpha: Annotated[float, Ge(0), Le(1)] = 0.6,
         priority_beta: Annotated[float, Ge(0), Le(1)] = 0.4,
+        hindsight: bool = False,
+        n_sampled_goal: Annotated[int, Ge(1)] = 4,
+        goal_selection_strategy: GoalSelection = "future",
         storage: Literal["memory", "memmap"] = "memory",
         eval_every: Annotated[int, Gt(0)] = 1_000,
         eval_episodes: Annotated[int, Gt(0)] = 20,
@@ -129,6 +137,10 @@ class ReplayData(CollectionData):
             raise BadSetting(
                 "n_step", f"{n_step} needs consecutive steps, which vector lacks; set vectorization to sync"
             )
+        if hindsight and (n_step > 1 or prioritized or vectorization == "vector"):
+            other = "n_step" if n_step > 1 else "prioritized" if prioritized else "vectorization"
+            raise BadSetting(other, "hindsight needs single steps, sampled uniformly; leave it out")
+        self.goals = (goal_selection_strategy, n_sampled_goal, num_envs) if hindsight else None
         self.world_size = 1
         self.collector: ArrayCollector | None = None
 
@@ -142,6 +154,8 @@ class ReplayData(CollectionData):
         check_buffer_fits(self.buffer_size, self.storage, facts)
         if self.vectorization == "vector":
             check_vector(self.env_factory)
+        if self.goals is not None:
+            Hindsight(self.env_factory, *self.goals)  # says what is missing
         if self.num_action_bins:
             facts["action"] = discretize(self.env, facts["action"], self.num_action_bins)
         return facts | {"num_envs": self.num_envs}
@@ -172,7 +186,13 @@ class ReplayData(CollectionData):
             layout=Layout(self.facts()["observation_size"]) if self.env_factory.action_masks else None,
         )
         self.buffer = ReplayBuffer(
-            self.buffer_size, self.storage, self.n_step, getattr(agent, "gamma", 1.0), self.priority, self.num_envs
+            self.buffer_size,
+            self.storage,
+            self.n_step,
+            getattr(agent, "gamma", 1.0),
+            self.priority,
+            self.num_envs,
+            None if self.goals is None else Hindsight(self.env_factory, *self.goals),
         )
         self.replay = self.buffer.replay
 

@@ -18,7 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 from lab.errors import BadInput, BadSetting, closest, nearest, suggestion
 from lab.imports import load_class, load_module, load_object
 from lab.keywords import REQUIRED, keywords
-from lab.rl.envs import atari
+from lab.rl.envs.layers import atari
 
 KEY = "env_kwargs"  # of the data module
 ELSEWHERE = {  # what `gymnasium.make` takes besides: who sets it

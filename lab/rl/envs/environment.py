@@ -12,8 +12,9 @@ from gymnasium.error import DependencyNotInstalled
 
 from lab.errors import BadSetting
 from lab.keywords import keywords
-from lab.rl.envs import atari, entry_point, spaces
+from lab.rl.envs import entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
+from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.earned_reward import EarnedReward, ScoredReward
 from lab.rl.envs.layers.frame_stack import stack_frames
 from lab.rl.envs.wrappers import Wrappers, find, wrap

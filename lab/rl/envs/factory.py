@@ -17,9 +17,10 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from lab.errors import BadSetting, LabError
-from lab.rl.envs import atari, environment
+from lab.rl.envs import environment
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.entry_point import find_spec
+from lab.rl.envs.layers import atari
 from lab.rl.envs.state import snapshot
 from lab.rl.envs.wrappers import Wrappers, check_state
 

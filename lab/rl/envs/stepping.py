@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 import gymnasium as gym
 import numpy as np
 
-from lab.rl.envs import atari
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.discretize import DiscretizedAction
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.layers import atari
 from lab.rl.envs.observations import Layout
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.envs.state import snapshot

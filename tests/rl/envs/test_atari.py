@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.rl.envs import atari, environment
+from lab.rl.envs import environment
+from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.atari_lives import FIRE, lives
 from lab.rl.envs.state import snapshot
 

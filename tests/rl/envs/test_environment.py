@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lab.errors import BadSetting
-from lab.rl.envs import atari
 from lab.rl.envs.environment import describe, make
+from lab.rl.envs.layers import atari
 
 
 def test_facts_are_plain():
