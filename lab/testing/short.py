@@ -33,6 +33,7 @@ AT_MOST = {
         "eval_episodes": 1,
         "learning_starts": 100,
         "max_images": 260,
+        "max_texts": 300,
         "num_steps": 64,
         "test_episodes": 1,
         "train_freq": 10,

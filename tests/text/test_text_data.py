@@ -14,8 +14,8 @@ from lab.data import Table
 from lab.errors import BadInput, BadSetting
 from lab.text.data.columns import to_column, to_labels, to_texts
 from lab.text.data.datasets import TEST_ROWS, TRAIN_ROWS, find_texts
+from lab.text.data.generated.reviews import BAD, GOOD
 from lab.text.data.labeled_file import read_labeled
-from lab.text.data.reviews import BAD, GOOD
 from lab.text.data.text_data import TextData
 from lab.text.tokenizer import Tokenizer
 

@@ -49,7 +49,8 @@ class CorpusData(TableDataModule):
         super().__init__(batch_size)
         self.save_hyperparameters()
         self.dataset = find_corpus(name, path)
-        self.val_fraction, self.data_seed = val_fraction, data_seed
+        self.val_fraction = val_fraction
+        self.options: dict[str, Any] = {"seed": data_seed} if self.dataset.origin == "generated" else {}
         self.tokens_per_character: dict[Split, float] = {}
 
     def connect(self, module: ReadsWindows) -> None:
@@ -65,8 +66,7 @@ class CorpusData(TableDataModule):
             self.module.tokenizer.train_on(self._text("train").splitlines(keepends=True))
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:
-        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
-        (text,) = to_texts(self.dataset.load("test" if test else "train", **options)["text"])
+        (text,) = to_texts(self.dataset.load("test" if test else "train", **self.options)["text"])
         if test:
             return {"test": _table(text)}
         end = round(len(text) * (1 - self.val_fraction))
@@ -77,16 +77,27 @@ class CorpusData(TableDataModule):
         (text,) = to_texts(self.load_tables(test=False)["train"]["text"])
         return self.module.tokenizer.encode([text]).values
 
+    def prepared(self, split: Split, text: str) -> Table:
+        """The rows of a split: windows of the text's tokens.
+
+        Raises:
+            BadSetting: there is not one.
+        """
+        context, tokens = self.module.context, self.module.tokenizer.encode([text]).values
+        if len(tokens) <= context:
+            raise self.too_short(f"the {split} part has {len(tokens)} tokens; it needs {context + 1}", "context")
+        self.tokens_per_character[split] = len(tokens) / len(text)
+        return Table({"tokens": windows(tokens, context)})
+
+    def too_short(self, found: str, setting: str) -> BadSetting:
+        """The error of a text that has too little for a setting of the model."""
+        return BadSetting("name" if self.dataset.locate is None else "path", f"{found}, or a smaller model.{setting}")
+
     def _loader(self, split: Split, *settings: Any) -> TableLoader:
         """Text becomes tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
-        if "tokens" not in self.tables[split]:
-            text, context = self._text(split), self.module.context
-            tokens = self.module.tokenizer.encode([text]).values
-            if len(tokens) <= context:
-                found = f"the {split} part has {len(tokens)} tokens; it needs {context + 1}, or a smaller model.context"
-                raise BadSetting("name" if self.dataset.locate is None else "path", found)
-            self.tokens_per_character[split] = len(tokens) / len(text)
-            self.tables[split] = Table({"tokens": windows(tokens, context).to(self.tables[split].device)})
+        if "text" in self.tables[split]:
+            table = self.prepared(split, self._text(split))
+            self.tables[split] = table.to(self.tables[split].device)
         return super()._loader(split, *settings)
 
     def _text(self, split: Split) -> str:

@@ -11,8 +11,8 @@ from typing import Literal
 
 from lab.data import DatasetInfo, Table, find_dataset, stratified_permutation
 from lab.errors import BadSetting
-from lab.text.data import news, reviews
 from lab.text.data.columns import to_column, to_labels
+from lab.text.data.generated import news, reviews
 from lab.text.data.labeled_file import read_labeled
 
 TRAIN_ROWS, TEST_ROWS = 5_000, 1_000  # of generated data sets

@@ -1,0 +1,1 @@
+"""Vectors of words that are learnt from the company they keep."""

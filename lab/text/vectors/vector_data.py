@@ -1,0 +1,107 @@
+"""Running text as rows for word vectors: stretches with their margins, or pairs of words with their counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor
+
+from lab.data import Split, Table
+from lab.errors import BadSetting
+from lab.text.data.corpus_data import CorpusData
+from lab.text.tokenizer import PAD, SPECIAL, Tokenizer
+from lab.text.vectors.cooccurrences import rows_of_pairs
+from lab.text.vectors.objectives import WordEmbeddings
+from lab.text.vectors.word_tests import Analogies, Similarities, read_analogies, read_similarities
+
+
+class LearnsVectors(Protocol):
+    """The module that the text is prepared for."""
+
+    tokenizer: Tokenizer
+    network: WordEmbeddings
+    window: int
+    counts_pairs: bool
+
+
+class VectorData(CorpusData):
+    """Batches of `tokens` (B, window + length + window), or of `pairs` (B, length, 2) and their `counts` (B, length).
+
+    Words that are not in the vocabulary are left out, and so is, in training, a share of the frequent ones: one whose
+    frequency is f stays with probability sqrt(sample / f) + sample / f.
+
+    Args:
+        name: name of the dataset, as listed by `lab data ls`; corpus for a file of your own.
+        path: text file in UTF-8, for the dataset corpus.
+        max_texts: number of generated stories or news; by default the listed number.
+        similarity: file of two words and a number in each row, as WordSim-353; by default what is known of the dataset.
+        analogies: file of four words in each line, as questions-words; by default what is known of the dataset.
+        length: words in a row of a batch.
+        sample: frequency from which on words are left out more and more often; null keeps all.
+        val_fraction: fraction of the text before the test for validation.
+        batch_size: rows of a batch, per process.
+        data_seed: seed of generated text, and of which words are left out.
+    """
+
+    module: LearnsVectors  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        name: str = "stories",
+        path: str | None = None,
+        max_texts: Annotated[int, Ge(10)] | None = None,
+        similarity: str | None = None,
+        analogies: str | None = None,
+        length: Annotated[int, Gt(0)] = 16,
+        sample: Annotated[float, Gt(0)] | None = 1e-3,
+        val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
+        batch_size: Annotated[int, Gt(0)] = 64,
+        data_seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        super().__init__(name, path, val_fraction, batch_size, data_seed)
+        if max_texts is not None:
+            if self.dataset.origin != "generated":
+                raise BadSetting("max_texts", f"{name} is not generated; leave it out")
+            self.options["max_texts"] = max_texts
+        self.length, self.sample, self.data_seed = length, sample, data_seed
+        known: Any = self.dataset
+        self.similarities: Similarities = known.similarities() if known.similarities else []
+        self.analogies: Analogies = known.analogies() if known.analogies else {}
+        if similarity is not None:
+            self.similarities = read_similarities(Path(similarity))
+        if analogies is not None:
+            self.analogies = read_analogies(Path(analogies))
+
+    def prepared(self, split: Split, text: str) -> Table:
+        tokens = self.module.tokenizer.encode([text]).values
+        tokens = tokens[tokens >= len(SPECIAL)]
+        if len(tokens) <= self.module.window:
+            raise self.too_short(f"the {split} part has {len(tokens)} known words", "window")
+        counts = tokens.bincount(minlength=self.module.tokenizer.vocab_size)
+        if split == "train":
+            self.module.network.counts.copy_(counts)
+            if self.sample is not None:
+                tokens = self._subsampled(tokens, counts / len(tokens), self.sample)
+        if self.module.counts_pairs:
+            return rows_of_pairs(tokens, self.module.tokenizer.vocab_size, self.module.window, self.length)
+        return Table({"tokens": stretches(tokens, self.module.window, self.length)})
+
+    def _subsampled(self, tokens: Tensor, frequency: Tensor, sample: float) -> Tensor:
+        stays = (sample / frequency).sqrt() + sample / frequency
+        drawn = torch.rand(len(tokens), generator=torch.Generator().manual_seed(self.data_seed))
+        return tokens[drawn < stays[tokens]]
+
+
+def stretches(tokens: Tensor, window: int, length: int) -> Tensor:
+    """Tokens (V,) -> rows (N, window + length + window) whose middles are the text; padding is where it ends.
+
+    >>> stretches(torch.tensor([5, 6, 7]), window=1, length=2)
+    tensor([[0, 5, 6, 7],
+            [6, 7, 0, 0]])
+    """
+    missing = -len(tokens) % length
+    padded = torch.nn.functional.pad(tokens, (window, window + missing), value=PAD)
+    return padded.unfold(0, length + 2 * window, length).contiguous()
