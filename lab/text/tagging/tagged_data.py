@@ -1,0 +1,116 @@
+"""Tagged sentences as a LightningDataModule; the network's own tokenizer reads their words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+import torch
+from annotated_types import Ge, Gt, Lt
+
+from lab.data import Batch, Ragged, Split, Table, TableDataModule, TableLoader, check_fold, train_val_split
+from lab.errors import BadSetting
+from lab.text.data.columns import to_texts
+from lab.text.tagging.tagged_dataset import find_tagged
+from lab.text.tokenizer import UNKNOWN, Tokenizer
+
+PIECES = 8  # tokens of a word, at most; what comes after them is not seen
+
+
+class ReadsWords(Protocol):
+    """The module that sentences are prepared for: its tokenizer, and the words of a sentence that it takes at most."""
+
+    tokenizer: Tokenizer
+    max_length: int
+
+
+class TaggedData(TableDataModule):
+    """Batches of sentences: `tokens` (B, T, pieces) of T words, padded with 0, `tag` (B, T), and `row` (B,).
+
+    Args:
+        name: name of the dataset, as listed by `lab data ls`; conll for files of your own.
+        path: file of tagged sentences, or a folder with train.txt and test.txt, for the dataset conll.
+        column: column of the tags, from 2; the last one by default. Of the dataset reports 2 has the parts of speech
+            and 3 the names.
+        max_texts: number of sentences for training and validation together; by default all, for generated datasets
+            the listed number.
+        val_fraction: fraction of the sentences for validation.
+        folds: number of folds of cross-validation, instead of `val_fraction`.
+        fold: fold used for validation, from 0.
+        batch_size: batch size per process.
+        data_seed: seed of generated sentences and of the splits.
+    """
+
+    module: ReadsWords
+
+    def __init__(
+        self,
+        name: str = "reports",
+        path: str | None = None,
+        column: Annotated[int, Ge(2)] | None = None,
+        max_texts: Annotated[int, Ge(10)] | None = None,
+        val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
+        folds: Annotated[int, Ge(2)] | None = None,
+        fold: Annotated[int, Ge(0)] | None = None,
+        batch_size: Annotated[int, Gt(0)] = 64,
+        data_seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        super().__init__(batch_size)
+        self.save_hyperparameters()
+        check_fold(fold, folds)
+        self.dataset = find_tagged(name, path, column)
+        self.max_texts, self.data_seed = max_texts, data_seed
+        self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
+
+    def facts(self) -> dict[str, Any]:
+        """The names of the tags."""
+        return {"tag_names": list(self.dataset.tags)}
+
+    def connect(self, module: ReadsWords) -> None:
+        self.module = module
+
+    def tags(self) -> dict[str, str]:
+        """Tags of the run about its data."""
+        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and not self.module.tokenizer.trained:
+            self.module.tokenizer.train_on(to_texts(self.tables["train"]["text"]))
+
+    def load_tables(self, test: bool) -> Mapping[Split, Table]:
+        if test:
+            return {"test": self._read("test")}
+        whole = self._read("train")
+        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.data_seed))
+        train, val = train_val_split(order, self.val_fraction, self.fold, self.folds)
+        return {"train": whole[train], "val": whole[val]}
+
+    def sentences(self, split: Split) -> tuple[list[list[str]], list[list[int]]]:
+        """The words of each sentence and their tags; of the training also after a test alone."""
+        table = self.tables.get(split) or self.load_tables(test=split == "test")[split]
+        words = [text.split(" ") for text in to_texts(table["text"])]
+        return words, [table["tag"][row].tolist() for row in range(len(table))]
+
+    def collate(self, rows: Table) -> Batch:
+        return Table({name: rows[name] for name in ("row", "tokens", "tag")}).padded()
+
+    def _loader(self, split: Split, *settings: Any) -> TableLoader:
+        """Words become tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
+        table = self.tables[split]
+        if "tokens" not in table:
+            words, _ = self.sentences(split)
+            longest = max(map(len, words))
+            if longest > self.module.max_length:
+                limit = f"the network takes {self.module.max_length}; set model.max_length to {longest}"
+                raise BadSetting("name", f"a sentence of the {split} part has {longest} words, and {limit}")
+            pieces, _ = self.module.tokenizer.encode([word for row in words for word in row]).padded(length=PIECES)
+            pieces[pieces.sum(1) == 0, 0] = UNKNOWN  # a word in which the tokenizer finds nothing
+            tokens = Ragged(pieces, table["tag"].offsets.cpu()).to(table.device)
+            row = torch.arange(len(table), device=table.device)
+            self.tables[split] = table.assign({"tokens": tokens, "row": row})
+        return super()._loader(split, *settings)
+
+    def _read(self, split: Literal["train", "test"]) -> Table:
+        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
+        return self.dataset.load(split, self.max_texts if split == "train" else None, **options)
