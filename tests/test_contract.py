@@ -524,6 +524,7 @@ def test_the_shortest_recipe_comes_first(monkeypatch, tmp_path):
         ("task: moons\n", ":1: the first line is the command"),
         ("# two moons\n# expect 0.97\ntask: moons\n", ":1: the first line is the command"),
         ("# lab run suns\n# expect 0.97\ntask: moons\n", ":1: the first line is the command"),
+        ("# lab run recipes/moons.yaml\n# expect 0.97\n", ":1: the first line is the command"),
         ("# lab run moons\ntask: moons\n# expect 0.97\n", ":2: the comment below says which score"),
         ("# lab run moons\n# a very good one\ntask: moons\n", ":2: the comment below says which score"),
         ("", ":1: the first line is the command"),
@@ -536,7 +537,7 @@ def test_a_recipe_without_a_proper_header_is_noticed(text, sentence, tmp_path):
         testing.check_header(file)
 
 
-@pytest.mark.parametrize("command", ["lab run moons", "lab run recipes/moons.yaml"])
+@pytest.mark.parametrize("command", ["lab run moons", "lab run moons model.lr=0.1"])
 def test_a_proper_header_passes(command, tmp_path):
     file = tmp_path / "moons.yaml"
     file.write_text(f"# {command}\n# Moons;\n# expect a test/accuracy of 0.97.\n")

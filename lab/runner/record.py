@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,9 +87,8 @@ def _package(installed: metadata.Distribution) -> str:
     than a short training of a small model takes.
     """
     text = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""
-    head = text.partition("\n\n")[0]
-    fields = dict(line.split(": ", 1) for line in head.splitlines() if line.startswith(("Name: ", "Version: ")))
-    return f"{fields.get('Name', 'unknown')}=={fields.get('Version', 'unknown')}\n"
+    head = HeaderParser().parsestr(text.partition("\n\n")[0])
+    return f"{head.get('Name', 'unknown')}=={head.get('Version', 'unknown')}\n"
 
 
 def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value: float | None) -> None:

@@ -280,6 +280,15 @@ def test_a_bad_row_is_named_by_its_line(tmp_path, row, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("content", ["Größe,Image\n".encode("latin-1"), "Image\n".encode("utf-16")])
+def test_another_encoding_is_one_line(tmp_path, content):
+    (tmp_path / "points.csv").write_bytes(content)
+    with pytest.raises(BadInput, match=r"points\.csv") as error:
+        keypoints.load(tmp_path / "points.csv")
+    assert "utf-8" in str(error.value).lower()
+    assert "\n" not in str(error.value)
+
+
 def test_a_missing_column_is_named(tmp_path):
     table(tmp_path / "points.csv", [], [*keypoints.COLUMNS[1:], "Image"])
     with pytest.raises(BadInput, match=r"points.csv:1: no column 'left_eye_center_x'"):
@@ -408,10 +417,23 @@ def test_masks_of_0_and_255_are_not_read_as_nothing_to_learn(own):
     (own / "classes.txt").write_text("background\nobject\n")
     for i in range(10):
         put(own / "masks" / f"{i}.png", encoded(np.repeat([[0], [255]], 10, 0).repeat(30, 1).astype(np.uint8)))
-    with pytest.raises(BadInput, match="hold 0 and 255 alone, and 255 is for pixels without a class; write 1 for the"):
-        folder.load(own, 20)
+    for read in (lambda: folder.load(own, 20), lambda: ImageData("folder", path=str(own))):
+        with pytest.raises(BadInput, match="hold 0 and 255 alone, and 255 is for pixels without a class; write 1 for"):
+            read()
     (own / "classes.txt").unlink()
     assert folder.load(own, 20)["mask"].unique().tolist() == [0, 1]
+
+
+def test_all_masks_are_looked_at_where_some_look_wrong(own, monkeypatch):
+    monkeypatch.setattr(folder, "LOOKED_AT", 3)
+    (own / "classes.txt").write_text("background\nobject\n")
+    halves = np.repeat([[0], [255]], 10, 0).repeat(30, 1).astype(np.uint8)
+    for i in range(10):
+        put(own / "masks" / f"{i}.png", encoded(halves // (255 if i == 1 else 1)))
+    folder.check_masks(own)
+    put(own / "masks" / "0.png", encoded(np.full((20, 30), 7, np.uint8)))
+    with pytest.raises(BadSetting, match=r"masks/0\.png holds the value 7, but classes\.txt names 2 classes"):
+        ImageData("folder", path=str(own))
 
 
 def test_subfolders_and_tiff_are_read_and_what_desktops_leave_is_not(own):

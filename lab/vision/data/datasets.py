@@ -160,7 +160,9 @@ def _folder(path: Path, split: Split, count: int, seed: int, size: int) -> Table
 
 def _folder_at(path: Path) -> ImageDataset:
     (found,) = (each for each in image_datasets() if each.name == "folder")
-    return replace(found, path=path, mask_classes=folder.mask_classes(path), read_images=partial(_folder, path))
+    names = folder.mask_classes(path)
+    folder.check_masks(path)
+    return replace(found, path=path, mask_classes=names, read_images=partial(_folder, path))
 
 
 def _nowhere(split: Split, count: int, seed: int, size: int) -> Table:  # noqa: ARG001

@@ -53,6 +53,17 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upri
     return cached_table(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes, upright))
 
 
+def mask_values(path: Path) -> NDArray[np.uint8]:
+    """The values of a mask file.
+
+    Raises:
+        BadInput: it cannot be read, is compressed with losses, or has other values than a mask.
+    """
+    mask = _opened(path)
+    _check_lossless(mask, path)
+    return _values(mask, path)
+
+
 def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upright: bool) -> Table:
     pictures = torch.empty(len(pairs), 3, size, size, dtype=torch.uint8)
     masks = torch.empty(len(pairs), size, size, dtype=torch.uint8)

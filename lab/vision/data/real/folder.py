@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,16 @@ from lab.data import Table
 from lab.errors import BadInput, BadSetting, nearest
 from lab.vision.data.images import IGNORE_INDEX
 from lab.vision.data.real import decode
-from lab.vision.data.real.class_names import class_names
+from lab.vision.data.real.class_names import FILE, class_names
 
 DESKTOP = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")
 
+LOOKED_AT = 32  # masks, evenly over all, before a run begins
 LARGE_MARGIN = 0.2  # of the pixels: more than borders of objects take
+
+
+class NothingToTellApart(BadInput):
+    """Masks of which each may be right, and which cannot be learnt from together."""
 
 
 def mask_classes(path: Path) -> tuple[str, ...]:
@@ -47,39 +53,77 @@ def mask_classes(path: Path) -> tuple[str, ...]:
     return class_names(path)
 
 
+def check_masks(path: Path) -> None:
+    """Looks at some masks before anything is begun; at all of them if these look wrong together. `load` does anyway.
+
+    Raises:
+        BadSetting: a mask cannot be used, or all together have nothing to tell apart.
+    """
+    pairs, classes = _pairs(path), _classes(path)
+
+    def values(masks: Iterable[Path]) -> set[int]:
+        return {int(value) for mask in masks for value in np.unique(classes(decode.mask_values(mask), mask))}
+
+    looked_at = {mask for _, mask in pairs[:: -(-len(pairs) // LOOKED_AT)]}
+    try:
+        try:
+            _check_values(path, values(looked_at))
+        except NothingToTellApart:
+            _check_values(path, values(mask for _, mask in pairs))
+    except BadInput as error:
+        raise BadSetting("path", str(error)) from None
+
+
 def load(path: Path, size: int) -> Table:
     """All pictures, by name, with `mask`.
 
     Raises:
         BadInput: a picture or a mask cannot be used.
     """
-    known = len(mask_classes(path))
-    named = (path / "classes.txt").exists()
+    mask_classes(path)
+    table = decode.images(_pairs(path), size, _classes(path), upright=True)
+    masks = table["mask"]
+    shown = set(masks.unique().tolist())
+    _check_values(path, shown)
+    if (path / FILE).exists():
+        _warn_of_pixels_without_class(path, masks, shown)
+    return table
+
+
+def _classes(path: Path) -> decode.Classes:
+    """From the values of a mask file to classes."""
+    known, named = len(class_names(path)), (path / FILE).exists()
 
     def classes(mask: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
         if not named:
             return _objects(mask, file)
         wrong = mask[(mask >= known) & (mask != IGNORE_INDEX)]
         if wrong.size:
-            words = f"{file} holds the value {wrong.max()}, but classes.txt names {known} classes, 0 to {known - 1}"
+            words = f"{file} holds the value {wrong.max()}, but {FILE} names {known} classes, 0 to {known - 1}"
             raise BadInput(f"{words}; 255 is for pixels without one")
         return mask
 
     classes.__name__ = f"folder {known if named else 'any'}"  # what a cached mask depends on
-    table = decode.images(_pairs(path), size, classes, upright=True)
-    masks = table["mask"]
-    if named and bool((masks == IGNORE_INDEX).any()) and bool(((masks == 0) | (masks == IGNORE_INDEX)).all()):
+    return classes
+
+
+def _check_values(path: Path, shown: set[int]) -> None:
+    """Refuses values that all masks have together.
+
+    Raises:
+        NothingToTellApart: they are those of one class.
+    """
+    named = (path / FILE).exists()
+    if named and shown == {0, IGNORE_INDEX}:
         words = f"the masks in {path / 'masks'} hold 0 and 255 alone, and 255 is for pixels without a class"
-        raise BadInput(
-            f"{words}; write 1 for the second name, or remove classes.txt: then every value except 0 is an object"
+        raise NothingToTellApart(
+            f"{words}; write 1 for the second name, or remove {FILE}: then every value except 0 is an object"
         )
-    shown = set(masks.unique().tolist())
     if len(shown - {IGNORE_INDEX}) < 2:
         value = f"{min(shown)}" if named else "0" if 0 in shown else "above 0"
-        raise BadInput(f"every pixel of all masks in {path / 'masks'} is {value}; there is nothing to tell apart")
-    if named:
-        _warn_of_pixels_without_class(path, masks, shown)
-    return table
+        raise NothingToTellApart(
+            f"every pixel of all masks in {path / 'masks'} is {value}; there is nothing to tell apart"
+        )
 
 
 def _warn_of_pixels_without_class(path: Path, masks: Tensor, shown: set[int]) -> None:

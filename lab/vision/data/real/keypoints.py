@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lab.data import Table
+from lab.data import Table, read_text
 from lab.errors import BadInput
 from lab.vision.data.generated.faces import POINTS, SIZE
 
@@ -23,23 +24,22 @@ def load(path: Path) -> Table:
     """
     pictures, points = [], []
     csv.field_size_limit(1 << 20)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
         if missing := [name for name in (*COLUMNS, "Image") if name not in (rows.fieldnames or ())]:
             raise BadInput(f"{path}:1: no column {missing[0]!r}; expected the 30 of the key points, and Image")
         for row in rows:
             if None in row or None in row.values():  # a cell too many, or one too few
                 words = f"not one value for each of the {len(rows.fieldnames or ())} columns"
                 raise BadInput(f"{path}:{rows.line_num}: {words}")
-            try:
-                picture = np.array(row["Image"].split(), dtype=np.uint8)
-                points.append([float(row[name]) if row[name] else np.nan for name in COLUMNS])
-            except (ValueError, OverflowError) as error:
-                raise BadInput(f"{path}:{rows.line_num}: {error}") from None
+            picture = np.array(row["Image"].split(), dtype=np.uint8)
+            points.append([float(row[name]) if row[name] else np.nan for name in COLUMNS])
             if picture.size != SIZE * SIZE:
                 words = f"the image has {picture.size} grey values; expected {SIZE} x {SIZE} = {SIZE * SIZE}"
                 raise BadInput(f"{path}:{rows.line_num}: {words}")
             pictures.append(picture)
+    except (ValueError, OverflowError, csv.Error) as error:
+        raise BadInput(f"{path}:{rows.line_num}: {error}") from None
     if not pictures:
         raise BadInput(f"{path} has a header and no rows")
     images = torch.from_numpy(np.stack(pictures)).view(-1, 1, SIZE, SIZE)
