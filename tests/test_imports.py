@@ -89,7 +89,7 @@ def test_a_recipe_calls_nothing_that_its_place_does_not_expect(name, place, tmp_
     Path("acting.py").write_text(ACTS)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "acting", raising=False)
-    right = {"module": "lab.tabular.regress:Regress", "data": "lab.tabular.curve_data:CurveData"}
+    right = {"module": "lab.tabular.regress:Regress", "data": "lab.tabular.data.curve_data:CurveData"}
     task = right | {place: f"acting:{name}"} if place != "callback" else right
     lines = [f"task: {{module: '{task['module']}', data: '{task['data']}', monitor: x}}"]
     lines += [f"callbacks: [{{class_path: 'acting:{name}', init_args: {{a: 1}}}}]"] if place == "callback" else []

@@ -15,7 +15,7 @@ from lab.data import Batch
 from lab.learning import SupervisedModule
 from lab.networks import MLP, Activation, upcast
 from lab.tabular import plots as draw
-from lab.tabular.curve_data import FUNCTIONS, CurveData
+from lab.tabular.data.curve_data import FUNCTIONS, CurveData
 from lab.task import Task
 
 

@@ -34,7 +34,7 @@ from lab.recipe.signature import check
 ACT = {"antigravity", "this", "idlelib", "turtle", "turtledemo", "test", "lib2to3", "__main__"}  # when imported
 CHUNK = 1_000  # names of one recipe
 OUTSIDE = ("os.system", "os.exec", "os.fork", "os.kill", "os.remove", "os.rename", "subprocess.", "socket.", "urllib.")
-HEAD = "task: {module: 'lab.tabular.regress:Regress', data: 'lab.tabular.curve_data:CurveData', monitor: x}\n"
+HEAD = "task: {module: 'lab.tabular.regress:Regress', data: 'lab.tabular.data.curve_data:CurveData', monitor: x}\n"
 
 
 def modules() -> Iterator[ModuleType]:

@@ -12,7 +12,7 @@ from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.tabular import plots as pictures
-from lab.tabular.curve_data import FUNCTIONS, LEAST, CurveData, read
+from lab.tabular.data.curve_data import FUNCTIONS, LEAST, CurveData, read
 from lab.tabular.regress import Regress
 
 

@@ -1,0 +1,1 @@
+"""Rows of features and curves: reading, encoding, splitting."""
