@@ -66,7 +66,7 @@ class ClassifyTabular(FeatureModule):
     def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:
         values = dict(self.metrics.compute())
         if stage == "test":
-            logits, labels = self.logits.compute(), self.labels.compute().long()
+            logits, labels = self.evaluated()
             values["auroc"] = multiclass_auroc(logits.softmax(1), labels, len(self.names))
             train, test = self.part("train"), self.part("test")
             right = test["label"].cpu().numpy()
@@ -76,11 +76,15 @@ class ClassifyTabular(FeatureModule):
             values["majority/accuracy"] = float((right == train["label"].mode().values.item()).mean())
         return values
 
+    def evaluated(self) -> tuple[Tensor, Tensor]:
+        """The logits (N, classes) and labels (N,) of all rows."""
+        return self.logits.compute(), self.labels.compute().long().view(-1)  # a single row comes without a dimension
+
     def score(self, x: Tensor) -> float:
         return float((self(x).argmax(1) == self.part("test")["label"]).float().mean())
 
     def report(self) -> None:
-        logits, labels = self.logits.compute().cpu(), self.labels.compute().long().cpu()
+        logits, labels = (each.cpu() for each in self.evaluated())
         matrix = multiclass_confusion_matrix(logits, labels, len(self.names))
         plots.log_figure(self, "confusion.png", confusion(matrix, self.names, "rows"))
         plots.log_figure(self, "calibration.png", draw.calibration(logits.softmax(1), labels))

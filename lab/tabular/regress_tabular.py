@@ -94,7 +94,7 @@ class RegressTabular(FeatureModule):
         return 1 - float((self(x) - y).square().sum() / (y - y.mean()).square().sum())
 
     def report(self) -> None:
-        predicted, target = (each.compute().squeeze(1).cpu() for each in (self.predicted, self.target))
+        predicted, target = (each.compute().view(-1).cpu() for each in (self.predicted, self.target))
         plots.log_figure(self, "residuals.png", draw.residuals(predicted, target))
         self.draw_importance("r2")
 
