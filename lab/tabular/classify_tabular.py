@@ -36,8 +36,8 @@ class ClassifyTabular(FeatureModule):
     def __init__(
         self, in_features: int, class_names: list[str], loss: ClassLoss = "cross_entropy", **settings: Any
     ) -> None:
+        super().__init__(in_features, class_names, **settings)
         count = len(class_names)
-        super().__init__(in_features, 1 if count == 2 else count, **settings)
         self.names, self.row_losses = class_names, CLASS_LOSSES[loss]
         self.metrics = MetricCollection(
             {

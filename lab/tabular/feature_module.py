@@ -22,7 +22,7 @@ class FeatureModule(SupervisedModule):
     """
     Args:
         in_features: number of inputs; a fact of the data.
-        outputs: of the network.
+        class_names: names of the classes, an output for each, or one for two; where there are none, a number comes out.
         network: mlp, or rbf (radial basis functions, placed by k-means).
         hidden: widths of the hidden layers of mlp; without any it is linear.
         activation: activation function of the hidden layers.
@@ -37,7 +37,7 @@ class FeatureModule(SupervisedModule):
     def __init__(
         self,
         in_features: int,
-        outputs: int,
+        class_names: list[str],
         network: TabularNetworkName = "mlp",
         hidden: list[Annotated[int, Gt(0)]] = [64, 64],  # noqa: B006 - never changed
         activation: Activation = "relu",
@@ -50,6 +50,7 @@ class FeatureModule(SupervisedModule):
         **training: Any,
     ) -> None:
         super().__init__(lr, weight_decay=weight_decay, **training)
+        outputs = len(class_names) if len(class_names) > 2 else 1
         self.network = TabularNetwork(in_features, outputs, network, hidden, activation, norm, dropout, init, units)
         self.example_input_array = torch.zeros(1, in_features)
 

@@ -35,14 +35,20 @@ class RegressTabular(FeatureModule):
 
     Args:
         in_features: number of inputs; a fact of the data.
+        class_names: of a target that is a class: none; a fact of the data.
         loss: mse, mae, mape (relative errors) or huber; all but mape are of standardised targets.
         huber_delta: error in standard deviations of the target from which huber grows along a line.
     """
 
     def __init__(
-        self, in_features: int, loss: ValueLoss = "mse", huber_delta: Annotated[float, Gt(0)] = 1.0, **settings: Any
+        self,
+        in_features: int,
+        class_names: list[str],
+        loss: ValueLoss = "mse",
+        huber_delta: Annotated[float, Gt(0)] = 1.0,
+        **settings: Any,
     ) -> None:
-        super().__init__(in_features, 1, **settings)
+        super().__init__(in_features, class_names, **settings)
         self.loss, self.huber_delta, self.target_scale = loss, huber_delta, Standardize(1)
         self.metrics = MetricCollection(
             {

@@ -104,8 +104,8 @@ class FeatureData(TableDataModule):
         """
 
     def facts(self) -> dict[str, Any]:
-        """The number of inputs."""
-        return {"in_features": self.x.shape[1]}
+        """The number of inputs, and the names of the classes, of which a number has none."""
+        return {"in_features": self.x.shape[1], "class_names": list(self.classes)}
 
     def tags(self) -> dict[str, str]:
         """Tags of the run about its data."""
@@ -135,10 +135,6 @@ class LabeledFeatureData(FeatureData):
             raise BadSetting("target", found if len(known) > 1 else one)
         self.classes = known
         return {"label": labels}, stratified_permutation(labels, seed)
-
-    def facts(self) -> dict[str, Any]:
-        """The number of inputs, and the names of the classes."""
-        return {**super().facts(), "class_names": list(self.classes)}
 
 
 class MeasuredFeatureData(FeatureData):
