@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING, Any
 from lab.exports import lazy
 
 if TYPE_CHECKING:
-    from lab.api import claim, compare, evaluate, load, play, resume, run, runs, sample, tune
+    from lab.api import claim, collect, compare, evaluate, load, play, resume, run, runs, sample, tune
     from lab.errors import LabError
 
     __version__: str
 
-__all__ = ["LabError", "claim", "compare", "evaluate", "load", "play", "resume", "run", "runs", "sample", "tune"]
+__all__ = [
+    "LabError",
+    "claim",
+    "collect",
+    "compare",
+    "evaluate",
+    "load",
+    "play",
+    "resume",
+    "run",
+    "runs",
+    "sample",
+    "tune",
+]
 
 _exported = lazy(__name__, dict.fromkeys(__all__, "api") | {"LabError": "errors"})
 

@@ -149,6 +149,12 @@ class ModuleHooks(Protocol):
     def play(self, video: Path, seed: int) -> float:
         """Writes one episode from a start seed as an MP4 and gives its return, for `lab play`."""
 
+    def collect(self, name: str | None, episodes: int, noise: float, seed: int) -> tuple[str, dict[str, float]]:
+        """Writes episodes of the policy as a data set, for `lab collect`; gives its name and some numbers about it.
+
+        Without a name it chooses one; `noise` is added to the actions, and the start seeds are those from `seed` on.
+        """
+
     def sample(self, prompt: str, max_tokens: int, temperature: float, top_k: int | None, seed: int) -> str:
         """A text that begins with a prompt and goes on as the model has learnt, for `lab sample`."""
 
@@ -171,7 +177,7 @@ def hooks(protocol: type) -> list[str]:
     """The names of the methods that a protocol lists, in its order.
 
     >>> hooks(ModuleHooks)
-    ['pretrain', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play', 'sample']
+    ['pretrain', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play', 'collect', 'sample']
     """
     return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
 

@@ -6,6 +6,7 @@ Each function has the name and the words of a command, so whoever knows one know
     lab resume RUN                             lab.resume("RUN")
     lab eval RUN --episodes 100                lab.evaluate("RUN", episodes=100)    (`eval` is a function of Python's)
     lab play RUN --video FILE                  lab.play("RUN", "FILE")
+    lab collect RUN --episodes 100             lab.collect("RUN", episodes=100)
     lab sample RUN --prompt TEXT               lab.sample("RUN", "TEXT")
     lab tune STUDY --workers 4                 lab.tune("STUDY", workers=4)
     lab compare WHAT WHAT --metric M           lab.compare("WHAT", "WHAT", metric="M")
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lab.api.records import load, runs
     from lab.api.repeated import RepeatedRuns
     from lab.api.studies import JudgedClaim, TunedStudy, claim, tune
-    from lab.api.training import PlayedEpisode, evaluate, play, resume, run, sample
+    from lab.api.training import PlayedEpisode, collect, evaluate, play, resume, run, sample
     from lab.api.training_run import TrainingRun
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "TrainingRun",
     "TunedStudy",
     "claim",
+    "collect",
     "compare",
     "evaluate",
     "load",
@@ -66,6 +68,7 @@ __getattr__ = lazy(
         "TrainingRun": "training_run",
         "TunedStudy": "studies",
         "claim": "studies",
+        "collect": "training",
         "compare": "comparing",
         "evaluate": "training",
         "load": "records",

@@ -1,4 +1,4 @@
-"""`lab.run`, `lab.resume`, `lab.evaluate`, `lab.play` and `lab.sample`."""
+"""`lab.run`, `lab.resume`, `lab.evaluate`, `lab.play`, `lab.collect` and `lab.sample`."""
 
 from __future__ import annotations
 
@@ -218,6 +218,39 @@ def play(
     with training():
         file, score = evaluation.play(run_word(run), Path(video), seed, checkpoint, _address(run, uri))
     return PlayedEpisode(file, seed, score)
+
+
+def collect(
+    run: str | RunResult,
+    *,
+    episodes: int = 100,
+    noise: float = 0.0,
+    to: str | None = None,
+    seed: int = 0,
+    checkpoint: Literal["best", "last"] = "best",
+    uri: str | None = None,
+) -> str:
+    """Record episodes of a run's agent as a Minari dataset, as `lab collect` does; returns its name.
+
+    Args:
+        run: an id, its first digits, a name, `last`, or a result.
+        episodes: how many.
+        noise: Gaussian noise on actions, as a fraction of half their range; the probability of a random action where
+            they are discrete.
+        to: Minari id of the dataset, such as pendulum/medium-v0; by default environment/task-v0.
+        seed: the first start seed.
+        checkpoint: the one with the best monitored metric, or the one at the end of training.
+        uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
+
+    Raises:
+        LabError: no such run or checkpoint, the name is taken or no Minari id, or the task has no episodes.
+    """
+    from lab.runner import evaluate as evaluation
+
+    for name, least, value in (("episodes", 1, episodes), ("seed", 0, seed)):
+        at_least(least, name, value)
+    with training():
+        return evaluation.collect(run_word(run), to, episodes, noise, seed, checkpoint, _address(run, uri))[0]
 
 
 def sample(

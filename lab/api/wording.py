@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-FUNCTIONS = {name: name for name in ("run", "resume", "tune", "claim", "compare", "play")} | {"eval": "evaluate"}
+FUNCTIONS = {name: name for name in ("run", "resume", "tune", "claim", "compare", "play", "collect")} | {
+    "eval": "evaluate"
+}
 WORD = r"(?:\.\.\.|'[^']*'|[\w./:-]*[\w/])"
 COMMAND = re.compile(rf"\blab ({'|'.join(FUNCTIONS)}) ({WORD}(?: [\w.]+=\S*[^\s;,)]| --offline)*)(?! --)")
 TEXTS = "mode|name|launcher|video|storage|curve|uri"  # options whose value is a text

@@ -53,6 +53,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "claim": tune.claim,
         "eval": results.evaluate,
         "play": results.play,
+        "collect": results.collect,
         "sample": results.sample,
         "sync": tracking.sync,
         "ui": tracking.ui,

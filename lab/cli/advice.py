@@ -43,6 +43,7 @@ COMMANDS = {
     "record": "play",
     "video": "play",
     "enjoy": "play",
+    "rollout": "collect",
     "dataset": "data",
     "datasets": "data",
     "download": "data fetch",

@@ -1,4 +1,4 @@
-"""`lab runs`, `lab eval`, `lab play` and `lab sample`: what has been trained, and how good it is."""
+"""`lab runs`, `lab eval`, `lab play`, `lab collect` and `lab sample`: what has been trained, and how good it is."""
 
 from __future__ import annotations
 
@@ -85,6 +85,37 @@ def play(
 
         written, total = evaluation.play(run, video, seed, checkpoint, uri)
     tell(f"wrote {written}: one episode from start seed {seed}, return {number(total)}")
+
+
+def collect(
+    run: words.Run,
+    episodes: Annotated[int, typer.Option(min=1, help="Number of episodes.")] = 100,
+    noise: Annotated[
+        float,
+        typer.Option(
+            help="Gaussian noise on actions, as a fraction of half their range; the probability of a random action "
+            "where they are discrete.",
+        ),
+    ] = 0.0,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Minari id, such as pendulum/medium-v0; by default environment/task-v0."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first start seed.")] = 0,
+    checkpoint: words.Checkpoint = "best",
+    uri: words.Uri = None,
+    as_json: words.Json = False,
+) -> None:
+    """Record episodes of a run's agent as a Minari dataset."""
+    with working(f"looking for run {run}"):
+        from lab.runner import evaluate as evaluation
+
+        name, numbers = evaluation.collect(run, to, episodes, noise, seed, checkpoint, uri)
+    if as_json:
+        emit({"name": name, **numbers})
+    else:
+        table(["WHAT", "VALUE"], [[what, number(value)] for what, value in numbers.items()])
+        tell(f"wrote the dataset {name}; lab data show {name} summarises it")
 
 
 def sample(

@@ -52,6 +52,7 @@ class DatasetInfo:
         fetch: downloads it to `path`; None where it needs no download.
         plot: draws this record, a table of it, and a title.
         locate: the record of the same data set at another path, where it lies wherever its owner wants.
+        family: the record of a name that no list holds, such as one of thousands on a server; None for names of others.
     """
 
     name: str
@@ -68,6 +69,7 @@ class DatasetInfo:
     fetch: Callable[[], None] | None = None
     plot: Callable[[Any, Table, str], Figure] | None = None
     locate: Callable[[Path], Any] | None = None
+    family: Callable[[str], Any] | None = None
 
     @property
     def present(self) -> bool:
@@ -180,7 +182,7 @@ def find_dataset(name: str, kind: type[D]) -> D:
     """
     datasets, problems = all_datasets()
     known: Sequence[str] = [each.name for each in datasets.values() if isinstance(each, kind)]
-    found = datasets.get(name)
+    found = datasets.get(name) or _relative(name, datasets)
     if isinstance(found, kind):
         return found
     if found is not None:
@@ -188,6 +190,12 @@ def find_dataset(name: str, kind: type[D]) -> D:
     if twice := [line for line in problems if line.startswith(f"data set {name!r} ")]:
         raise BadSetting("name", twice[0])
     raise BadSetting("name", f"no data set {name!r}{suggestion(name, known)}")
+
+
+def _relative(name: str, datasets: Mapping[str, DatasetInfo]) -> DatasetInfo | None:
+    """The record of a name that belongs to the family of one."""
+    made = (each.family(name) for each in datasets.values() if each.family is not None)
+    return next((each for each in made if each is not None), None)
 
 
 def _problem(plugin: Plugin, error: str) -> str:

@@ -117,8 +117,8 @@ class TD3(OffPolicy):
         values = self.critics(observation, action)  # (2, B, 1)
         return 2 * F.mse_loss(values, goal.expand_as(values)), values.mean()
 
-    def actor_loss(self, observation: Tensor) -> Tensor:
-        """The actor climbs the first critic."""
+    def actor_loss(self, observation: Tensor, action: Tensor) -> Tensor:  # noqa: ARG002 - for subclasses
+        """The actor climbs the first critic: (B, O), (B, A)."""
         values: Tensor = self.critics(observation, self.actor(observation))
         return -values[0].mean()
 
@@ -137,7 +137,7 @@ class TD3(OffPolicy):
                 "gradient_norm/critic": gradient_norm(gradients[0]),
             }
         if step_actor:
-            loss = self.actor_loss(batch[0])
+            loss = self.actor_loss(*batch[:2])
             gradients.insert(0, torch.autograd.grad(loss, actor))
             if measure:
                 measured |= {"loss/actor": loss.detach(), "gradient_norm/actor": gradient_norm(gradients[0])}

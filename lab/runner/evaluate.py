@@ -1,4 +1,4 @@
-"""A finished run again: test its checkpoint once more, watch it play, or let it write."""
+"""A finished run again: test its checkpoint once more, watch it play, record its episodes, or let it write."""
 
 from __future__ import annotations
 
@@ -80,6 +80,34 @@ def play(run: str, video: Path, seed: int, checkpoint: str, uri: str | None = No
     stage("playing an episode")
     with looking_again(found):
         return video, float(_trained(assembly, path).play(video, seed))
+
+
+def collect(
+    run: str, name: str | None, episodes: int, noise: float, seed: int, checkpoint: str, uri: str | None = None
+) -> tuple[str, dict[str, float]]:
+    """Writes episodes of a run's agent as a data set; returns its name and some numbers about it.
+
+    Args:
+        run: id, unique start of one, name, or `last`.
+        name: of the data set; the agent chooses one by default.
+        episodes: how many, from 1.
+        noise: added to the actions, from 0.
+        seed: the first start seed.
+        checkpoint: `best` or `last`.
+        uri: the tracking server.
+
+    Raises:
+        BadInput: no such run or checkpoint, the name cannot be used, or its task has no episodes.
+    """
+    if not 0 <= noise < math.inf:
+        raise BadInput(f"noise {noise}: expected a number from 0")
+    found, assembly, path = _restore(run, checkpoint, [], uri)
+    if hook(assembly.module, "collect") is None:
+        raise BadInput(f"task {assembly.name!r} has no method `collect`; only agents record episodes")
+    stage(f"recording {episodes} episodes")
+    with looking_again(found):
+        written, numbers = _trained(assembly, path).collect(name, episodes, noise, seed)
+    return str(written), dict(numbers)
 
 
 def sample(

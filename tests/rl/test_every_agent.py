@@ -10,6 +10,7 @@ from lab.registry import find_task, task_names
 from lab.rl.common import evaluation
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs import async_stepper
+from lab.rl.offline.offline_data import OfflineData
 from lab.rl.tabular.data import TabularData
 from tests.rl import points
 from tests.rl.points import Double, FromOne, Lookup, Point, Shared, SharedLookup, Strict, Whole
@@ -18,7 +19,8 @@ TASKS = {name: find_task(name) for name in task_names()}
 AGENTS = {
     name: task
     for name, task in TASKS.items()
-    if issubclass(task.data, CollectionData) and not issubclass(task.data, TabularData)  # these take no vectors
+    # tables take no vectors, and offline agents never collect
+    if issubclass(task.data, CollectionData) and not issubclass(task.data, TabularData | OfflineData)
 }
 DISCRETE = ("dqn", "ppo", "a2c", "reinforce", "trpo")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from lab import plots
 from lab.rl.common import evaluation
+from lab.rl.data.episode_files import check_minari, write_minari
+from lab.rl.data.episodes import Episode, reactive, record
+from lab.rl.data.minari_folder import free_minari_name
 from lab.rl.envs.factory import EnvFactory
 
 
@@ -60,12 +64,18 @@ class Agent(LightningModule):
         metrics = self.evaluate(stage, starts)
         logged = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
         self.log_dict(logged, batch_size=len(starts), sync_dist=True, prog_bar=True)
-        self.log("step", float(self.env_steps), batch_size=len(starts))  # the x-axis of the loggers
+        counters = self.counters()
         if stage == "val":
-            self.log("env_steps", float(self.env_steps), batch_size=len(starts))
+            self.log_dict(counters, batch_size=len(starts))
             explored = data.mean_return()
             if explored is not None:
                 self.log("train/return_mean", explored, batch_size=len(starts), sync_dist=True)
+        else:
+            self.log("step", counters["step"], batch_size=len(starts))
+
+    def counters(self) -> dict[str, float]:
+        """How far training is, as it is logged with every metric; `step` is the x-axis of the loggers."""
+        return dict.fromkeys(("step", "env_steps"), float(self.env_steps))
 
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         """The metrics of a validation (`val`) or test, from one episode of each start seed."""
@@ -79,6 +89,33 @@ class Agent(LightningModule):
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""
         return evaluation.record_video(self.greedy, self.env_factory, seed, self.device, video)
+
+    def record(self, seeds: Sequence[int], noise: float) -> list[Episode]:
+        """One episode from each start seed, greedy but for the noise that `lab.rl.data.episodes.record` explains."""
+        return record(reactive(self.greedy, self.device), self.env_factory, seeds, noise)
+
+    def collect(self, name: str | None, episodes: int, noise: float, seed: int) -> tuple[str, dict[str, float]]:
+        """Writes episodes from the start seeds from `seed` on as a Minari data set, and says what is in it.
+
+        Args:
+            name: id of the data set; by default the first free version of one of environment and task.
+            episodes: how many, from 1.
+            noise: as `record` has it.
+            seed: the first start seed.
+        """
+        task = type(self).__name__.lower()
+        name = name or free_minari_name(self.env, task)
+        check_minari(name)
+        found = self.record(range(seed, seed + episodes), noise)
+        about = f"greedy actions of {task} in {self.env} with noise {noise}, start seeds from {seed}"
+        write_minari(name, found, self.env_factory, task, about)
+        returns = [sum(each.rewards) for each in found]
+        return name, {
+            "episodes": float(episodes),
+            "steps": float(sum(len(each.rewards) for each in found)),
+            "return/mean": float(np.mean(returns)),
+            "return/std": float(np.std(returns)),
+        }
 
     def on_test_end(self) -> None:
         if self.logger is None or not self.trainer.is_global_zero:

@@ -87,7 +87,12 @@ def _unlimited(env: str) -> str:
 
 @torch.inference_mode()
 def record_video(
-    policy: Callable[[Tensor], Tensor], factory: EnvFactory, seed: int, device: torch.device, video: Path
+    policy: Callable[[Tensor], Tensor],
+    factory: EnvFactory,
+    seed: int,
+    device: torch.device,
+    video: Path,
+    observe: Callable[[np.ndarray, float], None] | None = None,
 ) -> float:
     """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return.
 
@@ -97,6 +102,7 @@ def record_video(
         seed: start seed of the episode, from 0.
         device: where `policy` lives.
         video: the file, which is overwritten.
+        observe: told the action and the reward of every step, for a policy that remembers them.
 
     Raises:
         LabError: the environment failed, or does not draw.
@@ -118,8 +124,10 @@ def record_video(
         total, over = 0.0, False
         while not over:
             writer.send(np.ascontiguousarray(frame))
-            action = policy(torch.from_numpy(observation).to(device)[None])[0]
-            observation, reward, terminated, truncated, _ = env.step(action.cpu().numpy())
+            action = policy(torch.from_numpy(observation).to(device)[None])[0].cpu().numpy()
+            observation, reward, terminated, truncated, _ = env.step(action)
+            if observe is not None:
+                observe(action, reward)
             over = terminated or truncated or env.episode_steps == limit
             total, frame = total + reward, draw(env)
         writer.close()

@@ -106,19 +106,17 @@ class Learner(Agent):
         self.recent_returns += batch.returns
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and self.trainer.global_step % every == 0:  # logging takes as long as a small block's updates
-            self._log(measured, batch.env_steps)
+            self._log(measured)
         losses = [value.float() for name, value in measured.items() if name.startswith("loss/")]
         return torch.stack(losses).sum()  # for callbacks, which find in it whether one became NaN
 
-    def _log(self, measured: dict[str, Tensor], env_steps: int) -> None:
+    def _log(self, measured: dict[str, Tensor]) -> None:
         """Logs the values of a block, and the mean return of the training episodes that ended since the last time."""
         # as one tensor, so that the device is waited for once
         values = torch.stack([value.float() for value in measured.values()]).tolist()
         metrics = dict(zip(measured, values, strict=True)) | mean_or_nothing(self.recent_returns, "train/return")
         self.recent_returns = []
-        self.log_dict(
-            metrics | dict.fromkeys(("env_steps", "step"), float(env_steps)) | {"updates": float(self.updates)}
-        )
+        self.log_dict(metrics | self.counters() | {"updates": float(self.updates)})
 
 
 def _has_compiler() -> bool:

@@ -1,0 +1,1 @@
+"""Offline reinforcement learning: agents that learn from recorded episodes alone."""
