@@ -32,10 +32,10 @@ from lab.exports import lazy
 
 if TYPE_CHECKING:
     from lab.api.comparing import ComparedRuns, compare
-    from lab.api.records import load, runs
+    from lab.api.records import collect, load, runs
     from lab.api.repeated import RepeatedRuns
     from lab.api.studies import JudgedClaim, TunedStudy, claim, tune
-    from lab.api.training import PlayedEpisode, collect, evaluate, play, resume, run, sample
+    from lab.api.training import PlayedEpisode, evaluate, play, resume, run, sample
     from lab.api.training_run import TrainingRun
 
 __all__ = [
@@ -68,7 +68,7 @@ __getattr__ = lazy(
         "TrainingRun": "training_run",
         "TunedStudy": "studies",
         "claim": "studies",
-        "collect": "training",
+        "collect": "records",
         "compare": "comparing",
         "evaluate": "training",
         "load": "records",

@@ -1,12 +1,12 @@
-"""`lab.load` and `lab.runs`: what was trained before."""
+"""`lab.load`, `lab.runs` and `lab.collect`: what was trained before, and episodes of it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from lab.api.session import reading
+from lab.api.session import reading, training
 from lab.api.settings import at_least
 from lab.api.training_run import TrainingRun
 from lab.errors import BadInput
@@ -68,6 +68,44 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
         rows = results.runs(experiment, last, uri)
     columns = [field.name for field in fields(results.RunRow)]
     return pd.DataFrame([asdict(row) for row in rows], columns=columns)
+
+
+def collect(
+    run: str | RunResult,
+    *,
+    episodes: int = 100,
+    noise: float = 0.0,
+    to: str | None = None,
+    seed: int = 0,
+    checkpoint: Literal["best", "last"] = "best",
+    uri: str | None = None,
+) -> str:
+    """Record episodes of a run's agent as a Minari dataset, as `lab collect` does; returns its name.
+
+    Args:
+        run: an id, its first digits, a name, `last`, or a result.
+        episodes: how many.
+        noise: Gaussian noise on actions, as a fraction of half their range; the probability of a random action where
+            they are discrete.
+        to: Minari id of the dataset, such as pendulum/medium-v0; by default environment/task-v0.
+        seed: the first start seed.
+        checkpoint: the one with the best monitored metric, or the one at the end of training.
+        uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
+
+    Raises:
+        LabError: no such run or checkpoint, the name is taken or no Minari id, or the task has no episodes.
+    """
+    from lab.runner import evaluate as evaluation
+
+    for name, least, value in (("episodes", 1, episodes), ("seed", 0, seed)):
+        at_least(least, name, value)
+    with training():
+        return evaluation.collect(run_word(run), to, episodes, noise, seed, checkpoint, address_of(run, uri))[0]
+
+
+def address_of(run: str | RunResult, uri: str | None) -> str | None:
+    """The address of the server that has a run; that of a result by default."""
+    return run.uri if uri is None and isinstance(run, RunResult) else uri
 
 
 def run_word(run: str | RunResult) -> str:

@@ -1,4 +1,4 @@
-"""`lab.run`, `lab.resume`, `lab.evaluate`, `lab.play`, `lab.collect` and `lab.sample`."""
+"""`lab.run`, `lab.resume`, `lab.evaluate`, `lab.play` and `lab.sample`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lab.api import html
-from lab.api.records import run_word
+from lab.api.records import address_of, run_word
 from lab.api.repeated import RepeatedRuns
 from lab.api.session import reading, training
 from lab.api.settings import Override, at_least, texts
@@ -127,7 +127,7 @@ def resume(run: str | RunResult, *overrides: Override, uri: str | None = None) -
 
     settings = texts(overrides)
     with training():
-        return TrainingRun.of(go_on(run_word(run), _address(run, uri), overrides=settings))
+        return TrainingRun.of(go_on(run_word(run), address_of(run, uri), overrides=settings))
 
 
 def evaluate(
@@ -160,7 +160,7 @@ def evaluate(
     settings = texts(overrides)
     at_least(1, "episodes", episodes)
     with training():
-        return evaluation.evaluate(run_word(run), episodes, checkpoint, settings, _address(run, uri))
+        return evaluation.evaluate(run_word(run), episodes, checkpoint, settings, address_of(run, uri))
 
 
 @dataclass(frozen=True)
@@ -216,41 +216,8 @@ def play(
 
     at_least(0, "seed", seed)
     with training():
-        file, score = evaluation.play(run_word(run), Path(video), seed, checkpoint, _address(run, uri))
+        file, score = evaluation.play(run_word(run), Path(video), seed, checkpoint, address_of(run, uri))
     return PlayedEpisode(file, seed, score)
-
-
-def collect(
-    run: str | RunResult,
-    *,
-    episodes: int = 100,
-    noise: float = 0.0,
-    to: str | None = None,
-    seed: int = 0,
-    checkpoint: Literal["best", "last"] = "best",
-    uri: str | None = None,
-) -> str:
-    """Record episodes of a run's agent as a Minari dataset, as `lab collect` does; returns its name.
-
-    Args:
-        run: an id, its first digits, a name, `last`, or a result.
-        episodes: how many.
-        noise: Gaussian noise on actions, as a fraction of half their range; the probability of a random action where
-            they are discrete.
-        to: Minari id of the dataset, such as pendulum/medium-v0; by default environment/task-v0.
-        seed: the first start seed.
-        checkpoint: the one with the best monitored metric, or the one at the end of training.
-        uri: the tracking server or database; MLFLOW_TRACKING_URI or sqlite:///mlflow.db by default.
-
-    Raises:
-        LabError: no such run or checkpoint, the name is taken or no Minari id, or the task has no episodes.
-    """
-    from lab.runner import evaluate as evaluation
-
-    for name, least, value in (("episodes", 1, episodes), ("seed", 0, seed)):
-        at_least(least, name, value)
-    with training():
-        return evaluation.collect(run_word(run), to, episodes, noise, seed, checkpoint, _address(run, uri))[0]
 
 
 def sample(
@@ -285,7 +252,7 @@ def sample(
         at_least(least, name, value)
     with training():
         return evaluation.sample(
-            run_word(run), prompt, max_tokens, temperature, top_k, seed, checkpoint, _address(run, uri)
+            run_word(run), prompt, max_tokens, temperature, top_k, seed, checkpoint, address_of(run, uri)
         )
 
 
@@ -306,8 +273,3 @@ def _repeat(
 
         found = train_repeatedly(file, settings, seeds=seeds, folds=folds, name=name, workers=workers)
     return RepeatedRuns.of(found)
-
-
-def _address(run: str | RunResult, uri: str | None) -> str | None:
-    """The address of the server that has a run; that of a result by default."""
-    return run.uri if uri is None and isinstance(run, RunResult) else uri
