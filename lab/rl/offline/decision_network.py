@@ -54,7 +54,7 @@ class DecisionNetwork(nn.Module):
         self.embed_return = nn.Linear(1, width)
         self.embed_step = nn.Embedding(max_steps, width)
         nn.init.normal_(self.embed_step.weight, std=INIT_STD)
-        outputs = action.get("count", 0)
+        outputs = action["count"] if "count" in action else 0  # noqa: SIM401 - of other actions the type is no number
         self.embed_action: nn.Module = nn.Embedding(outputs, width) if self.discrete else nn.Identity()
         if "low" in action:
             low, high = torch.tensor(action["low"]), torch.tensor(action["high"])

@@ -205,7 +205,7 @@ class DecisionTransformer(OfflineAgent):
         metrics = {f"{stage}/return": score}
         if stage == "test":
             seeds = starts[:EPISODES_PER_TARGET]
-            asked = torch.linspace(*self.return_range.tolist(), self.num_targets).numpy()
+            asked = np.linspace(*self.return_range.tolist(), self.num_targets)
             several = returns(lambda number: float(asked[number // len(seeds)]), list(seeds) * len(asked))
             self.obtained = asked, several.reshape(len(asked), len(seeds))
             metrics |= self.offline_metrics(score)

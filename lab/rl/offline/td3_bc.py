@@ -66,7 +66,8 @@ class TD3BC(OfflineAgent, TD3):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A) for observations (B, O)."""
-        return super().forward(self.normalized(observation))
+        action: Tensor = self.actor(self.normalized(observation))
+        return action
 
     def actor_loss(self, observation: Tensor, action: Tensor) -> Tensor:
         """The actor climbs the first critic, and stays near the recorded actions: (B, O), (B, A)."""
