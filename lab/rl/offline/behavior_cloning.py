@@ -20,9 +20,8 @@ from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Actor
-from lab.rl.networks.encoder import example_input
 from lab.rl.networks.policies import CategoricalPolicy
-from lab.rl.offline.offline_agent import OfflineAgent
+from lab.rl.offline.offline_agent import OfflineAgent, has_vectors
 from lab.rl.offline.offline_data import OfflineData
 from lab.task import Task, Unit
 
@@ -47,10 +46,11 @@ class BehaviorCloning(OfflineAgent):
         lr: Annotated[float, Gt(0)] = 1e-3,
         final_lr: Unit = 1.0,
         hidden: HiddenSizes = [256, 256],  # noqa: B006 - never changed
+        normalize_observations: bool = True,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        normalized = normalize_observations and has_vectors(observation_size)
+        super().__init__(env, observation_size, lr, final_lr, 1.0, normalized, False, 1)
         self.save_hyperparameters()
-        self.make_normalization(observation_size)
         self.policy: Actor | CategoricalPolicy
         if "count" in action:
             self.policy = CategoricalPolicy(observation_size, action, hidden)
@@ -58,11 +58,10 @@ class BehaviorCloning(OfflineAgent):
             raise BadSetting("action", "behavior_cloning needs one discrete action or continuous ones")
         else:
             self.policy = Actor(observation_size, continuous(action, "behavior_cloning", "use no other"), hidden)
-        self.example_input_array = example_input(observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Actions (B, A) or their indices (B,) for observations (B, O)."""
-        output: Tensor = self.policy(self.normalized(observation))
+        output: Tensor = self.policy(self.normalize(observation))
         return output if isinstance(self.policy, Actor) else self.policy.mode(output)
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:

@@ -11,12 +11,11 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.dqn import DQN, pick
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, discrete
-from lab.rl.offline.offline_agent import OfflineAgent
+from lab.rl.offline.offline_agent import OfflineAgent, has_vectors
 from lab.rl.offline.offline_data import OfflineData
 from lab.task import Task, Unit
 
@@ -44,6 +43,7 @@ class CQL(OfflineAgent, DQN):
         double: bool = True,
         dueling: bool = False,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = True,
     ) -> None:
         super().__init__(
             env,
@@ -59,14 +59,10 @@ class CQL(OfflineAgent, DQN):
             double=double,
             dueling=dueling,
             reward_scale=reward_scale,
+            normalize_observations=normalize_observations and has_vectors(observation_size),
         )
         self.save_hyperparameters()
         self.alpha = alpha
-        self.make_normalization(observation_size)
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """Greedy actions (B,) for observations (B, O)."""
-        return super().forward(self.normalized(observation))
 
     def loss(self, observation: Tensor, action: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """That of DQN and the conservative term: (B, O), (B,) and the rest of DQN's."""
@@ -79,14 +75,6 @@ class CQL(OfflineAgent, DQN):
         """That of DQN; recorded transitions have no priorities."""
         measured = super()._update(state, *batch, measure=measure, move=move)
         return {name: value for name, value in measured.items() if name != "errors"}
-
-    def draw(self) -> None:
-        pictures.draw_policy(self)
-
-        def value(observation: Tensor) -> Tensor:
-            return self.values(self.network(self.normalized(observation))).amax(-1, keepdim=True)
-
-        pictures.draw_value(self, value)
 
 
 TASK = Task(module=CQL, data=OfflineData, monitor="val/return", mode="max")

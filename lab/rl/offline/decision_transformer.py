@@ -25,7 +25,7 @@ from lab.rl.envs.observations import Layout, ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.offline import plots as pictures
 from lab.rl.offline.decision_network import DecisionNetwork
-from lab.rl.offline.offline_agent import OfflineAgent
+from lab.rl.offline.offline_agent import OfflineAgent, has_vectors
 from lab.rl.offline.offline_data import OfflineData
 from lab.task import Task, Unit
 
@@ -74,8 +74,10 @@ class DecisionTransformer(OfflineAgent):
         max_steps: Annotated[int, Gt(0)] = 1_000,
         target_return: float | None = None,
         num_targets: Annotated[int, Ge(2)] = 10,
+        normalize_observations: bool = True,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        normalized = normalize_observations and has_vectors(observation_size)
+        super().__init__(env, observation_size, lr, final_lr, 1.0, normalized, False, 1)
         self.save_hyperparameters()
         if width % heads:
             raise BadSetting("heads", f"{heads} heads do not divide the width {width}")
@@ -84,7 +86,6 @@ class DecisionTransformer(OfflineAgent):
         self.bounds = None if "count" in action else continuous(action, "decision_transformer", "use no other")
         self.context, self.max_grad_norm = context, max_grad_norm
         self.target_return, self.num_targets = target_return, num_targets
-        self.make_normalization(observation_size)
         self.register_buffer("return_scale", torch.ones(()))
         self.register_buffer("return_range", torch.zeros(2))  # of the data's episodes
         self.network = DecisionNetwork(observation_size, action, width, depth, heads, dropout, max_steps)
@@ -101,7 +102,7 @@ class DecisionTransformer(OfflineAgent):
 
         (B, T, O), (B, T, A) or (B, T), (B, T, 1), (B, T).
         """
-        return self._predict(self.normalized(observation), action, return_to_go, step)
+        return self._predict(self.normalize(observation), action, return_to_go, step)
 
     def _predict(self, observation: Tensor, action: Tensor, return_to_go: Tensor, step: Tensor) -> Tensor:
         output: Tensor = self.network(observation, action, return_to_go / self.return_scale, step)
@@ -205,7 +206,7 @@ class DecisionTransformer(OfflineAgent):
         metrics = {f"{stage}/return": score}
         if stage == "test":
             seeds = starts[:EPISODES_PER_TARGET]
-            asked = np.linspace(*self.return_range.tolist(), self.num_targets)
+            asked = np.linspace(float(self.return_range[0]), float(self.return_range[1]), self.num_targets)
             several = returns(lambda number: float(asked[number // len(seeds)]), list(seeds) * len(asked))
             self.obtained = asked, several.reshape(len(asked), len(seeds))
             metrics |= self.offline_metrics(score)

@@ -21,9 +21,9 @@ from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.networks.actor_critic import Critics
-from lab.rl.networks.encoder import encoded, example_input
+from lab.rl.networks.encoder import encoded
 from lab.rl.networks.policies import GaussianPolicy
-from lab.rl.offline.offline_agent import OfflineAgent
+from lab.rl.offline.offline_agent import OfflineAgent, has_vectors
 from lab.rl.offline.offline_data import OfflineData
 from lab.task import Task, Unit
 
@@ -58,23 +58,23 @@ class IQL(OfflineAgent):
         expectile: Annotated[float, Ge(0.5), Lt(1)] = 0.7,
         temperature: Annotated[float, Ge(0)] = 3.0,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = True,
     ) -> None:
-        super().__init__(env, lr, final_lr)
+        normalized = normalize_observations and has_vectors(observation_size)
+        super().__init__(env, observation_size, lr, final_lr, gamma, normalized, False, 1)
         self.save_hyperparameters()
         bounds = continuous(action, "iql", "use task=cql")
-        self.gamma, self.tau, self.reward_scale = gamma, tau, reward_scale
+        self.tau, self.reward_scale = tau, reward_scale
         self.expectile, self.temperature = expectile, temperature
-        self.make_normalization(observation_size)
         self.policy = GaussianPolicy(observation_size, bounds, hidden, log_std_init=0.0)
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, num_critics=2)
         self.value = encoded(observation_size, lambda width: MLP(width, hidden, 1))
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         self.target_parameters: list[Tensor] = list(self.target_critics.parameters())
-        self.example_input_array = example_input(observation_size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), the mean, for observations (B, O)."""
-        return self.policy.env_action(self.policy.mode(self.policy(self.normalized(observation))))
+        return self.policy.env_action(self.policy.mode(self.policy(self.normalize(observation))))
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return list(self.policy.parameters()), list(self.critics.parameters()), list(self.value.parameters())
@@ -113,7 +113,7 @@ class IQL(OfflineAgent):
 
     def draw(self) -> None:
         pictures.draw_policy(self)
-        pictures.draw_value(self, lambda observation: self.value(self.normalized(observation)))
+        pictures.draw_value(self, lambda observation: self.value(self.normalize(observation)))
 
 
 TASK = Task(module=IQL, data=OfflineData, monitor="val/return", mode="max")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from tensordict import TensorDictBase
-from torch import Tensor
-
 from lab.rl.common.off_policy import OffPolicy
+from lab.rl.envs.observations import Layout, ObservationSize
 
 # environment -> the returns that a normalised score of 0 and of 100 stand for. D4RL's for MuJoCo, which are those of
 # its random agent and its SAC agent; for the others the mean returns of `..._random` and of a solved task.
@@ -22,40 +19,18 @@ REFERENCE_RETURNS = {
 
 
 class OfflineAgent(OffPolicy):
-    """An agent that learns from an `OfflineData`, and sees vectors normalised by the mean and deviation of its data.
+    """An agent that learns from an `OfflineData`. Statistics of the observations are those of all recorded ones.
 
     Besides the return, the test logs `test/normalized_score`, 0 for a random agent and 100 for an expert, where both
     are known, and `test/dataset_return`, the mean return of the episodes that were learned from.
+
+    Args:
+        normalize_observations: normalise observations that are no images to mean 0 and variance 1.
     """
 
-    observation_mean: Tensor
-    observation_std: Tensor
-
-    def make_normalization(self, observation_size: Any) -> None:
-        """Adds the buffers, which are filled when training begins."""
-        shape = (observation_size,) if isinstance(observation_size, int) else ()
-        self.register_buffer("observation_mean", torch.zeros(shape))
-        self.register_buffer("observation_std", torch.ones(shape))
-
-    def normalized(self, observation: Tensor) -> Tensor:
-        """Observations (..., O) as the networks see them."""
-        if not self.observation_mean.ndim:
-            return observation
-        return (observation - self.observation_mean) / self.observation_std
-
     def on_fit_start(self) -> None:
-        if not int(self.updates):
-            mean, std = self.trainer.datamodule.normalization()  # type: ignore[attr-defined]
-            self.observation_mean.copy_(mean)
-            self.observation_std.copy_(std)
-
-    def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
-        """With observations as the networks see them."""
-        seen = batches.clone(recurse=False)
-        for key in ("observation", ("next", "observation")):
-            if key in batches.keys(include_nested=True):
-                seen[key] = self.normalized(batches[key])
-        return super().update_inputs(seen)
+        if self.observation_norm is not None and not int(self.updates):
+            self.observation_norm.update(self.trainer.datamodule.observations)  # type: ignore[attr-defined]
 
     def num_updates(self, data: Any) -> int:
         return int(data.total_updates)
@@ -77,3 +52,12 @@ class OfflineAgent(OffPolicy):
             random, expert = REFERENCE_RETURNS[self.env]
             found["test/normalized_score"] = 100 * (score - random) / (expert - random)
         return found
+
+
+def has_vectors(observation_size: ObservationSize) -> bool:
+    """Whether there are numbers in an observation that can be normalised, and not images and choices alone.
+
+    >>> has_vectors(3), has_vectors([3, 64, 64])
+    (True, False)
+    """
+    return Layout(observation_size).vectors > 0

@@ -142,12 +142,6 @@ class OfflineData(CollectionData):
             self.episode
         ] - before  # from this step to the end
 
-    def normalization(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each number of the observations; 0 and 1 where they are images."""
-        if self.observations.dtype != torch.float32:
-            return torch.zeros(()), torch.ones(())
-        return self.observations.mean(0), self.observations.std(0) + 1e-3
-
     @property
     def returns(self) -> Tensor:
         """The undiscounted return of each episode."""

@@ -12,11 +12,10 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
-from lab.rl.offline.offline_agent import OfflineAgent
+from lab.rl.offline.offline_agent import OfflineAgent, has_vectors
 from lab.rl.offline.offline_data import OfflineData
 from lab.rl.td3 import TD3
 from lab.task import Task, Unit
@@ -45,6 +44,7 @@ class TD3BC(OfflineAgent, TD3):
         target_noise_clip: Annotated[float, Ge(0)] = 0.5,
         policy_delay: Annotated[int, Gt(0)] = 2,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
+        normalize_observations: bool = True,
     ) -> None:
         super().__init__(
             env,
@@ -59,32 +59,17 @@ class TD3BC(OfflineAgent, TD3):
             target_noise_clip=target_noise_clip,
             policy_delay=policy_delay,
             reward_scale=reward_scale,
+            normalize_observations=normalize_observations and has_vectors(observation_size),
         )
         self.save_hyperparameters()
         self.alpha = alpha
-        self.make_normalization(observation_size)
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """Greedy action (B, A) for observations (B, O)."""
-        action: Tensor = self.actor(self.normalized(observation))
-        return action
 
     def actor_loss(self, observation: Tensor, action: Tensor) -> Tensor:
         """The actor climbs the first critic, and stays near the recorded actions: (B, O), (B, A)."""
         chosen = self.actor(observation)
-        value = self.critics(observation, chosen)[0]
-        cloning = F.mse_loss(chosen / self.actor.scale, action / self.actor.scale)
+        value: Tensor = self.critics(observation, chosen)[0]
+        cloning: Tensor = F.mse_loss(chosen / self.actor.scale, action / self.actor.scale)
         return cloning - self.alpha * value.mean() / value.abs().mean().detach()
-
-    def value(self, observation: Tensor) -> Tensor:
-        """The first critic's value (B, 1) of the greedy action."""
-        seen = self.normalized(observation)
-        values: Tensor = self.critics(seen, self.actor(seen))[0]
-        return values
-
-    def draw(self) -> None:
-        pictures.draw_policy(self)
-        pictures.draw_value(self, self.value)
 
 
 TASK = Task(module=TD3BC, data=OfflineData, monitor="val/return", mode="max")
