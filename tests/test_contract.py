@@ -11,7 +11,7 @@ import pytest
 import torch
 from annotated_types import Gt
 from lightning import LightningDataModule, LightningModule
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, TensorDataset
 
 from lab import testing
 from lab.errors import BadSetting
@@ -433,6 +433,46 @@ class Jittered(TensorDataset):
 class Shaken(Numbers):
     def val_dataloader(self):
         return [DataLoader(Jittered(torch.zeros(4, 2)), 2)]
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield torch.rand(2)
+
+
+def noisy(rows):
+    return torch.stack(rows) + torch.randn(2)
+
+
+class Validated(Numbers):
+    def __init__(self, loader):
+        super().__init__()
+        self.loader = loader
+
+    def val_dataloader(self):
+        return self.loader
+
+
+@pytest.mark.parametrize(
+    ("loader", "part"),
+    [
+        (DataLoader(Endless(), 2), "Endless"),
+        (DataLoader(torch.zeros(4, 2), 2, shuffle=True), "RandomSampler"),
+        (DataLoader(torch.zeros(4, 2), 2, collate_fn=noisy), "collate_fn noisy"),
+        (DataLoader(torch.zeros(4, 2), None, sampler=RandomSampler(range(4))), "RandomSampler"),
+    ],
+)
+def test_random_parts_of_a_loader_are_warned_of(loader, part):
+    with pytest.warns(UserWarning, match=f"{part} of Validated.val_dataloader uses the global random gen.* of torch"):
+        warn_of_global_generators(Validated(loader))
+
+
+def test_loaders_that_draw_nothing_or_by_their_own_generator_are_not_warned_of(recwarn):
+    own = RandomSampler(range(4), generator=torch.Generator())
+    for loader in (DataLoader(torch.zeros(4, 2), 2, num_workers=1), DataLoader(torch.zeros(4, 2), 2, sampler=own)):
+        warn_of_global_generators(Validated(loader))
+    assert not [each for each in recwarn if "random generator" in str(each.message)]
 
 
 class Sampling(Net):

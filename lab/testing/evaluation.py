@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lightning import Callback
 from lightning.pytorch.utilities import CombinedLoader
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from lab.engine.loop_state import State, generators
 from lab.errors import nearest
@@ -75,13 +76,32 @@ def warn_of_global_generators(data: LightningDataModule) -> None:
                 "different data; use a separate generator with a parameter `data_seed`"
             )
         for loader in CombinedLoader(data.val_dataloader()).flattened:
-            before = generators()
-            loader.dataset[0]
-            for package in _used(before):
-                _warn(
-                    f"{type(loader.dataset).__qualname__} of {name}.val_dataloader uses the global random generator of "
-                    f"{package}, so that each validation sees different data; use a separate generator with a seed"
-                )
+            for part, draw in _parts(loader):
+                before = generators()
+                draw()
+                for package in _used(before):
+                    _warn(
+                        f"{part} of {name}.val_dataloader uses the global random generator of {package}, so that each "
+                        "validation sees different data; use a separate generator with a seed"
+                    )
+
+
+def _parts(loader: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The parts of a loader that may be random, each by itself: as a whole it always draws a seed for its workers."""
+    if not isinstance(loader, DataLoader):
+        yield type(loader).__qualname__, lambda: next(iter(loader))
+        return
+    data, batches = loader.dataset, loader.batch_sampler
+    if isinstance(data, IterableDataset):
+        yield type(data).__qualname__, lambda: next(iter(data))
+        sample = next(iter(data))
+    else:
+        yield type(data).__qualname__, lambda: data[0]
+        drawn = loader.sampler if batches is None or type(batches) is BatchSampler else batches
+        yield type(drawn).__qualname__, lambda: next(iter(drawn))
+        sample = data[0]
+    collate = getattr(loader.collate_fn, "__qualname__", type(loader.collate_fn).__qualname__)
+    yield f"collate_fn {collate}", lambda: loader.collate_fn(sample if batches is None else [sample])
 
 
 class _ValidationGenerators(Callback):
