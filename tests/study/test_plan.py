@@ -128,6 +128,15 @@ def test_everything_wrong_is_said_together_with_its_line(home):
     assert [Path(problem.where).name for problem in error.value.problems] == ["s.yaml:7", "s.yaml:5", "s.yaml:6"]
 
 
+def test_a_misspelt_key_of_the_study_is_said_before_anything_is_built(home, monkeypatch):
+    monkeypatch.setattr("lab.runner.assemble.assemble", lambda *_: pytest.fail("it was built"))
+    lines = ("recipe: recipe.yaml", "sampler: tpe", "trails: 3", "space: {model.lrr: [0.1, 1.0]}")
+    (home / "s.yaml").write_text("\n".join(lines))
+    with pytest.raises(RecipeError, match=r"s\.yaml:3: trails: unknown key .trails.; did you mean") as error:
+        make_plan(schema.load_study(home / "s.yaml"))
+    assert "unknown key 'lrr'" in str(error.value)
+
+
 @pytest.mark.parametrize("name", recipes("study"))
 def test_every_shipped_study_can_be_begun(name, monkeypatch):
     monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # it would need the run

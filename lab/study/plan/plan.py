@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, Problem, RecipeError
+from lab.errors import Problem, RecipeError
 from lab.recipe import Recipe
-from lab.recipe import load as load_recipe
+from lab.recipe.levels import UNKNOWN
 from lab.recipe.schema import MAX_RUN_NAME, name_problem
-from lab.registry import find_recipe
-from lab.study.plan import checks, sampling
-from lab.study.plan.checks import overrides
+from lab.study.plan import checks, sampling, static
 from lab.study.plan.schema import StudyFile
-from lab.study.plan.space import Choice, Dimension, combinations, identity, label, parse
+from lab.study.plan.space import Choice, Dimension, combinations, identity, label
 
 if TYPE_CHECKING:
     from lab.runner.assembly import Assembly
@@ -101,14 +99,12 @@ def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] 
     Raises:
         RecipeError: with all problems of the study and of its recipe.
     """
-    dimensions, complaints = parse(file.space)
-    problems = [*file.problems, *(file.problem(f"space.{key}", message) for key, message in complaints)]
-    problems += checks.own(file, dimensions)
+    dimensions, problems, recipe = static.read_without_import(file, settings)
     if wrong := name_problem(file.name if name is None else name, MAX_NAME):
         problems.append(Problem(str(file.path) if name is None else "--name", "", f"the name of the study: {wrong}"))
-    recipe = base_recipe(file, settings, problems)
-    if recipe is None:
-        raise RecipeError(problems)
+    mistyped = any(problem.message.startswith(UNKNOWN) for problem in file.problems)
+    if recipe is None or mistyped:  # which needs no import to be said
+        raise RecipeError(problems if recipe is None else problems + static.of_recipe(file, recipe, dimensions))
     there = uri or recipe.track.uri
     assembly = _assembled(file, recipe, there, problems)
     if assembly is not None:
@@ -142,24 +138,6 @@ def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] 
         monitor=assembly.task.monitor,
         length=length(assembly.trainer, assembly.data),
     )
-
-
-def base_recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
-    """The study's recipe with `set`; None if it cannot be read."""
-    if any(problem.key == "recipe" for problem in problems):
-        return None
-    beside = file.path.parent / file.recipe
-    try:
-        path = beside if beside.is_file() else find_recipe(file.recipe)
-        recipe = load_recipe(path, [*overrides(file.set), *settings])
-    except RecipeError as error:
-        problems += checks.relocated(file, "set", file.set, error.problems)
-        return None
-    except BadInput as error:
-        problems.append(file.problem("recipe", str(error)))
-        return None
-    problems += checks.relocated(file, "set", file.set, recipe.problems)
-    return None if recipe.problems else recipe
 
 
 def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[Problem]) -> Assembly | None:

@@ -5,28 +5,60 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.errors import Problem, RecipeError
+from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
 from lab.recipe.levels import at_their_level
 from lab.recipe.static import unknown_keys, without_import
-from lab.registry import task_entry, task_names
+from lab.registry import find_recipe, task_entry, task_names
 from lab.study.plan import checks
-from lab.study.plan.plan import base_recipe
 from lab.study.plan.schema import StudyFile
 from lab.study.plan.space import Dimension, parse
 
 
 def problems_without_import(file: StudyFile) -> list[Problem]:
     """All that is wrong with a study, its space and its recipe, as far as their text says it."""
+    dimensions, problems, recipe = read_without_import(file)
+    return problems if recipe is None else problems + of_recipe(file, recipe, dimensions)
+
+
+def read_without_import(
+    file: StudyFile, settings: Sequence[str] = ()
+) -> tuple[tuple[Dimension, ...], list[Problem], Recipe | None]:
+    """The space, all that is wrong with the study, and its recipe; None if that cannot be read.
+
+    Args:
+        file: the study.
+        settings: overrides of the recipe, which win over the study's `set`.
+    """
     dimensions, complaints = parse(file.space)
     problems = [*file.problems, *(file.problem(f"space.{key}", message) for key, message in complaints)]
     problems += checks.own(file, dimensions)
-    recipe = base_recipe(file, (), problems)
-    if recipe is None:
-        return problems
-    problems += checks.relocated(file, "set", file.set, recipe_problems(recipe))
-    return [*problems, *_of_space(file, recipe, dimensions)]
+    return dimensions, problems, _base_recipe(file, settings, problems)
+
+
+def of_recipe(file: StudyFile, recipe: Recipe, dimensions: tuple[Dimension, ...]) -> list[Problem]:
+    """All that is wrong with the recipe of a study, and with the keys that vary."""
+    found = checks.relocated(file, "set", file.set, recipe_problems(recipe))
+    return [*found, *_of_space(file, recipe, dimensions)]
+
+
+def _base_recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
+    """The study's recipe with `set`; None if it cannot be read."""
+    if any(problem.key == "recipe" for problem in problems):
+        return None
+    beside = file.path.parent / file.recipe
+    try:
+        path = beside if beside.is_file() else find_recipe(file.recipe)
+        recipe = load_recipe(path, [*checks.overrides(file.set), *settings])
+    except RecipeError as error:
+        problems += checks.relocated(file, "set", file.set, error.problems)
+        return None
+    except BadInput as error:
+        problems.append(file.problem("recipe", str(error)))
+        return None
+    problems += checks.relocated(file, "set", file.set, recipe.problems)
+    return None if recipe.problems else recipe
 
 
 def recipe_problems(recipe: Recipe) -> list[Problem]:
