@@ -110,14 +110,19 @@ class PPO(OnPolicy):
         self.updates += self.update_epochs * len(measured_each)
         measured = {name: torch.stack([each[name] for each in measured_each]).mean() for name in measured_each[0]}
         with torch.no_grad():
-            parameters = self.policy(experience.observation)
-            ratio = (self.policy.log_prob(parameters, experience.action) - log_prob).exp()
-            measured["policy/kl"] = self.policy.kl_divergence(old, parameters).mean()
-            measured["policy/clip_fraction"] = ((ratio - 1).abs() > self.clip_range).float().mean()
-            measured["policy/entropy"] = self.policy.entropy(parameters).mean()
-            if self.objective == "kl":
-                self.adapt(measured["policy/kl"])
-                measured["policy/beta"] = self.beta.clone()
+            return measured | self.divergence(self.policy(experience.observation), experience.action, old, log_prob)
+
+    def divergence(self, parameters: Tensor, action: Tensor, old: Tensor, log_prob: Tensor) -> dict[str, Tensor]:
+        """How far the updates of a rollout moved the policy; the weight of the penalty follows."""
+        ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
+        measured = {
+            "policy/kl": self.policy.kl_divergence(old, parameters).mean(),
+            "policy/clip_fraction": ((ratio - 1).abs() > self.clip_range).float().mean(),
+            "policy/entropy": self.policy.entropy(parameters).mean(),
+        }
+        if self.objective == "kl":
+            self.adapt(measured["policy/kl"])
+            measured["policy/beta"] = self.beta.clone()
         return measured
 
     def updates_per_rollout(self, steps: int) -> int:
@@ -140,19 +145,34 @@ class PPO(OnPolicy):
             old: (B, P), parameters of the policy that acted.
             log_prob: (B,), of `action` under the policy that acted.
         """
+        found = self.policy(observation), self.value(observation)
+        return self.objectives(*found, action, advantage, target, old, log_prob)
+
+    def objectives(
+        self,
+        parameters: Tensor,
+        value: Tensor,
+        action: Tensor,
+        advantage: Tensor,
+        target: Tensor,
+        old: Tensor,
+        log_prob: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, given what policy (B, P) and critic (B,) say of the observations."""
         if self.normalize_advantages:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        parameters = self.policy(observation)
         ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
         if self.objective == "clip":
             clipped = ratio.clamp(1 - self.clip_range, 1 + self.clip_range)
             gain = torch.minimum(ratio * advantage, clipped * advantage)
         else:
             gain = ratio * advantage - self.beta * self.policy.kl_divergence(old, parameters)
-        return -gain.mean(), F.mse_loss(self.value(observation), target), self.mean_entropy(parameters)
+        return -gain.mean(), F.mse_loss(value, target), self.mean_entropy(parameters)
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
-        policy, value, entropy = self.losses(*experience)
+        return self._descend(state, *self.losses(*experience))
+
+    def _descend(self, state: Sequence[Any], policy: Tensor, value: Tensor, entropy: Tensor) -> dict[str, Tensor]:
         loss = policy + self.value_coef * value - self.entropy_coef * entropy
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)
         return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": norm}

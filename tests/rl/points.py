@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from lightning import Trainer, seed_everything
 
 from lab.rl.data.replay import ReplayData
+from lab.rl.ppo import PPO
 
 QUIET = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 SHORT = {"total_steps": 60, "eval_every": 40, "eval_episodes": 2, "test_episodes": 2}
@@ -129,7 +130,8 @@ def train(task, env, *, discrete=False, **settings):
     else:
         own = {"num_envs": 4 if task.module.__name__ == "PolicySearch" else 2, "num_steps": 10}
     data = task.data(env, **(SHORT | own | settings))
-    keywords = {"batch_size": 10} if task.module.__name__ == "PPO" else {}
+    keywords = {"batch_size": 10} if issubclass(task.module, PPO) else {}
+    keywords |= {"memory_size": 8} if task.module.__name__ == "RecurrentPPO" else {}
     facts = {name: value for name, value in data.facts().items() if name in task.module.__init__.__code__.co_varnames}
     model = task.module(**facts, hidden=[8], **keywords)
     return model, data, fit(model, data)

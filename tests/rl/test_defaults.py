@@ -21,6 +21,10 @@ STABLE_BASELINES = {  # 2.9, and sb3-contrib's trpo and tqc
         "clip_range": 0.2, "normalize_advantages": True, "entropy_coef": 0.0, "value_coef": 0.5, "max_grad_norm": 0.5,
         "hidden": [64, 64],
     },
+    "recurrent_ppo": {
+        "lr": 3e-4, "num_steps": 128, "batch_size": 128, "update_epochs": 10, "memory_size": 256, "cell": "lstm",
+        "hidden": [64, 64],
+    },
     "trpo": {
         "lr": 1e-3, "num_steps": 2_048 / 8, "batch_size": 128, "gamma": 0.99, "gae_lambda": 0.95, "cg_max_steps": 15,
         "cg_damping": 0.1, "line_search_shrinking_factor": 0.8, "line_search_max_iter": 10, "critic_updates": 10,

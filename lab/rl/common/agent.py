@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class Agent(LightningModule):
         action: Tensor = self(observation.to(self.dtype) if observation.is_floating_point() else observation)
         return action
 
+    def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
+        """The policy that is evaluated, from the beginning of episodes on."""
+        return self.greedy
+
     def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         self._evaluate("val", seeds)
 
@@ -80,7 +84,7 @@ class Agent(LightningModule):
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         """The metrics of a validation (`val`) or test, from one episode of each start seed."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        returns = evaluation.play(self.greedy, self.env_factory, starts, self.device, data.eval_envs)
+        returns = evaluation.play(self.evaluation_policy(), self.env_factory, starts, self.device, data.eval_envs)
         metrics = {f"{stage}/return": float(returns.mean())}
         if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
             metrics["test/optimality_gap"] = float((evaluation.OPTIMA[self.env](starts) - returns).mean())
@@ -88,11 +92,11 @@ class Agent(LightningModule):
 
     def play(self, video: Path, seed: int) -> float:
         """Writes one greedy episode from start `seed` to `video` and returns its return."""
-        return evaluation.record_video(self.greedy, self.env_factory, seed, self.device, video)
+        return evaluation.record_video(self.evaluation_policy(), self.env_factory, seed, self.device, video)
 
     def record(self, seeds: Sequence[int], noise: float) -> list[Episode]:
         """One episode from each start seed, greedy but for the noise that `lab.rl.data.episodes.record` explains."""
-        return record(reactive(self.greedy, self.device), self.env_factory, seeds, noise)
+        return record(reactive(self.evaluation_policy(), self.device), self.env_factory, seeds, noise)
 
     def collect(self, name: str | None, episodes: int, noise: float, seed: int) -> tuple[str, dict[str, float]]:
         """Writes episodes from the start seeds from `seed` on as a Minari data set, and says what is in it.

@@ -41,7 +41,8 @@ def play(
     array([11., 10.])
 
     Args:
-        policy: observations (B, O) -> actions (B, A) or action indices (B,).
+        policy: observations (B, O) -> actions (B, A) or action indices (B,). One with a memory has a method `follow`,
+            which is told before each batch which episodes its rows are of, as numbers.
         factory: makes the environments.
         seeds: start seeds, one per episode, whole numbers from 0.
         device: where `policy` lives.
@@ -51,6 +52,7 @@ def play(
         LabError: the environment itself failed; the message names the start seed.
     """
     envs, limit = factory.for_evaluation(min(num_envs, len(seeds))), factory.time_limit()
+    follow = getattr(policy, "follow", None)
     returns = np.zeros(len(seeds))
     waiting = iter(range(len(seeds)))
     playing: list[tuple[int, CheckedEnv]] = []
@@ -65,6 +67,8 @@ def play(
     for lane in envs:
         start(lane)
     while playing:
+        if follow is not None:
+            follow([episode for episode, _ in playing])
         actions = policy(torch.from_numpy(np.stack(observations)).to(device)).cpu().numpy()
         ended = []
         for i, (episode, lane) in enumerate(playing):
@@ -97,7 +101,7 @@ def record_video(
     """Plays one episode, writes it to `video` (MP4, H.264) and returns its undiscounted return.
 
     Args:
-        policy: observations (1, O) -> actions (1, A) or action indices (1,).
+        policy: as that of `play`, for a single episode.
         factory: makes the environment.
         seed: start seed of the episode, from 0.
         device: where `policy` lives.
@@ -111,6 +115,7 @@ def record_video(
 
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # frames are drawn in memory: no screen is needed
     os.environ.setdefault("MUJOCO_GL", "egl")
+    follow = getattr(policy, "follow", None)
     with factory.for_video() as env:
         limit, (observation, _) = factory.time_limit(), env.reset(seed=seed)
         frame = draw(env)
@@ -124,6 +129,8 @@ def record_video(
         total, over = 0.0, False
         while not over:
             writer.send(np.ascontiguousarray(frame))
+            if follow is not None:
+                follow([0])
             action = policy(torch.from_numpy(observation).to(device)[None])[0].cpu().numpy()
             observation, reward, terminated, truncated, _ = env.step(action)
             if observe is not None:

@@ -84,11 +84,16 @@ class OnPolicy(Learner):
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
-        self.policy = policies.make_policy(observation_size, action, hidden, log_std_init)
-        self.critic: nn.Module = encoded(observation_size, policies.orthogonal(hidden, 1, last_layer_gain=1.0))
+        seen = self.features(observation_size)
+        self.policy = policies.make_policy(seen, action, hidden, log_std_init)
+        self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0))
         self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
         self.example_input_array = example_input(observation_size)
+
+    def features(self, observation_size: ObservationSize) -> ObservationSize:
+        """What policy and critic see of such observations: all of them."""
+        return observation_size
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), or (B,) of discrete ones, for observations (B, O)."""

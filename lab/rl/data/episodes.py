@@ -96,15 +96,19 @@ EpisodePolicy = Callable[[Sequence[RunningEpisode]], np.ndarray]  # episodes so 
 
 
 def reactive(policy: Callable[[Tensor], Tensor], device: torch.device | None = None) -> EpisodePolicy:
-    """A policy that looks at the present observations alone: (B, O) -> (B, A) or (B,).
+    """A policy of the present observations: (B, O) -> (B, A) or (B,), with `follow` if it has a memory.
 
     Args:
         policy: the function.
         device: where it lives; by default on the CPU.
     """
 
+    follow = getattr(policy, "follow", None)
+
     @torch.inference_mode()
     def act(episodes: Sequence[RunningEpisode]) -> np.ndarray:
+        if follow is not None:
+            follow([each.number for each in episodes])
         seen = torch.from_numpy(np.stack([each.observations[-1] for each in episodes]))
         actions: np.ndarray = policy(seen.to(device)).cpu().numpy()
         return actions

@@ -14,6 +14,7 @@ from lab.rl.data.rollout import RolloutData
 from lab.rl.networks.normalization import ObservationNorm, RewardNorm
 from lab.rl.networks.policies import CategoricalPolicy, GaussianPolicy
 from lab.rl.ppo import PPO
+from lab.rl.recurrent_ppo import RecurrentPPO
 from lab.rl.reinforce import REINFORCE
 from lab.rl.trpo import TRPO
 
@@ -43,7 +44,7 @@ def train(env="CartPole-v1", watch=None, seed=0, checkpoint=None, model=None, al
     data = RolloutData(env, **({"total_steps": 480, "num_envs": 3, "num_steps": 16, "eval_every": 130} | settings))
     model = {"hidden": [8], "lr": 1e-2} | (model or {})
     facts = data.facts()
-    if algorithm is PPO:
+    if issubclass(algorithm, PPO):
         model = {"batch_size": 24, "update_epochs": 2} | model
     else:
         del facts["num_steps"]  # only PPO asks for it
@@ -209,6 +210,7 @@ NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
         (REINFORCE, "CartPole-v1", {"baseline": True}, "sync"),
         (REINFORCE, "CartPole-v1", {"baseline": False}, "sync"),
         (TRPO, "Pendulum-v1", NORMALIZED, "sync"),
+        (RecurrentPPO, "CartPole-v1", NORMALIZED | {"memory_size": 8, "sequence_length": 5}, "sync"),
     ],
 )
 def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, vectorization, monkeypatch):
