@@ -1,10 +1,10 @@
 """Deep Q-learning (DQN), with the extensions of Rainbow as switches.
 
 Sources: Mnih et al. 2015 (DQN); van Hasselt et al. 2016 (`double`); Wang et al. 2016 (`dueling`); Fortunato et al. 2018
-(`noisy`); Bellemare et al. 2017 (`distributional`); Schaul et al. 2016 and several steps (`data.prioritized`,
-`data.n_step`); Hessel et al. 2018 (Rainbow: all of them). Deviations: Adam; the target may also follow softly (`tau`);
-rewards may be scaled, and are clipped in Atari games alone; the learning rate may fall. Truncated episodes bootstrap,
-terminated ones do not.
+(`noisy`); Bellemare et al. 2017 (`distributional`); Dabney et al. 2018 (QR-DQN, `quantile`); Schaul et al. 2016 and
+several steps (`data.prioritized`, `data.n_step`); Hessel et al. 2018 (Rainbow: all but quantiles). Deviations: Adam;
+the target may also follow softly (`tau`); rewards may be scaled, and are clipped in Atari games alone; the learning
+rate may fall. Truncated episodes bootstrap, terminated ones do not.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
+from lab.networks import upcast
 from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
+from lab.rl.common.quantiles import quantile_fractions, quantile_huber
 from lab.rl.data.replay import Block, ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, discrete
@@ -52,6 +54,8 @@ class DQN(OffPolicy):
         sigma: initial scale of the noise of `noisy`.
         distributional: C51: learn the distribution of the return on `num_atoms` fixed atoms.
         num_atoms: number of atoms of the return; if `distributional`.
+        quantile: QR-DQN: learn `num_quantiles` quantiles of the return, wherever they lie.
+        num_quantiles: number of quantiles of the return; if `quantile`.
         v_min: smallest atom, in units of scaled rewards.
         v_max: largest atom, in units of scaled rewards.
         observation_scale: divisors of the observations, one for each.
@@ -60,6 +64,7 @@ class DQN(OffPolicy):
 
     replays = ("n_step", "prioritized")  # options of the data that it learns from
     support: Tensor
+    fractions: Tensor
     action_values: Tensor
 
     def __init__(
@@ -85,6 +90,8 @@ class DQN(OffPolicy):
         num_atoms: Annotated[int, Ge(2)] = 51,
         v_min: float = -10.0,
         v_max: float = 10.0,
+        quantile: bool = False,
+        num_quantiles: Annotated[int, Ge(1)] = 200,
         observation_scale: Annotated[list[Annotated[float, Gt(0)]], MinLen(1)] | None = None,
         reward_scale: Annotated[float, Gt(0)] = 1.0,
         normalize_observations: bool = False,
@@ -98,6 +105,8 @@ class DQN(OffPolicy):
         choices = discrete(action, "dqn", "use a task for continuous actions, such as ddpg")
         if v_min >= v_max:
             raise BadSetting("v_min", f"expected less than v_max ({v_max}), found {v_min}")
+        if quantile and distributional:
+            raise BadSetting("quantile", "distributional learns the same return on fixed atoms; set one of them")
         if observation_scale is not None and len(observation_scale) != observation_size:
             seen = f"{observation_size} numbers" if isinstance(observation_size, int) else "no vector"
             raise BadSetting("observation_scale", f"{env!r} observes {seen}, found {len(observation_scale)}")
@@ -105,6 +114,8 @@ class DQN(OffPolicy):
         self.target_update_interval, self.max_grad_norm = target_update_interval, max_grad_norm
         self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
         self.exploration_fraction, self.double_q, self.distributional = exploration_fraction, double, distributional
+        self.quantile = quantile
+        self.register_buffer("fractions", quantile_fractions(num_quantiles), persistent=False)
         self.register_buffer("support", torch.linspace(v_min, v_max, num_atoms), persistent=False)
         action_values = torch.tensor(choices.get("values", []))  # (A, 1): what the actions stand for in a Box
         self.register_buffer("action_values", action_values, persistent=False)
@@ -112,7 +123,7 @@ class DQN(OffPolicy):
             observation_size,
             choices["count"],
             hidden,
-            num_atoms if distributional else 1,
+            num_atoms if distributional else num_quantiles if quantile else 1,
             dueling,
             sigma if noisy else None,
             observation_scale,
@@ -125,7 +136,9 @@ class DQN(OffPolicy):
 
     def values(self, outputs: Tensor) -> Tensor:
         """Values (..., A) from what a network says, (..., A, N)."""
-        return (outputs.softmax(-1) * self.support).sum(-1) if self.distributional else outputs.squeeze(-1)
+        if self.distributional:
+            return (outputs.softmax(-1) * self.support).sum(-1)
+        return outputs.mean(-1) if self.quantile else outputs.squeeze(-1)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy actions for observations (B, O): indices (B,), or what they mean (B, 1), without noise."""
@@ -183,6 +196,9 @@ class DQN(OffPolicy):
         if self.distributional:
             each = -(goal * said.log_softmax(-1)).sum(-1)
             error = each + torch.xlogy(goal, goal).sum(-1)  # Kullback-Leibler, which is 0 where nothing is wrong
+        elif self.quantile:
+            each = quantile_huber(upcast(said), upcast(goal).sort(-1).values, self.fractions).sum(-1) / goal.shape[-1]
+            error = (said.mean(-1) - goal.mean(-1)).abs()
         else:
             each = F.smooth_l1_loss(said, goal, reduction="none").squeeze(-1)  # the error, clipped to 1 in the gradient
             error = (said - goal).abs().squeeze(-1)

@@ -109,6 +109,26 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, dueling):
         torch.testing.assert_close(errors.square(), theirs["td_error"].squeeze(-1), rtol=1e-4, atol=1e-6)
 
 
+def test_the_loss_of_quantiles_is_the_plain_double_sum():
+    agent = make(quantile=True, num_quantiles=5, double=True)
+    (observation, action, reward, following, terminated, discount, weight, noise), _ = batch(agent)
+    found, errors, value = agent.loss(observation, action, reward, following, terminated, discount, weight, noise)
+    best = agent.network(following).mean(-1).argmax(-1)
+    total, rows = 0.0, torch.arange(len(action))
+    said, ahead = agent.network(observation)[rows, action], agent.target(following)[rows, best]
+    goal = reward + discount * ~terminated * ahead
+    for row in range(len(action)):
+        for number in range(5):
+            for atom in goal[row]:
+                gap = float(atom - said[row, number])
+                huber = 0.5 * gap**2 if abs(gap) <= 1 else abs(gap) - 0.5
+                total += float(weight[row]) * abs((number + 0.5) / 5 - (gap < 0)) * huber / 5
+    assert float(found) == pytest.approx(total / len(action), rel=1e-4)
+    torch.testing.assert_close(errors, (said.mean(-1) - goal.mean(-1)).abs())
+    torch.testing.assert_close(value, agent.network(observation).mean())
+    torch.testing.assert_close(agent.values(agent.network(observation)), agent.network(observation).mean(-1))
+
+
 @pytest.mark.parametrize("kind", [{}, {"double": True, "distributional": True}])
 def test_ten_updates_are_those_of_torchrl_with_adam_and_soft_update(kind):
     agent = make(tau=0.02, target_update_interval=1, **kind)
@@ -353,6 +373,8 @@ def test_a_scale_of_another_length_is_refused():
 def test_returns_that_are_none_are_refused():
     with pytest.raises(BadSetting, match="v_min: expected less than v_max"):
         make(distributional=True, v_min=1.0, v_max=1.0)
+    with pytest.raises(BadSetting, match="quantile: distributional learns the same return on fixed atoms"):
+        make(distributional=True, quantile=True)
 
 
 @pytest.mark.long

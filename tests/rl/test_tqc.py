@@ -5,7 +5,8 @@ import torch
 from torchrl.objectives import TQCLoss
 
 from lab.errors import BadSetting
-from lab.rl.tqc import TQC, huber_sums
+from lab.rl.common.quantiles import huber_sums
+from lab.rl.tqc import TQC
 from tests.rl.test_sac import FACTS, against_torchrl, make
 
 SIZES = {"num_critics": 3, "num_quantiles": 7, "top_quantiles_to_drop": 2}
