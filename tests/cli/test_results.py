@@ -53,6 +53,13 @@ def test_train_then_test_then_film(lab: Lab, good: Path) -> None:
     assert Path("agent.mp4").stat().st_size > 1000
     assert lab("play", run, "--video", "agent.gif").code == 2
 
+    collected = lab("collect", run, "--episodes", "2", "--noise", "0.5", "--to", "mine/two-v0", "--json")
+    assert json.loads(collected.out)["episodes"] == 2
+    shown = json.loads(lab("data", "show", "mine/two-v0", "--json").out)
+    assert (shown["rows"], shown["counts"]["steps"]) == (2, json.loads(collected.out)["steps"])
+    assert "\nerror: 'two' is no Minari id; expected a name and a version" in lab("collect", run, "--to", "two").err
+    assert lab("collect", run, "--noise", "-1").err == "error: noise -1.0: expected a number from 0\n"
+
 
 @pytest.mark.long
 def test_the_next_commands_work_as_printed(lab: Lab, good: Path) -> None:

@@ -25,6 +25,7 @@ WORKING = [
     "doctor",
     "eval last",
     "play last --video x.mp4",
+    "collect last",
     "sample last",
     "plugins",
     "resume last",
