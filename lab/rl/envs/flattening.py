@@ -62,7 +62,8 @@ class Flattening:
         self.observation_size = _simplest(parts)
         layout = Layout(self.observation_size)
         self.numbers, self.pixels, self.shape = layout.numbers, layout.pixels, layout.shape
-        self.places = {name: (place.start, place.stop) for name, place in layout.places.items()}
+        places = layout.places.values()  # in the order of the parts; a lone one has another name there
+        self.places = {name: (place.start, place.stop) for name, place in zip(parts, places, strict=True)}
 
     def space(self) -> Box:
         """The space of the arrays."""

@@ -14,6 +14,7 @@ from lab.stages import number
 from lab.study.report import render
 from lab.study.report.summary import best
 from lab.study.report.table import StudyTable, table
+from lab.study.work.naming import FOLD
 from lab.study.work.record import StudyRecord
 from lab.tracking.redaction import mask_secrets
 
@@ -66,7 +67,8 @@ def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Pat
     from lab.study.report.plots import draw
 
     files, left_out = draw(record, found, folder)
-    for reason, names in left_out.items() if record.sampler != "none" else ():  # one trial: nothing is missing
+    is_search = record.sampler != "none" and {each.key for each in record.dimensions} != {FOLD}  # else none is missing
+    for reason, names in left_out.items() if is_search else ():
         print(f"no {', '.join(names)}: {reason}", file=sys.stderr)
     parent.files(files, "plots")
     leader = best(record.modes[0], record.trials)

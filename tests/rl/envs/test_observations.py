@@ -29,6 +29,8 @@ KINDS = [
     (Box(0, 255, (84, 84), np.uint8), [1, 84, 84]),
     (Box(0, 1, (3, 40, 40)), {"observation": {"image": [3, 40, 40], "bounds": [0.0, 1.0]}}),
     (Tuple((Discrete(2), Box(-1, 1, (2,)))), {"1": {"size": 2}, "0": {"counts": [2]}}),
+    (Dict({"place": Box(-1, 1, (3,))}), 3),  # a lone part is a vector, or an image
+    (Dict({"camera": Box(0, 255, (12, 10, 3), np.uint8)}), [3, 12, 10]),
     (PARTS, {"place": {"size": 2}, "phase": {"counts": [3]}, "camera": {"bytes": [3, 12, 10]}}),
 ]
 
