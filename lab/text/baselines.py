@@ -35,3 +35,22 @@ def baseline_accuracies(
     return {
         name: float(pipeline.fit(texts, labels).score(test_texts, test_labels)) for name, pipeline in pipelines.items()
     }
+
+
+def nearest_answers(sources: Sequence[str], targets: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The target of the source that is most similar to each text, by the cosine of their TF-IDF vectors.
+
+    >>> nearest_answers(["the old dog", "a red house"], ["lo kano veto", "una doma ruba"], ["the old house dog"])
+    ['lo kano veto']
+
+    Args:
+        sources: texts whose targets are known.
+        targets: one for each of them.
+        asked: texts without one.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(token_pattern=r"\S+")
+    known = vectorizer.fit_transform(sources)
+    found = (vectorizer.transform(asked) @ known.T).toarray().argmax(1)
+    return [targets[row] for row in found]

@@ -1,4 +1,4 @@
-"""Networks from the tokens of a text to one vector, by name."""
+"""Networks from the tokens of a text to one vector, or to one for each word, by name."""
 
 from __future__ import annotations
 
@@ -72,6 +72,25 @@ class TextNetwork(nn.Module):
         # not `len`, which would fix the batch size of an exported model
         rows = torch.arange(tokens.shape[0], device=tokens.device)
         return torch.cat([each[rows, lengths - 1] for each in outputs], 1)
+
+
+class WordNetwork(TextNetwork):
+    """Words as token ids (B, T, pieces), padded with 0 -> one vector for each word, (B, T, out_features)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        real = (tokens != PAD).sum(2)  # tokens of each word, (B, T)
+        lengths = (real > 0).sum(1)
+        words = self.dropout(self.embedding(tokens).sum(2) / real.clamp(min=1).unsqueeze(2))
+        if not self.readers:
+            found: Tensor = words
+            return found
+        if not self.recurrent:
+            outputs: Tensor = self.readers[0](words, lengths).outputs
+            return outputs
+        both = [self.readers[0](words).outputs]
+        if len(self.readers) > 1:
+            both.append(backwards(self.readers[1](backwards(words, lengths)).outputs, lengths))
+        return torch.cat(both, 2)
 
 
 def backwards(x: Tensor, lengths: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from lightning import Trainer
 
 from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
-from lab.text.network import TextNetworkName
+from lab.text.network import TextNetworkName, WordNetwork
 from lab.text.tagging.spans import Span, SpanF1, spans
-from lab.text.tagging.tag_text import TagText, WordNetwork
+from lab.text.tagging.tag_text import TagText
 from lab.text.tagging.tagged_data import TaggedData
 from lab.text.tagging.tagged_dataset import find_tagged
 

@@ -19,11 +19,11 @@ from lab.learning import Stage, SupervisedModule
 from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
-from lab.text.network import TextNetwork, TextNetworkName, backwards
+from lab.text.network import TextNetworkName, WordNetwork
 from lab.text.tagging import plots as draw
 from lab.text.tagging.spans import SpanF1
 from lab.text.tagging.tagged_data import PIECES, TaggedData
-from lab.text.tokenizer import FILE, PAD, Tokenizer, TokenizerKind
+from lab.text.tokenizer import FILE, Tokenizer, TokenizerKind
 
 NO_TAG = -100  # torch's mark for what has no loss
 
@@ -132,25 +132,6 @@ class TagText(SupervisedModule):
             for row, found in worst
         ]
         plots.log_figure(self, "tagged.png", draw.tagged(rows))
-
-
-class WordNetwork(TextNetwork):
-    """Words as token ids (B, T, pieces), padded with 0 -> one vector for each word, (B, T, out_features)."""
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        real = (tokens != PAD).sum(2)  # tokens of each word, (B, T)
-        lengths = (real > 0).sum(1)
-        words = self.dropout(self.embedding(tokens).sum(2) / real.clamp(min=1).unsqueeze(2))
-        if not self.readers:
-            found: Tensor = words
-            return found
-        if not self.recurrent:
-            outputs: Tensor = self.readers[0](words, lengths).outputs
-            return outputs
-        both = [self.readers[0](words).outputs]
-        if len(self.readers) > 1:
-            both.append(backwards(self.readers[1](backwards(words, lengths)).outputs, lengths))
-        return torch.cat(both, 2)
 
 
 TASK = Task(module=TagText, data=TaggedData, monitor="val/f1", mode="max")

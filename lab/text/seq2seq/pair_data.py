@@ -1,0 +1,126 @@
+"""Pairs of texts as a LightningDataModule; the network's own tokenizer reads both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor
+
+from lab.data import Batch, Ragged, Split, Table, TableDataModule, TableLoader, check_fold, train_val_split
+from lab.errors import BadSetting
+from lab.text.data.columns import to_texts
+from lab.text.seq2seq.pair_dataset import find_pairs
+from lab.text.tokenizer import BEGIN, END, Tokenizer
+
+
+class ReadsPairs(Protocol):
+    """The module that pairs are prepared for: its tokenizer, and the tokens of a text that it takes at most."""
+
+    tokenizer: Tokenizer
+    max_length: int
+
+
+class PairData(TableDataModule):
+    """Batches of pairs: `source` (B, S) and `target` (B, T), token ids from a beginning to an end, padded with 0.
+
+    Args:
+        name: name of the dataset, as listed by `lab data ls`; pairs or parallel for files of your own.
+        path: CSV file with the columns source and target, for pairs; folder of files such as train.en, train.de,
+            test.en and test.de, for parallel.
+        source: ending of the files to translate from, for parallel and multi30k; en by default.
+        target: ending of the files to translate into, likewise; de by default.
+        max_texts: number of pairs for training and validation together; by default all, for generated datasets the
+            listed number.
+        val_fraction: fraction of the pairs for validation.
+        folds: number of folds of cross-validation, instead of `val_fraction`.
+        fold: fold used for validation, from 0.
+        batch_size: batch size per process.
+        data_seed: seed of generated pairs and of the splits.
+    """
+
+    module: ReadsPairs
+
+    def __init__(
+        self,
+        name: str = "phrases",
+        path: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        max_texts: Annotated[int, Ge(10)] | None = None,
+        val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.05,
+        folds: Annotated[int, Ge(2)] | None = None,
+        fold: Annotated[int, Ge(0)] | None = None,
+        batch_size: Annotated[int, Gt(0)] = 64,
+        data_seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        super().__init__(batch_size)
+        self.save_hyperparameters()
+        check_fold(fold, folds)
+        self.dataset = find_pairs(name, path, source, target)
+        self.max_texts, self.data_seed = max_texts, data_seed
+        self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
+
+    def connect(self, module: ReadsPairs) -> None:
+        self.module = module
+
+    def tags(self) -> dict[str, str]:
+        """Tags of the run about its data."""
+        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
+
+    def prepare_data(self) -> None:
+        """Download a data set that is not there: one process does, before the others read it."""
+        self.dataset.prepare()
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and not self.module.tokenizer.trained:
+            sources, targets = self.texts("train")
+            self.module.tokenizer.train_on([*sources, *targets])
+
+    def load_tables(self, test: bool) -> Mapping[Split, Table]:
+        if test:
+            return {"test": self._read("test")}
+        whole = self._read("train")
+        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.data_seed))
+        train, val = train_val_split(order, self.val_fraction, self.fold, self.folds)
+        return {"train": whole[train], "val": whole[val]}
+
+    def texts(self, split: Split) -> tuple[list[str], list[str]]:
+        """The sources of a split and their targets; of the training also after a test alone."""
+        table = self.tables.get(split) or self.load_tables(test=split == "test")[split]
+        return to_texts(table["source"]), to_texts(table["target"])
+
+    def collate(self, rows: Table) -> Batch:
+        return Table({"source": rows["source_tokens"], "target": rows["target_tokens"], "row": rows["row"]}).padded()
+
+    def _loader(self, split: Split, *settings: Any) -> TableLoader:
+        """Texts become tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
+        table = self.tables[split]
+        if "row" not in table:
+            columns: dict[str, Ragged | Tensor] = {"row": torch.arange(len(table), device=table.device)}
+            for side, texts in zip(("source", "target"), self.texts(split), strict=True):
+                columns[f"{side}_tokens"] = self.tokens(texts, f"a {side} of the {split} part").to(table.device)
+            self.tables[split] = table.assign(columns)
+        return super()._loader(split, *settings)
+
+    def tokens(self, texts: list[str], what: str) -> Ragged:
+        """The token ids of texts, between a beginning and an end.
+
+        Raises:
+            BadSetting: one has more than the network takes.
+        """
+        encoded = self.module.tokenizer.encode(texts)
+        ends = [torch.tensor([token]) for token in (BEGIN, END)]
+        found = Ragged.from_rows([torch.cat([ends[0], encoded[row], ends[1]]) for row in range(len(encoded))])
+        longest, limit = int(found.lengths.max()), self.module.max_length
+        if longest > limit:
+            takes = f"the network takes {limit}; set model.max_length to {longest}"
+            raise BadSetting("name", f"{what} has {longest} tokens with its beginning and end, and {takes}")
+        return found
+
+    def _read(self, split: Literal["train", "test"]) -> Table:
+        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
+        return self.dataset.load(split, self.max_texts if split == "train" else None, **options)
