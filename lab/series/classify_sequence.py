@@ -52,7 +52,8 @@ class ClassifySequence(SequenceModule):
             {
                 "accuracy": MulticlassAccuracy(count, average="micro", **settings),
                 "f1": MulticlassF1Score(count, average="macro", **settings),
-            }
+            },
+            compute_groups=False,
         )
         self.confusion = MulticlassConfusionMatrix(count, **settings)
         self.sequence_accuracy = MeanMetric()

@@ -217,7 +217,9 @@ def pinball(found: Tensor, y: Tensor, quantiles: list[float]) -> Tensor:
 
 def scores(horizon: int) -> MetricCollection:
     """Metrics of forecasts (B, horizon) and of what came: the mean absolute error by distance, and one for all."""
-    return MetricCollection({"mae": MeanAbsoluteError(num_outputs=horizon), "rmse": MeanSquaredError(squared=False)})
+    return MetricCollection(
+        {"mae": MeanAbsoluteError(num_outputs=horizon), "rmse": MeanSquaredError(squared=False)}, compute_groups=False
+    )
 
 
 TASK = Task(module=Forecast, data=SeriesData, monitor="val/mae", mode="min")

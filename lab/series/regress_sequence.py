@@ -48,7 +48,9 @@ class RegressSequence(SequenceModule):
             raise BadSetting("class_names", "the targets of this dataset are classes: use the task classify_sequence")
         super().__init__(features, length, per_step, class_names, network, **training)
         self.mean, self.std = mean, std
-        self.metrics = MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "r2": R2Score()})
+        self.metrics = MetricCollection(
+            {"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "r2": R2Score()}, compute_groups=False
+        )
         self.mean_mse = MeanSquaredError()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -51,7 +51,9 @@ class Regress(SupervisedModule):
         self.register_buffer("center", torch.tensor(center), persistent=False)  # facts, which are hyperparameters
         self.register_buffer("spread", torch.tensor(spread), persistent=False)
         self.function = function
-        self.metrics = MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "r2": R2Score()})
+        self.metrics = MetricCollection(
+            {"mse": MeanSquaredError(), "mae": MeanAbsoluteError(), "r2": R2Score()}, compute_groups=False
+        )
         self.pairs = CatMetric()
         self.example_input_array = torch.zeros(1, 1)
 

@@ -56,7 +56,8 @@ class RegressTabular(FeatureModule):
                 "mae": MeanAbsoluteError(),
                 "mape": MeanAbsolutePercentageError(),
                 "r2": R2Score(),
-            }
+            },
+            compute_groups=False,
         )
         self.predicted, self.target = CatMetric(), CatMetric()
 

@@ -70,7 +70,8 @@ class ClassifyText(SupervisedModule):
             {
                 "accuracy": MulticlassAccuracy(average="micro", **settings),
                 "f1": MulticlassF1Score(average="macro", **settings),
-            }
+            },
+            compute_groups=False,
         )
         self.confusion = MulticlassConfusionMatrix(**settings)
         self.example_input_array = torch.ones(1, max_length, dtype=torch.int64)

@@ -162,7 +162,8 @@ def scores(classes: int) -> MetricCollection:
     }
     if classes > 5:
         metrics["top5_accuracy"] = MulticlassAccuracy(top_k=5, **micro)
-    return MetricCollection(metrics)
+    # By default what counts the same in a first batch is taken for one metric from then on, such as both accuracies.
+    return MetricCollection(metrics, compute_groups=[["precision", "recall", "f1"]])
 
 
 TASK = Task(module=Classify, data=ImageData, monitor="val/accuracy", mode="max")

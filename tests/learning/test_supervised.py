@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric, MetricCollection
 
+import lab
 from lab.errors import BadSetting
 from lab.learning import Examples, Stage, SupervisedModule
 from lab.learning.evaluation import metrics_of
@@ -189,3 +192,13 @@ def test_examples_keep_the_worst_in_order_and_take_nan_for_none() -> None:
         examples.add({"error": errors}, errors)
     assert examples.first == {}
     assert examples.worst["error"].tolist() == [7, 5]
+
+
+def test_no_collection_guesses_which_of_its_metrics_are_one():
+    """torchmetrics takes metrics with the same counts after a first batch for one, which a good batch makes of many."""
+    root = Path(lab.__file__).parents[1]
+    for path in [*root.glob("lab/**/*.py"), *root.glob("plugins/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "MetricCollection":
+                single = isinstance(node.args[0], ast.Dict) and len(node.args[0].keys) < 2
+                assert single or any(each.arg == "compute_groups" for each in node.keywords), f"{path}:{node.lineno}"

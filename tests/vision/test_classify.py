@@ -177,6 +177,15 @@ def test_metrics_are_those_of_scikit_learn():
     assert "top5_accuracy" not in scores(5)
 
 
+def test_metrics_that_agree_on_a_first_batch_stay_apart():
+    metrics = scores(7)
+    metrics.update(torch.eye(7), torch.arange(7))  # every image is right
+    metrics.update(torch.eye(7), (torch.arange(7) + 1) % 7)  # none is
+    found = metrics.compute()
+    assert found["accuracy"] == 0.5
+    assert found["top5_accuracy"] > 0.5
+
+
 def test_the_test_counts_every_image_once_and_keeps_the_worst(monkeypatch):
     module, data = digits(network="mlp")
     drawn = {}
