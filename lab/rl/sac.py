@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModuleBase
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.errors import BadSetting
 from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
@@ -42,6 +43,12 @@ class SAC(OffPolicy):
         alpha_init: initial entropy coefficient, in units of scaled reward.
         target_entropy: target entropy of actions scaled to [-1, 1]; by default minus the number of action dimensions.
         reward_scale: rewards are multiplied by it for the critics.
+        num_critics: number of critics.
+        subset_size: the target is the smallest value of so many critics, sampled for each update, and the actor climbs
+            the mean of all (REDQ); by default both take the smallest of all.
+        layer_norm: normalise the hidden layers of the critics.
+        dropout: share of their numbers that are dropped in training (DroQ, with `layer_norm`).
+        policy_delay: updates of the critics per update of the actor and the entropy coefficient.
     """
 
     def __init__(
@@ -60,6 +67,11 @@ class SAC(OffPolicy):
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
         num_envs: int = 1,
+        num_critics: Annotated[int, Gt(0)] = 2,
+        subset_size: Annotated[int, Gt(0)] | None = None,
+        layer_norm: bool = False,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        policy_delay: Annotated[int, Gt(0)] = 1,
     ) -> None:
         super().__init__(
             env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
@@ -68,6 +80,10 @@ class SAC(OffPolicy):
         bounds = continuous(action, type(self).__name__.lower(), "use a task for discrete actions, such as dqn")
         self.tau, self.reward_scale = tau, reward_scale
         self.target_entropy = -float(len(bounds["low"])) if target_entropy is None else target_entropy
+        if subset_size is not None and subset_size > num_critics:
+            raise BadSetting("subset_size", f"expected at most num_critics ({num_critics}), found {subset_size}")
+        self.num_critics, self.subset_size, self.policy_delay = num_critics, subset_size, policy_delay
+        self.layer_norm, self.dropout = layer_norm, dropout
         self.actor = GaussianActor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
@@ -76,7 +92,8 @@ class SAC(OffPolicy):
         self.explorer = StochasticExploration(self.actor, self.observation_norm)
 
     def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:
-        return Critics(observation_size, action_size, hidden, num_critics=2)
+        count, layer_norm, dropout = self.num_critics, self.layer_norm, self.dropout
+        return Critics(observation_size, action_size, hidden, count, layer_norm=layer_norm, dropout=dropout)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), the squashed mean, for observations (B, O)."""
@@ -92,7 +109,14 @@ class SAC(OffPolicy):
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         """With standard normal noise (updates, B, A) for the action in this state and for that in the next."""
         noise = torch.randn_like(batches["action"]), torch.randn_like(batches["action"])
-        return (*super().update_inputs(batches), *noise)
+        inputs = (*super().update_inputs(batches), *noise)
+        if self.subset_size is None:
+            return inputs
+        order = torch.rand(len(batches), self.num_critics, device=noise[0].device).argsort(-1)
+        return (*inputs, order[:, : self.subset_size])
+
+    def update_flags(self, number: int) -> dict[str, bool]:
+        return {} if self.policy_delay == 1 else {"step_actor": (number + 1) % self.policy_delay == 0}
 
     def losses(
         self,
@@ -103,42 +127,64 @@ class SAC(OffPolicy):
         terminated: Tensor,
         noise: Tensor,
         next_noise: Tensor,
+        subset: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Losses of actor, critics and entropy coefficient, the critics' mean value, the actor's entropy on one batch.
 
         (B, O), (B, A), (B, 1), (B, O), (B, 1), (B, A), (B, A).
         """
-        alpha = self.log_alpha.detach().exp()
+        critic_loss, value = self.critic_loss(
+            observation, action, reward, next_observation, terminated, next_noise, subset
+        )
+        actor_loss, alpha_loss, entropy = self.actor_losses(observation, noise)
+        return actor_loss, critic_loss, alpha_loss, value, entropy
+
+    def critic_loss(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        next_observation: Tensor,
+        terminated: Tensor,
+        next_noise: Tensor,
+        subset: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The critics' loss and their mean value; `subset` are the critics that the target asks, by default all."""
         with torch.no_grad():
             following, log_density = self.actor.sample(next_observation, next_noise)
-            future = self._next_value(self.target_critics(next_observation, following)) - alpha * log_density
+            values = self.target_critics(next_observation, following)
+            ahead = self._next_value(values if subset is None else values[subset])
+            future = ahead - self.log_alpha.exp() * log_density
             goal = self.reward_scale * reward + self.gamma * future * ~terminated
         values = self.critics(observation, action)
+        return self._critic_loss(values, goal), values.mean()
+
+    def actor_losses(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Losses of actor and entropy coefficient, and the actor's entropy."""
+        alpha = self.log_alpha.detach().exp()
         chosen, log_density = self.actor.sample(observation, noise)
         actor_loss = (alpha * log_density - self._actor_objective(self.critics(observation, chosen))).mean()
         surplus = -log_density.detach().mean() - self.target_entropy  # too much entropy lowers its coefficient
-        return (
-            actor_loss,
-            self._critic_loss(values, goal),
-            self.log_alpha * surplus,
-            values.mean(),
-            -log_density.mean(),
-        )
+        return actor_loss, self.log_alpha * surplus, -log_density.mean()
 
     def _next_value(self, values: Tensor) -> Tensor:
-        """The value of the next state (B, 1), given what the target critics say (2, B, 1)."""
+        """The value of the next state (B, 1), given what the target critics say (N, B, 1)."""
         return values.amin(0)
 
     def _actor_objective(self, values: Tensor) -> Tensor:
-        """The objective of the actor (B, 1), given what the critics say (2, B, 1)."""
-        return values.amin(0)
+        """The objective of the actor (B, 1), given what the critics say (N, B, 1)."""
+        return values.amin(0) if self.subset_size is None else values.mean(0)
 
     def _critic_loss(self, values: Tensor, goal: Tensor) -> Tensor:
-        """Squared errors, summed over the critics (2, B, 1), against the goal (B, 1)."""
+        """Squared errors, summed over the critics (N, B, 1), against the goal (B, 1)."""
         return len(values) * F.mse_loss(values, goal.expand_as(values))
 
-    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
+    def _update(
+        self, state: Sequence[Any], *batch: Tensor, measure: bool, step_actor: bool = True
+    ) -> dict[str, Tensor]:
         """One Adam step of actor, critics and entropy coefficient, then of the targets."""
+        if not step_actor:
+            return self._update_critics(state[1], batch, measure)
         groups = [parameters for parameters, *_ in state]
         *losses, value, entropy = self.losses(*batch)
         gradients = [torch.autograd.grad(loss, group) for loss, group in zip(losses, groups, strict=True)]
@@ -155,6 +201,20 @@ class SAC(OffPolicy):
                 "gradient_norm/actor": gradient_norm(gradients[0]),
                 "gradient_norm/critic": gradient_norm(gradients[1]),
             }
+
+    def _update_critics(self, state: Any, batch: Sequence[Tensor], measure: bool) -> dict[str, Tensor]:
+        """One Adam step of the critics alone, then of the targets."""
+        inputs = list(batch)
+        del inputs[5]  # the noise of the actor
+        loss, value = self.critic_loss(*inputs)
+        gradients = [torch.autograd.grad(loss, state[0])]
+        self._step([state], gradients)
+        with torch.no_grad():
+            torch._foreach_lerp_(self.target_parameters, state[0], self.tau)
+            if not measure:
+                return {}
+            measured = {"loss/critic": loss.detach(), "q/mean": value.detach()}
+            return measured | {"gradient_norm/critic": gradient_norm(gradients[0])}
 
     def draw(self) -> None:
         pictures.draw_policy(self)

@@ -58,11 +58,11 @@ class TQC(SAC):
         if top_quantiles_to_drop >= num_quantiles:
             found = f"expected less than num_quantiles ({num_quantiles}), found {top_quantiles_to_drop}"
             raise BadSetting("top_quantiles_to_drop", found)
-        self.num_critics, self.num_quantiles = num_critics, num_quantiles  # before the critics are made
+        self.num_quantiles = num_quantiles  # before the critics are made
         self.top_quantiles_to_drop = top_quantiles_to_drop
         super().__init__(
             env, observation_size, action, lr, final_lr, gamma, tau, hidden, alpha_init, target_entropy, reward_scale,
-            normalize_observations, normalize_rewards, num_envs,
+            normalize_observations, normalize_rewards, num_envs, num_critics,
         )  # fmt: skip
         self.register_buffer("fractions", quantile_fractions(num_quantiles), persistent=False)
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from lightning import seed_everything
 from tensordict import TensorDict
 from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
 from torch.distributions import AffineTransform, Independent, Normal, TanhTransform, TransformedDistribution
@@ -12,9 +13,12 @@ from torchrl.data import Bounded
 from torchrl.modules import TanhNormal
 from torchrl.objectives import SACLoss
 
-from lab.rl.networks.actor_critic import GaussianActor, log_tanh_derivative
+from lab.errors import BadSetting
+from lab.rl.data.replay import ReplayData
+from lab.rl.networks.actor_critic import Critics, GaussianActor, log_tanh_derivative
 from lab.rl.networks.exploration import StochasticExploration
 from lab.rl.sac import SAC
+from tests.rl import points
 from tests.rl.peer import One, as_tensordict, load, transitions
 
 GAMMA, TAU = 0.98, 0.02
@@ -169,3 +173,69 @@ def test_exploration_draws_from_the_policy_whose_density_is_used():
     wanted, _ = agent.actor.sample(observation, torch.randn(50_000, 2))
     torch.testing.assert_close(drawn, wanted)
     torch.testing.assert_close(agent(observation)[0], drawn.median(0).values, atol=0.02, rtol=0)
+
+
+def test_the_target_is_the_smallest_of_a_sampled_subset():
+    agent = make(num_critics=4, subset_size=2)
+    observation, action, reward, following, _, noise, next_noise = batch()
+    ended = torch.zeros_like(reward, dtype=torch.bool)
+    chosen, log_density = agent.actor.sample(following, next_noise)
+    each = agent.target_critics(following, chosen)
+    values = agent.critics(observation, action)
+    for pair in ([0, 3], [1, 2]):
+        goal = reward + GAMMA * (torch.minimum(each[pair[0]], each[pair[1]]) - 0.3 * log_density)
+        inputs = (observation, action, reward, following, ended, noise, next_noise, torch.tensor(pair))
+        torch.testing.assert_close(agent.losses(*inputs)[1], sum((one - goal).square().mean() for one in values))
+    climbed, density = agent.actor.sample(observation, noise)
+    wanted = (0.3 * density - agent.critics(observation, climbed).mean(0)).mean()
+    torch.testing.assert_close(agent.losses(*inputs)[0], wanted)
+    rows = {name: torch.stack([column] * 50) for name, column in zip(("observation", "action"), inputs, strict=False)}
+    ends = {"observation": following, "reward": reward, "terminated": ended}
+    rows["next"] = {name: torch.stack([column] * 50) for name, column in ends.items()}
+    subsets = agent.update_inputs(TensorDict(rows, [50, 32]))[-1]
+    assert subsets.shape == (50, 2)
+    assert {tuple(sorted(pair)) for pair in subsets.tolist()} == {(i, j) for j in range(4) for i in range(j)}
+
+
+def test_the_actor_waits_for_the_critics():
+    agent = make(policy_delay=3)
+    state, before = agent.configure_optimizers().tensors(), [weight.clone() for weight in agent.parameters()]
+    assert [agent.update_flags(number)["step_actor"] for number in range(6)] == [False, False, True] * 2
+    measured = agent._update(state, *batch(), measure=True, step_actor=False)
+    moved = [not torch.equal(old, new) for old, new in zip(before, agent.parameters(), strict=True)]
+    names = [name.partition(".")[0] for name, _ in agent.named_parameters()]
+    assert {name for name, it in zip(names, moved, strict=True) if it} == {"critics", "target_critics"}
+    assert set(measured) == {"loss/critic", "q/mean", "gradient_norm/critic"}
+    loss, _ = agent.critic_loss(*[each for place, each in enumerate(batch()) if place != 5])
+    torch.testing.assert_close(loss, agent.losses(*batch())[1])
+
+
+def test_hidden_layers_of_critics_are_dropped_and_normalised():
+    torch.manual_seed(0)
+    critics = Critics(3, 2, [16, 8], num_critics=2, layer_norm=True, dropout=0.5)
+    observation, action = torch.randn(4, 3), torch.randn(4, 2)
+    assert not torch.equal(critics(observation, action), critics(observation, action))
+    critics.eval()
+    for number, found in enumerate(critics(observation, action)):
+        values = torch.cat([observation, action], -1)
+        for layer in range(2):
+            values = values @ critics.weights[layer][number] + critics.biases[layer][number]
+            values = torch.nn.functional.layer_norm(values, values.shape[-1:]).relu()
+        torch.testing.assert_close(found, values @ critics.weights[2][number] + critics.biases[2][number])
+
+
+def test_more_critics_than_there_are_cannot_be_sampled():
+    with pytest.raises(BadSetting, match=r"subset_size: expected at most num_critics \(2\), found 3"):
+        make(subset_size=3)
+
+
+@pytest.mark.long
+def test_droq_learns_in_few_steps():
+    seed_everything(100, verbose=False)
+    data = ReplayData(
+        "Pendulum-v1", 2_500, learning_starts=500, batch_size=64, train_freq=10, updates_per_step=10, eval_every=2_500,
+        eval_envs=20,
+    )  # fmt: skip
+    own = {"subset_size": 2, "layer_norm": True, "dropout": 0.01, "policy_delay": 10, "tau": 0.005}
+    agent = SAC(**data.facts(), hidden=[64, 64], lr=1e-3, gamma=0.95, **own)
+    assert points.fit(agent, data).callback_metrics["val/return"] > -200

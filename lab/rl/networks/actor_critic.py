@@ -107,6 +107,8 @@ class Critics(nn.Module):
         hidden: widths of the hidden layers.
         num_critics: how many, from 1.
         outputs: numbers of a value, such as its quantiles.
+        layer_norm: normalise each hidden layer before its activation.
+        dropout: share of a hidden layer's numbers that are dropped in training, before it is normalised.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class Critics(nn.Module):
         hidden: Sequence[int],
         num_critics: int,
         outputs: int = 1,
+        layer_norm: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder, size = _encoder(observation_size)  # one for all critics
@@ -126,17 +130,28 @@ class Critics(nn.Module):
         for inputs, neurons, bound in zip(widths, widths[1:], bounds, strict=False):
             self.weights.append(nn.init.uniform_(torch.empty(num_critics, inputs, neurons), -bound, bound))
             self.biases.append(nn.init.uniform_(torch.empty(num_critics, 1, neurons), -bound, bound))
+        self.dropout = dropout
+        normed = hidden if layer_norm else ()
+        self.gains = nn.ParameterList(torch.ones(num_critics, 1, width) for width in normed)
+        self.shifts = nn.ParameterList(torch.zeros(num_critics, 1, width) for width in normed)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         weights, biases = list(self.weights), list(self.biases)  # a slice would be another module, made anew each time
         features = observation if self.encoder is None else self.encoder(observation)
         values = torch.cat([features, action], -1).expand(len(weights[0]), -1, -1)  # (num_critics, B, O + A)
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            values = torch.relu_(torch.baddbmm(bias, values, weight))
+        for layer, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
+            values = torch.relu_(self._regularized(torch.baddbmm(bias, values, weight), layer))
         if weights[-1].shape[2] == 1:  # as a product of matrices it takes six times as long
             single: Tensor = (values * weights[-1].transpose(1, 2)).sum(-1, keepdim=True) + biases[-1]
             return single
         return torch.baddbmm(biases[-1], values, weights[-1])
+
+    def _regularized(self, values: Tensor, layer: int) -> Tensor:
+        if self.dropout:
+            values = F.dropout(values, self.dropout, self.training)
+        if len(self.gains):
+            values = torch.addcmul(self.shifts[layer], F.layer_norm(values, values.shape[-1:]), self.gains[layer])
+        return values
 
 
 class GaussianActor(SquashedActor):
