@@ -14,7 +14,7 @@ from lab.study.report.summary import TrialSummary
 LONG = 16  # characters of a label
 ROOM = 22  # characters of all labels that find room side by side below a panel
 RATIO = 30  # of the largest and the smallest value, from which on an axis is logarithmic where the space says nothing
-DECADES = 2  # up to so many a logarithmic axis has ticks at 2 and 5, too
+DECADES = 2  # up to so many a logarithmic axis has ticks between the powers of ten, too
 MARGIN = 0.06  # of an axis, at each end
 
 
@@ -54,8 +54,9 @@ class Axis:
         elif self.log:
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
             low, high = self.limits or axis.get_view_interval()
-            few = math.log10(high / low) <= DECADES
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=5))
+            decades = math.log10(high / low)
+            subs = (1, 2, 5) if decades <= 1 else (1, 3) if decades <= DECADES else (1,)  # at most six labels
+            axis.set_major_locator(LogLocator(subs=subs, numticks=5))
             axis.set_major_formatter(lambda value, _: f"{value:g}")
             axis.set_minor_formatter(NullFormatter())
             if self.limits is not None:

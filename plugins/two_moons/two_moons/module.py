@@ -69,7 +69,7 @@ class MoonsClassifier(SupervisedModule):
             for label, color in enumerate((COLORS[1], COLORS[0])):
                 axes.scatter(*points[labels == label].T, s=14, color=color, edgecolor="white", label=f"moon {label}")
             axes.set(title="Decision boundary and test points", xlabel="x", ylabel="y")
-            axes.legend(loc="upper right")
+            axes.legend(loc="upper right", frameon=True)
             drawing.colorbar(filled, label="probability of moon 1", shrink=0.8)
         log_figure(self, "boundary.png", drawing)
 
