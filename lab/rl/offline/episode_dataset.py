@@ -38,10 +38,12 @@ class EpisodeDataset(DatasetInfo):
     Args:
         read_episodes: gives all of them.
         env: the environment that they were recorded in; None where nothing says it.
+        is_built_in: whether this package records them, so that they are in no file of anybody's.
     """
 
     read_episodes: Callable[[], Table]
     env: str | None
+    is_built_in: bool = False
     field: str = "rl"
     read: Callable[..., Table] = dataclasses.field(init=False)
 
@@ -81,7 +83,7 @@ def _built_in(env: str, prefix: str, level: str, episodes: int) -> EpisodeDatase
     about = words.get(level, f"a {level} agent" if level == "medium" else "an expert agent")
     return EpisodeDataset(
         name=name, description=f"episodes of {about} in {env}", source=RECORDED, origin="generated", env=env,
-        read_episodes=read, train_rows=episodes, columns=COLUMNS, plot=_plot,
+        is_built_in=True, read_episodes=read, train_rows=episodes, columns=COLUMNS, plot=_plot,
     )  # fmt: skip
 
 

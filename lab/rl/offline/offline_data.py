@@ -87,12 +87,11 @@ class OfflineData(CollectionData):
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment, which are those of the recorded episodes."""
-        facts = self.env_factory.facts()
-        recorded_in = self.dataset.env
-        if recorded_in not in (None, self.env):
+        facts, recorded_in = self.env_factory.facts(), self.dataset.env
+        if not self.dataset.is_built_in and not self.dataset.missing:
+            self.episodes()  # a file, which can be looked at now
+        elif self.dataset.is_built_in and recorded_in not in (None, self.env):
             check_same(self.dataset.name, str(recorded_in), EnvFactory(str(recorded_in)).facts(), facts)
-        if self.dataset.path is None and recorded_in is None:  # a file, which can be looked at now
-            self.episodes()
         return facts
 
     def connect(self, module: Any) -> None:

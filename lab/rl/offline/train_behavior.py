@@ -1,7 +1,7 @@
 """`python -m lab.rl.offline.train_behavior`: trains the agents of the built-in data sets, and writes `behavior.pt`.
 
-Each is trained from seed 0 on one core, for a minute or, for Hopper, a quarter of an hour. Ten times, evenly spaced,
-its greedy policy is kept with its mean return over 20 episodes.
+Each is trained from seed 0 on one core for a minute. Ten times, evenly spaced, its greedy policy is kept with its mean
+return over 20 episodes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,6 @@ TRAININGS: dict[str, tuple[type[Any], dict[str, Any], dict[str, Any]]] = {
         DQN,
         CARTPOLE | {"hidden": [32, 32]},
         {"total_steps": 12_000, "batch_size": 64, "learning_starts": 1_000},
-    ),
-    "Hopper-v5": (
-        SAC,
-        {"lr": 1e-3, "final_lr": 0.0, "hidden": [64, 64]},
-        {"total_steps": 200_000, "batch_size": 128, "learning_starts": 5_000},
     ),
 }
 
