@@ -17,6 +17,7 @@ from benchmarks import (
     classify,
     compare,
     ddpg_vs_sb3,
+    gpt,
     machine,
     overhead,
     sac_vs_sbx,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "startup": startup,
     "stepping": stepping,
     "classify": classify,
+    "gpt": gpt,
     "studies": studies,
 }
 HERE = Path(__file__).parent

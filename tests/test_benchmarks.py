@@ -123,3 +123,10 @@ def test_nothing_is_lost():
         [sys.executable, "-m", "benchmarks.faults", "--quick"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_gpt_by_hand_has_the_loss_of_the_language_model() -> None:
+    from benchmarks.gpt import Work, same_batch
+
+    losses = same_batch(Work(1))
+    assert losses["walk"] == pytest.approx(losses["loop"], rel=1e-5)

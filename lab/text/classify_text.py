@@ -22,7 +22,10 @@ from lab.text import plots as draw
 from lab.text.baselines import baseline_accuracies
 from lab.text.data.text_data import TextData
 from lab.text.network import TextNetwork, TextNetworkName
+from lab.text.retrieval import SIMILARITIES, TextIndex, cluster, directions, precision_at
 from lab.text.tokenizer import FILE, PAD, Tokenizer, TokenizerKind
+
+MOST_SEARCHED = 5_000  # texts of the training that a test searches in
 
 
 class ClassifyText(SupervisedModule):
@@ -100,10 +103,31 @@ class ClassifyText(SupervisedModule):
         values = dict(self.metrics.compute())
         if stage == "test":
             data: TextData = self.trainer.datamodule  # type: ignore[attr-defined]
-            values |= {f"{name}/accuracy": score for name, score in baseline_accuracies(*data.train_and_test()).items()}
+            texts = data.train_and_test()
+            values |= {f"{name}/accuracy": score for name, score in baseline_accuracies(*texts).items()}
+            values |= self._without_labels(*texts)
         return values
 
+    def _without_labels(
+        self, texts: list[str], labels: list[int], asked: list[str], asked_labels: list[int]
+    ) -> dict[str, float]:
+        """How well texts of one class are like each other by their words: in a search, and as groups."""
+        from sklearn.metrics import adjusted_rand_score
+
+        index = TextIndex(texts[:MOST_SEARCHED])
+        values = {
+            f"retrieval/{name}/precision": precision_at(index.similarities(asked, name), labels, asked_labels)
+            for name in SIMILARITIES
+        }
+        tested = TextIndex(asked)
+        found = cluster(tested, len(self.names)).tolist()
+        score = float(adjusted_rand_score(asked_labels, found))
+        places = directions(tested, len(self.names))
+        self.groups = draw.groups(places, asked_labels, self.names, found, score)
+        return values | {"clusters/adjusted_rand": score}
+
     def report(self) -> None:
+        plots.log_figure(self, "groups.png", self.groups)
         plots.log_figure(self, "confusion.png", confusion(self.confusion.compute().cpu(), self.names, "texts"))
         worst = self.examples.worst
         rows = zip(map(self.tokenizer.decode, worst["text"]), worst["label"], worst["predicted"], strict=True)

@@ -30,9 +30,10 @@ def cooccurrences(tokens: Tensor, vocab_size: int, window: int) -> tuple[Tensor,
     return torch.stack([known // vocab_size, known % vocab_size], 1), counts.float()
 
 
-def rows_of_pairs(tokens: Tensor, vocab_size: int, window: int, length: int) -> Table:
-    """Pairs in a random order, in rows; what is missing in the last one has the count 0."""
+def rows_of_pairs(tokens: Tensor, vocab_size: int, window: int, length: int, scale: float = 1.0) -> Table:
+    """Pairs in a random order, in rows, and their counts times `scale`; what the last row lacks has the count 0."""
     pairs, counts = cooccurrences(tokens, vocab_size, window)
+    counts *= scale
     order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
     missing = -len(order) % length
     pairs = F.pad(pairs[order], (0, 0, 0, missing))

@@ -80,13 +80,14 @@ class VectorData(CorpusData):
         tokens = tokens[tokens >= len(SPECIAL)]
         if len(tokens) <= self.module.window:
             raise self.too_short(f"the {split} part has {len(tokens)} known words", "window")
-        counts = tokens.bincount(minlength=self.module.tokenizer.vocab_size)
+        known, words = self.module.network.counts, len(tokens)
         if split == "train":
-            self.module.network.counts.copy_(counts)
-            if self.sample is not None:
-                tokens = self._subsampled(tokens, counts / len(tokens), self.sample)
-        if self.module.counts_pairs:
-            return rows_of_pairs(tokens, self.module.tokenizer.vocab_size, self.module.window, self.length)
+            known.copy_(tokens.bincount(minlength=self.module.tokenizer.vocab_size))
+        if self.sample is not None and (split == "train" or self.module.counts_pairs):
+            tokens = self._subsampled(tokens, known.cpu() / known.sum().cpu(), self.sample)
+        if self.module.counts_pairs:  # a shorter text has fewer pairs, of which as many are expected as of the longer
+            scale = float(known.sum()) / words
+            return rows_of_pairs(tokens, self.module.tokenizer.vocab_size, self.module.window, self.length, scale)
         return Table({"tokens": stretches(tokens, self.module.window, self.length)})
 
     def _subsampled(self, tokens: Tensor, frequency: Tensor, sample: float) -> Tensor:
