@@ -100,10 +100,12 @@ def test_it_balances_a_pole_whose_velocity_is_hidden():
     scores = {}
     for kind in (RecurrentPPO, PPO):
         seed_everything(100, verbose=False)
-        data = RolloutData(
-            "CartPole-v1", 65_536, wrappers=HIDDEN_CARTPOLE, num_envs=8, num_steps=128, eval_every=65_536, eval_envs=20
-        )
-        own = {"memory_size": 64, "sequence_length": 32, "hidden": [64]} if kind is RecurrentPPO else {}
-        agent = kind(**data.facts(), lr=1e-3, final_lr=0.0, gamma=0.98, gae_lambda=0.9, batch_size=256, **own)
+        own = {"num_envs": 16, "num_steps": 64, "eval_every": 40_960, "eval_envs": 20}
+        data = RolloutData("CartPole-v1", 40_960, wrappers=HIDDEN_CARTPOLE, **own)
+        settings = {"lr": 1e-3, "final_lr": 0.0, "gamma": 0.98, "gae_lambda": 0.9, "batch_size": 256}
+        settings |= {"normalize_observations": True, "normalize_rewards": True}
+        if kind is RecurrentPPO:
+            settings |= {"cell": "gru", "memory_size": 64, "sequence_length": 64, "hidden": [64]}
+        agent = kind(**data.facts(), **settings)
         scores[kind] = float(points.fit(agent, data).callback_metrics["val/return"])
     assert scores[RecurrentPPO] > 400 > 200 > scores[PPO], scores
