@@ -76,19 +76,24 @@ class VectorData(CorpusData):
             self.analogies = read_analogies(Path(analogies))
 
     def prepared(self, split: Split, text: str) -> Table:
-        tokens = self.module.tokenizer.encode([text]).values
-        tokens = tokens[tokens >= len(SPECIAL)]
+        tokens = self._known(text)
         if len(tokens) <= self.module.window:
             raise self.too_short(f"the {split} part has {len(tokens)} known words", "window")
         known, words = self.module.network.counts, len(tokens)
-        if split == "train":
-            known.copy_(tokens.bincount(minlength=self.module.tokenizer.vocab_size))
+        if split == "train" or not known.any():  # a first validation comes before the training
+            counted = tokens if split == "train" else self._known(self._text("train"))
+            known.copy_(counted.bincount(minlength=self.module.tokenizer.vocab_size))
         if self.sample is not None and (split == "train" or self.module.counts_pairs):
             tokens = self._subsampled(tokens, known.cpu() / known.sum().cpu(), self.sample)
         if self.module.counts_pairs:  # a shorter text has fewer pairs, of which as many are expected as of the longer
             scale = float(known.sum()) / words
             return rows_of_pairs(tokens, self.module.tokenizer.vocab_size, self.module.window, self.length, scale)
         return Table({"tokens": stretches(tokens, self.module.window, self.length)})
+
+    def _known(self, text: str) -> Tensor:
+        """The tokens of a text, (V,), without those that stand for words outside the vocabulary."""
+        tokens = self.module.tokenizer.encode([text]).values
+        return tokens[tokens >= len(SPECIAL)]
 
     def _subsampled(self, tokens: Tensor, frequency: Tensor, sample: float) -> Tensor:
         stays = (sample / frequency).sqrt() + sample / frequency
