@@ -55,7 +55,7 @@ def reached(source: str, lightnings: set[str]) -> Iterator[str]:
             yield from (alias.name for alias in node.names if private(alias.name))
             yield from (part for part in (node.module or "").split(".") if private(part))
         elif isinstance(node, ast.Attribute) and private(node.attr):
-            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            own = ast.unparse(node.value) in ("self", "cls", "super()")
             if node.attr in (INHERITED if own else lightnings):
                 yield node.attr
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
