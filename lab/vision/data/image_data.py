@@ -79,6 +79,7 @@ class ImageData(TableDataModule):
             "class_names": list(of.classes),
             "mask_classes": len(of.mask_classes),
             "mask_names": list(of.mask_classes),
+            "box_names": list(of.box_classes),
             "points": len(of.point_names),
             "point_names": list(of.point_names),
             "words": list(of.words),

@@ -26,6 +26,7 @@ class ImageDataset(DatasetInfo):
         channels: 1 for grey, 3 for colour.
         size: height and width; None where files of any size are made as large as one likes.
         mask_classes: the names of what `mask` holds, from 0.
+        box_classes: the names of what `boxes` hold, from 0.
         point_names: the names of the key points in `points`.
         words: what a `caption` is made of.
         pairs: what `pair` counts, each a colour and a shape.
@@ -38,6 +39,7 @@ class ImageDataset(DatasetInfo):
     channels: int
     size: int | None
     mask_classes: tuple[str, ...] = ()
+    box_classes: tuple[str, ...] = ()
     point_names: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
@@ -60,10 +62,13 @@ class ImageDataset(DatasetInfo):
             raise BadSetting("size", f"{self.name} has positional targets for images of {own}; leave it out")
 
     def counts(self, table: Table) -> dict[str, int]:
-        """Number of images of each class, with each class in their mask, or with each key point."""
+        """Number of images of each class, with each class in their mask or boxes, or with each key point."""
         if "mask" in table and "label" not in table:
             masks = table["mask"].flatten(1)
             return {name: int((masks == i).any(1).sum()) for i, name in enumerate(self.mask_classes)}
+        if "boxes" in table and "label" not in table:
+            labels = table["boxes"][..., 0]
+            return {name: int((labels == i).any(1).sum()) for i, name in enumerate(self.box_classes)}
         if "points" in table and "label" not in table:
             known = (~table["points"].isnan()).all(-1).sum(0)
             return dict(zip(self.point_names, known.tolist(), strict=True))

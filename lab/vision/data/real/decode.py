@@ -14,6 +14,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from lab.data import Table, cached_table
 from lab.errors import BadInput, BadSetting
@@ -39,10 +40,7 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upri
         BadInput: a file is missing or no image, a mask is not as large as its picture, or `classes` refuses it.
         BadSetting: that many pixels do not fit in memory.
     """
-    needed, free = len(pairs) * size * size * 4, psutil.virtual_memory().available
-    if needed > free / 2:
-        words = f"{len(pairs)} images of {size} x {size} need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
-        raise BadSetting("size", f"{words}; use smaller ones")
+    _check_memory(len(pairs) * size * size * 4, len(pairs), size)
     digest = hashlib.sha256(f"{VERSION} {classes.__name__} {size} {upright}".encode())
     for path in (path for pair in pairs for path in pair):
         try:
@@ -51,6 +49,25 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upri
             raise BadInput(f"{path} is missing") from None
         digest.update(f"{path.resolve()} {found.st_size} {found.st_mtime_ns}".encode())
     return cached_table(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes, upright))
+
+
+def pictures(files: Sequence[Path], sizes: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """Pictures of known widths and heights, squeezed to (N, 3, size, size) bytes.
+
+    Raises:
+        BadInput: a file is no image, or has another size than is known of it.
+        BadSetting: that many pixels do not fit in memory.
+    """
+    _check_memory(len(files) * size * size * 3, len(files), size)
+    found = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    for i, (file, known) in enumerate(zip(files, sizes, strict=True)):
+        picture = _opened(file)
+        if picture.size != known:
+            shapes = [f"{width} x {height}" for width, height in (picture.size, known)]
+            raise BadInput(f"{file} has {shapes[0]} pixels, but its annotation says {shapes[1]}")
+        picture = _colours(picture, file).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        found[i] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    return found
 
 
 def mask_values(path: Path) -> NDArray[np.uint8]:
@@ -90,6 +107,13 @@ def _decoded(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, up
         for _ in pool.map(read, range(len(pairs))):
             pass
     return Table({"image": pictures, "mask": masks})
+
+
+def _check_memory(needed: int, count: int, size: int) -> None:
+    free = psutil.virtual_memory().available
+    if needed > free / 2:
+        words = f"{count} images of {size} x {size} need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        raise BadSetting("size", f"{words}; use smaller ones")
 
 
 def _colours(picture: Any, path: Path) -> Any:

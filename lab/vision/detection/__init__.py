@@ -1,0 +1,1 @@
+"""Object detection: networks, their losses, and the task."""

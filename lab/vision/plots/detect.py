@@ -1,0 +1,52 @@
+"""Plots of detection: true and found boxes over images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from lab.plots import INK, figure
+from lab.vision.plots.tiles import bare, colours, rgb
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS, ROWS = 4, 2
+LEAST_SCORE = 0.5  # of boxes that are drawn
+
+
+def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:
+    """Images with the boxes that are found, class and score beside them, and dashed the true ones.
+
+    Args:
+        images: (N, C, H, W) from 0 to 1.
+        true: (N, K, 5) class, left, top, right, bottom; NaN is no box.
+        found: (N, M, 6) the same with the score behind.
+        names: of the classes.
+    """
+    from matplotlib.patches import Rectangle
+
+    shades = colours(len(names))
+    with figure(ROWS, COLUMNS, width=2.2, height=2.3) as (drawing, axes):
+        title = f"Boxes with a score of {LEAST_SCORE} or more; dashed, the true ones"
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for i, place in enumerate(axes.flat):
+            bare(place, "")
+            if i >= len(images):
+                continue
+            place.imshow(rgb(images[i : i + 1])[0], interpolation="nearest")
+            for label, left, top, right, bottom in true[i].tolist():
+                if label == label:  # not NaN
+                    edges = (left - 0.5, top - 0.5), right - left, bottom - top
+                    place.add_patch(Rectangle(*edges, fill=False, edgecolor="white", linestyle=":", linewidth=1.2))
+            for label, left, top, right, bottom, score in found[i].tolist():
+                if score >= LEAST_SCORE:
+                    edges = (left - 0.5, top - 0.5), right - left, bottom - top
+                    shade = shades[int(label)]
+                    place.add_patch(Rectangle(*edges, fill=False, edgecolor=shade, linewidth=1.5))
+                    words = {"fontsize": 6, "color": INK, "va": "bottom", "clip_on": True}
+                    look = {"facecolor": "white", "alpha": 0.75, "edgecolor": shade, "pad": 0.8, "linewidth": 0.6}
+                    place.text(left, top - 0.5, f"{names[int(label)]} {score:.2f}", **words, bbox=look)
+    return drawing

@@ -1,0 +1,198 @@
+"""The task `detect`: boxes from COCO and VOC files, losses, what is found, and what is refused."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from lab.errors import BadInput, BadSetting, RecipeError
+from lab.recipe import load
+from lab.registry import find_recipe
+from lab.runner.assemble import assemble
+from lab.vision.data.datasets import find_images
+from lab.vision.data.real.boxes import read_annotations
+from lab.vision.detection.boxes import suppressed, targets
+from lab.vision.detection.detect import Detect
+from lab.vision.detection.grid import GridDetector
+from lab.vision.detection.torchvision_detector import NAMES, PREFIX
+from lab.vision.plots import detect as draw
+
+FACTS = {"channels": 3, "size": 64, "box_names": ["cat", "dog"], "mean": [0.5] * 3, "std": [0.25] * 3}
+IDS = {"cat": 7, "dog": 9}  # of COCO's categories
+SIZES = [(40, 20), (30, 60)] * 5
+BOXES = [[("dog", 4.0, 2.0, 24.0, 12.0), ("cat", 0.0, 0.0, 10.0, 10.0)], []] * 5  # left, top, right, bottom
+
+
+def coco(folder, change=len):
+    """A file as COCO writes it, with its images beside it."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    images = [{"id": 100 + i, "file_name": f"{i}.jpg", "width": w, "height": h} for i, (w, h) in enumerate(SIZES)]
+    categories = [{"id": number, "name": name} for name, number in IDS.items()]
+    content = {"info": {"year": 2026}, "images": images, "categories": categories, "annotations": []}
+    for i, (size, boxes) in enumerate(zip(SIZES, BOXES, strict=True)):
+        Image.new("RGB", size, (90, 10 * i, 40)).save(folder / "images" / f"{i}.jpg")
+        for name, left, top, right, bottom in boxes:
+            of = {"id": len(content["annotations"]), "image_id": 100 + i, "category_id": IDS[name], "iscrowd": 0}
+            content["annotations"].append({**of, "bbox": [left, top, right - left, bottom - top]})
+    change(content)
+    (folder / "instances.json").write_text(json.dumps(content))
+    return folder / "instances.json"
+
+
+def voc(folder, change=lambda text: text):
+    """A folder as of Pascal VOC, whose first pixel is 1."""
+    for part in ("Annotations", "JPEGImages"):
+        (folder / part).mkdir(parents=True)
+    for i, (size, boxes) in enumerate(zip(SIZES, BOXES, strict=True)):
+        Image.new("RGB", size, (90, 10 * i, 40)).save(folder / "JPEGImages" / f"{i}.jpg")
+        objects = "".join(
+            f"<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{left + 1:g}</xmin>"
+            f"<ymin>{top + 1:g}</ymin><xmax>{right:g}</xmax><ymax>{bottom:g}</ymax></bndbox></object>"
+            for name, left, top, right, bottom in boxes
+        )
+        size = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+        text = f"<annotation><filename>{i}.jpg</filename>{size}{objects}</annotation>"
+        (folder / "Annotations" / f"{i}.xml").write_text(change(text))
+    return folder
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_coco_and_voc_say_the_same(tmp_path):
+    found = [read_annotations(path) for path in (coco(tmp_path / "coco"), voc(tmp_path / "voc"))]
+    assert found[0].classes == found[1].classes == ("cat", "dog")
+    assert found[0].rows == found[1].rows
+    assert found[0].rows[:2] == [[(1, 4, 2, 24, 12), (0, 0, 0, 10, 10)], []]
+    table = find_images("boxes", str(tmp_path / "voc")).load("train", size=80)
+    assert table["image"].shape == (8, 3, 80, 80)
+    boxed = next(row for row in table["boxes"] if not row.isnan().any())
+    assert boxed.tolist() == [[1, 8, 8, 48, 48], [0, 0, 0, 20, 40]], "40 x 20 pixels become 80 x 80"
+
+
+def changed(key, row, **values):
+    return lambda content: content[key][row].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed("annotations", 0, bbox=[30, 2, 20, 10]), "annotation 0: the box 30, 2, 50, 12 .* of 40 x 20"),
+        (changed("annotations", 1, bbox=[3, 2, 0, 10]), "annotation 1: the box 3, 2, 3, 12 .* has no area"),
+        (changed("annotations", 1, category_id=1), "annotation 1: there is no category 1; known are 7, 9"),
+        (changed("annotations", 1, image_id=1), "annotation 1: there is no image 1"),
+        (changed("annotations", 1, bbox=[1, 2]), "an entry cannot be read"),
+        (changed("images", 0, file_name="none.jpg"), "none.jpg is missing, as 1 of 10 images"),
+        (changed("images", 0, width="wide"), "an entry cannot be read"),
+        (lambda content: content.pop("categories"), "has no list 'categories'"),
+        (lambda content: content["annotations"].clear(), "has no box in 10 images"),
+    ],
+)  # fmt: skip
+def test_a_coco_file_that_cannot_be_used_is_one_line(change, message, tmp_path):
+    with pytest.raises(RecipeError, match=message) as error:
+        assemble(load(find_recipe("detect_scenes"), ["data.name=boxes", f"data.path={coco(tmp_path, change)}"]))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("<ymax>12</ymax>", "<ymax>90</ymax>", "0.xml: the box 4, 2, 24, 90 .* outside its image of 40 x 20"),
+        ("<xmax>24</xmax>", "", "0.xml: there is no bndbox/xmax in it"),
+        ("</annotation>", "", "0.xml: no element found"),
+        ("<difficult>0", "<difficult>1", "has no box in 10 images"),
+    ],
+)
+def test_a_voc_folder_that_cannot_be_used_is_one_line(old, new, message, tmp_path):
+    with pytest.raises(BadSetting, match=message) as error:
+        find_images("boxes", str(voc(tmp_path, lambda text: text.replace(old, new))))
+    assert "\n" not in str(error.value)
+
+
+def test_an_image_of_another_size_and_no_path_are_one_line(tmp_path):
+    file = coco(tmp_path, changed("images", 1, width=31))
+    with pytest.raises(BadInput, match=r"1\.jpg has 30 x 60 pixels, but its annotation says 31 x 60"):
+        find_images("boxes", str(file)).load("train", size=80)
+    for path, message in ((None, "name the COCO file"), (str(tmp_path), "is no COCO file")):
+        with pytest.raises(BadSetting, match=message):
+            find_images("boxes", path)
+
+
+def test_data_without_boxes_and_unknown_networks_are_one_line():
+    for settings, message in (
+        (["data.name=letters"], "this dataset has no boxes"),
+        (["model.network=gird"], "there is no 'gird'; name grid"),
+        (["model.network=torchvision:ssd"], "torchvision has no detector 'ssd'"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            assemble(load(find_recipe("detect_scenes"), settings))
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([0, -3, 0, 5, 5], "at -3, 0, 5, 5 lies outside its image"),
+        ([2, 0, 0, 5, 5], "a box of class 2 at 0, 0, 5, 5 has no such class"),
+        ([1, 5, 0, 5, 5], "has no area"),
+    ],
+)
+def test_boxes_that_cannot_be_end_the_training(box, message):
+    with pytest.raises(BadInput, match=message):
+        Detect(**FACTS, width=4).targets({"boxes": torch.tensor([[box]]).float()})
+
+
+# ---- what is learnt and found ----------------------------------------------------------------------------------------
+
+
+def test_of_boxes_that_say_the_same_one_stays():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 10, 10], [0, 0, 10, 10], [30, 30, 40, 40]])
+    scores = torch.tensor([[0.9, 0.0], [0.8, 0.0], [0.0, 0.7], [0.3, 0.0]])
+    found = suppressed(boxes, scores, 0.1)
+    assert found["scores"].tolist() == pytest.approx([0.9, 0.7, 0.3])
+    assert found["labels"].tolist() == [0, 1, 0]
+
+
+def test_the_grid_finds_what_its_cells_say():
+    network = GridDetector(3, 64, 2, width=4).eval()
+    rows = torch.tensor([[[1, 20.0, 12, 36, 20]], [[torch.nan] * 5]])  # its middle lies in the cell of column 3, row 2
+    logits = torch.zeros(2, 7, 8, 8)
+    logits[:, 4] = -20
+    logits[0, :, 2, 3] = torch.tensor([0.0, 0.0, torch.log(torch.tensor(2.0)), 0.0, 20.0, -20.0, 20.0])
+    network.body = network.head = torch.nn.Identity()
+    found, nothing = network.detect(logits)
+    assert found["boxes"].tolist() == [[20, 16, 36, 24]]
+    assert found["labels"].tolist() == [1]
+    assert len(nothing["boxes"]) == 0
+    losses = network.losses(logits, targets(rows))
+    assert losses[0] == pytest.approx(2 * (1 - 1 / 3), abs=1e-4), "half of either box is in the other"
+    assert losses[1] == pytest.approx(0, abs=1e-4)
+
+
+def test_only_training_changes_a_network_of_torchvision():
+    torch.manual_seed(0)
+    module = Detect(**FACTS, network=f"{PREFIX}fasterrcnn_mobilenet_v3_large_fpn").eval()
+    batch = {"image": torch.rand(1, 3, 64, 64), "boxes": torch.tensor([[[1, 20.0, 12, 36, 20]]])}
+    before, random = {key: value.clone() for key, value in module.state_dict().items()}, torch.get_rng_state()
+    shown = module.evaluate_batch(batch)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not any(part.training for part in module.modules())
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+    assert shown["loss"].isfinite().all()
+    assert len(NAMES) == 6
+
+
+def test_boxes_are_drawn_where_they_are():
+    true = torch.tensor([[[1, 20.0, 12, 36, 20], [torch.nan] * 5]])
+    found = torch.tensor([[[0, 1.0, 2, 3, 4, 0.9], [1, 5.0, 5, 9, 9, 0.1]]])
+    panel = draw.boxes(torch.zeros(1, 3, 64, 64), true, found, ["cat", "dog"]).axes[0]
+    assert [patch.get_xy() for patch in panel.patches] == [(19.5, 11.5), (0.5, 1.5)]
+    assert [text.get_text() for text in panel.texts] == ["cat 0.90"]
+
+
+@pytest.mark.long
+def test_shapes_are_found_in_scenes(tracked):
+    import lab
+
+    found = lab.run("detect_scenes", f"track.uri=sqlite:///{tracked}/mlflow.db").metrics
+    assert found["test/map50"] > 0.85, "a network that finds nothing has 0"
