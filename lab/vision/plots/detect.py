@@ -18,7 +18,7 @@ LEAST_SCORE = 0.5  # of boxes that are drawn
 
 
 def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:
-    """Images with the boxes that are found, class and score beside them, and dashed the true ones.
+    """Images with the boxes that are found, class and score beside them, and dotted the true ones.
 
     Args:
         images: (N, C, H, W) from 0 to 1.
@@ -30,7 +30,7 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> 
 
     shades = colours(len(names))
     with figure(ROWS, COLUMNS, width=2.2, height=2.3) as (drawing, axes):
-        title = f"Boxes with a score of {LEAST_SCORE} or more; dashed, the true ones"
+        title = f"Boxes with a score of {LEAST_SCORE} or more; dotted, the true ones"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
         for i, place in enumerate(axes.flat):
             bare(place, "")
@@ -46,7 +46,10 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> 
                     edges = (left - 0.5, top - 0.5), right - left, bottom - top
                     shade = shades[int(label)]
                     place.add_patch(Rectangle(*edges, fill=False, edgecolor=shade, linewidth=1.5))
-                    words = {"fontsize": 6, "color": INK, "va": "bottom", "clip_on": True}
+                    height, width = images.shape[2:]
+                    high, far = top < 0.1 * height, left > 0.6 * width  # where words would leave the picture
+                    words = {"va": "top" if high else "bottom", "ha": "right" if far else "left"}
                     look = {"facecolor": "white", "alpha": 0.75, "edgecolor": shade, "pad": 0.8, "linewidth": 0.6}
-                    place.text(left, top - 0.5, f"{names[int(label)]} {score:.2f}", **words, bbox=look)
+                    said = f"{names[int(label)]} {score:.2f}"
+                    place.text(right if far else left, top - 0.5, said, fontsize=6, color=INK, bbox=look, **words)
     return drawing
