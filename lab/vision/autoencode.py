@@ -21,12 +21,15 @@ from lab.errors import BadSetting
 from lab.learning import LazyMetrics, Stage, SupervisedModule
 from lab.networks import upcast
 from lab.task import Task
+from lab.vision.anomaly import Anomalies, pca_errors
 from lab.vision.data.augment import check, disturbed
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.autoencoder import CODE_SIZE, DROPOUT, MIN_SIZE, Autoencoder
 from lab.vision.networks.normalize import Normalize
 from lab.vision.plots import autoencode as draw
+from lab.vision.plots.anomaly import errors as draw_errors
 
+MOST_TRAINED = 2_000  # images that principal components come from
 NEIGHBOURS = 5  # codes that vote for the class of another
 
 
@@ -39,6 +42,7 @@ class Autoencode(SupervisedModule):
         class_names: names of the classes, if there are labels; a fact of the data.
         mean: mean of the pixels of each channel; a fact of the data.
         std: standard deviation of the pixels of each channel; a fact of the data.
+        left_out: classes that training has not seen, which the test tells from the others; a fact of the data.
         latent_dim: size of the latent code.
         dropout: dropout rate of the intermediate feature maps.
         loss: reconstruction loss per pixel: squared error (mse) or binary cross-entropy (bce).
@@ -57,6 +61,7 @@ class Autoencode(SupervisedModule):
         class_names: list[str],
         mean: list[float],
         std: list[float],
+        left_out: list[str] = [],  # noqa: B006 - never changed
         latent_dim: Annotated[int, Gt(0)] = CODE_SIZE,
         dropout: Annotated[float, Ge(0), Lt(1)] = DROPOUT,
         loss: Literal["mse", "bce"] = "mse",
@@ -74,10 +79,11 @@ class Autoencode(SupervisedModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalize(channels, size, mean, std), class_names
         self.loss, self.beta = loss, beta
+        self.left_out = torch.tensor([class_names.index(name) for name in left_out])
         wanted = {"mse": True, "bce": loss == "bce", "kl": beta, "corrupted_mse": self.corruption}
         means: dict[str, Any] = {name: MeanMetric() for name, said in wanted.items() if said}
         self.metrics = MetricCollection(means, compute_groups=False)
-        self.codes, self.labels = CatMetric(), CatMetric()
+        self.codes, self.labels, self.errors = CatMetric(), CatMetric(), CatMetric()
         self.example_input_array = torch.zeros(1, channels, size, size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -129,6 +135,7 @@ class Autoencode(SupervisedModule):
         for name, metric in self.metrics.items():
             metric.update(terms[name])
         self.codes.update(upcast(mean))
+        self.errors.update(terms["mse"])
         if "label" in batch:
             self.labels.update(batch["label"])
         shown = {"image": images, "seen": seen, "output": upcast(logits).sigmoid(), "code": upcast(mean)}
@@ -139,7 +146,21 @@ class Autoencode(SupervisedModule):
         if stage == "test" and self.names:
             self.knn_accuracy = knn_accuracy(self.codes.compute(), self.labels.compute().long())
             values["knn_accuracy"] = self.knn_accuracy
+        if stage == "test" and len(self.left_out):
+            self.anomalies = {"autoencoder": self._anomalies(), "principal components": self._pca_anomalies()}
+            values["auroc"], values["pca/auroc"] = (each.auroc for each in self.anomalies.values())
         return values
+
+    def _anomalies(self) -> Anomalies:
+        labels, errors = (each.compute().cpu().view(-1) for each in (self.labels, self.errors))
+        return Anomalies(errors, torch.isin(labels.long(), self.left_out))
+
+    def _pca_anomalies(self) -> Anomalies:
+        """By principal components of training images, as many as the code has numbers."""
+        data: ImageData = self.trainer.datamodule  # type: ignore[attr-defined]
+        train, test = data.tables.get("train") or data.load_tables(test=False)["train"], data.tables["test"]
+        seen, shown = (table["image"].cpu().float() / 255 for table in (train[:MOST_TRAINED], test))
+        return Anomalies(pca_errors(seen, shown, self.latent_dim), torch.isin(test["label"].cpu(), self.left_out))
 
     def report(self) -> None:
         codes, shown = self.codes.compute(), self.examples.first
@@ -152,6 +173,8 @@ class Autoencode(SupervisedModule):
         plots.log_figure(self, "codes.png", draw.codes(codes, labels, self.names, rate))
         if codes.shape[1] <= draw.MOST_AXES:
             plots.log_figure(self, "latent_traversal.png", draw.latent_traversal(self.decode, codes))
+        if len(self.left_out):
+            plots.log_figure(self, "anomalies.png", draw_errors(self.anomalies))
         if self.beta is not None:
             plots.log_figure(self, "samples.png", draw.samples(self.decode, codes.shape[1]))
 

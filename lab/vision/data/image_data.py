@@ -9,7 +9,7 @@ import torch
 from annotated_types import Ge, Gt, Lt
 
 from lab.data import Batch, Split, Table, TableDataModule, check_fold, train_val_split
-from lab.errors import BadSetting
+from lab.errors import BadSetting, suggestion
 from lab.vision.data.augment import augment, check
 from lab.vision.data.datasets import find_images
 from lab.vision.data.image_dataset import SIZE, permutation
@@ -28,6 +28,7 @@ class ImageData(TableDataModule):
         size: height and width in pixels; by default those of the dataset, or 128 if its files vary in size.
         max_images: number of images for training and validation together; by default all, for generated datasets the
             listed number.
+        leave_out: names of classes without images for training and validation; the test has all classes.
         num_labeled: number of training images with labels, balanced over the classes; by default all.
         batch_size: batch size per process.
         val_fraction: fraction of the images for validation.
@@ -43,6 +44,7 @@ class ImageData(TableDataModule):
         path: str | None = None,
         size: Annotated[int, Ge(8)] | None = None,
         max_images: Annotated[int, Ge(2)] | None = None,
+        leave_out: list[str] = [],  # noqa: B006 - never changed
         num_labeled: Annotated[int, Gt(0)] | None = None,
         batch_size: Annotated[int, Gt(0)] = 128,
         val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
@@ -59,6 +61,13 @@ class ImageData(TableDataModule):
         check_fold(fold, folds)
         if num_labeled is not None and self.dataset.classes == ():
             raise BadSetting("num_labeled", f"{name} has no labels; use `max_images` to limit the number of images")
+        for unknown in leave_out:
+            if unknown not in self.dataset.classes:
+                known = suggestion(unknown, self.dataset.classes, "its classes are")
+                raise BadSetting("leave_out", f"{name} has no class {unknown!r}{known}")
+        if len(set(leave_out)) > max(0, len(self.dataset.classes) - 1):
+            raise BadSetting("leave_out", f"{name} would have no class to train with; leave one in")
+        self.leave_out = leave_out
         self.size = size or self.dataset.size or SIZE
         self.max_images, self.num_labeled, self.data_seed = max_images, num_labeled, data_seed
         self.val_fraction, self.fold, self.folds, self.augment = val_fraction, fold, folds, augment or {}
@@ -77,6 +86,7 @@ class ImageData(TableDataModule):
             "size": self.size,
             "classes": len(of.classes),
             "class_names": list(of.classes),
+            "left_out": list(self.leave_out),
             "mask_classes": len(of.mask_classes),
             "mask_names": list(of.mask_classes),
             "box_names": list(of.box_classes),
@@ -119,6 +129,9 @@ class ImageData(TableDataModule):
             BadInput: a file of the data set cannot be used, or is not there.
         """
         whole = self._read("train")
+        if self.leave_out:
+            unknown = torch.tensor([self.dataset.classes.index(name) for name in self.leave_out])
+            whole = whole[~torch.isin(whole["label"], unknown)]
         if self.max_images is not None and len(whole) < self.max_images:
             found = f"{self.dataset.name} has {len(whole)} to learn from, found {self.max_images}"
             raise BadSetting("max_images", found)
