@@ -194,7 +194,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     ("settings", "epochs"),
     [
         ({"optimizer": "adagrad", "sparse": True, "lr": 0.1}, 4),
-        ({"method": "cbow", "lr": 1e-2}, 6),
+        pytest.param({"method": "cbow", "lr": 1e-2}, 6, marks=pytest.mark.long),
         ({"method": "glove", "lr": 1e-2}, 20),
     ],
 )
