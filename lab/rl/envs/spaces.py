@@ -115,22 +115,28 @@ def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousS
     raise BadSetting("action", f"{algorithm} needs continuous actions, found {_found(action)}: {wayout}")
 
 
-def discrete(action: ActionSpec, algorithm: str, continuous: str) -> DiscreteSpec:
+def discrete(action: ActionSpec, algorithm: str, continuous: str, bins: bool = True) -> DiscreteSpec:
     """`action` if it is discrete.
 
     >>> discrete({"count": 2}, "dqn", continuous="use task=sac")
     {'count': 2}
 
+    Args:
+        action: of the environment.
+        algorithm: its name, for the message.
+        continuous: what to do instead, which names an algorithm that can use it.
+        bins: whether the data can divide a continuous action into bins.
+
     Raises:
-        BadSetting: it is continuous; names `continuous`, an algorithm that can use it.
+        BadSetting: it is continuous, or several at once.
     """
     if "count" in action:
         return action
     if "counts" in action:
         raise BadSetting("action", f"{algorithm} needs one discrete action, found {_found(action)}: use task=ppo")
     count = len(action["low"])
-    bins = "set data.num_action_bins, such as data.num_action_bins=5"
-    wayout = f"{bins}, or {continuous}" if count == 1 else continuous
+    divide = "set data.num_action_bins, such as data.num_action_bins=5"
+    wayout = f"{divide}, or {continuous}" if bins and count == 1 else continuous
     there = "a continuous one" if count == 1 else f"{count} continuous ones"
     raise BadSetting("action", f"{algorithm} needs discrete actions, found {there}: {wayout}")
 

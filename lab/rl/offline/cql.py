@@ -48,7 +48,7 @@ class CQL(OfflineAgent, DQN):
         super().__init__(
             env,
             observation_size,
-            discrete(action, "cql", "use task=td3_bc or task=iql"),
+            discrete(action, "cql", "use task=td3_bc or task=iql", bins=False),
             lr=lr,
             final_lr=final_lr,
             gamma=gamma,
