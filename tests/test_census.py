@@ -45,6 +45,7 @@ class Untyped(BoringModel):
 '''
 
 
+@pytest.mark.slow
 def test_each_class_is_counted_on_the_side_where_the_reason_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def test_panels_grow_the_figure_and_give_an_array_of_axes():
     assert tuple(drawing.get_size_inches()) == (6, 2)
 
 
+@pytest.mark.slow
 def test_a_figure_is_kept_under_pictures(tracked):
     with figure() as (drawing, axes):
         axes.plot([1, 2, 3])

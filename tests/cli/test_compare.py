@@ -41,6 +41,7 @@ def test_the_table(lab: Lab, recorded_runs: str) -> None:
     assert lab("compare", "slow", "recipe:fast", "--uri", recorded_runs).out == outcome.out
 
 
+@pytest.mark.slow
 def test_a_study_as_json(lab: Lab, recorded_runs: str) -> None:
     found = json.loads(lab("compare", "rates", "--json", "--uri", recorded_runs).out)
     assert (found["metric"], found["mode"], found["reference"]) == ("test/return", "max", "model.lr=0.1")

@@ -142,6 +142,7 @@ def test_a_metric_that_is_named_by_the_stage_comes_later(run: Run) -> None:
     assert run(NamesByStage, "val_loss").monitor == "test_loss"
 
 
+@pytest.mark.slow
 def test_a_wrong_metric_beside_one_that_is_named_by_the_stage_is_found(run: Run) -> None:
     with pytest.raises(BadInput, match="no metric 'val_lost' is logged; did you mean 'val_loss'"):
         run(NamesByStage, "val_lost")

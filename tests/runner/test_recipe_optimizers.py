@@ -50,6 +50,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_recipes_optimizer_trains_as_the_same_one_in_the_module(run: Run) -> None:
     own, given, halved = run(Judged), run(Bare, more=SGD), run(Bare, more=f"{SGD}\n{HALVED}")
     weights = [torch.load(each.last, weights_only=True)["state_dict"]["layer.weight"] for each in (own, given, halved)]

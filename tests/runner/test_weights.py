@@ -62,6 +62,7 @@ def begun(recipe, run, parts, server, *overrides):
     return begin(assemble(load(find_recipe(recipe), settings)), server)
 
 
+@pytest.mark.slow
 def test_nothing_or_null_is_from_scratch(server):
     plain = assemble(load(find_recipe("regress_curve")))
     assert plain.recipe.start_from is None

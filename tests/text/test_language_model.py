@@ -93,6 +93,7 @@ def test_english_comes_with_python() -> None:
     assert " the " in text
 
 
+@pytest.mark.slow
 def test_a_sentence_is_learnt_and_written(tmp_path: Path) -> None:
     module = model(tokenizer="word", lr=1e-2, dropout=0.0, weight_decay=0.0)
     data = data_for(module, tmp_path / "corpus.txt", batch_size=8)

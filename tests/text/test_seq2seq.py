@@ -167,6 +167,7 @@ def trained() -> Seq2Seq:
     return module.eval()
 
 
+@pytest.mark.slow
 def test_what_was_learnt_is_written(trained: Seq2Seq) -> None:
     assert trained.generate(["a b", "d c", "e a"]) == ["b a", "c d", "a e"]
     assert trained.generate([]) == []

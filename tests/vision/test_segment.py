@@ -170,6 +170,7 @@ def test_every_architecture_takes_sides_that_it_cannot_halve(name):
             torch.testing.assert_close(found, theirs(whole)[..., :size, :size])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet", "generic", "torchvision:deeplabv3_mobilenet_v3_large"])
 def test_what_is_not_tuned_stays_as_it_is(name):
     for trainable, free in (

@@ -47,6 +47,7 @@ def test_starts_are_those_of_reset():
     assert start_states(np.arange(5)).shape == (5, 2)
 
 
+@pytest.mark.slow
 def test_mean_of_a_hundred_starts(solved):
     assert solved[1].mean() == pytest.approx(-136.02, abs=0.05)
 

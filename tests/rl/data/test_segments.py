@@ -51,6 +51,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", STORAGES)
 @given(
     buffer_size=some.integers(1, 40), steps=some.lists(some.tuples(some.integers(0, 60), some.booleans()), max_size=12)
@@ -139,6 +140,7 @@ def test_many_writes_leave_few_files_and_write_each_row_a_few_times(tmp_path):
     assert written < 4 * 1500
 
 
+@pytest.mark.slow
 def test_files_that_become_one_leave_out_the_rows_that_are_gone(tmp_path):
     segments = empty(22)
     for _ in range(40):
