@@ -58,6 +58,10 @@ class TableDataModule(LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         self.tables = {split: table.to(device) for split, table in self.tables.items()}
 
+    def part(self, split: Split) -> Table:
+        """The whole of a part, whatever this process serves of it; it is read now if nobody has set it up."""
+        return self.tables.get(split) or self.load_tables(test=split == "test")[split]
+
     def train_dataloader(self) -> TableLoader:
         return self._loader("train", self.seed, self.transform)
 

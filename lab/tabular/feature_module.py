@@ -65,13 +65,9 @@ class FeatureModule(SupervisedModule):
             self.network.fit(self.part("train")["x"])
 
     def part(self, split: str) -> Table:
-        """A part of the data, whole and on its device, whatever this process serves of it."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if split not in data.tables:
-            table: Table = data.load_tables(test=split == "test")[split]
-            return table
-        found: Table = data.tables[split]
-        return found
+        """A part of the data, whole."""
+        table: Table = self.trainer.datamodule.part(split)  # type: ignore[attr-defined]
+        return table
 
     def draw_importance(self, score: str) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]

@@ -14,21 +14,22 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from lab import plots
 from lab.data import Batch
-from lab.learning import Stage, SupervisedModule
+from lab.learning import Stage
 from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
 from lab.text import plots as draw
 from lab.text.baselines import baseline_accuracies
 from lab.text.data.text_data import TextData
+from lab.text.module import TextModule
 from lab.text.network import TextNetwork, TextNetworkName
 from lab.text.retrieval import SIMILARITIES, TextIndex, cluster, directions, precision_at
-from lab.text.tokenizer import FILE, PAD, Tokenizer, TokenizerKind
+from lab.text.tokenizer import PAD, Tokenizer, TokenizerKind
 
 MOST_SEARCHED = 5_000  # texts of the training that a test searches in
 
 
-class ClassifyText(SupervisedModule):
+class ClassifyText(TextModule):
     """Logits (B, classes) of texts as token ids (B, T), padded with 0.
 
     Args:
@@ -83,10 +84,6 @@ class ClassifyText(SupervisedModule):
         logits: Tensor = self.head(self.network(tokens))
         return logits
 
-    def assets(self) -> dict[str, bytes]:
-        """The tokenizer, as a file beside the logged model."""
-        return {FILE: self.tokenizer.to_json()}
-
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         return F.cross_entropy(upcast(self(batch["tokens"])), batch["label"])
 
@@ -120,9 +117,9 @@ class ClassifyText(SupervisedModule):
             for name in SIMILARITIES
         }
         tested = TextIndex(asked)
-        found = cluster(tested, len(self.names)).tolist()
-        score = float(adjusted_rand_score(asked_labels, found))
         places = directions(tested, len(self.names))
+        found = cluster(places, len(self.names)).tolist()
+        score = float(adjusted_rand_score(asked_labels, found))
         self.groups = draw.groups(places, asked_labels, self.names, found, score)
         return values | {"clusters/adjusted_rand": score}
 

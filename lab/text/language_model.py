@@ -19,18 +19,19 @@ from torchmetrics import Metric
 from lab import plots
 from lab.data import Batch
 from lab.errors import BadInput, BadSetting
-from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.learning import LazyMetrics, Stage
 from lab.networks import LearnedPositions, TransformerEncoder, upcast
 from lab.task import Task
 from lab.text import plots as draw
 from lab.text.data.corpus_data import CorpusData
+from lab.text.module import TextModule
 from lab.text.ngrams import ngram_losses
-from lab.text.tokenizer import BEGIN, FILE, SPECIAL, UNKNOWN, Tokenizer, TokenizerKind
+from lab.text.tokenizer import BEGIN, SPECIAL, UNKNOWN, Tokenizer, TokenizerKind
 
 INIT_STD = 0.02  # of the first embeddings, as in GPT-2: logits begin near 0
 
 
-class LanguageModel(SupervisedModule):
+class LanguageModel(TextModule):
     """Logits (B, T, vocab_size) of the token behind each of the token ids (B, T).
 
     Perplexity is the exponential of the mean loss of a token; `bits_per_character` is the same loss for each character
@@ -75,10 +76,6 @@ class LanguageModel(SupervisedModule):
     def forward(self, tokens: Tensor) -> Tensor:
         logits: Tensor = self.network(tokens)
         return logits
-
-    def assets(self) -> dict[str, bytes]:
-        """The tokenizer, as a file beside the logged model."""
-        return {FILE: self.tokenizer.to_json()}
 
     def training_loss(self, batch: Batch, progress: float) -> tuple[Tensor, LazyMetrics]:  # noqa: ARG002
         loss = token_losses(self(batch["tokens"][:, :-1]), batch["tokens"]).mean()

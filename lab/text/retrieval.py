@@ -55,7 +55,7 @@ class TextIndex:
         self.sets: Any = self.words.fit_transform(self.texts)
 
     def similarities(self, texts: Sequence[str], similarity: Similarity = "cosine") -> Scores:
-        """How similar each text is to each that is searched, (M, N).
+        """The similarity of each text to each that is searched, (M, N).
 
         `cosine` and `euclidean` are of TF-IDF vectors of length 1, so they rank alike; `jaccard` is the share of the
         words of both that both have.
@@ -98,16 +98,16 @@ def precision_at(scores: Scores, labels: Sequence[int], asked: Sequence[int], co
     return float((np.asarray(labels)[best] == np.asarray(asked)[:, None]).mean())
 
 
-def cluster(index: TextIndex, count: int, seed: int = 0) -> NDArray[np.int64]:
-    """The group of each text, (N,), by k-means on the main directions of the TF-IDF vectors."""
+def cluster(places: Scores, count: int, seed: int = 0) -> NDArray[np.int64]:
+    """The group of each text, (N,), by k-means on its `directions`."""
     from sklearn.cluster import KMeans
 
-    groups: NDArray[np.int64] = KMeans(count, n_init=10, random_state=seed).fit_predict(directions(index, count, seed))
+    groups: NDArray[np.int64] = KMeans(count, n_init=10, random_state=seed).fit_predict(places)
     return groups
 
 
 def directions(index: TextIndex, count: int, seed: int = 0) -> Scores:
-    """Where each text lies on the main directions of the TF-IDF vectors, (N, count), each at a distance of 1 from 0.
+    """The coordinates of each text on the main directions of the TF-IDF vectors, (N, count), as vectors of length 1.
 
     It is latent semantic analysis: a truncated singular value decomposition.
     """

@@ -158,7 +158,7 @@ class Autoencode(SupervisedModule):
     def _pca_anomalies(self) -> Anomalies:
         """By principal components of training images, as many as the code has numbers."""
         data: ImageData = self.trainer.datamodule  # type: ignore[attr-defined]
-        train, test = data.tables.get("train") or data.load_tables(test=False)["train"], data.tables["test"]
+        train, test = data.part("train"), data.part("test")
         seen, shown = (table["image"].cpu().float() / 255 for table in (train[:MOST_TRAINED], test))
         return Anomalies(pca_errors(seen, shown, self.latent_dim), torch.isin(test["label"].cpu(), self.left_out))
 

@@ -68,4 +68,4 @@ def test_topics_are_found_without_labels() -> None:
     precision = precision_at(index.similarities(texts[:50]), labels[50:], labels[:50])
     assert precision > 2.5 / 6  # two and a half times chance
     assert directions(index, 6).shape == (250, 6)
-    assert len(set(cluster(index, 6).tolist())) == 6
+    assert len(set(cluster(directions(index, 6), 6).tolist())) == 6

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Protocol
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from lab.data import Split, Table, TableDataModule, TableLoader
+from lab.data import Split, Table, TableLoader
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_texts
 from lab.text.data.corpora import find_corpus
+from lab.text.data.tokenized_data import TokenizedData
 from lab.text.tokenizer import Tokenizer
 
 
@@ -22,7 +23,7 @@ class ReadsWindows(Protocol):
     context: int
 
 
-class CorpusData(TableDataModule):
+class CorpusData(TokenizedData):
     """Batches of windows: `tokens` (B, context + 1), of which each but the first is to be predicted.
 
     Training, validation and test are stretches of the text, one after the other. In each of them the windows follow on
@@ -53,17 +54,8 @@ class CorpusData(TableDataModule):
         self.options: dict[str, Any] = {"seed": data_seed} if self.dataset.origin == "generated" else {}
         self.tokens_per_character: dict[Split, float] = {}
 
-    def connect(self, module: ReadsWindows) -> None:
-        self.module = module
-
-    def tags(self) -> dict[str, str]:
-        """Tags of the run about its data."""
-        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if stage == "fit" and not self.module.tokenizer.trained:
-            self.module.tokenizer.train_on(self._text("train").splitlines(keepends=True))
+    def training_texts(self) -> list[str]:
+        return self._text("train").splitlines(keepends=True)
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:
         (text,) = to_texts(self.dataset.load("test" if test else "train", **self.options)["text"])

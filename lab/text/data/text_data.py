@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 from annotated_types import Ge, Gt, Lt
+from torch import Tensor
 
-from lab.data import (
-    Batch,
-    Split,
-    Table,
-    TableDataModule,
-    TableLoader,
-    check_fold,
-    stratified_permutation,
-    train_val_split,
-)
+from lab.data import Batch, Split, Table, TableLoader, stratified_permutation
 from lab.errors import BadInput, BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.datasets import find_texts
+from lab.text.data.tokenized_data import DividedTextData
 from lab.text.tokenizer import Tokenizer
 
 
@@ -30,7 +22,7 @@ class ReadsTexts(Protocol):
     max_length: int
 
 
-class TextData(TableDataModule):
+class TextData(DividedTextData):
     """Batches of texts: `tokens` (B, T), padded with 0, and `label` (B,).
 
     Which texts there are and how they are divided depends on `data_seed` alone. The network's tokenizer takes its
@@ -63,43 +55,20 @@ class TextData(TableDataModule):
         batch_size: Annotated[int, Gt(0)] = 64,
         data_seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        super().__init__(batch_size)
+        super().__init__(find_texts(name, path), max_texts, val_fraction, folds, fold, batch_size, data_seed)
         self.save_hyperparameters()
-        check_fold(fold, folds)
-        self.dataset = find_texts(name, path)
-        self.max_texts, self.truncate, self.data_seed = max_texts, truncate, data_seed
-        self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
+        self.truncate = truncate
 
     def facts(self) -> dict[str, Any]:
         """The names of the classes."""
         return {"class_names": list(self.dataset.classes)}
 
-    def connect(self, module: ReadsTexts) -> None:
-        self.module = module
+    def training_texts(self) -> list[str]:
+        return self.texts("train")
 
-    def tags(self) -> dict[str, str]:
-        """Tags of the run about its data."""
-        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
-
-    def prepare_data(self) -> None:
-        """Download a data set that is not there: one process does, before the others read it."""
-        self.dataset.prepare()
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if stage == "fit" and not self.module.tokenizer.trained:
-            self.module.tokenizer.train_on(self.texts("train"))
-
-    def load_tables(self, test: bool) -> Mapping[Split, Table]:
-        if test:
-            return {"test": self._read("test")}
-        whole = self._read("train")
-        if self.max_texts is not None and len(whole) < self.max_texts:
-            found = f"{self.dataset.name} has {len(whole)} texts to learn from, found {self.max_texts}"
-            raise BadSetting("max_texts", found)
-        order = stratified_permutation(whole["label"], self.data_seed)
-        train, val = train_val_split(order, self.val_fraction, self.fold, self.folds)
-        return {"train": whole[train], "val": whole[val]}
+    def order(self, whole: Table) -> Tensor:
+        """Every stretch of it has about the share of each class that the whole has."""
+        return stratified_permutation(whole["label"], self.data_seed)
 
     def texts(self, split: Split) -> list[str]:
         """The texts of a split that is set up."""
@@ -107,8 +76,7 @@ class TextData(TableDataModule):
 
     def train_and_test(self) -> tuple[list[str], list[int], list[str], list[int]]:
         """The texts and labels of training, and those of the test, which is set up."""
-        train = self.tables.get("train") or self.load_tables(test=False)["train"]
-        test = self.tables["test"]
+        train, test = self.part("train"), self.part("test")
         return to_texts(train["text"]), train["label"].tolist(), to_texts(test["text"]), test["label"].tolist()
 
     def collate(self, rows: Table) -> Batch:
@@ -134,7 +102,3 @@ class TextData(TableDataModule):
                 f"{longest}, or truncate to true",
             )
         return tokens.truncated(limit).to(table.device)
-
-    def _read(self, split: Literal["train", "test"]) -> Table:
-        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
-        return self.dataset.load(split, self.max_texts if split == "train" else None, **options)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from lab.data import Batch, Ragged, Split, Table, TableDataModule, TableLoader, check_fold, train_val_split
+from lab.data import Batch, Ragged, Split, Table, TableLoader
 from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
+from lab.text.data.tokenized_data import DividedTextData
 from lab.text.seq2seq.pair_dataset import find_pairs
 from lab.text.tokenizer import BEGIN, END, Tokenizer
 
@@ -23,7 +23,7 @@ class ReadsPairs(Protocol):
     max_length: int
 
 
-class PairData(TableDataModule):
+class PairData(DividedTextData):
     """Batches of pairs: `source` (B, S) and `target` (B, T), token ids from a beginning to an end, padded with 0.
 
     Args:
@@ -56,41 +56,17 @@ class PairData(TableDataModule):
         batch_size: Annotated[int, Gt(0)] = 64,
         data_seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        super().__init__(batch_size)
+        dataset = find_pairs(name, path, source, target)
+        super().__init__(dataset, max_texts, val_fraction, folds, fold, batch_size, data_seed)
         self.save_hyperparameters()
-        check_fold(fold, folds)
-        self.dataset = find_pairs(name, path, source, target)
-        self.max_texts, self.data_seed = max_texts, data_seed
-        self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
 
-    def connect(self, module: ReadsPairs) -> None:
-        self.module = module
-
-    def tags(self) -> dict[str, str]:
-        """Tags of the run about its data."""
-        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
-
-    def prepare_data(self) -> None:
-        """Download a data set that is not there: one process does, before the others read it."""
-        self.dataset.prepare()
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if stage == "fit" and not self.module.tokenizer.trained:
-            sources, targets = self.texts("train")
-            self.module.tokenizer.train_on([*sources, *targets])
-
-    def load_tables(self, test: bool) -> Mapping[Split, Table]:
-        if test:
-            return {"test": self._read("test")}
-        whole = self._read("train")
-        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.data_seed))
-        train, val = train_val_split(order, self.val_fraction, self.fold, self.folds)
-        return {"train": whole[train], "val": whole[val]}
+    def training_texts(self) -> list[str]:
+        sources, targets = self.texts("train")
+        return [*sources, *targets]
 
     def texts(self, split: Split) -> tuple[list[str], list[str]]:
         """The sources of a split and their targets; of the training also after a test alone."""
-        table = self.tables.get(split) or self.load_tables(test=split == "test")[split]
+        table = self.part(split)
         return to_texts(table["source"]), to_texts(table["target"])
 
     def collate(self, rows: Table) -> Batch:
@@ -120,7 +96,3 @@ class PairData(TableDataModule):
             takes = f"the network takes {limit}; set model.max_length to {longest}"
             raise BadSetting("name", f"{what} has {longest} tokens with its beginning and end, and {takes}")
         return found
-
-    def _read(self, split: Literal["train", "test"]) -> Table:
-        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
-        return self.dataset.load(split, self.max_texts if split == "train" else None, **options)

@@ -16,17 +16,18 @@ from torchmetrics.text import BLEUScore, ROUGEScore
 from lab import plots
 from lab.data import Batch
 from lab.errors import BadInput, BadSetting
-from lab.learning import Stage, SupervisedModule
+from lab.learning import Stage
 from lab.task import Task
 from lab.text import plots as draw_texts
 from lab.text.baselines import nearest_answers
+from lab.text.module import TextModule
 from lab.text.seq2seq import plots as draw
 from lab.text.seq2seq.network import EncoderDecoder, NetworkName
 from lab.text.seq2seq.pair_data import PairData
-from lab.text.tokenizer import BEGIN, END, FILE, PAD, UNKNOWN, Tokenizer, TokenizerKind
+from lab.text.tokenizer import BEGIN, END, PAD, UNKNOWN, Tokenizer, TokenizerKind
 
 
-class Seq2Seq(SupervisedModule):
+class Seq2Seq(TextModule):
     """log p (B, T, vocab_size) of the token behind each token of targets (B, T), for sources (B, S).
 
     Texts are written token by token, each time the most probable one. An exact match is a text that is right as a
@@ -79,10 +80,6 @@ class Seq2Seq(SupervisedModule):
         log_probabilities: Tensor = self.network(source, target)
         return log_probabilities
 
-    def assets(self) -> dict[str, bytes]:
-        """The tokenizer, as a file beside the logged model."""
-        return {FILE: self.tokenizer.to_json()}
-
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         target = batch["target"]
         return F.nll_loss(self(batch["source"], target[:, :-1]).mT, target[:, 1:], ignore_index=PAD)
@@ -132,7 +129,7 @@ class Seq2Seq(SupervisedModule):
 
     @torch.inference_mode()
     def generate(self, texts: Sequence[str]) -> list[str]:
-        """What the network writes for each text: its translation or its summary.
+        """The text that the network writes for each text: its translation or its summary.
 
         Raises:
             BadInput: a text is longer than the network takes, or has something that the vocabulary lacks.

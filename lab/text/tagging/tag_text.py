@@ -15,20 +15,21 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from lab import plots
 from lab.data import Batch
-from lab.learning import Stage, SupervisedModule
+from lab.learning import Stage
 from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
+from lab.text.module import TextModule
 from lab.text.network import TextNetworkName, WordNetwork
 from lab.text.tagging import plots as draw
 from lab.text.tagging.spans import SpanF1
 from lab.text.tagging.tagged_data import PIECES, TaggedData
-from lab.text.tokenizer import FILE, Tokenizer, TokenizerKind
+from lab.text.tokenizer import Tokenizer, TokenizerKind
 
 NO_TAG = -100  # torch's mark for what has no loss
 
 
-class TagText(SupervisedModule):
+class TagText(TextModule):
     """Logits (B, T, tags) of sentences whose words are token ids (B, T, pieces), padded with 0.
 
     The F1 score is over names: one is right if its kind, its first and its last word are. Tags that are no parts of
@@ -80,10 +81,6 @@ class TagText(SupervisedModule):
     def forward(self, tokens: Tensor) -> Tensor:
         logits: Tensor = self.head(self.network(tokens))
         return logits
-
-    def assets(self) -> dict[str, bytes]:
-        """The tokenizer, as a file beside the logged model."""
-        return {FILE: self.tokenizer.to_json()}
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         tags = batch["tag"].masked_fill(~batch["tag_mask"], NO_TAG)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from annotated_types import Ge, Gt, Lt
 
-from lab.data import Batch, Ragged, Split, Table, TableDataModule, TableLoader, check_fold, train_val_split
+from lab.data import Batch, Ragged, Split, Table, TableLoader
 from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
-from lab.text.tagging.tagged_dataset import find_tagged
+from lab.text.data.tokenized_data import DividedTextData
+from lab.text.tagging.tagged_dataset import TaggedDataset, find_tagged
 from lab.text.tokenizer import UNKNOWN, Tokenizer
 
 PIECES = 8  # tokens of a word, at most; what comes after them is not seen
@@ -24,7 +24,7 @@ class ReadsWords(Protocol):
     max_length: int
 
 
-class TaggedData(TableDataModule):
+class TaggedData(DividedTextData):
     """Batches of sentences: `tokens` (B, T, pieces) of T words, padded with 0, `tag` (B, T), and `row` (B,).
 
     Args:
@@ -41,6 +41,7 @@ class TaggedData(TableDataModule):
         data_seed: seed of generated sentences and of the splits.
     """
 
+    dataset: TaggedDataset
     module: ReadsWords
 
     def __init__(
@@ -55,40 +56,19 @@ class TaggedData(TableDataModule):
         batch_size: Annotated[int, Gt(0)] = 64,
         data_seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        super().__init__(batch_size)
+        super().__init__(find_tagged(name, path, column), max_texts, val_fraction, folds, fold, batch_size, data_seed)
         self.save_hyperparameters()
-        check_fold(fold, folds)
-        self.dataset = find_tagged(name, path, column)
-        self.max_texts, self.data_seed = max_texts, data_seed
-        self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
 
     def facts(self) -> dict[str, Any]:
         """The names of the tags."""
         return {"tag_names": list(self.dataset.tags)}
 
-    def connect(self, module: ReadsWords) -> None:
-        self.module = module
-
-    def tags(self) -> dict[str, str]:
-        """Tags of the run about its data."""
-        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if stage == "fit" and not self.module.tokenizer.trained:
-            self.module.tokenizer.train_on(to_texts(self.tables["train"]["text"]))
-
-    def load_tables(self, test: bool) -> Mapping[Split, Table]:
-        if test:
-            return {"test": self._read("test")}
-        whole = self._read("train")
-        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.data_seed))
-        train, val = train_val_split(order, self.val_fraction, self.fold, self.folds)
-        return {"train": whole[train], "val": whole[val]}
+    def training_texts(self) -> list[str]:
+        return to_texts(self.tables["train"]["text"])
 
     def sentences(self, split: Split) -> tuple[list[list[str]], list[list[int]]]:
         """The words of each sentence and their tags; of the training also after a test alone."""
-        table = self.tables.get(split) or self.load_tables(test=split == "test")[split]
+        table = self.part(split)
         words = [text.split(" ") for text in to_texts(table["text"])]
         return words, [table["tag"][row].tolist() for row in range(len(table))]
 
@@ -110,7 +90,3 @@ class TaggedData(TableDataModule):
             row = torch.arange(len(table), device=table.device)
             self.tables[split] = table.assign({"tokens": tokens, "row": row})
         return super()._loader(split, *settings)
-
-    def _read(self, split: Literal["train", "test"]) -> Table:
-        options = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
-        return self.dataset.load(split, self.max_texts if split == "train" else None, **options)

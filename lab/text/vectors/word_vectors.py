@@ -13,10 +13,11 @@ from torch import Tensor
 from lab import plots
 from lab.data import Batch
 from lab.errors import BadSetting
-from lab.learning import Stage, SupervisedModule
+from lab.learning import Stage
 from lab.learning.optimizers import OptimizerName
 from lab.task import Task
-from lab.text.tokenizer import FILE, SPECIAL, Tokenizer
+from lab.text.module import TextModule
+from lab.text.tokenizer import SPECIAL, Tokenizer
 from lab.text.vectors import plots as draw
 from lab.text.vectors.evaluation import analogy_scores, similarity_correlation
 from lab.text.vectors.glove import GloVe
@@ -28,7 +29,7 @@ Output = Literal["negative_sampling", "hierarchical_softmax"]
 SPARSE = ("sgd", "adagrad")  # the optimizers that take sparse gradients
 
 
-class WordVectors(SupervisedModule):
+class WordVectors(TextModule):
     """Vectors (B, T, vector_size) of token ids (B, T), learnt from the words around each word.
 
     Args:
@@ -77,10 +78,6 @@ class WordVectors(SupervisedModule):
     def forward(self, tokens: Tensor) -> Tensor:
         found: Tensor = self.network(tokens)
         return found
-
-    def assets(self) -> dict[str, bytes]:
-        """The tokenizer, as a file beside the logged model."""
-        return {FILE: self.tokenizer.to_json()}
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         return self._losses(batch).mean()

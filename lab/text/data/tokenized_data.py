@@ -1,0 +1,94 @@
+"""The base of all data of texts: the network's own tokenizer reads them, and takes its vocabulary from the training."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, train_val_split
+from lab.errors import BadSetting
+from lab.text.tokenizer import Tokenizer
+
+
+class HasTokenizer(Protocol):
+    """The module that texts are prepared for."""
+
+    tokenizer: Tokenizer
+
+
+class TokenizedData(TableDataModule):
+    """Texts of a data set, which `dataset` is."""
+
+    dataset: DatasetInfo
+    module: HasTokenizer
+
+    @abstractmethod
+    def training_texts(self) -> Sequence[str]:
+        """The texts that a tokenizer without a vocabulary takes it from."""
+
+    def connect(self, module: HasTokenizer) -> None:
+        self.module = module
+
+    def tags(self) -> dict[str, str]:
+        """Tags of the run about its data."""
+        return {"data.name": self.dataset.name, "data.origin": self.dataset.origin}
+
+    def prepare_data(self) -> None:
+        """Download a data set that is not there: one process does, before the others read it."""
+        self.dataset.prepare()
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and not self.module.tokenizer.trained:
+            self.module.tokenizer.train_on(self.training_texts())
+
+
+class DividedTextData(TokenizedData):
+    """Rows of texts, divided at random by fraction or by fold into training and validation; the test is given.
+
+    Args:
+        dataset: the data set.
+        max_texts: rows for training and validation together; by default all, for generated data sets the listed number.
+        val_fraction: fraction of the rows for validation.
+        folds: number of folds of cross-validation, instead of `val_fraction`.
+        fold: fold used for validation, from 0.
+        batch_size: batch size per process.
+        data_seed: seed of generated rows and of the splits.
+    """
+
+    def __init__(
+        self,
+        dataset: DatasetInfo,
+        max_texts: int | None,
+        val_fraction: float,
+        folds: int | None,
+        fold: int | None,
+        batch_size: int,
+        data_seed: int,
+    ) -> None:
+        super().__init__(batch_size)
+        check_fold(fold, folds)
+        self.dataset, self.max_texts, self.data_seed = dataset, max_texts, data_seed
+        self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
+
+    def load_tables(self, test: bool) -> Mapping[Split, Table]:
+        if test:
+            return {"test": self._read("test")}
+        whole = self._read("train")
+        if self.max_texts is not None and len(whole) < self.max_texts:
+            found = f"{self.dataset.name} has {len(whole)} texts to learn from, found {self.max_texts}"
+            raise BadSetting("max_texts", found)
+        train, val = train_val_split(self.order(whole), self.val_fraction, self.fold, self.folds)
+        return {"train": whole[train], "val": whole[val]}
+
+    def order(self, whole: Table) -> Tensor:
+        """A random order of the rows, (N,), of which validation is a stretch."""
+        return torch.randperm(len(whole), generator=torch.Generator().manual_seed(self.data_seed))
+
+    def _read(self, split: Literal["train", "test"]) -> Table:
+        options: dict[str, Any] = {"seed": self.data_seed} if self.dataset.origin == "generated" else {}
+        return self.dataset.load(split, self.max_texts if split == "train" else None, **options)
