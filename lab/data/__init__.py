@@ -12,6 +12,7 @@ from lab.data.splits import (
     stratified_permutation,
     time_series_split,
     train_val_split,
+    train_val_test_split,
 )
 from lab.data.table import Column, Ragged, Rows, Table, concat
 from lab.data.text_file import read_text
@@ -46,4 +47,5 @@ __all__ = [
     "stratified_permutation",
     "time_series_split",
     "train_val_split",
+    "train_val_test_split",
 ]

@@ -1,4 +1,4 @@
-"""Which rows are for training, validation and test: by fraction or fold, stratified, by group, or along time.
+"""Splits of rows into training, validation and test: by fraction or fold, stratified, by group, or along time.
 
 Every function works on numbers of rows and gives numbers of rows, so that it serves any table: `table[train]`.
 """
@@ -63,6 +63,30 @@ def train_val_split(
     if count >= len(order):
         raise BadSetting("val_fraction", f"{count} of {rows} leave none to train on")
     return order[count:], order[:count]
+
+
+def train_val_test_split(
+    order: Tensor, val_fraction: float, test_fraction: float, fold: int | None = None, folds: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows for training, validation and test, each (n,), of those in `order` (N,); two at least are for the test.
+
+    >>> train_val_test_split(torch.arange(10), 0.2, 0.2)
+    (tensor([4, 5, 6, 7, 8, 9]), tensor([2, 3]), tensor([0, 1]))
+
+    Args:
+        order: the rows, (N,), shuffled.
+        val_fraction: share of all rows that validates, from 0 to 1; without a meaning where there are folds.
+        test_fraction: share of all rows that is for the test, from 0 to 1.
+        fold: which part of the rows outside the test validates, from 0 to `folds` - 1.
+        folds: how many parts there are.
+
+    Raises:
+        BadSetting: a part would have no rows.
+    """
+    tested = max(2, round(len(order) * test_fraction))
+    left = order[tested:]
+    train, val = train_val_split(left, val_fraction * len(order) / len(left), fold, folds)
+    return train, val, order[:tested]
 
 
 def stratified_permutation(labels: Tensor, seed: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, read_csv, train_val_split
+from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, read_csv, train_val_test_split
 from lab.errors import BadSetting
 
 # name -> from x (N,) to y (N,), for x from -1 to 1
@@ -64,10 +64,8 @@ class CurveData(TableDataModule):
         pairs = _sampled(function, points, noise, random) if path is None else read(Path(path))  # (N, 2)
         self.table = Table({"x": pairs[:, :1].clone(), "y": pairs[:, 1:].clone()})
         order = torch.randperm(len(pairs), generator=random)
-        tested = max(2, round(len(order) * test_fraction))
-        left = order[tested:]
-        train, val = train_val_split(left, val_fraction * len(order) / len(left), fold, folds)
-        self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": order[:tested]}
+        train, val, test = train_val_test_split(order, val_fraction, test_fraction, fold, folds)
+        self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": test}
 
     def facts(self) -> dict[str, Any]:
         """Means and standard deviations of x and y, and the function, where it is known."""

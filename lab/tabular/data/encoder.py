@@ -86,7 +86,7 @@ class Encoder:
 
     @property
     def groups(self) -> dict[str, list[int]]:
-        """Which encoded inputs belong to each column."""
+        """The encoded inputs of each column."""
         found, first = {}, 0
         for each in self.columns:
             size = max(1, len(each.categories))

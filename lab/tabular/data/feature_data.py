@@ -12,7 +12,15 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from lab.data import Split, Table, TableDataModule, check_fold, find_dataset, stratified_permutation, train_val_split
+from lab.data import (
+    Split,
+    Table,
+    TableDataModule,
+    check_fold,
+    find_dataset,
+    stratified_permutation,
+    train_val_test_split,
+)
 from lab.errors import BadSetting, suggestion
 from lab.tabular.data.encoder import Encoder, Missing
 from lab.tabular.data.feature_dataset import FeatureDataset
@@ -88,10 +96,8 @@ class FeatureData(TableDataModule):
             target = _named(frame, target, self.title)
         features, self.target = _divided(frame, target, drop, missing, self.title)
         self.y, order = self.prepare_target(self.target, data_seed)
-        tested = max(2, round(len(order) * test_fraction))
-        left = order[tested:]
-        train, val = train_val_split(left, val_fraction * len(order) / len(left), fold, folds)
-        self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": order[:tested]}
+        train, val, test = train_val_test_split(order, val_fraction, test_fraction, fold, folds)
+        self.rows: dict[Split, Tensor] = {"train": train, "val": val, "test": test}
         self.encoder = Encoder.fit(features.iloc[train.tolist()], missing, self.title)
         self.x = self.encoder(features)
 
