@@ -13,6 +13,7 @@ from lab.data import DatasetInfo, Table, find_dataset, stratified_permutation
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_labels
 from lab.text.data.generated import news, reviews
+from lab.text.data.generated.distinct import rows_of_split
 from lab.text.data.labeled_file import read_labeled
 
 TRAIN_ROWS, TEST_ROWS = 5_000, 1_000  # of generated data sets
@@ -82,20 +83,8 @@ def _generated(
     seed: int = 0,
 ) -> Table:
     """Texts that all differ, those of the test from those to learn from as well; any number of the latter."""
-    tested = _written(write, Random(f"test {seed}"), TEST_ROWS, {})
-    rows = tested if split == "test" else _written(write, Random(seed), max_rows or TRAIN_ROWS, tested)
-    return Table({"text": to_column(list(rows)), "label": to_labels(list(rows.values()))})
-
-
-def _written(
-    write: Callable[[Random], tuple[str, int]], random: Random, count: int, others: dict[str, int]
-) -> dict[str, int]:
-    rows: dict[str, int] = {}
-    while len(rows) < count:
-        text, label = write(random)
-        if text not in others:
-            rows.setdefault(text, label)
-    return rows
+    rows = rows_of_split(write, split, seed, max_rows or TRAIN_ROWS, TEST_ROWS, key=lambda row: row[0])
+    return Table({"text": to_column([text for text, _ in rows]), "label": to_labels([label for _, label in rows])})
 
 
 def _file(path: Path) -> TextDataset:

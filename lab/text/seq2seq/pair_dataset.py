@@ -16,7 +16,7 @@ from lab.data import DatasetInfo, Table, download_file, fetch_into, find_dataset
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.digests import digest
-from lab.text.data.generated.distinct import distinct
+from lab.text.data.generated.distinct import rows_of_split
 from lab.text.data.generated.phrases import phrase
 
 TRAIN_ROWS, TEST_ROWS = 8_000, 500  # generated ones
@@ -127,8 +127,7 @@ def _generated(
     max_rows: int | None = None,
     seed: int = 0,
 ) -> Table:
-    tested = distinct(write, Random(f"test {seed}"), TEST_ROWS)
-    return _table(tested if split == "test" else distinct(write, Random(seed), max_rows or TRAIN_ROWS, tested))
+    return _table(rows_of_split(write, split, seed, max_rows or TRAIN_ROWS, TEST_ROWS))
 
 
 def _read_pairs(path: Path) -> Pairs:

@@ -13,7 +13,7 @@ import torch
 from lab.data import DatasetInfo, Ragged, Table, find_dataset
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
-from lab.text.data.generated.distinct import distinct
+from lab.text.data.generated.distinct import rows_of_split
 from lab.text.data.generated.reports import report
 from lab.text.tagging.tagged_file import TaggedSentences, read_tagged
 
@@ -89,8 +89,7 @@ def _reports(column: int) -> TaggedDataset:
     tags = tuple(sorted({word[column - 1] for _ in range(500) for word in report(sample)}))
 
     def read(split: Literal["train", "test"], max_rows: int | None = None, seed: int = 0) -> Table:
-        tested = distinct(report, Random(f"test {seed}"), TEST_ROWS)
-        rows = tested if split == "test" else distinct(report, Random(seed), max_rows or TRAIN_ROWS, tested)
+        rows = rows_of_split(report, split, seed, max_rows or TRAIN_ROWS, TEST_ROWS)
         words = [[word.word for word in row] for row in rows]
         return _table(words, [[word[column - 1] for word in row] for row in rows], tags)
 
