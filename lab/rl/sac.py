@@ -204,9 +204,8 @@ class SAC(OffPolicy):
 
     def _update_critics(self, state: Any, batch: Sequence[Tensor], measure: bool) -> dict[str, Tensor]:
         """One Adam step of the critics alone, then of the targets."""
-        inputs = list(batch)
-        del inputs[5]  # the noise of the actor
-        loss, value = self.critic_loss(*inputs)
+        transitions, (_, *rest) = batch[:5], batch[5:]  # the first noise is the actor's
+        loss, value = self.critic_loss(*transitions, *rest)
         gradients = [torch.autograd.grad(loss, state[0])]
         self._step([state], gradients)
         with torch.no_grad():
