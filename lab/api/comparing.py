@@ -44,7 +44,7 @@ class ComparedRuns:
 
     @property
     def notes(self) -> list[str]:
-        """Which runs were left out, and why."""
+        """The runs that were left out, each with the reason."""
         return list(map(in_python, self.selection.notes))
 
     def to_frame(self) -> DataFrame:

@@ -21,7 +21,7 @@ Key = str | int
 
 
 class ReadError(Exception):
-    """Why some text cannot be read, and on which of its lines (0 when no line is to blame)."""
+    """The reason for which some text cannot be read, and its line (0 when no line is to blame)."""
 
     def __init__(self, message: str, line: int = 0, key: str = "") -> None:
         super().__init__(message)

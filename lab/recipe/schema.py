@@ -97,7 +97,7 @@ class StartFrom:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a run writes the checkpoint it can be resumed from. Writing never takes more than 2 % of the time.
+    """The schedule of the checkpoints that a run can be resumed from. Writing never takes more than 2 % of the time.
 
     Args:
         seconds: after so many seconds; `null` for no such rule.

@@ -113,7 +113,7 @@ class PPO(OnPolicy):
             return measured | self.divergence(self.policy(experience.observation), experience.action, old, log_prob)
 
     def divergence(self, parameters: Tensor, action: Tensor, old: Tensor, log_prob: Tensor) -> dict[str, Tensor]:
-        """How far the updates of a rollout moved the policy; the weight of the penalty follows."""
+        """The divergence of the policy from the one that acted; the weight of the penalty follows."""
         ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
         measured = {
             "policy/kl": self.policy.kl_divergence(old, parameters).mean(),

@@ -78,7 +78,7 @@ def _kept(run: str, uri: str | None) -> tuple[str, Weights]:
 
 
 def _difference(part: str, ours: Weights, theirs: Weights, run: str, module: str) -> str:
-    """Why a part cannot be copied, with what could be; empty if it can."""
+    """The reason for which a part cannot be copied, with what could be; empty if it can."""
     here, there = _below(part, ours), _below(part, theirs)
     for found, whose in ((here, module), (there, run)):
         if not found:

@@ -62,7 +62,7 @@ class Repetition:
 
     @property
     def missing(self) -> str:
-        """Which trainings have no score, and why; empty if all have one."""
+        """The trainings without a score, each with the reason; empty if all have one."""
         failed = [trial for trial in self.study.trials if trial.state != "complete"]
         if not failed:
             return ""

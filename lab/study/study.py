@@ -62,7 +62,7 @@ class Study:
 
     @property
     def failure(self) -> str:
-        """Why there is nothing to show, if every trial failed; else empty."""
+        """The reason for which there is nothing to show, if every trial failed; else empty."""
         trials = self.trials
         if not trials or any(trial.state != "failed" for trial in trials):
             return ""

@@ -1,4 +1,4 @@
-"""How much a test's score falls when a column is shuffled.
+"""Permutation importance: the fall of a test's score when a column is shuffled.
 
 Source: Breiman, Random forests, Machine Learning 45, 2001, as scikit-learn's `permutation_importance`.
 """

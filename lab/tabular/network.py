@@ -113,7 +113,7 @@ class TabularNetwork(nn.Module):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, rows: Tensor) -> None:
-        """What the training rows (N, F) say without targets, once: their scale, and the centres of an RBF network."""
+        """Takes from the training rows (N, F), once, their scale and the centres of an RBF network."""
         if not bool(self.fitted):
             self.scale.fit(rows)
             if isinstance(self.body, RBF):

@@ -86,7 +86,7 @@ def importance(falls: Mapping[str, Tensor], score: str) -> Figure:
 
 
 def calibration(probabilities: Tensor, labels: Tensor) -> Figure:
-    """How often predictions are right by the probability (N, K) that they were given, with how many there are."""
+    """The accuracy of predictions by the probability (N, K) that they were given, with their number."""
     confidence, predicted = probabilities.max(1)
     right = predicted == labels
     edges = torch.linspace(0, 1, BUCKETS + 1)

@@ -105,7 +105,7 @@ def _parts(loader: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 class _ValidationGenerators(Callback):
-    """Which global generators the steps of a validation use."""
+    """The global generators that the steps of a validation use."""
 
     def __init__(self) -> None:
         self.before: State = {}

@@ -78,7 +78,7 @@ class Agent(LightningModule):
             self.log("step", counters["step"], batch_size=len(starts))
 
     def counters(self) -> dict[str, float]:
-        """How far training is, as it is logged with every metric; `step` is the x-axis of the loggers."""
+        """The progress of training, as it is logged with every metric; `step` is the x-axis of the loggers."""
         return dict.fromkeys(("step", "env_steps"), float(self.env_steps))
 
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:

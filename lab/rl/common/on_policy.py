@@ -92,7 +92,7 @@ class OnPolicy(Learner):
         self.example_input_array = example_input(observation_size)
 
     def features(self, observation_size: ObservationSize) -> ObservationSize:
-        """What policy and critic see of such observations: all of them."""
+        """The inputs of policy and critic: by default the observations."""
         return observation_size
 
     def forward(self, observation: Tensor) -> Tensor:

@@ -189,7 +189,7 @@ def _split(arrays: dict[str, Any]) -> Iterator[Episode]:
 
 
 def _described(factory: EnvFactory) -> gym.Env[Any, Any]:
-    """What Minari asks of an environment, so that it makes none."""
+    """The spaces and the specification of an environment, for Minari, which then makes none."""
     made = factory.for_evaluation(1)[0]
     described: gym.Env[Any, Any] = gym.Env()
     described.observation_space, described.action_space = made.observation_space, made.action_space

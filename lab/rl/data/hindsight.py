@@ -85,7 +85,7 @@ class Hindsight:
             following["terminated"][chosen, 0] = torch.from_numpy(self._ask("compute_terminated", reached, goal) > 0)
 
     def _ask(self, method: str, achieved: Tensor, desired: Tensor) -> np.ndarray:
-        """What the environment's method says of a batch of goals, one number for each."""
+        """The result of a method of the environment for a batch of goals, one number for each."""
         goals = [each.numpy().reshape(-1, *self.shape).astype(self.dtype) for each in (achieved, desired)]
         infos = np.array([{} for _ in achieved])
         try:

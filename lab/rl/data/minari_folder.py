@@ -1,4 +1,4 @@
-"""Where Minari data sets lie, and what they are called; without Minari."""
+"""The folder of Minari data sets and their names; without Minari."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def minari_names() -> list[str]:
 
 
 def minari_metadata(name: str) -> dict[str, Any]:
-    """What Minari has written about a data set; nothing where it is not there or cannot be read."""
+    """The metadata of a Minari data set; empty where it is not there or cannot be read."""
     try:
         found = json.loads((minari_root() / name / "data" / "metadata.json").read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else {}

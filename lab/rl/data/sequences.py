@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Sequences(NamedTuple):
-    """Where the sequences of a rollout lie among its steps, environment after environment.
+    """The places of a rollout's sequences among its steps, environment after environment.
 
     >>> Sequences(first=torch.tensor([0]), places=torch.tensor([[0, 1]]), mask=torch.tensor([[True, False]])).first
     tensor([0])

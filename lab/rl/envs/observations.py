@@ -28,7 +28,7 @@ class Choices(TypedDict):
 
 
 class Mask(TypedDict):
-    """Which of the actions are valid, 1 or 0 each."""
+    """The mask of valid actions, 1 or 0 each."""
 
     mask: int
 

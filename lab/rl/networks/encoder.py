@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         return self.unit * numbers, observation[..., edge:]
 
     def valid(self, observation: Tensor) -> Tensor | None:
-        """Which actions are valid (..., A), or None where observations do not say."""
+        """The mask of valid actions (..., A), or None where observations have none."""
         if self.layout.mask is None:
             return None
         return self.split(observation)[0][..., self.layout.mask] > 0

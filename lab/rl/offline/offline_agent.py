@@ -45,7 +45,7 @@ class OfflineAgent(OffPolicy):
         return metrics
 
     def offline_metrics(self, score: float) -> dict[str, float]:
-        """What the test says besides the return."""
+        """The metrics of the test besides the return."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         found = {"test/dataset_return": float(data.returns.mean())}
         if self.env in REFERENCE_RETURNS and not self.env_factory.env_kwargs:

@@ -80,7 +80,7 @@ def relocated(
 
 
 def misplaced(key: str) -> str | None:
-    """Why a key of a recipe cannot be part of a space; None if it can."""
+    """The reason for which a key of a recipe cannot be part of a space; None if it can."""
     section = key.partition(".")[0]
     if key in ("seed", "threads", "track") or section not in (*SECTIONS, *NAMED, *FURTHER):
         return f"cannot be part of the space{suggestion(section, SECTIONS, 'expected a key of')}"

@@ -77,7 +77,7 @@ class StudyRecord:
 
     @property
     def updated(self) -> datetime | None:
-        """When a trial last began or ended."""
+        """The time at which a trial last began or ended."""
         trials = self.optuna.get_trials(deepcopy=False)
         return max(
             (time for trial in trials if (time := trial.datetime_complete or trial.datetime_start)), default=None

@@ -202,7 +202,7 @@ class Scheduler:
         self._finish_if_done(active)
 
     def _unusable(self, result: JobResult) -> str:
-        """Why a finished training gives its trial no value; empty if it does.
+        """The reason for which a finished training gives its trial no value; empty if it does.
 
         Raises:
             LabError: none of the first trainings has a metric of the study, so that none will.

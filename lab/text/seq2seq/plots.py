@@ -17,7 +17,7 @@ CELL = 0.2  # inches of a token
 
 
 def attention(examples: Sequence[tuple[Sequence[str], Sequence[str], Tensor]]) -> Figure:
-    """Where each written token (rows) looked in the text that was read (columns)."""
+    """The attention of each written token (rows) to the text that was read (columns)."""
     widest = max(len(source) for source, _, _ in examples)
     highest = max(len(target) for _, target, _ in examples)
     width, height = 1.6 + CELL * widest, 1.2 + CELL * highest

@@ -1,4 +1,4 @@
-"""How often two words meet, for GloVe."""
+"""Counts of the pairs of words that meet, for GloVe."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class WindowEmbeddings(WordEmbeddings):
         return score(inputs, targets, weights) / weights.sum((1, 2)).clamp(min=1)
 
     def _near(self, tokens: Tensor) -> Tensor:
-        """Which words (columns) are in the window of which (rows): none is in its own, and padding is in none."""
+        """The words (columns) in the window of each word (rows): none is in its own, and padding is in none."""
         w, length = self.window, tokens.shape[1] - 2 * self.window
         rows = torch.arange(w, w + length, device=tokens.device)
         distance = (torch.arange(tokens.shape[1], device=tokens.device) - rows.unsqueeze(1)).abs()

@@ -69,7 +69,7 @@ def read_analogies(path: Path) -> Analogies:
 
 @contextmanager
 def _about(setting: str) -> Iterator[None]:
-    """What is wrong with a file is wrong with the setting that names it."""
+    """Assigns the errors of a file to the setting that names it."""
     try:
         yield
     except BadSetting as error:

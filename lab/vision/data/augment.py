@@ -163,7 +163,7 @@ def _moved(batch: Batch, settings: Mapping[str, float], random: torch.Generator,
 
 
 def _mirrored(points: Sequence[str], count: int) -> list[int]:
-    """Which point takes the place of each in a mirrored image."""
+    """The point that takes the place of each in a mirrored image."""
     places = {name: i for i, name in enumerate(points)}
     swapped = [name.replace("left", "\0").replace("right", "left").replace("\0", "right") for name in points]
     return [places[name] for name in swapped] or list(range(count))

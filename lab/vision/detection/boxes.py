@@ -12,7 +12,7 @@ OVERLAP = 0.5  # of two boxes of a class, from which only the likelier one stays
 
 
 def targets(boxes: Tensor) -> list[Boxes]:
-    """What is to be found in each image, from rows (B, K, 5) of class, left, top, right, bottom; NaN is no box.
+    """The true boxes of each image, from rows (B, K, 5) of class, left, top, right, bottom; NaN is no box.
 
     >>> targets(torch.tensor([[[2.0, 1, 1, 5, 6], [torch.nan] * 5]]))[0]["labels"]
     tensor([2])

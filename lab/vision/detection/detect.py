@@ -75,7 +75,7 @@ class Detect(SupervisedModule):
         self.average_precision.warn_on_many_detections = False
 
     def forward(self, images: Tensor) -> Any:
-        """What comes out of grid: boxes (B, cells, 4) in pixels and scores (B, cells, classes); see `detect`."""
+        """The outputs of grid: boxes (B, cells, 4) in pixels and scores (B, cells, classes); see `detect`."""
         return self.network(self.normalise(images))
 
     def detect(self, images: Tensor) -> list[Boxes]:

@@ -44,7 +44,7 @@ class MoonsData(TableDataModule):
             raise BadSetting("n", f"{n} points, split by val_fraction and test_fraction, leave none for {empty[0]}")
 
     def facts(self) -> dict[str, int]:
-        """What the module has to know about the data: asked for before `setup`, so it must cost nothing."""
+        """The module's arguments that depend on the data: asked for before `setup`, so it must cost nothing."""
         return {"features": 2, "classes": 2}
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:

@@ -70,7 +70,7 @@ SYNONYMS: dict[tuple[str, ...], list[str]] = {
 
 
 def word_features() -> dict[str, frozenset[str]]:
-    """What is true of each word whose meaning is known: its class, and two features of its meaning.
+    """The features of each word whose meaning is known: its class, and two of its meaning.
 
     >>> sorted(word_features()["queen"])
     ['female', 'king', 'person']

@@ -38,7 +38,7 @@ class Annotated(NamedTuple):
 
 
 def read_annotations(path: Path) -> Annotated:
-    """What is known of the images, which are not opened.
+    """The annotations of the images, which are not opened.
 
     Raises:
         BadSetting: that is neither format, an image is missing, or a box cannot be.
@@ -109,7 +109,7 @@ def _coco(path: Path) -> Annotated:
 
 
 def _place(folder: Path, name: str) -> Path:
-    """Where an image of a COCO file is: beside it, or in `images/` beside it or above it."""
+    """The file of an image of a COCO file: beside it, or in `images/` beside it or above it."""
     places = [folder / name, folder / "images" / name, folder.parent / "images" / name]
     return next((place for place in places if place.exists()), places[1])
 
