@@ -214,14 +214,14 @@ def replace_optimizers(recipe: Recipe, task: Task, module: LightningModule, prob
 
     They are made now, to hear what they refuse, and again when the Trainer asks for them.
     """
-    from lightning.pytorch.utilities.model_helpers import is_overridden
+    from lightning import LightningModule
 
     if recipe.optimizer is None:
         if recipe.lr_scheduler is not None:
             message = "needs an optimizer; set `optimizer: {class_path: torch.optim.Adam}`"
             problems.append(recipe.problem("lr_scheduler", message))
         return
-    if is_overridden("configure_optimizers", module):
+    if type(module).configure_optimizers is not LightningModule.configure_optimizers:
         name = type(module).__name__
         if not module.automatic_optimization or not isinstance(recipe.task, InlineTask):
             problems.append(recipe.problem("optimizer", f"{name} has optimizers of its own; set them under `model`"))

@@ -1,8 +1,9 @@
 """Every callable of the standard library and of the imported libraries as a recipe's `class_path`: none is called.
 
-Each is tried as a callback, and as the value of parameters with and without a type: as an object, as a partial and by
-its dotted name. `python -m tests.fuzz.class_paths [EVERY]` prints how many names were tried (each EVERY-th one), which
-were accepted or would be called, and what reached outside of the process, such as a command or an open file.
+Each is tried at every place of a recipe or study that names a class (`places.py`), and as the value of parameters with
+and without a type: as an object, as a partial and by its dotted name. `python -m tests.fuzz.class_paths [EVERY]` prints
+how many names were tried (each EVERY-th one), which were accepted or would be called, and what reached outside of the
+process, such as a command or an open file.
 """
 
 from __future__ import annotations
@@ -25,16 +26,14 @@ from unittest.mock import patch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lab.errors import RecipeError
 from lab.keywords import keywords, returned
-from lab.recipe import load
 from lab.recipe.objects import Construction
 from lab.recipe.signature import check
+from tests.fuzz.places import Places
 
 ACT = {"antigravity", "this", "idlelib", "turtle", "turtledemo", "test", "lib2to3", "__main__"}  # when imported
 CHUNK = 1_000  # names of one recipe
 OUTSIDE = ("os.system", "os.exec", "os.fork", "os.kill", "os.remove", "os.rename", "subprocess.", "socket.", "urllib.")
-HEAD = "task: {module: 'lab.tabular.regress:Regress', data: 'lab.tabular.data.curve_data:CurveData', monitor: x}\n"
 
 
 def modules() -> Iterator[ModuleType]:
@@ -76,24 +75,11 @@ def _parts(name: str) -> list[str]:
     return name.replace(":", ".").split(".")
 
 
-def accepted(names: dict[str, Any], folder: Path) -> list[str]:
-    """The names that a recipe took for callbacks, though they are none, and what happened outside meanwhile."""
-    from lightning import Callback
-
-    from lab.runner.assemble import assemble
-
-    lines = [f"- {{class_path: '{name}', init_args: {{args: [touch, x]}}}}" for name in names]
-    file = folder / "recipe.yaml"
-    file.write_text("\n".join([HEAD + "trainer: {max_epochs: 1}", "callbacks:", *lines]))
-    recipe = load(file)
+def accepted(names: dict[str, Any], places: Places) -> list[str]:
+    """The names that a place took though they are of another kind, and what happened outside meanwhile."""
     seen.clear()
-    try:
-        assemble(recipe)
-        problems: set[str] = set()
-    except RecipeError as error:
-        problems = {problem.key for problem in error.problems}
-    fits = {name for name, value in names.items() if isinstance(value, type) and issubclass(value, Callback)}
-    return [*seen, *(n for i, n in enumerate(names) if f"callbacks.{i}.class_path" not in problems and n not in fits)]
+    found = list(places.wrongly_taken(names))
+    return [*seen, *found]
 
 
 def target() -> Callable[..., Any]:
@@ -203,11 +189,12 @@ def main(every: int = 1) -> tuple[int, list[str]]:
     warnings.simplefilter("ignore")
     names = list(callables().items())[::every]
     bad: list[str] = []
-    sys.addaudithook(_audit)
     with tempfile.TemporaryDirectory() as folder:
+        places = Places(Path(folder))
+        sys.addaudithook(_audit)
         for start in range(0, len(names), CHUNK):
             some = dict(names[start : start + CHUNK])
-            bad += [*accepted(some, Path(folder)), *called(some)]
+            bad += [*accepted(some, places), *called(some)]
     return len(names), bad
 
 

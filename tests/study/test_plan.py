@@ -76,6 +76,10 @@ WRONG = {
     "space: {data.batch_size: [16, 32.0]}": "space.data.batch_size.1: expected a whole number",
     "space: {seed: [1, 2]}": "space.seed.0: cannot be part of the space; expected a key of model, data, trainer",
     "space: {modle.lr: [1, 2]}": "space.modle.lr.0: cannot be part of the space; did you mean 'model'?",
+    "space: {callbacks: [[{class_path: torch.nn.Linear}]]}": "space.callbacks.0: callbacks.0.class_path: "
+    "'torch.nn.Linear' is the class Linear; expected a subclass of lightning.Callback",
+    "space: {optimizer: [{class_path: torch.optim.Adam}]}": "space.optimizer.0: DDPG has optimizers of its own",
+    "space: {trainer.max_epochs: [-2, 1]}": "space.trainer.max_epochs.0: expected 0 or more, or -1 for no limit",
     "space: {}": "space: empty; list the keys to vary, such as {model.lr: [0.001, 0.01]}",
     "trials: 3": "trials: grid has a fixed number of trials; leave it out",
     "metric: loss": "mode: missing; give min or max for loss",

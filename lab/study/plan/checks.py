@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import BadInput, Problem, RecipeError, error_text, nearest, suggestion
-from lab.imports import load_callable
+from lab.errors import Problem, RecipeError, error_text, nearest, suggestion
 from lab.recipe import Recipe, override
 from lab.recipe import load as load_recipe
 from lab.recipe.schema import Document, printable
@@ -93,6 +92,7 @@ def refused(
     """Values of the space that the recipe's task would refuse, or initial weights that it could not load."""
     from lightning import Trainer
 
+    from lab.engine.project.trainer_settings import refused_settings
     from lab.recipe.signature import check
 
     facts: dict[str, Any] = (hook(assembly.data, "facts") or dict)()
@@ -112,9 +112,10 @@ def refused(
                 given = facts if section == "model" else ()
                 values = getattr(found, section)
                 wrong = check(targets[section], values, given=given, partial=True, within=(section,), objects=True)[1]
+                wrong += refused_settings(values) if section == "trainer" else []
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
             elif section in NAMED and not complaints:
-                complaints += _of_named(found, section)
+                complaints += _of_named(found, assembly)
             elif section == "start_from" and not complaints:
                 complaints += _unusable(replace(assembly, recipe=found), uri)
             for name, message in complaints:
@@ -126,19 +127,14 @@ def refused(
                     yield file.problem(f"space.{place}", message if name == key else f"{name}: {message}")
 
 
-def _of_named(recipe: Recipe, section: str) -> Iterator[tuple[str, str]]:
-    """Keywords that the classes of a section would refuse, and names without a class."""
-    from lab.recipe.signature import check
+def _of_named(recipe: Recipe, assembly: Assembly) -> list[tuple[str, str]]:
+    """Problems of the callbacks, the optimizer and the schedule that a recipe names, for the module of another one."""
+    from lab.runner.assembly import callbacks_of, replace_optimizers
 
-    named: Any = getattr(recipe, section)
-    specs = {f"{section}.{i}": each for i, each in enumerate(named)} if section == "callbacks" else {section: named}
-    for place, spec in specs.items() if named else ():
-        try:
-            complaints = check(load_callable(spec.class_path), spec.init_args, partial=True, objects=True)[1]
-        except BadInput as error:
-            yield f"{place}.class_path", str(error)
-        else:
-            yield from ((f"{place}.init_args.{key}", message) for key, message in complaints)
+    problems: list[Problem] = []
+    callbacks_of(recipe, problems)
+    replace_optimizers(recipe, assembly.task, assembly.module, problems)
+    return [(problem.key, problem.message) for problem in problems]
 
 
 def _unusable(assembly: Assembly, uri: str | None) -> list[tuple[str, str]]:
