@@ -2,6 +2,7 @@
 
 from lab.networks.activations import ACTIVATIONS, Activation, make_activation
 from lab.networks.attention import causal_mask, padding_mask, record_attention
+from lab.networks.dropout import Dropout
 from lab.networks.hub import pretrained_weights
 from lab.networks.initialization import INITS, Init, initialize
 from lab.networks.mlp import MLP, as_function
@@ -22,6 +23,7 @@ __all__ = [
     "SEQUENCE_NETWORKS",
     "Activation",
     "Cell",
+    "Dropout",
     "Init",
     "LearnedPositions",
     "Norm",

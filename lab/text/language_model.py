@@ -1,8 +1,4 @@
-"""A small GPT: a Transformer that predicts each token of a running text from those before it.
-
-Sources: Radford et al., Language models are unsupervised multitask learners, 2019, for the network; Press and Wolf,
-Using the output embedding to improve language models, EACL 2017, for the weights that embedding and output share.
-"""
+"""A small GPT, which predicts each token of a running text from those before it."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Lt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 
@@ -20,15 +16,14 @@ from lab import plots
 from lab.data import Batch
 from lab.errors import BadInput, BadSetting
 from lab.learning import LazyMetrics, Stage
-from lab.networks import LearnedPositions, TransformerEncoder, upcast
+from lab.networks import upcast
 from lab.task import Task
 from lab.text import plots as draw
 from lab.text.data.corpus_data import CorpusData
+from lab.text.gpt import GPT
 from lab.text.module import TextModule
 from lab.text.ngrams import ngram_losses
 from lab.text.tokenizer import BEGIN, SPECIAL, UNKNOWN, Tokenizer, TokenizerKind
-
-INIT_STD = 0.02  # of the first embeddings, as in GPT-2: logits begin near 0
 
 
 class LanguageModel(TextModule):
@@ -159,39 +154,10 @@ class MeanPerPosition(Metric):
         return self.total / self.rows
 
 
-class GPT(nn.Module):
-    """Token ids (B, T) -> logits (B, T, vocab_size), of which each sees the tokens up to its own.
-
-    >>> GPT(vocab_size=50, context=8, width=16, depth=1)(torch.zeros(2, 8, dtype=torch.int64)).shape
-    torch.Size([2, 8, 50])
-
-    Args:
-        vocab_size: how many token ids there are.
-        context: tokens that it sees at once; longer inputs are refused.
-        width: size of a token's vector.
-        depth: layers.
-        heads: of the attention, which divide the width.
-        dropout: share, from 0 to 1, of the embeddings and of blocks' outputs that are dropped in training.
-    """
-
-    def __init__(
-        self, vocab_size: int, context: int, width: int, depth: int, heads: int = 4, dropout: float = 0.1
-    ) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocab_size, width)
-        nn.init.normal_(self.embedding.weight, std=INIT_STD)
-        self.positions = LearnedPositions(context, width, std=INIT_STD)
-        self.dropout = nn.Dropout(dropout)
-        self.transformer = TransformerEncoder(width, depth, heads, feedforward=4 * width, dropout=dropout)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        states = self.transformer(self.dropout(self.positions(self.embedding(tokens))), causal=True)
-        return F.linear(states, self.embedding.weight)
-
-
 def token_losses(logits: Tensor, tokens: Tensor) -> Tensor:
     """The loss of each predicted token, (B, T), of logits (B, T, vocab_size) and windows (B, T + 1)."""
-    return F.cross_entropy(upcast(logits).mT, tokens[:, 1:], reduction="none")
+    losses = F.cross_entropy(upcast(logits).flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    return losses.view(len(tokens), -1)
 
 
 TASK = Task(module=LanguageModel, data=CorpusData, monitor="val/loss", mode="min", score="test/perplexity")

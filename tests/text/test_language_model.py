@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import torch
 from lightning import Trainer
+from torch.nn import functional as F
 
 from lab.errors import BadInput, BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.corpora import find_corpus, read_corpus
 from lab.text.data.corpus_data import CorpusData, windows
-from lab.text.language_model import GPT, LanguageModel, MeanPerPosition, token_losses
+from lab.text.gpt import GPT, Block
+from lab.text.language_model import LanguageModel, MeanPerPosition, token_losses
 from lab.text.ngrams import ngram_losses
 from lab.text.tokenizer import SPECIAL
 
@@ -41,6 +43,14 @@ def test_a_token_sees_none_that_come_after_it() -> None:
     first, other = network(tokens), network(changed)
     torch.testing.assert_close(first[:, :5], other[:, :5])
     assert not torch.allclose(first[:, 5:], other[:, 5:])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_attention_is_the_same_by_one_kernel_and_written_out(training: bool) -> None:
+    block = Block(16, heads=2, dropout=1e-9).train(training)  # written out, because of it, and nothing is dropped
+    query, key, value = torch.randn(3, 2, 2, 5, 8).unbind()
+    expected = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    torch.testing.assert_close(block._attend(query, key, value), expected)
 
 
 def test_losses_are_those_of_the_next_token() -> None:
