@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from email.message import Message
 from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
@@ -80,14 +81,19 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
         tracker.set_tag(DESCRIPTION, recipe.description)
 
 
-def _package(installed: metadata.Distribution) -> str:
-    """One line of the list of packages.
+def headers(installed: metadata.Distribution) -> Message:
+    """What a package says about itself.
 
     The `name` and `version` of `importlib.metadata` read the whole description of a package each time, together longer
     than a short training of a small model takes.
     """
     text = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""
-    head = HeaderParser().parsestr(text.partition("\n\n")[0])
+    return HeaderParser().parsestr(text.partition("\n\n")[0])
+
+
+def _package(installed: metadata.Distribution) -> str:
+    """One line of the list of packages."""
+    head = headers(installed)
     return f"{head.get('Name', 'unknown')}=={head.get('Version', 'unknown')}\n"
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import importlib_metadata
 import mlflow
 import pytest
 import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
-from lab.runner.export import call, example_inputs, log_model
+from lab.runner.export import call, example_inputs, log_model, packages_distributions
 
 pytestmark = pytest.mark.slow
 TOKENS, MASK = torch.zeros(1, 5, dtype=torch.long), torch.ones(1, 5, dtype=torch.bool)
@@ -113,3 +114,11 @@ def test_the_exported_model_takes_what_the_module_takes(
 
 def test_a_module_without_an_example_logs_nothing() -> None:
     log_model(SimpleNamespace(), Base())  # type: ignore[arg-type]
+
+
+def test_packages_are_found_as_python_finds_them():
+    """One CPU second, of which Python's own search takes nearly all."""
+    found, expected = packages_distributions(), importlib_metadata.packages_distributions()
+    assert {name: sorted(owners) for name, owners in found.items()} == {
+        name: sorted(owners) for name, owners in expected.items()
+    }

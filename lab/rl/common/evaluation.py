@@ -121,7 +121,8 @@ def record_video(
         frame = draw(env)
         height, width = frame.shape[:2]
         rate = env.metadata.get("render_fps", 30)
-        quick = ["-preset", "veryfast"]  # half the time of the default, in a file of the same size
+        # half the time of the default, in a file of the same size; more threads would only wait for frames
+        quick = ["-preset", "veryfast", "-threads", "1"]
         writer = imageio_ffmpeg.write_frames(
             str(video), (width, height), fps=rate, macro_block_size=2, quality=7, output_params=quick
         )

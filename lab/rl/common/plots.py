@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from lab import plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
     from lab.rl.common.agent import Agent
 
@@ -59,7 +60,7 @@ def draw_policy(agent: Agent) -> None:
         else:
             limit = float(np.abs(action).max())
             colours = {"cmap": plots.DIVERGING, "vmin": -limit, "vmax": limit}
-            mesh = axes.pcolormesh(x, y, action, shading="gouraud", rasterized=True, **colours)
+            mesh = _smooth(axes, x, y, action, **colours)
             axes.contour(x, y, action, levels=[0], colors="black", linewidths=0.8)
             drawing.colorbar(mesh, ax=axes, label="action")
     plots.log_figure(agent, "policy.png", drawing)
@@ -77,10 +78,17 @@ def draw_value(agent: Agent, value: Callable[[Tensor], Tensor]) -> None:
         return
     with plots.figure(width=6, height=4.5) as (drawing, axes):
         x, y, found = _over_the_plane(agent, value, axes)
-        mesh = axes.pcolormesh(x, y, found, cmap=plots.SEQUENTIAL, shading="gouraud", rasterized=True)
+        mesh = _smooth(axes, x, y, found, cmap=plots.SEQUENTIAL)
         axes.set(title=f"Value of {type(agent).__name__} on {agent.env}")
         drawing.colorbar(mesh, ax=axes, label="value")
     plots.log_figure(agent, "value.png", drawing)
+
+
+def _smooth(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, **colours: Any) -> AxesImage:
+    """Draws values as an image, the grid's points at the centres of its pixels: half the time of a shaded mesh."""
+    half = [(each.max() - each.min()) / (POINTS - 1) / 2 for each in (x, y)]
+    extent = (x.min() - half[0], x.max() + half[0], y.min() - half[1], y.max() + half[1])
+    return axes.imshow(values.T, origin="lower", extent=extent, aspect="auto", interpolation="bilinear", **colours)
 
 
 def _over_the_plane(

@@ -6,6 +6,7 @@ import pytest
 
 from lab.rl.common import pendulum
 from lab.rl.common.pendulum import optimal_returns, optimal_torques, play, start_states, step
+from lab.rl.data.loaders import TEST_SEEDS
 
 HUNDRED = np.random.default_rng(12345).uniform([-np.pi, -1], [np.pi, 1], (100, 2))
 
@@ -114,3 +115,19 @@ def test_no_disturbed_sequence_beats_it(solved, size):
         total -= cost
     assert np.median(returns - total) < 100 * size  # most disturbances are steered out, so they are fair rivals
     assert (total - returns).max() < 1e-3
+
+
+def test_the_file_holds_the_optima_of_the_test_starts_as_they_are_worked_out(monkeypatch):
+    starts = start_states([TEST_SEEDS, TEST_SEEDS + 99])
+    kept = optimal_returns(starts)
+    assert len(pendulum._known()) == 100
+    assert np.array_equal(kept, [pendulum._known()[angle, speed] for angle, speed in starts.tolist()])
+    monkeypatch.setattr(pendulum, "_known", dict)
+    assert optimal_returns(starts) == pytest.approx(kept, abs=1e-3)
+
+
+def test_starts_within_and_without_the_file_may_be_asked_for_together():
+    (known,) = start_states([TEST_SEEDS + 7])
+    assert optimal_returns(np.array([[0.0, 0.0], known])) == pytest.approx(
+        [0, pendulum._known()[tuple(known)]], abs=1e-3
+    )
