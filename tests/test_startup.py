@@ -3,6 +3,8 @@
 import gc
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 import pytest
 
@@ -35,6 +37,10 @@ from torchmetrics.classification import MulticlassAccuracy
 collection = MetricCollection(MulticlassAccuracy(3))
 assert torchmetrics.Metric is sys.modules["torchmetrics.metric"].Metric
 assert not {"torchvision", "transformers", "scipy.signal"} & sys.modules.keys()
+import mlflow
+import torchrl.data
+
+assert not {"ray._raylet", "mujoco._structs", "fastapi"} & sys.modules.keys()
 """
 EVERYTHING = """
 import torchmetrics.functional
@@ -44,6 +50,29 @@ for package in torchmetrics, torchmetrics.functional:
 assert not hasattr(torchmetrics, "nothing")
 assert "scipy.signal" in sys.modules
 """
+
+
+WHOLE = """
+import whole.inner
+value, __version__ = whole.inner.value, "2"
+"""
+
+
+@pytest.fixture
+def whole(tmp_path, monkeypatch):
+    """A package that waits as a whole: a list of what was executed of it."""
+    executed: list[str] = []
+    monkeypatch.setattr("builtins.executed", executed, raising=False)
+    (tmp_path / "whole").mkdir()
+    for name, text in {"__init__": WHOLE, "inner": "value = 1", "alone": "", "other": ""}.items():
+        (tmp_path / "whole" / f"{name}.py").write_text(f"{text}\nexecuted.append(__name__)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(startup, "WAITING", {"whole": ("alone",)})
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
+    defer()
+    yield executed
+    for name in [name for name in sys.modules if name.partition(".")[0] == "whole"]:
+        del sys.modules[name]
 
 
 @pytest.fixture
@@ -59,6 +88,7 @@ def waiting(tmp_path, monkeypatch):
         (tmp_path / "waiting" / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(startup, "PACKAGES", {"waiting": ()})
+    monkeypatch.setattr(startup, "_frozen", False)
     monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
     defer()
     yield sys.modules
@@ -126,3 +156,38 @@ def test_in_a_process_of_its_own_what_was_imported_is_left_out_of_later_collecti
     finally:
         if not before:
             gc.unfreeze()
+
+
+def test_a_package_that_waits_is_executed_when_something_of_it_is_asked_for(whole):
+    package = import_module("whole")
+    import_module("whole.alone")
+    assert not hasattr(package, "__wrapped__")
+    assert whole == ["whole.alone"]
+    assert package.__version__ == "2"
+    assert package.value == 1
+    assert whole == ["whole.alone", "whole.inner", "whole"]
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = package.nothing
+
+
+@pytest.mark.parametrize("module", ["inner", "other"])
+def test_a_module_of_a_package_that_waits_is_imported_once_and_after_its_package(whole, module):
+    import_module(f"whole.{module}")
+    assert whole == ["whole.inner", "whole", *(["whole.other"] if module == "other" else [])]
+    assert getattr(sys.modules["whole"], module) is sys.modules[f"whole.{module}"]
+
+
+def test_a_package_that_fails_can_be_asked_again(whole, tmp_path):
+    source = tmp_path / "whole" / "__init__.py"
+    source.write_text("import nosuch_package")
+    package = import_module("whole")
+    for _ in range(2):
+        with pytest.raises(ImportError, match="nosuch_package"):
+            _ = package.value
+
+
+def test_two_threads_that_ask_get_the_same_whole_package(whole):
+    package = import_module("whole")
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda _: package.value, range(8))] == [1] * 8
+    assert whole.count("whole") == 1

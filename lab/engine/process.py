@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import torch
 
+from lab.startup import imports_are_frozen
+
 # Remarks of libraries about choices that are made here on purpose, or about themselves.
 REMARKS = (
     ".*treespec, LeafSpec.*",
@@ -65,9 +67,13 @@ def freeze_heap() -> None:
 def frozen_heap() -> Iterator[None]:
     """Keeps what exists already from the garbage collector, which would look through all imported modules again.
 
-    That takes 0.5 s each time and finds nothing. Objects made inside are collected as ever.
+    That takes 0.5 s each time and finds nothing. Objects made inside are collected as ever. In a process of `lab`'s
+    own the imported modules are kept from it already, and stay so.
     """
     global _keepers
+    if imports_are_frozen():
+        yield
+        return
     freeze_heap()
     try:
         yield

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab import startup
 from lab.engine import process
 from lab.engine.process import freeze_heap, frozen_heap
 
@@ -13,6 +14,7 @@ from lab.engine.process import freeze_heap, frozen_heap
 def thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """All tests run with a frozen heap, see tests/conftest.py; these freeze it themselves."""
     monkeypatch.setattr(process, "_keepers", 0)
+    monkeypatch.setattr(startup, "_frozen", False)
     gc.unfreeze()
     yield
     gc.freeze()
@@ -34,5 +36,18 @@ def test_a_heap_that_somebody_else_froze_stays_frozen() -> None:
         with frozen_heap():
             pass
         assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+
+
+def test_imports_that_are_frozen_stay_frozen_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the collector looks through them at the process's end, which takes as long as a short training."""
+    monkeypatch.setattr(startup, "_frozen", True)
+    gc.freeze()
+    count = gc.get_freeze_count()
+    try:
+        with frozen_heap():
+            assert gc.get_freeze_count() == count
+        assert gc.get_freeze_count() == count
     finally:
         gc.unfreeze()
