@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -18,6 +18,7 @@ from lab.errors import closest
 
 if TYPE_CHECKING:  # the record itself needs no torch
     from lightning import LightningDataModule, LightningModule, Trainer
+    from torch import Tensor
 
 _WORDS = ("validation", "valid", "val", "evaluation", "eval")
 _LOWER = "|".join([*_WORDS, *map(str.capitalize, _WORDS)])
@@ -123,6 +124,12 @@ class ModuleHooks(Protocol):
     def pretrain(self) -> None:
         """Takes weights that others have trained; called before those of `start_from` are copied, so that these win."""
 
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Refuses, by BadSetting, what `start_from` would copy although it has the right shapes, such as a vocabulary.
+
+        The weights go by their names in the state dict; nothing has been copied.
+        """
+
     def check_trainer(self, trainer: Trainer) -> None:
         """Refuses, by BadSetting, settings of the Trainer that the module cannot train with, such as a precision.
 
@@ -177,7 +184,7 @@ def hooks(protocol: type) -> list[str]:
     """The names of the methods that a protocol lists, in its order.
 
     >>> hooks(ModuleHooks)
-    ['pretrain', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play', 'collect', 'sample']
+    ['pretrain', 'check_weights', 'check_trainer', 'compile', 'compile_pays', 'assets', 'play', 'collect', 'sample']
     """
     return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lab import files
-from lab.errors import LabError, Problem, RecipeError, nearest
+from lab.errors import BadSetting, LabError, Problem, RecipeError, nearest
 from lab.task import hook
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def begin(assembly: Assembly, uri: str | None = None) -> Assembly:
         uri: the tracking server.
 
     Raises:
-        RecipeError: there is no such run, it has no checkpoint, or a part is not the same in both.
+        RecipeError: there is no such run, it has no checkpoint, a part differs, or the module refuses it.
     """
     recipe, copied = chosen(assembly, uri)
     if not copied:
@@ -60,10 +60,15 @@ def chosen(assembly: Assembly, uri: str | None = None) -> tuple[Recipe, Weights]
         if message:
             key = f"start_from.parts.{i}" if wanted.parts else "start_from.parts"
             problems.append(recipe.problem(key, message))
+    copied = {name: theirs[name] for part in wanted.parts or (WHOLE,) for name in _below(part, theirs)}
+    if not problems and (check := hook(assembly.module, "check_weights")) is not None:
+        try:
+            check(copied)
+        except BadSetting as error:
+            problems.append(recipe.problem("start_from.parts", f"run {run_id[:8]}: {error.message}"))
     if problems:
         raise RecipeError(problems)
-    named = replace(recipe, start_from=replace(wanted, run=run_id))
-    return named, {name: theirs[name] for part in wanted.parts or (WHOLE,) for name in _below(part, theirs)}
+    return replace(recipe, start_from=replace(wanted, run=run_id)), copied
 
 
 def _kept(run: str, uri: str | None) -> tuple[str, Weights]:

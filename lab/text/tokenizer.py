@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.data import Ragged
-from lab.errors import BadInput, unknown_name
+from lab.errors import BadInput, BadSetting, unknown_name
 
 if TYPE_CHECKING:
     import tokenizers
@@ -18,6 +18,7 @@ TokenizerKind = Literal["word", "bpe", "char"]
 KINDS: tuple[TokenizerKind, ...] = ("word", "bpe", "char")
 PAD, UNKNOWN, BEGIN, END = range(4)  # token ids that every tokenizer has
 SPECIAL = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"]
+LEAST_PAIRS = 256 + len(SPECIAL)
 FILE = "tokenizer.json"  # as `tokenizers.Tokenizer.from_file` reads it
 
 
@@ -40,13 +41,15 @@ class Tokenizer(nn.Module):
         vocab_size: at most so many tokens, the most frequent ones.
 
     Raises:
-        BadSetting: there is no such kind.
+        BadSetting: there is no such kind, or its smallest vocabulary is larger.
     """
 
     def __init__(self, kind: TokenizerKind, vocab_size: int) -> None:
         super().__init__()
         if kind not in KINDS:
             raise unknown_name("tokenizer", kind, KINDS, {"words": "word", "byte": "bpe", "character": "char"})
+        if kind == "bpe" and vocab_size < LEAST_PAIRS:
+            raise BadSetting("vocab_size", f"bpe begins with {LEAST_PAIRS} tokens, one a byte; found {vocab_size}")
         self.kind, self.vocab_size = kind, vocab_size
         self._tokenizer: tokenizers.Tokenizer | None = None
 
@@ -90,10 +93,19 @@ class Tokenizer(nn.Module):
         return torch.tensor(list(content), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
+        """
+        Raises:
+            BadSetting: it is the state of another kind of tokenizer, or has more tokens.
+        """
         import tokenizers
 
         content = bytes(state.tolist()).decode()
-        self._tokenizer = tokenizers.Tokenizer.from_str(content) if content else None
+        made = tokenizers.Tokenizer.from_str(content) if content else None
+        if made is not None and (kind := _kind(made)) != self.kind:
+            raise BadSetting("tokenizer", f"its tokenizer is a {kind} tokenizer, and {self.kind} was asked for")
+        if made is not None and (size := made.get_vocab_size()) > self.vocab_size:
+            raise BadSetting("vocab_size", f"its tokenizer has {size} tokens, and the network {self.vocab_size}")
+        self._tokenizer = made
 
     @property
     def _ready(self) -> tokenizers.Tokenizer:
@@ -118,3 +130,11 @@ def _untrained(kind: TokenizerKind, vocab_size: int) -> tuple[tokenizers.Tokeniz
     else:
         made.pre_tokenizer, made.decoder = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated"), decoders.Fuse()
     return made, trainers.WordLevelTrainer(**settings)
+
+
+def _kind(tokenizer: tokenizers.Tokenizer) -> TokenizerKind:
+    from tokenizers import models
+
+    if isinstance(tokenizer.model, models.BPE):
+        return "bpe"
+    return "word" if tokenizer.normalizer is not None else "char"

@@ -46,6 +46,7 @@ def server(tmp_path_factory, empty_database):
     record("code", "autoencode_letters", "seed=7")
     record("agent", "ddpg_pendulum", "seed=7")
     record("trunk", "classify_digits", "seed=7", "model.network=timm:test_resnet")
+    record("gpt", "language_model_python_help", "model.width=16", "model.depth=1")
     record("twin", "regress_curve", "seed=8")
     record("twin", "regress_curve", "seed=9")
     client.create_run(experiment, run_name="empty")
@@ -103,6 +104,7 @@ def test_the_parts_are_copied_and_nothing_else_is(recipe, run, parts, overrides,
 
 LETTERS = ("classify_letters", "code")
 ENCODER = "network.encoder"
+WORDS = ("language_model_python_help", "gpt")
 COMMON = "; the same in both: network.encoder"
 
 
@@ -116,6 +118,7 @@ COMMON = "; the same in both: network.encoder"
         (*LETTERS, [ENCODER], ["model.network=mlp"], "Classify has no part 'network.encoder'; they have no part in"),
         ("autoencode_letters", "code", [ENCODER], ["model.latent_dim=16"], "network.encoder.8.weight is 16 x 288 here"),
         ("autoencode_letters", "curve", ["network.0"], [], "Autoencode has no part 'network.0'"),
+        (*WORDS, ["network"], [], "run {id}: network.embedding belongs to its tokenizer; add the part tokenizer"),
         ("regress_curve", "crve", [], [], "no run 'crve'; did you mean 'curve'?; lab runs lists them"),
         ("regress_curve", "twin", [], [], "'twin' is the name or start of 2 runs"),
         ("regress_curve", "empty", [], [], "run {id} has no checkpoints/best.ckpt"),
@@ -124,10 +127,11 @@ COMMON = "; the same in both: network.encoder"
 )  # fmt: skip
 def test_what_cannot_be_copied_is_one_line(recipe, run, parts, overrides, message, server):
     extra = ["model.network=encoder"] if recipe == "classify_letters" and not overrides else []
+    extra += ["model.width=16", "model.depth=1"] if run == "gpt" else []
     with pytest.raises(RecipeError) as error:
         begun(recipe, run, parts, server, *extra, *overrides)
     (problem,) = error.value.problems
-    given = find_run(run, server).info.run_id[:8] if run in ("code", "empty") else ""
+    given = find_run(run, server).info.run_id[:8] if run in ("code", "empty", "gpt") else ""
     assert problem.message.startswith(message.format(id=given))
     assert problem.key.startswith("start_from.")
     assert problem.where.startswith("override start_from")

@@ -25,7 +25,7 @@ SENTENCE = "the cat saw the dog . "
 
 def model(**settings: Any) -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel(**{"context": 8, "width": 16, "depth": 1, "heads": 2, "vocab_size": 64} | settings)
+    return LanguageModel(**{"context": 8, "width": 16, "depth": 1, "heads": 2, "vocab_size": 300} | settings)
 
 
 def data_for(module: LanguageModel, path: Path, text: str = SENTENCE * 200, **settings: Any) -> CorpusData:

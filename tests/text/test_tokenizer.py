@@ -74,3 +74,24 @@ def test_one_without_a_vocabulary_says_so() -> None:
 def test_an_unknown_kind_is_named() -> None:
     with pytest.raises(BadSetting, match="word"):
         Tokenizer("words", 100)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "message"),
+    [
+        ("char", 400, "tokenizer: its tokenizer is a bpe tokenizer, and char was asked for"),
+        ("word", 400, "tokenizer: its tokenizer is a bpe tokenizer, and word was asked for"),
+        ("bpe", 262, r"vocab_size: its tokenizer has \d+ tokens, and the network 262"),
+    ],
+)
+def test_another_vocabulary_is_refused(kind: TokenizerKind, size: int, message: str) -> None:
+    other = Tokenizer(kind, size)
+    with pytest.raises(BadSetting, match=message):
+        other.load_state_dict(BYTES.state_dict())
+    assert not other.trained
+
+
+def test_byte_pairs_need_a_token_for_each_byte() -> None:
+    with pytest.raises(BadSetting, match="vocab_size: bpe begins with 260 tokens, one a byte; found 259"):
+        Tokenizer("bpe", 259)
+    assert trained("bpe", 260).size == 260
