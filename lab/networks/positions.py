@@ -53,8 +53,9 @@ class SinusoidalPositions(nn.Module):
         table = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)  # sine, cosine, sine, cosine, ...
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + _first(self.table, x.shape[1])
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """Of the positions from `start` on."""
+        return x + _first(self.table, start + x.shape[1])[start:]
 
 
 def _first(table: Tensor, length: int) -> Tensor:

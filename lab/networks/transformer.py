@@ -7,8 +7,10 @@ own, and `record_attention` shows where each of them looks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lab.networks.activations import Activation, make_activation
@@ -53,6 +55,7 @@ class _LayerStack(nn.Module):
             )
             for _ in range(depth)
         )
+        self.norm_first = norm_first
         self.norm = nn.LayerNorm(width) if norm_first else nn.Identity()
 
 
@@ -113,3 +116,32 @@ class TransformerDecoder(_LayerStack):
             )
         normalised: Tensor = self.norm(x)
         return normalised
+
+    def step(
+        self, x: Tensor, memory: Tensor, memory_padding: Tensor | None = None, seen: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, list[Tensor]]:
+        """One further position, in evaluation: the same as the last one of `forward` over all positions.
+
+        Args:
+            x: (B, 1, width).
+            memory: (B, S, width).
+            memory_padding: (B, S), True where a memory is filled up.
+            seen: the second value of the step before; empty at first.
+
+        Returns:
+            (B, 1, width), and what each layer has seen so far.
+        """
+        after = []
+        for i, layer in enumerate(self.layers):
+            normalised = layer.norm1(x) if self.norm_first else x
+            known = torch.cat([*seen[i : i + 1], normalised], 1)
+            after.append(known)
+            x = x + layer.self_attn(normalised, known, known, need_weights=False)[0]
+            x = x if self.norm_first else layer.norm1(x)
+            normalised = layer.norm2(x) if self.norm_first else x
+            x = x + layer.multihead_attn(normalised, memory, memory, memory_padding, need_weights=False)[0]
+            x = x if self.norm_first else layer.norm2(x)
+            hidden = layer.activation(layer.linear1(layer.norm3(x) if self.norm_first else x))
+            x = x + layer.linear2(hidden)
+            x = x if self.norm_first else layer.norm3(x)
+        return self.norm(x), after

@@ -199,3 +199,14 @@ def test_a_text_is_the_mean_of_its_tokens_and_padding_changes_nothing():
     states = encoder.transformer(encoder.embedding(short) + encoder.positions.weight[:2])
     torch.testing.assert_close(encoder(short), states.mean(1))
     assert not torch.allclose(encoder(short), encoder(short.flip(1)), atol=1e-4), "it reads words in their order"
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_a_decoder_goes_on_from_what_it_has_seen(norm_first):
+    torch.manual_seed(0)
+    decoder = TransformerDecoder(8, 2, heads=2, norm_first=norm_first).eval()
+    x, memory, padding = torch.randn(3, 5, 8), torch.randn(3, 4, 8), padding_mask(torch.tensor([4, 2, 1]), 4)
+    seen = []
+    for place in range(5):
+        found, seen = decoder.step(x[:, place : place + 1], memory, padding, seen)
+        torch.testing.assert_close(found[:, 0], decoder(x, memory, padding)[:, place])

@@ -49,6 +49,19 @@ def test_a_token_sees_the_whole_source_and_none_that_come_after_it(name: Network
     assert not torch.allclose(made(other, TARGET)[0, 0], found[0, 0])
 
 
+@pytest.mark.parametrize("copy", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_token_by_token_is_the_same_as_all_at_once(name: NetworkName, copy: bool) -> None:
+    made, state = network(name, copy), None
+    memory = made.encode(SOURCE)
+    found = []
+    for place in range(TARGET.shape[1]):
+        scores, weights, state = made.step(SOURCE, memory, TARGET[:, place : place + 1], state)
+        found.append((scores, weights))
+    for each, whole in zip(zip(*found, strict=True), made.decode(SOURCE, memory, TARGET), strict=True):
+        torch.testing.assert_close(torch.cat(each, 1), whole, rtol=1e-4, atol=1e-4)
+
+
 def test_what_is_copied_is_where_the_attention_looks() -> None:
     made = network(copy=True)
     assert made.chooses is not None

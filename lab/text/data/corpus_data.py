@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from lab.data import Split, Table, TableLoader
+from lab.data import Split, Table
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_texts
 from lab.text.data.corpora import find_corpus
@@ -69,13 +69,14 @@ class CorpusData(TokenizedData):
         (text,) = to_texts(self.load_tables(test=False)["train"]["text"])
         return self.module.tokenizer.encode([text]).values
 
-    def prepared(self, split: Split, text: str) -> Table:
+    def encode(self, split: Split) -> Table:
         """The rows of a split: windows of the text's tokens.
 
         Raises:
             BadSetting: there is not one.
         """
-        context, tokens = self.module.context, self.module.tokenizer.encode([text]).values
+        text, context = self._text(split), self.module.context
+        tokens = self.module.tokenizer.encode([text]).values
         if len(tokens) <= context:
             raise self.too_short(f"the {split} part has {len(tokens)} tokens; it needs {context + 1}", "context")
         self.tokens_per_character[split] = len(tokens) / len(text)
@@ -84,13 +85,6 @@ class CorpusData(TokenizedData):
     def too_short(self, found: str, setting: str) -> BadSetting:
         """The error of a text that has too little for a setting of the model."""
         return BadSetting("name" if self.dataset.locate is None else "path", f"{found}, or a smaller model.{setting}")
-
-    def _loader(self, split: Split, *settings: Any) -> TableLoader:
-        """Text becomes tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
-        if "text" in self.tables[split]:
-            table = self.prepared(split, self._text(split))
-            self.tables[split] = table.to(self.tables[split].device)
-        return super()._loader(split, *settings)
 
     def _text(self, split: Split) -> str:
         (text,) = to_texts(self.tables[split]["text"])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Protocol
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from lab.data import Batch, Split, Table, TableLoader, stratified_permutation
+from lab.data import Batch, Split, Table, stratified_permutation
 from lab.errors import BadInput, BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.datasets import find_texts
@@ -82,13 +82,7 @@ class TextData(DividedTextData):
     def collate(self, rows: Table) -> Batch:
         return Table({"tokens": rows["tokens"], "label": rows["label"]}).padded()
 
-    def _loader(self, split: Split, *settings: Any) -> TableLoader:
-        """Texts become tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
-        if "tokens" not in self.tables[split]:
-            self.tables[split] = self.tables[split].assign({"tokens": self._tokens(split)})
-        return super()._loader(split, *settings)
-
-    def _tokens(self, split: Split) -> Any:
+    def encode(self, split: Split) -> Table:
         limit, table = self.module.max_length, self.tables[split]
         tokens = self.module.tokenizer.encode(self.texts(split))
         if int(tokens.lengths.min()) == 0:
@@ -101,4 +95,4 @@ class TextData(DividedTextData):
                 f"a text has {longest} tokens, and the network takes {limit}; set model.max_length to "
                 f"{longest}, or truncate to true",
             )
-        return tokens.truncated(limit).to(table.device)
+        return table.assign({"tokens": tokens.truncated(limit).to(table.device)})

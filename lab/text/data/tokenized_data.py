@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, train_val_split
+from lab.data import DatasetInfo, Split, Table, TableDataModule, TableLoader, check_fold, train_val_split
 from lab.errors import BadSetting
 from lab.text.tokenizer import Tokenizer
 
@@ -26,9 +26,17 @@ class TokenizedData(TableDataModule):
     dataset: DatasetInfo
     module: HasTokenizer
 
+    def __init__(self, batch_size: int) -> None:
+        super().__init__(batch_size)
+        self._encoded: dict[Split, Table] = {}
+
     @abstractmethod
     def training_texts(self) -> Sequence[str]:
         """The texts that a tokenizer without a vocabulary takes it from."""
+
+    @abstractmethod
+    def encode(self, split: Split) -> Table:
+        """The table of a split that is set up, with tokens in the place of texts or beside them."""
 
     def connect(self, module: HasTokenizer) -> None:
         self.module = module
@@ -45,6 +53,13 @@ class TokenizedData(TableDataModule):
         super().setup(stage)
         if stage == "fit" and not self.module.tokenizer.trained:
             self.module.tokenizer.train_on(self.training_texts())
+
+    def _loader(self, split: Split, *settings: Any) -> TableLoader:
+        """Texts become tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
+        if self.tables[split] is not self._encoded.get(split):
+            table = self.encode(split).to(self.tables[split].device)
+            self.tables[split] = self._encoded[split] = table
+        return super()._loader(split, *settings)
 
 
 class DividedTextData(TokenizedData):

@@ -7,13 +7,13 @@ and Manning, Get to the point: summarization with pointer-generator networks, AC
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import SequenceNetwork, SinusoidalPositions, TransformerDecoder, upcast
+from lab.networks import Recurrent, SinusoidalPositions, TransformerDecoder, upcast
 from lab.text.network import WordNetwork
 from lab.text.tokenizer import PAD
 
@@ -49,13 +49,12 @@ class EncoderDecoder(nn.Module):
         copy: bool = False,
     ) -> None:
         super().__init__()
-        recurrent = name != "transformer"
-        width = hidden // 2 if recurrent else hidden  # of each direction
+        width = hidden if name == "transformer" else hidden // 2  # of each direction
         self.encoder = WordNetwork(name, vocab_size, max_length, hidden, width, depth, True, dropout)
         self.embedding, self.dropout = nn.Embedding(vocab_size, hidden, padding_idx=PAD), nn.Dropout(dropout)
-        self.decoder: nn.Module
-        if recurrent:
-            self.decoder = SequenceNetwork(name, hidden, hidden, depth=depth, dropout=dropout)
+        self.decoder: Recurrent | TransformerDecoder
+        if name != "transformer":
+            self.decoder = Recurrent(hidden, hidden, name, depth, dropout=dropout)
         else:
             self.positions = SinusoidalPositions(max_length, hidden)
             self.decoder = TransformerDecoder(hidden, depth, dropout=dropout)
@@ -74,19 +73,39 @@ class EncoderDecoder(nn.Module):
 
     def decode(self, source: Tensor, memory: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """log p of the token behind each token of `target` (B, T, vocab_size), and where it looked (B, T, S)."""
-        padding = source == PAD
         embedded = self.dropout(self.embedding(target))
-        if isinstance(self.decoder, TransformerDecoder):
-            states = self.decoder(self.positions(embedded), memory, padding)
+        if isinstance(self.decoder, Recurrent):
+            return self._scores(source, memory, self.decoder(embedded).outputs)
+        return self._scores(source, memory, self.decoder(self.positions(embedded), memory, source == PAD))
+
+    def step(self, source: Tensor, memory: Tensor, token: Tensor, state: Any) -> tuple[Tensor, Tensor, Any]:
+        """`decode` for one further token of each target, in evaluation.
+
+        Args:
+            source: (B, S).
+            memory: (B, S, hidden).
+            token: (B, 1).
+            state: the third value of the step before; None at first.
+
+        Returns:
+            log p of the next token (B, 1, vocab_size), where it looked (B, 1, S), and what the decoder knows so far.
+        """
+        embedded = self.embedding(token)
+        if isinstance(self.decoder, Recurrent):
+            states, _, state = self.decoder(embedded, state=state)
         else:
-            states = self.decoder(embedded).outputs
-        read, weights = self.attention(states, memory, memory, key_padding_mask=padding)
+            number = state[0].shape[1] if state else 0  # of the token in its target
+            states, state = self.decoder.step(self.positions(embedded, number), memory, source == PAD, state or ())
+        return (*self._scores(source, memory, states), state)
+
+    def _scores(self, source: Tensor, memory: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        read, weights = self.attention(states, memory, memory, key_padding_mask=source == PAD)
         both = torch.cat([states, read], 2)
         logits = upcast(self.head(self.dropout(torch.tanh(self.combine(both)))))
         if self.chooses is None:
             return F.log_softmax(logits, 2), weights
         generated = torch.sigmoid(upcast(self.chooses(both)))
-        places = source.unsqueeze(1).expand(-1, target.shape[1], -1)
+        places = source.unsqueeze(1).expand(-1, states.shape[1], -1)
         copied = torch.zeros_like(logits).scatter_add(2, places, upcast(weights).to(logits.dtype))
         mixed = generated * logits.softmax(2) + (1 - generated) * copied
         return mixed.clamp(min=SMALLEST).log(), weights

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from lab.data import Batch, Ragged, Split, Table, TableLoader
+from lab.data import Batch, Ragged, Split, Table
 from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.tokenized_data import DividedTextData
@@ -72,15 +72,12 @@ class PairData(DividedTextData):
     def collate(self, rows: Table) -> Batch:
         return Table({"source": rows["source_tokens"], "target": rows["target_tokens"], "row": rows["row"]}).padded()
 
-    def _loader(self, split: Split, *settings: Any) -> TableLoader:
-        """Texts become tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
+    def encode(self, split: Split) -> Table:
         table = self.tables[split]
-        if "row" not in table:
-            columns: dict[str, Ragged | Tensor] = {"row": torch.arange(len(table), device=table.device)}
-            for side, texts in zip(("source", "target"), self.texts(split), strict=True):
-                columns[f"{side}_tokens"] = self.tokens(texts, f"a {side} of the {split} part").to(table.device)
-            self.tables[split] = table.assign(columns)
-        return super()._loader(split, *settings)
+        columns: dict[str, Ragged | Tensor] = {"row": torch.arange(len(table), device=table.device)}
+        for side, texts in zip(("source", "target"), self.texts(split), strict=True):
+            columns[f"{side}_tokens"] = self.tokens(texts, f"a {side} of the {split} part").to(table.device)
+        return table.assign(columns)
 
     def tokens(self, texts: list[str], what: str) -> Ragged:
         """The token ids of texts, between a beginning and an end.

@@ -116,16 +116,17 @@ class Seq2Seq(TextModule):
     @torch.no_grad()
     def write(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """The most probable tokens behind each other (B, T), and where they looked (B, T - 1, S)."""
-        memory = self.network.encode(source)
-        target = torch.full((len(source), 1), BEGIN, device=source.device)
-        ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
-        weights = source.new_zeros(len(source), 0, source.shape[1])
-        while target.shape[1] < self.max_length and not bool(ended.all()):
-            scores, weights = self.network.decode(source, memory, target)
-            token = scores[:, -1].argmax(1).masked_fill(ended, PAD)
+        memory, state = self.network.encode(source), None
+        token = torch.full((len(source), 1), BEGIN, device=source.device)
+        ended = torch.zeros_like(token, dtype=torch.bool)
+        tokens, looked = [token], [memory.new_zeros(len(source), 0, source.shape[1])]
+        while len(tokens) < self.max_length and not bool(ended.all()):
+            scores, weights, state = self.network.step(source, memory, token, state)
+            token = scores.argmax(2).masked_fill(ended, PAD)
             ended |= token == END
-            target = torch.cat([target, token.unsqueeze(1)], 1)
-        return target, weights
+            tokens.append(token)
+            looked.append(weights)
+        return torch.cat(tokens, 1), torch.cat(looked, 1)
 
     @torch.inference_mode()
     def generate(self, texts: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Protocol
 import torch
 from annotated_types import Ge, Gt, Lt
 
-from lab.data import Batch, Ragged, Split, Table, TableLoader
+from lab.data import Batch, Ragged, Split, Table
 from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.tokenized_data import DividedTextData
@@ -75,18 +75,13 @@ class TaggedData(DividedTextData):
     def collate(self, rows: Table) -> Batch:
         return Table({name: rows[name] for name in ("row", "tokens", "tag")}).padded()
 
-    def _loader(self, split: Split, *settings: Any) -> TableLoader:
-        """Words become tokens here and not in `setup`, which a checkpoint's tokenizer is loaded after."""
-        table = self.tables[split]
-        if "tokens" not in table:
-            words, _ = self.sentences(split)
-            longest = max(map(len, words))
-            if longest > self.module.max_length:
-                limit = f"the network takes {self.module.max_length}; set model.max_length to {longest}"
-                raise BadSetting("name", f"a sentence of the {split} part has {longest} words, and {limit}")
-            pieces, _ = self.module.tokenizer.encode([word for row in words for word in row]).padded(length=PIECES)
-            pieces[pieces.sum(1) == 0, 0] = UNKNOWN  # a word in which the tokenizer finds nothing
-            tokens = Ragged(pieces, table["tag"].offsets.cpu()).to(table.device)
-            row = torch.arange(len(table), device=table.device)
-            self.tables[split] = table.assign({"tokens": tokens, "row": row})
-        return super()._loader(split, *settings)
+    def encode(self, split: Split) -> Table:
+        table, (words, _) = self.tables[split], self.sentences(split)
+        longest = max(map(len, words))
+        if longest > self.module.max_length:
+            limit = f"the network takes {self.module.max_length}; set model.max_length to {longest}"
+            raise BadSetting("name", f"a sentence of the {split} part has {longest} words, and {limit}")
+        pieces, _ = self.module.tokenizer.encode([word for row in words for word in row]).padded(length=PIECES)
+        pieces[pieces.sum(1) == 0, 0] = UNKNOWN  # a word in which the tokenizer finds nothing
+        tokens = Ragged(pieces, table["tag"].offsets.cpu()).to(table.device)
+        return table.assign({"tokens": tokens, "row": torch.arange(len(table), device=table.device)})

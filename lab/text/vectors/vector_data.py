@@ -75,8 +75,8 @@ class VectorData(CorpusData):
         if analogies is not None:
             self.analogies = read_analogies(Path(analogies))
 
-    def prepared(self, split: Split, text: str) -> Table:
-        tokens = self._known(text)
+    def encode(self, split: Split) -> Table:
+        tokens = self._known(self._text(split))
         if len(tokens) <= self.module.window:
             raise self.too_short(f"the {split} part has {len(tokens)} known words", "window")
         known, words = self.module.network.counts, len(tokens)
