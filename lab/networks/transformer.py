@@ -8,7 +8,7 @@ own, and `record_attention` shows where each of them looks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -132,7 +132,8 @@ class TransformerDecoder(_LayerStack):
             (B, 1, width), and what each layer has seen so far.
         """
         after = []
-        for i, layer in enumerate(self.layers):
+        layers: list[Any] = list(self.layers)
+        for i, layer in enumerate(layers):
             normalised = layer.norm1(x) if self.norm_first else x
             known = torch.cat([*seen[i : i + 1], normalised], 1)
             after.append(known)

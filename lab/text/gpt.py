@@ -73,7 +73,8 @@ class Block(nn.Module):
         read = self._attend(query, key, value).transpose(1, 2).flatten(2)
         x = x + self.dropout(self.project(read))
         hidden = self.dropout(F.gelu(self.up(self.norm2(x))))
-        return x + self.dropout(self.down(hidden))
+        outputs: Tensor = self.dropout(self.down(hidden))
+        return x + outputs
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(B, heads, T, width / heads), by one kernel unless weights are dropped on a CPU, for which torch has none."""
@@ -82,4 +83,5 @@ class Block(nn.Module):
             return F.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=True)
         later = torch.full((query.shape[2], query.shape[2]), -math.inf, dtype=query.dtype).triu(1)
         scores = query @ key.mT / math.sqrt(query.shape[3]) + later
-        return self.dropout(scores.softmax(3)) @ value
+        shares: Tensor = self.dropout(scores.softmax(3))
+        return shares @ value
