@@ -10,7 +10,9 @@ from gymnasium.spaces import Box, Discrete
 from lightning import Trainer, seed_everything
 
 from lab.rl.data.replay import ReplayData
+from lab.rl.offline.offline_data import OfflineData
 from lab.rl.ppo import PPO
+from lab.rl.tabular.data import TabularData
 
 QUIET = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 SHORT = {"total_steps": 60, "eval_every": 40, "eval_episodes": 2, "test_episodes": 2}
@@ -98,6 +100,42 @@ class FromOne(Lookup):
     first = 1
 
 
+class Cells(Point):
+    """Seven cells in a row, of which both ends are the last; a transition table says the same."""
+
+    cells = 7
+
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.observation_space, self.action_space = Discrete(self.cells), Discrete(2)
+        self.state = np.array(3)
+        self.P = {
+            cell: {side: [(1.0, *self.outcome(cell, 2 * side - 1))] for side in (0, 1)} for cell in range(self.cells)
+        }
+
+    def outcome(self, cell, way):
+        after = min(max(cell + way, 0), self.cells - 1)
+        return after, float(after == self.cells - 1), after in (0, self.cells - 1)
+
+    def shown(self):
+        return self.state if self.shared else int(self.state)
+
+    def reset(self, *, seed=None, options=None):
+        gym.Env.reset(self, seed=seed, options=options)
+        self.state[...] = self.np_random.integers(1, self.cells - 1)
+        return self.shown(), {}
+
+    def step(self, action):
+        self.state[...], reward, over = self.outcome(int(self.state), 2 * int(action) - 1)
+        return self.shown(), reward, over, False, {}
+
+
+class SharedCells(Cells):
+    """Shows one and the same array without dimensions."""
+
+    shared = True
+
+
 class Sized(Point):
     """Cannot be made without its size."""
 
@@ -115,26 +153,36 @@ def register(monkeypatch, kind, limit=20):
 def fit(agent, data, callbacks=(), logger=False, **settings):
     torch.set_num_threads(1)
     trainer = Trainer(
-        **(data.trainer_defaults() | QUIET), logger=logger, callbacks=list(callbacks), accelerator="cpu", **settings
+        **(data.trainer_defaults() | QUIET | settings), logger=logger, callbacks=list(callbacks), accelerator="cpu"
     )
     trainer.fit(agent, datamodule=data)
     return trainer
 
 
-def train(task, env, *, discrete=False, **settings):
+def train(task, env, *, discrete=False, model=None, trainer=None, **settings):
     """A short training of a task's agent; the module, the data and the trainer."""
     seed_everything(0, verbose=False)
+    name, steps = task.module.__name__, SHORT
+    keywords = {"hidden": [8]}
     if issubclass(task.data, ReplayData):
         own = {"learning_starts": 20, "batch_size": 8, "train_freq": 10}
-        own |= {"num_action_bins": 5} if task.module.__name__ == "DQN" and not discrete else {}
+        own |= {"num_action_bins": 5} if name == "DQN" and not discrete else {}
+    elif issubclass(task.data, OfflineData):
+        steps = {"name": "episodes", "total_updates": 20, "eval_every": 20, "eval_episodes": 1, "test_episodes": 1}
+        own = {"batch_size": 8, "updates_per_block": 5}
+        if name == "DecisionTransformer":
+            keywords = {"width": 8, "depth": 1, "context": 4, "max_steps": 20}
+    elif issubclass(task.data, TabularData):
+        own, keywords = {"train_freq": 10}, {}
     else:
-        own = {"num_envs": 4 if task.module.__name__ == "PolicySearch" else 2, "num_steps": 10}
-    data = task.data(env, **(SHORT | own | settings))
-    keywords = {"batch_size": 10} if issubclass(task.module, PPO) else {}
-    keywords |= {"memory_size": 8} if task.module.__name__ == "RecurrentPPO" else {}
-    facts = {name: value for name, value in data.facts().items() if name in task.module.__init__.__code__.co_varnames}
-    model = task.module(**facts, hidden=[8], **keywords)
-    return model, data, fit(model, data)
+        own = {"num_envs": 4 if name == "PolicySearch" else 2, "num_steps": 10}
+    data = task.data(env=env, **(steps | own | settings))
+    keywords |= {"batch_size": 10} if issubclass(task.module, PPO) else {}
+    keywords |= {"memory_size": 8} if name == "RecurrentPPO" else {}
+    facts = {key: value for key, value in data.facts().items() if key in task.module.__init__.__code__.co_varnames}
+    agent = task.module(**facts, **keywords | (model or {}))
+    data.connect(agent)
+    return agent, data, fit(agent, data, **(trainer or {}))
 
 
 def equal(one, other):

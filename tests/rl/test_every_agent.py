@@ -13,7 +13,7 @@ from lab.rl.envs import async_stepper
 from lab.rl.offline.offline_data import OfflineData
 from lab.rl.tabular.data import TabularData
 from tests.rl import points
-from tests.rl.points import Double, FromOne, Lookup, Point, Shared, SharedLookup, Strict, Whole
+from tests.rl.points import Double, FromOne, Lookup, Point, SharedLookup, Strict, Whole
 
 TASKS = {name: find_task(name) for name in task_names()}
 AGENTS = {
@@ -37,12 +37,6 @@ def agent(request):
 
 def test_all_are_found():
     assert set(AGENTS) >= {"ddpg", "td3", "sac", "tqc", *DISCRETE}
-
-
-@pytest.mark.slow
-def test_an_environment_may_keep_its_arrays_to_itself(agent, register):
-    one, other = (points.train(agent, register(kind))[0] for kind in (Point, Shared))
-    assert points.equal(one, other)
 
 
 @pytest.mark.slow
@@ -70,16 +64,6 @@ def test_actions_without_bounds_are_refused_where_they_are_squashed(space, name,
 
     with pytest.raises(BadSetting, match="needs bounded actions, found some without bounds: use task=ppo"):
         points.train(AGENTS[name], register(Unbounded))
-
-
-@pytest.mark.slow
-def test_evaluation_changes_no_weight(agent, register):
-    name = register(Point)
-    once, often = (
-        points.train(agent, name, eval_every=every, eval_episodes=count, eval_envs=lanes)[0]
-        for every, count, lanes in [(60, 1, 1), (20, 3, 2)]
-    )
-    assert points.equal(once, often)
 
 
 @pytest.mark.slow
