@@ -3,6 +3,8 @@
     python -m benchmarks.census torchgeo rl4co          # one row for each class, then totals
     python -m benchmarks.census torchgeo --failed       # only those that do not pass
 
+The last line has two shares: of the classes that Lightning can train, and of all that can be constructed.
+
 Every subclass of LightningModule in a package gets a recipe with the arguments that its constructor requires: plain
 values by their type, and `{class_path, init_args}` for objects; `census.yaml` has what types do not say. The data are
 Lightning's own boring ones, since only the module is of interest. Weights that a constructor would download stay
@@ -201,6 +203,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     take_twins()
     without_downloads()
+    total: Counter[Verdict] = Counter()
     for package in given.packages:
         counts: Counter[Verdict] = Counter()
         with tempfile.TemporaryDirectory() as folder:
@@ -211,9 +214,25 @@ def main() -> None:
                 counts[row.verdict] += 1
                 if not (given.failed and row.verdict == "passes"):
                     print(f"{row.verdict:18} {row.name}  {row.reason}".rstrip(), flush=True)
-        counted = counts["passes"] + counts["fails"]
         apart = ", ".join(f"{counts[verdict]} {verdict}" for verdict in APART)
-        print(f"{package}: {counts['passes']} of {counted} pass; apart: {apart}\n", flush=True)
+        print(f"{package}: {shares(counts)}; apart: {apart}\n", flush=True)
+        total += counts
+    print(f"in all: {shares(total)}")
+
+
+def shares(counts: Mapping[Verdict, int]) -> str:
+    """The share of the classes that Lightning can train, and that of all that can be constructed.
+
+    >>> shares({"passes": 3, "fails": 1, "not trainable": 2, "abstract": 5})
+    '3 of 4 that can be trained pass (75.0 %), 3 of 6 that can be constructed (50.0 %)'
+    """
+    passed, failed, idle = (counts.get(verdict, 0) for verdict in ("passes", "fails", "not trainable"))
+    trainable = passed + failed
+    first, second = (100 * passed / max(1, count) for count in (trainable, trainable + idle))
+    return (
+        f"{passed} of {trainable} that can be trained pass ({first:.1f} %), "
+        f"{passed} of {trainable + idle} that can be constructed ({second:.1f} %)"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -68,5 +69,7 @@ def test_each_class_is_counted_on_the_side_where_the_reason_lies(
         "Idle": "not trainable",
         "Untyped": "fails",
     }
+    counts = Counter(verdicts.values())
+    assert census.shares(counts) == "2 of 3 that can be trained pass (66.7 %), 2 of 4 that can be constructed (50.0 %)"
     assert "size must be odd" in found["Even"].reason
     assert "where no type says so only" in found["Untyped"].reason

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lab.data.text_file import WHERE, read_text
 from lab.errors import BadSetting, nearest
@@ -20,8 +20,10 @@ from lab.errors import BadSetting, nearest
 Gaps = Literal["refuse", "drop", "interpolate"]
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # float() takes 1_000 and `infinity` besides
 NO_VALUE = ("", "na", "nan", "null")
-TIMES = ("", "%d-%b-%y", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")  # the first one is ISO 8601
+TIMES = ("", "%d-%b-%y", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y/%m/%d %H:%M")  # the first one is ISO 8601
+SECONDS = re.compile(r"\d{10}|\d{13}", re.ASCII)  # since 1970, or thousandths of them
 SHOWN = 40  # characters of a cell in a message
+LARGEST = 1e18  # of a number: tensors have single precision, in which the square of a larger one is infinite
 
 
 @dataclass(frozen=True)
@@ -83,21 +85,28 @@ class CsvFile:
     def check_order(self) -> None:
         """
         Raises:
-            BadSetting: a column holds times, and they do not rise: the rows are not from the oldest to the newest.
+            BadSetting: a column holds times, and they do not rise: the rows are not from the oldest to the newest, or
+                several have one time.
         """
         for place, name in enumerate(self.names):
-            cells = [row[place] for row in self.rows]
-            readings = [times for form in TIMES if (times := _times(cells, form)) is not None]
-            if readings and not any(all(a <= b for a, b in pairwise(times)) for times in readings):
-                i = next(i for i, (a, b) in enumerate(pairwise(readings[0])) if a > b)
-                raise BadSetting(
-                    "path",
-                    f"{self.path}:{self.lines[i + 1]}: column {name}: {cells[i + 1]} comes after {cells[i]}; "
-                    "sort the rows from the oldest to the newest",
-                )
+            cells = [row[place].strip() for row in self.rows]
+            readings: list[Sequence[Any]] = [read for form in TIMES if (read := _times(cells, form)) is not None]
+            if all(map(SECONDS.fullmatch, cells)):
+                readings.append([int(cell) for cell in cells])
+            if not readings or any(all(a < b for a, b in pairwise(times)) for times in readings):
+                continue
+            times = next((times for times in readings if all(a <= b for a, b in pairwise(times))), readings[0])
+            i = next(i for i, (a, b) in enumerate(pairwise(times)) if a >= b)
+            where = f"{self.path}:{self.lines[i + 1]}: column {name}: {cells[i + 1]} comes"
+            if times[i] == times[i + 1]:
+                advice = "a series has one row for each time; choose one, or leave the column out if it is no time"
+                raise BadSetting("path", f"{where} twice; {advice}")
+            raise BadSetting("path", f"{where} after {cells[i]}; sort the rows from the oldest to the newest")
 
     def _number(self, line: int, name: str, cell: str, gaps: Gaps) -> float | None:
         if _is_number(cell):
+            if abs(float(cell)) > LARGEST:
+                raise BadSetting("path", f"{self.path}:{line}: column {name}: {cell.strip()} is beyond {LARGEST:g}")
             return float(cell)
         where, shown = f"{self.path}:{line}: column {name}", repr(cell[:SHOWN])
         if cell.strip().lower() not in NO_VALUE:

@@ -99,10 +99,10 @@ def precision_at(scores: Scores, labels: Sequence[int], asked: Sequence[int], co
 
 
 def cluster(places: Scores, count: int, seed: int = 0) -> NDArray[np.int64]:
-    """The group of each text, (N,), by k-means on its `directions`."""
+    """The group of each text, (N,), by k-means on its `directions`; of fewer texts there are fewer groups."""
     from sklearn.cluster import KMeans
 
-    groups: NDArray[np.int64] = KMeans(count, n_init=10, random_state=seed).fit_predict(places)
+    groups: NDArray[np.int64] = KMeans(min(count, len(places)), n_init=10, random_state=seed).fit_predict(places)
     return groups
 
 

@@ -65,6 +65,13 @@ def test_a_column_is_read(content, column, settings, written):
         ("day,price\n".encode("utf-16"), "path: {file} is text of utf-16; save it as UTF-8"),
         ('day,price\n1,"2\n', "path: {file}:2: unexpected end of data"),
         ("d,price\n2026-02-01,1\n2026-01-01,2\n", "path: {file}:3: column d: 2026-01-01 comes after 2026-02-01; sort"),
+        ("d,price\n2026/02/01,1\n2026/01/01,2\n", "path: {file}:3: column d: 2026/01/01 comes after 2026/02/01; sort"),
+        ("t,price\n1700000060,1\n1700000000,2\n", "path: {file}:3: column t: 1700000000 comes after 1700000060; sort"),
+        (
+            "d,shop,price\n2026-01-01,a,1\n2026-01-01,b,2\n",
+            "path: {file}:3: column d: 2026-01-01 comes twice; a",
+        ),
+        ("day,price\n1,1e300\n", "path: {file}:2: column price: 1e300 is beyond 1e+18"),
         ("d,price\n19-Sep-03,1\n18-Sep-03,2\n", "path: {file}:3: column d: 18-Sep-03 comes after 19-Sep-03; sort"),
     ],
 )

@@ -121,6 +121,11 @@ def test_every_part_has_its_share_of_each_class_and_folds_leave_nothing_out():
         (["a,price", *(f",{i}" for i in range(30))], ["data.missing=mean"], "column a of houses.csv has no value"),
         (["a,price", "1,2"], [], "houses.csv has 1 rows; 10 are needed"),
         (["a,price", *(f"{i}," for i in range(30))], [], "row 1 has no price; fill it in"),
+        ([",a,price", *(f"{i},{i % 7},{i}" for i in range(30))], [], "column 1 of houses.csv has no name; add ''"),
+        (["a,price", *(f"{i},5" for i in range(30))], [], "column price of houses.csv is constant"),
+        (["a,price", *(f"{i},1e300" for i in range(30))], [], "column price: 1e300 is beyond 1e+18"),
+        (["a,price", *(f'"{i % 3},5",{i}' for i in range(30))], [], "houses.csv:2: column a: '0,5' is no number as"),
+        (["a,price", *(f"{i % 3} %,{i}" for i in range(30))], [], "houses.csv:2: column a: '0 %' is no number as"),
         (["price", *map(str, range(30))], [], "there is nothing to predict from"),
     ],
 )  # fmt: skip

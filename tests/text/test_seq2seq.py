@@ -124,6 +124,11 @@ BAD_FOLDERS: dict[str, tuple[dict[str, bytes], str]] = {
         "train.en has 2 lines and .*de has 1",
     ),
     "an empty line": ({"train.en": b"a\nb\n", "train.de": b"a\n\n"}, "train.de:2: the line is empty"),
+    "no test": ({"train.en": b"a\n", "train.de": b"b\n"}, "has no file test.en"),
+    "a test of other numbers of lines": (
+        {"train.en": b"a\n", "train.de": b"b\n", "test.en": b"a\nb\n", "test.de": b"a\n"},
+        "test.en has 2 lines and .*test.de has 1",
+    ),
     "empty": ({"train.en": b"", "train.de": b""}, "train.en is empty"),
     "another encoding": ({"train.en": b"a\n", "train.de": b"\xfc\n"}, "train.de:1: byte 0xfc is not utf-8"),
 }
@@ -151,6 +156,7 @@ def test_bad_settings_are_named(tmp_path: Path) -> None:
     for content, message in (
         ("a,b\nx,y\n", "no column 'source'"),
         ("source,target\nx,\n", "2: column target is em"),
+        ("source,target\nx,y\n", "has 1 pairs; 3 are needed"),
     ):
         path.write_text(content)
         with pytest.raises(BadSetting, match=message):

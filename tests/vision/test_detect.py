@@ -81,10 +81,22 @@ def changed(key, row, **values):
         (changed("annotations", 0, bbox=[30, 2, 20, 10]), "annotation 0: the box 30, 2, 50, 12 .* of 40 x 20"),
         (changed("annotations", 1, bbox=[3, 2, 0, 10]), "annotation 1: the box 3, 2, 3, 12 .* has no area"),
         (changed("annotations", 1, category_id=1), "annotation 1: there is no category 1; known are 7, 9"),
-        (changed("annotations", 1, image_id=1), "annotation 1: there is no image 1"),
-        (changed("annotations", 1, bbox=[1, 2]), "an entry cannot be read"),
+        (changed("annotations", 1, image_id="101"), "annotation 1: there is no image '101'; known are 100, 101"),
+        (changed("annotations", 1, image_id=[101]), "annotation 1: there is no image \\[101\\]"),
+        (changed("annotations", 1, bbox=[1, 2]), "annotation 1: bbox: expected .left, top, width, height., found"),
+        (changed("annotations", 1, bbox=[1, 2, float("nan"), 4]), "annotation 1: bbox: expected .* found .1, 2, nan"),
+        (changed("annotations", 1, bbox=[1, 2, 10**400, 4]), "annotation 1: bbox: expected"),
+        (changed("annotations", 1, bbox=["1", "2", "3", "4"]), "annotation 1: bbox: expected"),
         (changed("images", 0, file_name="none.jpg"), "none.jpg is missing, as 1 of 10 images"),
-        (changed("images", 0, width="wide"), "an entry cannot be read"),
+        (changed("images", 0, file_name=None), "image 100: expected a text as file_name, found None"),
+        (changed("images", 0, file_name="1.jpg"), "two entries are of the image .*1.jpg"),
+        (changed("images", 0, width="wide"), "image 100: width: expected a whole number above 0, found 'wide'"),
+        (changed("images", 0, width=40.5), "image 100: width: expected a whole number above 0, found 40.5"),
+        (changed("images", 0, id=101), "images: two have the id 101"),
+        (changed("categories", 0, id=9), "categories: two have the id 9"),
+        (changed("categories", 0, id="9"), "the ids of its categories are numbers and texts"),
+        (changed("categories", 0, name="dog"), "two categories are called 'dog'"),
+        (changed("categories", 0, name=None), "category 7: expected a text as name, found None"),
         (lambda content: content.pop("categories"), "has no list 'categories'"),
         (lambda content: content["annotations"].clear(), "has no box in 10 images"),
     ],
@@ -101,6 +113,9 @@ def test_a_coco_file_that_cannot_be_used_is_one_line(change, message, tmp_path):
         ("<ymax>12</ymax>", "<ymax>90</ymax>", "0.xml: the box 4, 2, 24, 90 .* outside its image of 40 x 20"),
         ("<xmax>24</xmax>", "", "0.xml: there is no bndbox/xmax in it"),
         ("</annotation>", "", "0.xml: no element found"),
+        ("<xmax>24<", "<xmax>nan<", "0.xml: the box 4, 2, nan, 12 .* outside its image"),
+        ("<name>dog<", "<name> <", "0.xml: an object has an empty name"),
+        ("<filename>0.jpg", "<filename>1.jpg", "two entries are of the image .*1.jpg"),
         ("<difficult>0", "<difficult>1", "has no box in 10 images"),
     ],
 )
@@ -108,6 +123,12 @@ def test_a_voc_folder_that_cannot_be_used_is_one_line(old, new, message, tmp_pat
     with pytest.raises(BadSetting, match=message) as error:
         find_images("boxes", str(voc(tmp_path, lambda text: text.replace(old, new))))
     assert "\n" not in str(error.value)
+
+
+def test_a_coco_file_of_nested_lists_only_is_one_line(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(BadSetting, match=r"deep\.json is no COCO file: its lists are nested too deeply"):
+        read_annotations(tmp_path / "deep.json")
 
 
 def test_an_image_of_another_size_and_no_path_are_one_line(tmp_path):

@@ -145,7 +145,8 @@ def read_d4rl(path: Path) -> list[Episode]:
         raise BadSetting("path", f"there is no file {path}")
     try:
         with h5py.File(path) as file:
-            names = [key for key in (*NEEDED, "timeouts", "next_observations") if key in file]
+            known = (*NEEDED, "timeouts", "next_observations")
+            names = [key for key in known if isinstance(file.get(key), h5py.Dataset)]
             arrays = {key: np.asarray(file[key]) for key in names}
             listed = ", ".join(sorted(file))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -159,7 +160,19 @@ def read_d4rl(path: Path) -> list[Episode]:
     lengths = {key: len(each) for key, each in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise BadSetting("path", f"{path}: its arrays have different lengths: {lengths}")
+    for key, each in arrays.items():
+        _check_array(path, key, each)
     return list(_split(arrays))
+
+
+def _check_array(path: Path, key: str, values: Any) -> None:
+    """Refuses an array of another kind than D4RL's have."""
+    if values.dtype.kind not in "fiub":
+        raise BadSetting("path", f"{path}: {key!r} holds values of type {values.dtype}; expected numbers")
+    if key in ("rewards", "terminals", "timeouts") and values.size != len(values):
+        raise BadSetting("path", f"{path}: {key!r} has the shape {values.shape}; expected one value for each step")
+    if key in ("terminals", "timeouts") and (other := values[(values != 0) & (values != 1)]).size:
+        raise BadSetting("path", f"{path}: {key!r} has the value {other.flat[0]:g}; expected 0 or 1")
 
 
 def _split(arrays: dict[str, Any]) -> Iterator[Episode]:

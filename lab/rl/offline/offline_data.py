@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le
 from tensordict import TensorDict
 from torch import Tensor
 
-from lab.data import Table, find_dataset
+from lab.data import Ragged, Table, find_dataset
 from lab.data.loader import seed_from
 from lab.errors import BadSetting
 from lab.rl.data.loaders import CollectionData
@@ -20,6 +20,8 @@ from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.observations import Layout
 from lab.rl.envs.wrappers import WrapperSpec
 from lab.rl.offline.episode_dataset import EpisodeDataset
+
+ROUNDING = 1e-3  # share of an action's range by which a recorded one may lie outside
 
 
 class OfflineData(CollectionData):
@@ -234,5 +236,23 @@ def check_episodes(name: str, table: Table, facts: Mapping[str, Any]) -> None:
         found = f"{int(actions.min())} to {int(actions.max())}"
         raise BadSetting("name", f"{name} has actions {found}, and {env} has 0 to {spec['count'] - 1}")
     for column in ("observation", "action", "reward"):
-        if not bool(table[column].values.isfinite().all()):
-            raise BadSetting("name", f"{name} has values in {column!r} that are NaN or infinite")
+        values = table[column].values
+        if len(wrong := (~values.isfinite()).nonzero()):
+            place = _place(table[column], wrong[0], column)
+            raise BadSetting("name", f"{name}: {place} is {values[tuple(wrong[0])].item():g}")
+    if "low" in spec:
+        low, high = torch.tensor(spec["low"]), torch.tensor(spec["high"])
+        room = (ROUNDING * (high - low)).nan_to_num(posinf=0.0)
+        if len(wrong := ((actions < low - room) | (actions > high + room)).nonzero()):
+            place, at = _place(table["action"], wrong[0], "action"), int(wrong[0][-1])
+            found = f"{name}: {place} is {actions[tuple(wrong[0])].item():g}"
+            bounds = f"{env} takes {low[at].item():g} to {high[at].item():g}"
+            raise BadSetting("name", f"{found}, and {bounds}; clip the actions if the environment did")
+
+
+def _place(column: Ragged, index: Tensor, name: str) -> str:
+    """Where a value lies, in words that count from 1."""
+    row = int(torch.searchsorted(column.offsets, index[0], right=True))
+    step = int(index[0] - column.offsets[row - 1]) + 1
+    numbers = ", ".join(str(int(each) + 1) for each in index[1:])
+    return f"episode {row}, step {step}: {f'column {numbers} of ' if numbers else ''}the {name}"

@@ -158,6 +158,8 @@ class MeasuredFeatureData(FeatureData):
             found = f"column {target.name} of {self.title} holds classes"
             raise BadSetting("target" if not self.classes else "name", f"{found}; use the task classify_tabular")
         y = torch.tensor(target.to_numpy()).float().unsqueeze(1)
+        if len(y.unique()) == 1:
+            raise BadSetting("target", f"column {target.name} of {self.title} is constant; there is nothing to predict")
         return {"y": y}, torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
 
 
@@ -178,6 +180,9 @@ def _divided(
             known = [name for name in frame if name != target]
             raise BadSetting("drop", f"{title} has no feature {column!r}{suggestion(column, known, 'it has')}")
     frame = frame.drop(columns=list(drop))
+    if "" in frame:  # so does pandas write the numbers of rows, which predict whatever the rows are sorted by
+        place = list(frame).index("") + 1
+        raise BadSetting("drop", f"column {place} of {title} has no name; add '' to data.drop, or name it")
     if missing == "drop":
         frame = frame.dropna().reset_index(drop=True)
     gaps = frame.isna()

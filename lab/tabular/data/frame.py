@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.data import CsvFile, read_csv
-from lab.data.csv_file import NO_VALUE
+from lab.data.csv_file import LARGEST, NO_VALUE
 from lab.errors import BadSetting, error_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 PARQUET = (".parquet", ".pq")
+OTHERWISE = re.compile(r"[-+$€£]?\s?\d[\d.,'\s]*[%€$£]?")  # a number in another notation, or a date of numbers
 
 
 def read_frame(path: Path, delimiter: str = ",", encoding: str = "utf-8", categories: Sequence[str] = ()) -> DataFrame:
@@ -40,9 +42,20 @@ def read_frame(path: Path, delimiter: str = ",", encoding: str = "utf-8", catego
     _check_known(path, categories, list(file.names))
     numeric = set(file.numeric()) - set(categories)
     cells = {name: [row[i].strip() for row in file.rows] for i, name in enumerate(file.names)}
+    for name in cells.keys() - numeric - set(categories):
+        _check_notation(file, name, cells[name])
     return pd.DataFrame(
         {name: _numbers(file, name, column) if name in numeric else _texts(column) for name, column in cells.items()}
     )
+
+
+def _check_notation(file: CsvFile, name: str, cells: list[str]) -> None:
+    """Refuses a column that would be taken for categories because its numbers are written in another way."""
+    known = [(line, cell) for line, cell in zip(file.lines, cells, strict=True) if cell.lower() not in NO_VALUE]
+    if known and all(OTHERWISE.fullmatch(cell) for _, cell in known):
+        line, cell = known[0]
+        found = f"{file.path}:{line}: column {name}: {cell!r} is no number as Python writes it"
+        raise BadSetting("path", f"{found}; write 1234.5, or name {name} in data.categories if it is a category")
 
 
 def _texts(cells: list[str]) -> Series[str]:
@@ -89,8 +102,9 @@ def _column(path: Path, column: Series[str], category: bool) -> Series[str]:
     kind = column.dtype
     if not category and (pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind)):
         values = pd.to_numeric(column).astype("float64").reset_index(drop=True)
-        if infinite := values.index[values.abs() == math.inf].tolist():
-            raise BadSetting("path", f"{path}: column {column.name}: row {infinite[0] + 1} is infinite")
+        if beyond := values.index[values.abs() > LARGEST].tolist():
+            found = f"row {beyond[0] + 1} is {values[beyond[0]]:g}, beyond {LARGEST:g}"
+            raise BadSetting("path", f"{path}: column {column.name}: {found}")
         return values
     known = column[column.notna()]
     texts = pd.api.types.is_numeric_dtype(kind) or known.map(lambda value: isinstance(value, str | bool)).all()

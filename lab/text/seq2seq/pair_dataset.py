@@ -21,6 +21,7 @@ from lab.text.data.generated.phrases import phrase
 
 TRAIN_ROWS, TEST_ROWS = 8_000, 500  # generated ones
 TEST_FRACTION = 0.2  # of a file, which is not divided
+LEAST = 3  # pairs: one to train, one to validate and one to test with
 COLUMNS = {"source": "(N, T) uint8, UTF-8", "target": "(N, T) uint8, UTF-8"}
 FILE, PARALLEL, MULTI30K = "pairs", "parallel", "multi30k"
 LANGUAGES = ("en", "de")  # endings of the files' names, if nobody says others
@@ -116,7 +117,8 @@ def find_pairs(name: str, path: str | None, source: str | None, target: str | No
         languages = (source or LANGUAGES[0], target or LANGUAGES[1])
         read = lambda split: _table(_parallel(folder, *languages, split))  # noqa: E731
         if name == PARALLEL:
-            read("train")  # so that what is wrong with it is said at once
+            for split in ("train", "test"):  # so that what is wrong with them is said at once
+                read(split)
         return replace(found, read=read, path=folder)
     return found
 
@@ -138,6 +140,8 @@ def _read_pairs(path: Path) -> Pairs:
     for line, row in zip(file.lines, file.rows, strict=True):
         if empty := [file.names[at] for at in columns if not row[at].strip()]:
             raise BadSetting("path", f"{path}:{line}: column {empty[0]} is empty; leave the row out")
+    if len(file.rows) < LEAST:
+        raise BadSetting("path", f"{path} has {len(file.rows)} pairs; {LEAST} are needed to train, validate and test")
     return [(row[columns[0]].strip(), row[columns[1]].strip()) for row in file.rows]
 
 

@@ -20,6 +20,7 @@ from lab.text.tagging.tagged_file import TaggedSentences, read_tagged
 FILE = "conll"
 TRAIN_ROWS, TEST_ROWS = 3_000, 1_000  # generated ones
 TEST_FRACTION = 0.2  # of a file, which is not divided
+LEAST = 3  # sentences of a file that is not divided: one to train, one to validate and one to test with
 PARTS = {"train": ("train.txt", "eng.train"), "test": ("test.txt", "eng.testb")}  # of a folder
 COLUMNS = {"text": "(N, T) uint8, UTF-8, words between blanks", "tag": "(N, T) int64, of each word"}
 POS, ENTITY = 2, 3  # columns of the generated reports
@@ -100,13 +101,18 @@ def _files(own: TaggedDataset, path: Path, column: int | None) -> TaggedDataset:
     if not path.is_dir():
         whole = read_tagged(path, column)
         order = torch.randperm(len(whole.words), generator=torch.Generator().manual_seed(0)).tolist()
-        tested = round(len(order) * TEST_FRACTION)
+        if len(order) < LEAST:
+            found = f"{path} has {len(order)} sentence{'s' * (len(order) != 1)}"
+            raise BadSetting("path", f"{found}; {LEAST} are needed to train, validate and test")
+        tested = max(1, round(len(order) * TEST_FRACTION))
         parts = {"train": _some(whole, order[tested:]), "test": _some(whole, order[:tested])}
         files = dict.fromkeys(parts, path)
     else:
         files = {part: _file(path, names) for part, names in PARTS.items()}
         parts = {part: read_tagged(file, column) for part, file in files.items()}
     tags = tuple(sorted({tag for row in parts["train"].tags for tag in row}))
+    if len(tags) < 2:
+        raise BadSetting("path", f"{files['train']}: every word has the tag {tags[0]!r}; there is nothing to learn")
     for row, line in zip(parts["test"].tags, parts["test"].lines, strict=True):
         if unseen := [(i, tag) for i, tag in enumerate(row) if tag not in tags]:
             i, tag = unseen[0]

@@ -128,13 +128,26 @@ def test_a_file_of_ones_own_needs_a_path_and_an_environment(file):
         own(file(), None)
 
 
+HOLE = np.zeros((6, 3))
+HOLE[4, 2] = np.inf
+
+
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
         ({"width": 4}, r"has observations of shape \(4,\), and Pendulum-v1 of \(3,\)"),
         ({"actions": np.zeros(6, int)}, "has discrete actions, and Pendulum-v1 has none of that kind"),
         ({"actions": np.zeros((6, 2), np.float32)}, r"has actions of shape \(2,\), and Pendulum-v1 of \(1,\)"),
-        ({"rewards": np.full(6, np.nan)}, "values in 'reward' that are NaN or infinite"),
+        ({"rewards": np.full(6, np.nan)}, "episodes: episode 1, step 1: the reward is nan"),
+        ({"observations": HOLE}, "episodes: episode 2, step 2: column 3 of the observation is inf"),
+        ({"actions": np.full((6, 1), 5.0)}, "step 1: column 1 of the action is 5, and Pendulum-v1 takes -2 to 2; clip"),
+        ({"rewards": np.zeros((6, 2))}, r"'rewards' has the shape \(6, 2\); expected one value for each step"),
+        ({"rewards": np.array([b"x"] * 6)}, r"'rewards' holds values of type \|S1; expected numbers"),
+        (
+            {"observations": np.zeros((6, 3), complex)},
+            "'observations' holds values of type complex128; expected",
+        ),
+        ({"terminals": np.full(6, 2.0)}, "'terminals' has the value 2; expected 0 or 1"),
         (
             {key: np.zeros((0, 1)) for key in ("observations", "actions", "rewards", "terminals", "timeouts")},
             "has no episodes",
