@@ -26,7 +26,7 @@ from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
-from lab.rl.envs.spaces import ActionSpec, continuous
+from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, continuous
 from lab.rl.networks.actor_critic import Critics, GaussianActor
 from lab.rl.networks.exploration import StochasticExploration
 from lab.task import Task, Unit
@@ -84,16 +84,26 @@ class SAC(OffPolicy):
             raise BadSetting("subset_size", f"expected at most num_critics ({num_critics}), found {subset_size}")
         self.num_critics, self.subset_size, self.policy_delay = num_critics, subset_size, policy_delay
         self.layer_norm, self.dropout = layer_norm, dropout
-        self.actor = GaussianActor(observation_size, bounds, hidden)
+        self.actor = self._actor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
-        self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
-        self.target_parameters: list[Tensor] = list(self.target_critics.parameters())
+        self._make_targets()
         self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_init)))
         self.explorer = StochasticExploration(self.actor, self.observation_norm)
+
+    def _actor(self, observation_size: ObservationSize, bounds: ContinuousSpec, hidden: HiddenSizes) -> GaussianActor:
+        return GaussianActor(observation_size, bounds, hidden)
 
     def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:
         count, layer_norm, dropout = self.num_critics, self.layer_norm, self.dropout
         return Critics(observation_size, action_size, hidden, count, layer_norm=layer_norm, dropout=dropout)
+
+    def _make_targets(self) -> None:
+        self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        self.target_parameters: list[Tensor] = list(self.target_critics.parameters())
+
+    def _update_targets(self, critics: list[Tensor]) -> None:
+        """Moves the target critics towards the parameters of the critics."""
+        torch._foreach_lerp_(self.target_parameters, critics, self.tau)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), the squashed mean, for observations (B, O)."""
@@ -162,10 +172,14 @@ class SAC(OffPolicy):
     def actor_losses(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Losses of actor and entropy coefficient, and the actor's entropy."""
         alpha = self.log_alpha.detach().exp()
-        chosen, log_density = self.actor.sample(observation, noise)
+        chosen, log_density = self._sample(observation, noise)
         actor_loss = (alpha * log_density - self._actor_objective(self.critics(observation, chosen))).mean()
         surplus = -log_density.detach().mean() - self.target_entropy  # too much entropy lowers its coefficient
         return actor_loss, self.log_alpha * surplus, -log_density.mean()
+
+    def _sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions and their log-densities, from which the actor learns."""
+        return self.actor.sample(observation, noise)
 
     def _next_value(self, values: Tensor) -> Tensor:
         """The value of the next state (B, 1), given what the target critics say (N, B, 1)."""
@@ -190,7 +204,7 @@ class SAC(OffPolicy):
         gradients = [torch.autograd.grad(loss, group) for loss, group in zip(losses, groups, strict=True)]
         self._step(state, gradients)
         with torch.no_grad():
-            torch._foreach_lerp_(self.target_parameters, groups[1], self.tau)
+            self._update_targets(groups[1])
             if not measure:
                 return {}
             names = ("loss/actor", "loss/critic", "loss/alpha")
@@ -209,7 +223,7 @@ class SAC(OffPolicy):
         gradients = [torch.autograd.grad(loss, state[0])]
         self._step([state], gradients)
         with torch.no_grad():
-            torch._foreach_lerp_(self.target_parameters, state[0], self.tau)
+            self._update_targets(state[0])
             if not measure:
                 return {}
             measured = {"loss/critic": loss.detach(), "q/mean": value.detach()}

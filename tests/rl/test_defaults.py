@@ -39,12 +39,16 @@ STABLE_BASELINES = {  # 2.9, and sb3-contrib's trpo and tqc
         "lr": 3e-4, "alpha_init": 1.0, "target_entropy": None, "hidden": [256, 256], "num_critics": 2,
         "num_quantiles": 25, "top_quantiles_to_drop": 2,
     },
+    "crossq": {
+        "lr": 1e-3, "alpha_init": 1.0, "target_entropy": None, "hidden": [256, 256], "critic_hidden": [1024, 1024],
+        "num_critics": 2, "policy_delay": 3, "beta1": 0.5, "batch_norm_momentum": 0.01, "renorm_warmup_steps": 100_000,
+    },
 }  # fmt: skip
 REPLAY = {
     "batch_size": 256, "buffer_size": 1_000_000, "learning_starts": 100, "tau": 0.005, "gamma": 0.99,
     "updates_per_step": 1.0, "n_step": 1,
 }  # fmt: skip
-for name in ("ddpg", "td3", "sac", "tqc"):
+for name in ("ddpg", "td3", "sac", "tqc", "crossq"):
     STABLE_BASELINES[name] |= REPLAY
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class Adam(torch.optim.Adam):
-    """Adam (Kingma & Ba 2015), betas (0.9, 0.999), eps 1e-8, one learning rate per parameter group.
+    """Adam (Kingma & Ba 2015), betas (0.9, 0.999) if a group has none of its own, eps 1e-8, one rate per group.
 
     `step(closure)` only runs the closure: under Lightning one step is one block of updates, each of which calls
     `adam_`. So hooks and `global_step` see a block as one step.
@@ -43,8 +43,8 @@ class Adam(torch.optim.Adam):
             self.state[parameter]["step"] = steps
         return steps
 
-    def tensors(self) -> list[tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor]]:
-        """Per group: parameters, first moments, second moments, steps, learning rate; what `adam_` wants."""
+    def tensors(self) -> list[tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, tuple[float, float]]]:
+        """Per group: parameters, first moments, second moments, steps, learning rate, betas; what `adam_` wants."""
         return [
             (
                 group["params"],
@@ -52,6 +52,7 @@ class Adam(torch.optim.Adam):
                 [self.state[p]["exp_avg_sq"] for p in group["params"]],
                 self._steps(group["params"]),
                 torch.as_tensor(group["lr"], device=group["params"][0].device),
+                group["betas"],
             )
             for group in self.param_groups
         ]

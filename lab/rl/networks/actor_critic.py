@@ -33,11 +33,10 @@ class SquashedActor(nn.Module):
         self.register_buffer("center", (high + low) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
 
-    @staticmethod
-    def _net(hidden: Sequence[int], outputs: int) -> Callable[[int], MLP]:
+    def _net(self, hidden: Sequence[int], outputs: int) -> Callable[[int], nn.Module]:
         def make(width: int) -> MLP:
             net = MLP(width, hidden, outputs)
-            _init_last_layer(net)
+            init_last_layer(net[-1])
             return net
 
         return make
@@ -84,7 +83,7 @@ class Critic(nn.Module):
         super().__init__()
         self.encoder, size = _encoder(observation_size)
         self.net = MLP(size + action_size, hidden, 1)
-        _init_last_layer(self.net)
+        init_last_layer(self.net[-1])
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         features = observation if self.encoder is None else self.encoder(observation)
@@ -189,14 +188,21 @@ class GaussianActor(SquashedActor):
 
     def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Action (..., A) and log-density (..., 1) that standard normal `noise` (..., A) gives; both have gradients."""
-        mean, log_std = self._gaussian(observation)
+        return self._sample(*self._gaussian(observation), noise)
+
+    def _sample(self, mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         raw = mean + log_std.exp() * noise
         log_prob = -0.5 * noise.square() - log_std - HALF_LOG_TWO_PI - log_tanh_derivative(raw)
         return self.squash(raw), log_prob.sum(-1, keepdim=True)
 
     def _gaussian(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = upcast(self.net(observation)).chunk(2, -1)
-        return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+        return mean_and_log_std(self.net(observation))
+
+
+def mean_and_log_std(output: Tensor) -> tuple[Tensor, Tensor]:
+    """Of an actor's Gaussian, from the output of its network."""
+    mean, log_std = upcast(output).chunk(2, -1)
+    return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 
 def log_tanh_derivative(raw: Tensor) -> Tensor:
@@ -204,9 +210,8 @@ def log_tanh_derivative(raw: Tensor) -> Tensor:
     return 2 * (math.log(2) - raw - F.softplus(-2 * raw))
 
 
-def _init_last_layer(net: MLP) -> None:
+def init_last_layer(last: nn.Linear) -> None:
     """First actions in the middle of their range, where tanh has a slope, and first values near zero."""
-    last = net[-1]
     nn.init.uniform_(last.weight, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)
     nn.init.uniform_(last.bias, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)
 

@@ -110,7 +110,7 @@ class Encoded(nn.Module):
         return output if valid is None else output.masked_fill(~valid, INVALID)
 
 
-def encoded(observation_size: ObservationSize, make: Callable[[int], MLP], masks: bool = False) -> MLP | Encoded:
+def encoded(observation_size: ObservationSize, make: Callable[[int], Any], masks: bool = False) -> Any:
     """The network that `make` builds for features of some width; of vectors it is that network itself.
 
     >>> type(encoded(3, lambda width: MLP(width, [8], 1))).__name__
