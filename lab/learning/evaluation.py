@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from lab.errors import BadInput
 from lab.learning.examples import Examples
 
 Stage = Literal["val", "test"]
+SHOWN = 5  # names of classes in a message
 
 
 class EvaluatedModule(LightningModule):
@@ -32,6 +34,7 @@ class EvaluatedModule(LightningModule):
 
     num_first_examples = 0  # of the test, that `self.examples` keeps for `report`
     num_worst_examples = 0
+    learnt_names: tuple[str, ...] = ("class_names", "tag_names")  # hyperparameters that a checkpoint has to share
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +54,19 @@ class EvaluatedModule(LightningModule):
         """The values that are logged besides the loss, without the prefix: by default all of `metrics`."""
         values: dict[str, Any] = self.metrics.compute()
         return values
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Classes go by their number, so those of a checkpoint have to be those of this data.
+
+        Raises:
+            BadInput: they have other names, or another order.
+        """
+        for key in self.learnt_names:
+            here, learnt = (known.get(key) for known in (self.hparams, checkpoint.get("hyper_parameters", {})))
+            if here is not None and learnt is not None and list(here) != list(learnt):
+                new = sorted({*here} - {*learnt}) or sorted({*learnt} - {*here}) or list(here)
+                found = f"{key}: the data has {shown(here)}, and the checkpoint learnt {shown(learnt)}"
+                raise BadInput(f"{found}; the difference begins with {new[0]!r}")
 
     def report(self) -> None:
         """Draws plots at the end of the test, with `self.examples` and metrics that are not reset yet.
@@ -89,6 +105,12 @@ class EvaluatedModule(LightningModule):
         for metric in metrics_of(self):
             metric.reset()
         self.eval_batch_idx = 0
+
+
+def shown(names: Sequence[str]) -> str:
+    """Some of them, in words."""
+    more = f", ... ({len(names)})" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def metrics_of(module: nn.Module) -> Iterator[Metric | MetricCollection]:

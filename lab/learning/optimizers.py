@@ -60,6 +60,7 @@ def make_optimizer(
     weight_decay: float,
     decay_norm_and_bias: bool = True,
     arguments: Mapping[str, Any] | None = None,
+    fused: bool = True,
 ) -> torch.optim.Optimizer:
     """The optimizer of a module's parameters that require gradients.
 
@@ -73,10 +74,11 @@ def make_optimizer(
         weight_decay: from 0; decoupled in adamw, an L2 penalty in the others.
         decay_norm_and_bias: whether biases and the gains of norms decay too.
         arguments: further arguments of the torch class.
+        fused: one kernel for all parameters, where the optimizer and the device have one.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     further = dict(arguments or {}) | _decay(name, weight_decay)
-    if name in FUSED and all(p.device.type in FUSED_DEVICES and p.is_floating_point() for p in trained):
+    if fused and name in FUSED and all(p.device.type in FUSED_DEVICES and p.is_floating_point() for p in trained):
         further["fused"] = True
     groups: list[Any] = trained
     if not decay_norm_and_bias and weight_decay:

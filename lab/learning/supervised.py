@@ -66,7 +66,7 @@ class SupervisedModule(EvaluatedModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.lr, self.l1, self.pretrained_wanted = lr, l1, False
+        self.lr, self.l1, self.pretrained_wanted, self.fused = lr, l1, False, True
         self.optimizer, self.weight_decay, self.decay_norm_and_bias = optimizer, weight_decay, decay_norm_and_bias
         self.optimizer_args = check_optimizer(optimizer, lr, weight_decay, optimizer_args or {})
         self.schedule, self.warmup = schedule, warmup
@@ -83,6 +83,8 @@ class SupervisedModule(EvaluatedModule):
 
     def check_trainer(self, trainer: Trainer) -> None:
         check_precision(trainer, type(self).__name__.lower(), scales=True)
+        mixed = str(trainer.precision).endswith("-mixed")
+        self.fused = not (mixed and trainer.gradient_clip_val)  # Lightning clips no gradient of a fused optimizer there
         if self.optimizer == "lbfgs" and trainer.precision == "16-mixed":
             raise BadSetting("optimizer", "lbfgs cannot scale its loss; set trainer.precision to 32-true or bf16-mixed")
         if self.optimizer == "lbfgs" and trainer.accumulate_grad_batches > 1:
@@ -113,7 +115,7 @@ class SupervisedModule(EvaluatedModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.penalized = decayed_parameters(self, self.decay_norm_and_bias) if self.l1 else []
         return make_optimizer(
-            self.optimizer, self, self.lr, self.weight_decay, self.decay_norm_and_bias, self.optimizer_args
+            self.optimizer, self, self.lr, self.weight_decay, self.decay_norm_and_bias, self.optimizer_args, self.fused
         )
 
     def on_train_start(self) -> None:

@@ -53,6 +53,7 @@ class Autoencode(SupervisedModule):
     """
 
     num_first_examples = draw.SHOWN
+    learnt_names = ()  # labels are drawn and not learnt
 
     def __init__(
         self,

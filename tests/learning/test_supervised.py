@@ -134,6 +134,13 @@ def test_the_elastic_net_of_scikit_learn() -> None:
     assert float(module.network.bias) == pytest.approx(float(theirs.intercept_), abs=2e-3)
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_every_precision(precision: Any) -> None:
+    module = Line(lr=0.1)
+    Trainer(**SILENT, max_epochs=1, gradient_clip_val=0.5, precision=precision).fit(module, data(size=10))
+    assert bool(module.optimizers().param_groups[0]["fused"]) == (precision == "32-true")  # type: ignore[union-attr]
+
+
 def test_lbfgs_solves_a_small_problem_in_a_few_steps() -> None:
     module = Line(optimizer="lbfgs", lr=1.0, schedule="constant", weight_decay=0.0)
     Trainer(**SILENT, max_epochs=2).fit(module, data(size=10))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning import Trainer
 
+from lab.errors import BadInput
 from lab.text.baselines import baseline_accuracies
 from lab.text.classify_text import ClassifyText
 from lab.text.data.text_data import TextData
@@ -77,3 +78,13 @@ def test_order_is_learnt_where_counting_words_is_chance() -> None:
     assert scores["bag"]["test/accuracy"] < 0.6
     assert scores["lstm"]["test/linear_svm/accuracy"] < 0.65
     assert scores["lstm"]["test/naive_bayes/accuracy"] < 0.65
+
+
+def test_a_checkpoint_of_other_classes_is_refused() -> None:
+    learnt = ClassifyText(["no", "yes"], hidden=8, embed_dim=8)
+    saved = {"hyper_parameters": dict(learnt.hparams)}
+    learnt.on_load_checkpoint(saved)
+    with pytest.raises(BadInput, match="the data has maybe, yes, and the checkpoint learnt no, yes"):
+        ClassifyText(["maybe", "yes"], hidden=8, embed_dim=8).on_load_checkpoint(saved)
+    with pytest.raises(BadInput, match="the difference begins with 'no'"):
+        ClassifyText(["yes"], hidden=8, embed_dim=8).on_load_checkpoint(saved)

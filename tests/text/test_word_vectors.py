@@ -13,6 +13,7 @@ from lightning import Trainer
 
 from lab.errors import BadSetting
 from lab.text.data.generated.lexicon import analogies, similarities, word_features
+from lab.text.data.word_tests import read_analogies, read_similarities
 from lab.text.vectors import objectives
 from lab.text.vectors.cooccurrences import cooccurrences
 from lab.text.vectors.evaluation import analogy_scores, similarity_correlation
@@ -20,7 +21,6 @@ from lab.text.vectors.glove import GloVe
 from lab.text.vectors.huffman import huffman_paths
 from lab.text.vectors.objectives import WindowEmbeddings
 from lab.text.vectors.vector_data import VectorData, stretches
-from lab.text.vectors.word_tests import read_analogies, read_similarities
 from lab.text.vectors.word_vectors import WordVectors
 
 TEXT = torch.tensor([4, 5, 6, 4, 7, 5, 6])

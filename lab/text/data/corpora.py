@@ -9,12 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from lab.data import DatasetInfo, Table, find_dataset, read_text
+from lab.data import DatasetInfo, Table, find_dataset, read_text, root
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated import lexicon
 from lab.text.data.generated.news import news
 from lab.text.data.generated.stories import story
+from lab.text.data.public_files import FILES, fetch_files
+from lab.text.data.word_tests import read_analogies, read_similarities
 
 FILE = "corpus"
 TEST_FRACTION = 0.1  # at the end
@@ -73,6 +75,34 @@ def corpora() -> list[Corpus]:
             columns=COLUMNS,
             similarities=lexicon.similarities,
             analogies=lexicon.analogies,
+        ),
+        Corpus(
+            name="text8",
+            field="text",
+            description="100 MB of Wikipedia in lower case, with WordSim-353 and the analogies questions-words",
+            source="Mahoney, 2011; CC BY-SA. Finkelstein et al., 2002. Mikolov et al., 2013; Apache 2.0",
+            origin="real",
+            read=lambda split: _part(read_corpus(root() / "text8/text8"), split),
+            train_rows=1,
+            test_rows=1,
+            columns=COLUMNS,
+            path=root() / "text8",
+            fetch=partial(fetch_files, "text8", FILES["text8"]),
+            similarities=lambda: read_similarities(root() / "text8/wordsim353.txt"),
+            analogies=lambda: read_analogies(root() / "text8/questions-words.txt"),
+        ),
+        Corpus(
+            name="wikitext2",
+            field="text",
+            description="good articles of Wikipedia, 13 MB, rare words replaced by <unk>",
+            source="Merity et al., 2016; CC BY-SA 3.0",
+            origin="real",
+            read=lambda split: _whole(read_corpus(root() / f"wikitext2/wikitext-2/wiki.{split}.tokens")),
+            train_rows=1,
+            test_rows=1,
+            columns=COLUMNS,
+            path=root() / "wikitext2",
+            fetch=partial(fetch_files, "wikitext2", FILES["wikitext2"]),
         ),
         Corpus(
             name=FILE,
@@ -138,7 +168,11 @@ def _file(path: Path) -> Corpus:
 
 def _part(text: str, split: Literal["train", "test"]) -> Table:
     end = round(len(text) * (1 - TEST_FRACTION))
-    return Table({"text": to_column([text[end:] if split == "test" else text[:end]])})
+    return _whole(text[end:] if split == "test" else text[:end])
+
+
+def _whole(text: str) -> Table:
+    return Table({"text": to_column([text])})
 
 
 def _not_located(split: Literal["train", "test"]) -> Table:

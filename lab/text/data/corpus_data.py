@@ -11,7 +11,7 @@ from torch import Tensor
 from lab.data import Split, Table
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_texts
-from lab.text.data.corpora import find_corpus
+from lab.text.data.corpora import Corpus, find_corpus
 from lab.text.data.tokenized_data import TokenizedData
 from lab.text.tokenizer import Tokenizer
 
@@ -37,6 +37,7 @@ class CorpusData(TokenizedData):
         data_seed: seed of generated text.
     """
 
+    dataset: Corpus
     module: ReadsWindows
 
     def __init__(

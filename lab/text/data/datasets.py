@@ -9,17 +9,19 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from lab.data import DatasetInfo, Table, find_dataset, stratified_permutation
+from lab.data import DatasetInfo, Table, find_dataset, root, stratified_permutation
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_labels
 from lab.text.data.generated import news, reviews
 from lab.text.data.generated.distinct import rows_of_split
 from lab.text.data.labeled_file import read_labeled
+from lab.text.data.public_files import FILES, fetch_files, read_ag_news, read_sst2
 
 TRAIN_ROWS, TEST_ROWS = 5_000, 1_000  # of generated data sets
 TEST_FRACTION = 0.2  # of a file, which is not divided
 COLUMNS = {"text": "(N, T) uint8, UTF-8", "label": "(N,) int64"}
 FILE = "texts"
+AG_CLASSES = ("world", "sports", "business", "sci_tech")
 
 
 class TextDataset(DatasetInfo):
@@ -48,6 +50,22 @@ def text_datasets() -> list[TextDataset]:
             )
             for name, (description, write, classes) in generated.items()
         ),
+        _public(
+            "ag_news",
+            "titles and descriptions of news of four topics",
+            "Zhang, Zhao and LeCun, 2015, from AG's corpus of news articles; not for commercial use",
+            AG_CLASSES,
+            partial(read_ag_news, classes=AG_CLASSES),
+            (120_000, 7_600),
+        ),
+        _public(
+            "sst2",
+            "sentences of film reviews, positive or negative",
+            "Socher et al., Stanford Sentiment Treebank, 2013; no licence is stated",
+            reviews.CLASSES,
+            read_sst2,
+            (6_920, 1_821),
+        ),
         TextDataset(
             name=FILE,
             field="text",
@@ -74,6 +92,36 @@ def find_texts(name: str, path: str | None) -> TextDataset:
     if name == FILE and path is None:
         raise BadSetting("path", "name the CSV file with the columns text and label")
     return find_dataset(name, TextDataset).at(path)
+
+
+def _public(
+    name: str,
+    description: str,
+    source: str,
+    classes: tuple[str, ...],
+    read: Callable[[Path, Literal["train", "test"]], tuple[list[str], list[int]]],
+    rows: tuple[int, int],
+) -> TextDataset:
+    folder = root() / name
+
+    def table(split: Literal["train", "test"]) -> Table:
+        texts, labels = read(folder, split)
+        return Table({"text": to_column(texts), "label": to_labels(labels)})
+
+    return TextDataset(
+        name=name,
+        field="text",
+        description=description,
+        source=source,
+        origin="real",
+        read=table,
+        train_rows=rows[0],
+        test_rows=rows[1],
+        columns=COLUMNS,
+        classes=classes,
+        path=folder,
+        fetch=partial(fetch_files, name, FILES[name]),
+    )
 
 
 def _generated(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,12 +11,13 @@ from typing import Literal
 
 import torch
 
-from lab.data import DatasetInfo, Table, download_file, fetch_into, find_dataset, read_csv, read_text, root
+from lab.data import DatasetInfo, Table, find_dataset, read_csv, read_text, root
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.digests import digest
 from lab.text.data.generated.distinct import rows_of_split
 from lab.text.data.generated.phrases import phrase
+from lab.text.data.public_files import FILES, fetch_files
 
 TRAIN_ROWS, TEST_ROWS = 8_000, 500  # generated ones
 TEST_FRACTION = 0.2  # of a file, which is not divided
@@ -26,12 +26,6 @@ COLUMNS = {"source": "(N, T) uint8, UTF-8", "target": "(N, T) uint8, UTF-8"}
 FILE, PARALLEL, MULTI30K = "pairs", "parallel", "multi30k"
 LANGUAGES = ("en", "de")  # endings of the files' names, if nobody says others
 TESTS = ("test", "test2016", "test_2016_flickr", "flickr30k_test")  # names that the file of Multi30k's test has had
-DOWNLOADS = {
-    "training.tar.gz": "20140d013d05dd9a72dfde46478663ba05737ce983f478f960c1123c6671be5e",
-    "validation.tar.gz": "a7aa20e9ebd5ba5adce7909498b94410996040857154dab029851af3a866da8c",
-    "mmt16_task1_test.tar.gz": "0681be16a532912288a91ddd573594fbdd57c0fbb81486eff7c55247e35326c2",
-}
-HOST = "http://www.quest.dcs.shef.ac.uk/wmt16_files_mmt"
 Pairs = list[tuple[str, str]]
 
 
@@ -88,7 +82,7 @@ def pair_datasets() -> list[PairDataset]:
             test_rows=1_000,
             columns=COLUMNS,
             path=root() / MULTI30K,
-            fetch=lambda: _download(),
+            fetch=partial(fetch_files, MULTI30K, FILES[MULTI30K]),
         ),
     ]
 
@@ -178,16 +172,6 @@ def _divided(pairs: Pairs) -> Callable[..., Table]:
 
 def _table(pairs: Pairs) -> Table:
     return Table({name: to_column([pair[side] for pair in pairs]) for side, name in enumerate(COLUMNS)})
-
-
-def _download() -> None:
-    def fill(folder: Path) -> None:
-        for name, digest_of_file in DOWNLOADS.items():
-            download_file(f"{HOST}/{name}", folder / name, digest_of_file)
-            with tarfile.open(folder / name) as archive:
-                archive.extractall(folder, filter="data")
-
-    fetch_into(MULTI30K, fill)
 
 
 def _not_located(split: Literal["train", "test"]) -> Table:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Literal
 
 import torch
 
-from lab.data import DatasetInfo, Ragged, Table, find_dataset
+from lab.data import DatasetInfo, Ragged, Table, find_dataset, root
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.distinct import rows_of_split
 from lab.text.data.generated.reports import report
+from lab.text.data.public_files import FILES, fetch_files
 from lab.text.tagging.tagged_file import TaggedSentences, read_tagged
 
-FILE = "conll"
+FILE, CONLL2003 = "conll", "conll2003"
+NAMES = tuple(sorted(["O", *(f"{part}-{kind}" for part in "BI" for kind in ("LOC", "MISC", "ORG", "PER"))]))
 TRAIN_ROWS, TEST_ROWS = 3_000, 1_000  # generated ones
 TEST_FRACTION = 0.2  # of a file, which is not divided
 LEAST = 3  # sentences of a file that is not divided: one to train, one to validate and one to test with
@@ -52,6 +55,20 @@ def tagged_datasets() -> list[TaggedDataset]:
             columns=COLUMNS,
         ),
         TaggedDataset(
+            name=CONLL2003,
+            field="text",
+            description="English news with names of persons, organisations, places and others, and parts of speech",
+            source="Tjong Kim Sang and De Meulder, 2003, on Reuters' corpus; for research",
+            origin="real",
+            read=lambda split, max_rows=None: _conll2003(None).read(split, max_rows),
+            tags=NAMES,
+            train_rows=14_041,
+            test_rows=3_453,
+            columns=COLUMNS,
+            path=root() / CONLL2003,
+            fetch=partial(fetch_files, CONLL2003, FILES[CONLL2003]),
+        ),
+        TaggedDataset(
             name=FILE,
             field="text",
             description="a file or a folder of one's own in the format of CoNLL-2003",
@@ -74,6 +91,11 @@ def find_tagged(name: str, path: str | None, column: int | None) -> TaggedDatase
         BadSetting: there is none, it needs a path or has a place of its own, or the file or the column cannot be used.
     """
     found = find_dataset(name, TaggedDataset)
+    if name == CONLL2003:
+        found.at(path)
+        if column not in (None, 4) and found.missing:
+            raise BadSetting("column", f"its tags are known once the files are there: lab data fetch {name}")
+        return _conll2003(column) if found.present else found
     if name != FILE:
         found.at(path)
         if column not in (None, POS, ENTITY):
@@ -95,6 +117,11 @@ def _reports(column: int) -> TaggedDataset:
         return _table(words, [[word[column - 1] for word in row] for row in rows], tags)
 
     return replace(own, read=read, tags=tags)
+
+
+def _conll2003(column: int | None) -> TaggedDataset:
+    (own,) = (each for each in tagged_datasets() if each.name == CONLL2003)
+    return _files(own, root() / CONLL2003, column)
 
 
 def _files(own: TaggedDataset, path: Path, column: int | None) -> TaggedDataset:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import torch
 from annotated_types import Ge, Gt, Lt
@@ -12,10 +13,10 @@ from torch import Tensor
 from lab.data import Split, Table
 from lab.errors import BadSetting
 from lab.text.data.corpus_data import CorpusData
+from lab.text.data.word_tests import Analogies, Similarities, read_analogies, read_similarities
 from lab.text.tokenizer import PAD, SPECIAL, Tokenizer
 from lab.text.vectors.cooccurrences import rows_of_pairs
 from lab.text.vectors.objectives import WordEmbeddings
-from lab.text.vectors.word_tests import Analogies, Similarities, read_analogies, read_similarities
 
 
 class LearnsVectors(Protocol):
@@ -67,13 +68,22 @@ class VectorData(CorpusData):
                 raise BadSetting("max_texts", f"{name} is not generated; leave it out")
             self.options["max_texts"] = max_texts
         self.length, self.sample, self.data_seed = length, sample, data_seed
-        known: Any = self.dataset
-        self.similarities: Similarities = known.similarities() if known.similarities else []
-        self.analogies: Analogies = known.analogies() if known.analogies else {}
-        if similarity is not None:
-            self.similarities = read_similarities(Path(similarity))
-        if analogies is not None:
-            self.analogies = read_analogies(Path(analogies))
+        self.own_similarities = None if similarity is None else read_similarities(Path(similarity))
+        self.own_analogies = None if analogies is None else read_analogies(Path(analogies))
+
+    @cached_property
+    def similarities(self) -> Similarities:
+        """Pairs of words, and how similar they are; of a data set that is downloaded not before it is there."""
+        if self.own_similarities is not None or self.dataset.similarities is None:
+            return self.own_similarities or []
+        return self.dataset.similarities()
+
+    @cached_property
+    def analogies(self) -> Analogies:
+        """Questions by their kind, likewise."""
+        if self.own_analogies is not None or self.dataset.analogies is None:
+            return self.own_analogies or {}
+        return self.dataset.analogies()
 
     def encode(self, split: Split) -> Table:
         tokens = self._known(self._text(split))
