@@ -267,7 +267,10 @@ def test_the_key_points_csv_with_gaps(own_folder):
     [
         (["1"] * 30 + ["1 2 3"], ":2: the image has 3 grey values; expected 96 x 96 = 9216"),
         (["1"] * 30 + ["1 300"], ":2: "),
-        (["x"] * 30 + ["0 " * 9216], ":2: could not convert string to float: 'x'"),
+        (["x"] * 30 + ["0 " * 9216], ":2: column left_eye_center_x: expected a number, found 'x'"),
+        (["inf"] * 30 + ["0 " * 9216], ":2: column left_eye_center_x: inf lies far outside an image of 96 x 96 pixels"),
+        (["nan"] * 30 + ["0 " * 9216], ":2: column left_eye_center_x: nan lies far outside"),
+        (["1"] * 29 + ["-90"] + ["0 " * 9216], f":2: column {keypoints.COLUMNS[-1]}: -90 lies far outside"),
         (["1"] * 3, ":2: not one value for each of the 31 columns"),
         (["1"] * 32, ":2: not one value for each of the 31 columns"),
     ],
@@ -287,6 +290,12 @@ def test_another_encoding_is_one_line(tmp_path, content):
         keypoints.load(tmp_path / "points.csv")
     assert "utf-8" in str(error.value).lower()
     assert "\n" not in str(error.value)
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path):
+    table(tmp_path / "points.csv", [], [*keypoints.COLUMNS, "Image", keypoints.COLUMNS[3]])
+    with pytest.raises(BadInput, match=r"points.csv:1: two columns are called 'right_eye_center_y'"):
+        keypoints.load(tmp_path / "points.csv")
 
 
 def test_a_missing_column_is_named(tmp_path):

@@ -13,6 +13,7 @@ from lab.rl.data import episode_files
 from lab.rl.data.episodes import Episode, explore, reactive, record, to_table
 from lab.rl.data.minari_folder import free_minari_name, minari_metadata, minari_names, minari_root
 from lab.rl.envs.factory import EnvFactory
+from tests.rl import points
 
 STEPS = 7
 
@@ -167,3 +168,12 @@ def test_returns_are_summed_in_double_precision():
     table = to_table([Episode(np.zeros((4, 1)), np.zeros(3, int), [1e8, 1.0, -1e8], False)])
     assert table["return"].item() == 1.0
     assert table["action"].values.dtype == torch.int64
+
+
+@pytest.mark.parametrize(("kind", "shared"), [(points.Point, points.Shared), (points.Lookup, points.SharedLookup)])
+def test_an_environment_that_shows_one_array_is_recorded_as_it_was(kind, shared, monkeypatch):
+    one, other = (record(None, EnvFactory(points.register(monkeypatch, each)), range(3)) for each in (kind, shared))
+    for episode, same in zip(one, other, strict=True):
+        assert np.array_equal(episode.observations, same.observations)
+        assert np.array_equal(episode.actions, same.actions)
+        assert episode.rewards == same.rewards

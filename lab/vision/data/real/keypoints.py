@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from lab.data import Table, read_text
 from lab.errors import BadInput
 from lab.vision.data.generated.faces import POINTS, SIZE
 
+ROOM = SIZE / 2  # pixels by which a point that is not in the picture may lie outside
 COLUMNS = tuple(f"{point}_{axis}" for point in POINTS for axis in "xy")
 
 
@@ -26,14 +29,17 @@ def load(path: Path) -> Table:
     csv.field_size_limit(1 << 20)
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
     try:
-        if missing := [name for name in (*COLUMNS, "Image") if name not in (rows.fieldnames or ())]:
+        names = Counter(rows.fieldnames or ())
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise BadInput(f"{path}:1: two columns are called {twice[0]!r}")
+        if missing := [name for name in (*COLUMNS, "Image") if name not in names]:
             raise BadInput(f"{path}:1: no column {missing[0]!r}; expected the 30 of the key points, and Image")
         for row in rows:
             if None in row or None in row.values():  # a cell too many, or one too few
-                words = f"not one value for each of the {len(rows.fieldnames or ())} columns"
+                words = f"not one value for each of the {len(names)} columns"
                 raise BadInput(f"{path}:{rows.line_num}: {words}")
             picture = np.array(row["Image"].split(), dtype=np.uint8)
-            points.append([float(row[name]) if row[name] else np.nan for name in COLUMNS])
+            points.append([_coordinate(f"{path}:{rows.line_num}: column {name}", row[name]) for name in COLUMNS])
             if picture.size != SIZE * SIZE:
                 words = f"the image has {picture.size} grey values; expected {SIZE} x {SIZE} = {SIZE * SIZE}"
                 raise BadInput(f"{path}:{rows.line_num}: {words}")
@@ -44,3 +50,16 @@ def load(path: Path) -> Table:
         raise BadInput(f"{path} has a header and no rows")
     images = torch.from_numpy(np.stack(pictures)).view(-1, 1, SIZE, SIZE)
     return Table({"image": images, "points": torch.tensor(points).view(-1, len(POINTS), 2)})
+
+
+def _coordinate(where: str, cell: str) -> float:
+    """A coordinate in pixels; NaN where the cell is empty, which says that it is not known."""
+    if not cell.strip():
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        raise BadInput(f"{where}: expected a number, found {cell[:40]!r}") from None
+    if not -ROOM <= value <= SIZE + ROOM:
+        raise BadInput(f"{where}: {cell.strip()} lies far outside an image of {SIZE} x {SIZE} pixels")
+    return value
