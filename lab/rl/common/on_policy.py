@@ -176,10 +176,9 @@ class OnPolicy(Learner):
 
     def gradient_step(self, loss: Tensor, state: Sequence[Any], max_grad_norm: float) -> Tensor:
         """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
-        parameters, first, second, steps, rate = state
-        gradients = torch.autograd.grad(loss, parameters)
+        gradients = torch.autograd.grad(loss, state[0])
         norm = clip_(gradients, max_grad_norm)
-        adam.adam_(gradients, parameters, first, second, steps, rate, eps=EPS)
+        adam.adam_(gradients, *state, eps=EPS)
         return norm
 
     def fit_critic(
