@@ -1,5 +1,6 @@
 """Every installed task keeps the contract, and the contract notices when one does not."""
 
+import json
 import os
 import random
 import socket
@@ -17,7 +18,9 @@ from lab import testing
 from lab.errors import BadSetting
 from lab.plots import figure, log_figure
 from lab.recipe import load
-from lab.registry import find_recipe, task_names
+from lab.registry import find_recipe, find_task, task_names
+from lab.rl.data.loaders import CollectionData
+from lab.rl.tabular.data import TabularData
 from lab.task import Task
 from lab.testing import ContractError, clauses
 from lab.testing.clauses import needs_nothing, no_network
@@ -26,11 +29,33 @@ from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
 from lab.testing.short import small
 
+# Shorter sequences and smaller pictures where they take most of the time, an exported recurrent network's above all.
+SMALLER = {
+    "classify_text": ["model.max_length=24"],
+    "decision_transformer": ["model.context=8"],
+    "forecast": ["data.window=24"],
+    "language_model": ["model.context=16", "model.depth=1"],
+    "recurrent_ppo": ["model.sequence_length=16", "data.num_steps=16"],
+    "regress_sequence": ["data.length=12"],
+    "seq2seq": ["model.max_length=20", "model.depth=1"],
+    "tag_text": ["model.max_length=24"],
+}
+
+
+def shorter(name: str) -> list[str]:
+    """Overrides for the contract of a task; episodes of evaluation and of the video end early, too."""
+    overrides = list(SMALLER.get(name, ()))
+    data: Any = find_task(name).data
+    if issubclass(data, CollectionData) and not issubclass(data, TabularData):  # a table takes no wrapper
+        limit = {"class_path": "TimeLimit", "init_args": {"max_episode_steps": 50}}
+        overrides.append(f"data.wrappers={json.dumps([limit])}")
+    return overrides
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", task_names())
 def test_every_task_keeps_the_contract(name, tmp_path):
-    testing.check_task(name, tmp_path=tmp_path)
+    testing.check_task(name, tmp_path=tmp_path, overrides=shorter(name))
 
 
 @pytest.mark.slow

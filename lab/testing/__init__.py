@@ -43,6 +43,7 @@ def check_task(
     *,
     kill: bool = False,
     stops: Sequence[float] | None = None,
+    overrides: Sequence[str] = (),
 ) -> None:
     """Check everything `lab` asks of a task; it trains a few times, a few batches each, in some five seconds.
 
@@ -53,6 +54,7 @@ def check_task(
         tmp_path: where the runs are kept; by default a folder that is removed afterwards.
         kill: besides, end runs in processes of their own for real (kill -9) before they are resumed.
         stops: how far a run is when it is stopped to be resumed, from 0 to 1; by default once, anywhere.
+        overrides: settings that make the trainings shorter, such as `data.length=12`; the recipe is checked without.
 
     Raises:
         ContractError: with every clause that the task does not keep.
@@ -84,33 +86,37 @@ def check_task(
         with tempfile.TemporaryDirectory() as folder:
             kept = tmp_path or Path(folder)
             where = [random.random()] if stops is None else stops
-            run = keeps(train, chosen, kept, 0, RESUMED)
+            size = (*RESUMED, *overrides)
+            run = keeps(train, chosen, kept, 0, size)
             if run is not None:
                 keeps(check_tracking, task, run)
                 if keeps(check_checkpoints, task, run):
                     keeps(check_logged_model, task, run)
-                keeps(check_interruption, chosen, kept, run, where)
-                keeps(check_seeds, chosen, kept)
+                keeps(check_interruption, chosen, kept, run, where, size)
+                keeps(check_seeds, chosen, kept, (*SHRUNK, *overrides))
                 if kill:
-                    keeps(check_kills, chosen, kept, run, where)
+                    keeps(check_kills, chosen, kept, run, where, size)
     if broken:
         raise ContractError("\n".join(broken))
 
 
-def check_interruption(file: Path, folder: Path, run: RunResult, stops: Sequence[float]) -> None:
+def check_interruption(
+    file: Path, folder: Path, run: RunResult, stops: Sequence[float], size: Sequence[str] = RESUMED
+) -> None:
     """The same seed gives the same weights, also where the training was stopped anywhere and resumed.
 
     Args:
         file: the recipe.
         folder: where checkpoints go.
-        run: the finished run of seed 0, as long as `RESUMED` says.
+        run: the finished run of seed 0.
         stops: how far the others are when they are stopped, from 0 to 1.
+        size: the overrides that said how short it was.
     """
     from lab.runner.results import BEST
     from lab.testing.resuming import Whole, check_resume, identities, whole
 
     assert run.last is not None  # check_checkpoints has seen it
-    recipe = small(file, size=RESUMED)
+    recipe = small(file, size=size)
     trained = [point for point in points(run) if point[0] not in run.tested and not point[0].startswith(BEST)]
     scores = [value for name, value in run.metrics.items() if name.startswith(BEST)]
     try:
@@ -121,14 +127,14 @@ def check_interruption(file: Path, folder: Path, run: RunResult, stops: Sequence
         raise
 
 
-def check_seeds(file: Path, folder: Path) -> None:
+def check_seeds(file: Path, folder: Path, size: Sequence[str] = SHRUNK) -> None:
     """Another seed gives other weights: from the beginning, or after a batch."""
     from lab.runner.assemble import assemble
     from lab.testing.resuming import whole
 
-    first, second = (assemble(small(file, seed)).module.state_dict() for seed in (0, 1))
+    first, second = (assemble(small(file, seed, size)).module.state_dict() for seed in (0, 1))
     if not same(first, second):
         return
-    runs = [whole(small(file, seed, SHRUNK), folder / f"seed{seed}") for seed in (0, 1)]
+    runs = [whole(small(file, seed, size), folder / f"seed{seed}") for seed in (0, 1)]
     different = not same(*(weights(run.last) for run in runs))
     require(different, "two different seeds give the same weights: something sets a seed of its own")

@@ -56,7 +56,7 @@ def small(file: Path, seed: int = 0, size: Sequence[str] = SHRUNK, folder: Path 
 def overrides(file: Path, seed: int, size: Sequence[str], folder: Path | None = None) -> list[str]:
     """The overrides for a short run: `size`, and less of what `AT_MOST` names."""
     uri = [] if folder is None else [f"track.uri=sqlite:///{folder.resolve()}/mlflow.db"]
-    return [*size, *_less(load(file)), f"seed={seed}", *uri]
+    return [*_less(load(file)), *size, f"seed={seed}", *uri]
 
 
 def _less(recipe: Recipe) -> Iterator[str]:
