@@ -82,11 +82,11 @@ def test_it_learns_to_balance_a_pole(baseline):
     seed_everything(100, workers=True, verbose=False)
     torch.set_num_threads(1)
     data = RolloutData(
-        "CartPole-v1", total_steps=120_000, num_envs=8, num_steps=500, reset_each_rollout=True, eval_every=120_000
+        "CartPole-v1", total_steps=60_000, num_envs=8, num_steps=500, reset_each_rollout=True, eval_every=60_000
     )
     facts = {name: fact for name, fact in data.facts().items() if name != "num_steps"}
     agent = REINFORCE(**facts, baseline=baseline)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(**data.trainer_defaults(), **quiet, accelerator="cpu")
     trainer.fit(agent, datamodule=data)
-    assert trainer.callback_metrics["val/return"] > 100  # chance is 22
+    assert trainer.callback_metrics["val/return"] > 100  # 306 or more with six seeds; chance is 22

@@ -46,14 +46,14 @@ def test_data_that_cannot_be_divided_is_refused(home, inline):
 @pytest.mark.slow
 def test_the_command_validates_each_image_once(home, monkeypatch, capsys):
     small = ("trainer.max_epochs=1", "data.max_images=120", "model.network=mlp", "track.system_metrics=false")
-    assert lab("run", "classify_digits", "--folds", "3", *small, "--workers", "1", "--json") == 0
+    assert lab("run", "classify_digits", "--folds", "2", *small, "--workers", "1", "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert [*said["results"]] == ["0", "1", "2"]
+    assert [*said["results"]] == ["0", "1"]
     scores = [result["metrics"]["best/val/accuracy"] for result in said["results"].values()]
-    assert said["summary"]["best/val/accuracy"]["mean"] == pytest.approx(sum(scores) / 3)
+    assert said["summary"]["best/val/accuracy"]["mean"] == pytest.approx(sum(scores) / 2)
     server = client(f"sqlite:///{home}/mlflow.db")
     runs = [server.get_run(result["run_id"]).data.params for result in said["results"].values()]
-    assert [(run["data.folds"], run["data.fold"]) for run in runs] == [("3", "0"), ("3", "1"), ("3", "2")]
+    assert [(run["data.folds"], run["data.fold"]) for run in runs] == [("2", "0"), ("2", "1")]
 
 
 @pytest.mark.parametrize("more", [["--seeds", "2"], ["--dry-run"], ["--offline"]])
