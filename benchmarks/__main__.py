@@ -22,6 +22,7 @@ from benchmarks import (
     overhead,
     sac_vs_sbx,
     saving,
+    scaling,
     solving_vs_sb3,
     startup,
     stepping,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "stepping": stepping,
     "classify": classify,
     "gpt": gpt,
+    "scaling": scaling,
     "studies": studies,
 }
 HERE = Path(__file__).parent

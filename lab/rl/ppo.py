@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from lab.errors import BadSetting
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
+from lab.rl.common.processes import mean_over_processes
 from lab.rl.data.rollout import RolloutData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
@@ -121,7 +122,7 @@ class PPO(OnPolicy):
             "policy/entropy": self.policy.entropy(parameters).mean(),
         }
         if self.objective == "kl":
-            self.adapt(measured["policy/kl"])
+            self.adapt(mean_over_processes(measured["policy/kl"]))
             measured["policy/beta"] = self.beta.clone()
         return measured
 

@@ -44,6 +44,8 @@ class RecurrentPPO(PPO):
     actor_start: Tensor
     begins: Tensor
 
+    averages_gradients = False  # processes cut their rollouts into different numbers of minibatches
+
     def __init__(
         self,
         env: str,

@@ -39,6 +39,8 @@ class TRPO(OnPolicy):
         batch_size: batch size of the critic's updates; null uses the whole rollout.
     """
 
+    averages_gradients = False  # conjugate gradients and the line search are those of one process
+
     def __init__(
         self,
         env: str,

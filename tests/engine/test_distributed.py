@@ -1,9 +1,11 @@
-"""Two processes on the CPU, and bfloat16: through the command, as a user would."""
+"""Two processes on the CPU, two nodes, and bfloat16: through the command, as a user would."""
+
+import socket
 
 import pytest
 import torch
 from mlflow import MlflowClient
-from processes import lab
+from processes import Started, lab
 
 DDPG = ["data.total_steps=600", "data.learning_starts=200", "data.eval_every=200", "data.eval_episodes=2"]
 SHORT = {
@@ -34,6 +36,40 @@ def test_two_processes_share_one_run(recipe, tracked):
         last = torch.load(*tracked.glob("mlruns/*/*/artifacts/checkpoints/last.ckpt"), weights_only=True)
         assert last["env_steps"] == 600
         assert last["state_dict"]["updates"] == 200, "two processes collect: half the blocks for the same steps"
+
+
+PPO = ["data.total_steps=1024", "data.num_envs=4", "data.num_steps=64", "model.batch_size=128", "data.eval_every=512"]
+ONE_OF_TWO = ["trainer.accelerator=cpu", "trainer.strategy=ddp", "trainer.devices=1", "trainer.num_nodes=2"]
+# the environment of the first and the second node
+TORCHRUN = [
+    {"RANK": rank, "GROUP_RANK": rank, "LOCAL_RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "one"}
+    for rank in "01"
+]
+SLURM = [
+    {"SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7"}
+    | {"SLURM_JOB_NAME": "agents", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NODELIST": "127.0.0.1"}
+    for rank in "01"
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nodes", [TORCHRUN, pytest.param(SLURM, marks=pytest.mark.long)], ids=["torchrun", "slurm"])
+def test_two_nodes_learn_together_on_policy(nodes, tracked):
+    """Of as many steps each collects a half; gradients and statistics are those of both. Six CPU seconds."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    norms = ["model.normalize_observations=true", "model.normalize_rewards=true"]
+    command = ["run", "ppo_cartpole", *PPO, "data.eval_episodes=1", "data.test_episodes=1", *norms, *ONE_OF_TWO]
+    started = [Started(tracked, "lab", *command, **node, **address) for node in nodes]
+    said = [each.communicate() for each in started]
+    assert [each.returncode for each in started] == [0, 0], said
+    assert [out.count("FINISHED") for out, _ in said] == [1, 0], "only the first process speaks"
+    folder = next(tracked.glob("mlruns/*/*/artifacts/checkpoints"))
+    last = torch.load(folder / "last.ckpt", weights_only=True)
+    assert last["env_steps"] == 1024
+    assert last["state_dict"]["observation_norm.count"] == last["state_dict"]["reward_scale.count"] == 1024
+    assert last["state_dict"]["updates"] == 2 * 10 * 2, "two rollouts of 512 steps, ten epochs, two minibatches each"
 
 
 @pytest.mark.slow

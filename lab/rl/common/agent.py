@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from lab import plots
+from lab.errors import BadSetting
 from lab.rl.common import evaluation
 from lab.rl.data.episode_files import check_minari, write_minari
 from lab.rl.data.episodes import Episode, reactive, record
@@ -39,6 +40,8 @@ class Agent(LightningModule):
         env: name of the Gymnasium environment, in which the agent is evaluated.
     """
 
+    averages_gradients = False  # over processes, so that several can learn together
+
     def __init__(self, env: str) -> None:
         super().__init__()
         self.env = env
@@ -55,6 +58,12 @@ class Agent(LightningModule):
     def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
         """The policy that is evaluated, from the beginning of episodes on."""
         return self.greedy
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Refuses what it cannot be trained by, before the run begins."""
+        if trainer.world_size > 1 and not self.averages_gradients:
+            name = type(self).__name__.lower()
+            raise BadSetting("trainer.devices", f"{name} learns in one process: set it to 1")
 
     def validation_step(self, seeds: Tensor, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         self._evaluate("val", seeds)

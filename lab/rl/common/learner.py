@@ -82,6 +82,7 @@ class Learner(Agent):
         return self.num_updates(data) >= COMPILE_FROM and _has_compiler()
 
     def check_trainer(self, trainer: Trainer) -> None:
+        super().check_trainer(trainer)
         check_precision(trainer, type(self).__name__.lower(), scales=False)
 
     def setup(self, stage: str) -> None:

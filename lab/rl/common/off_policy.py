@@ -20,6 +20,7 @@ from torch import Tensor
 from lab.errors import BadSetting
 from lab.rl.common import adam
 from lab.rl.common.learner import Learner, clip_
+from lab.rl.common.processes import average
 from lab.rl.data.replay import Block, ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.networks.encoder import example_input
@@ -37,6 +38,8 @@ class OffPolicy(Learner):
         normalize_rewards: divide rewards by the running standard deviation of the discounted return.
         num_envs: environments that collect.
     """
+
+    averages_gradients = True
 
     # of a block's batches: what an update reads, in this order
     batch_keys: tuple[str | tuple[str, str], ...] = (
@@ -138,13 +141,3 @@ class OffPolicy(Learner):
             if max_grad_norm is not None:
                 clip_(gradient, max_grad_norm)
             adam.adam_(gradient, *tensors)
-
-
-def average(gradients: Sequence[Sequence[Tensor]]) -> None:
-    """Averages gradients over all processes, in place, as one message."""
-    flat = torch.cat([gradient.flatten() for group in gradients for gradient in group])
-    torch.distributed.all_reduce(flat)
-    flat /= torch.distributed.get_world_size()
-    for gradient in (gradient for group in gradients for gradient in group):
-        gradient.copy_(flat[: gradient.numel()].view_as(gradient))
-        flat = flat[gradient.numel() :]

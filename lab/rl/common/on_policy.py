@@ -15,6 +15,7 @@ from lab.rl.common import adam
 from lab.rl.common import plots as pictures
 from lab.rl.common.advantage import gae
 from lab.rl.common.learner import Learner, clip_
+from lab.rl.common.processes import average
 from lab.rl.data.rollout import Rollout, RolloutData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
@@ -66,6 +67,7 @@ class OnPolicy(Learner):
     """
 
     entropy_coef = 0.0
+    averages_gradients = True
 
     def __init__(
         self,
@@ -129,9 +131,13 @@ class OnPolicy(Learner):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [[*self.policy.parameters(), *self.critic.parameters()]]
 
+    def own_buffers(self) -> dict[str, Tensor]:
+        """Buffers that belong to the environments of one process."""
+        return {} if self.reward_scale is None else {"reward_scale.returns": self.reward_scale.returns}
+
     def schedule_position(self, rollout: Rollout) -> int:
         """Those before the rollout: it is long, and the last one is to be learnt from too."""
-        return rollout.env_steps - int(rollout.steps.numel())
+        return rollout.env_steps - int(rollout.steps.numel()) * self.trainer.world_size
 
     def num_updates(self, data: RolloutData) -> int:
         return (
@@ -177,6 +183,8 @@ class OnPolicy(Learner):
     def gradient_step(self, loss: Tensor, state: Sequence[Any], max_grad_norm: float) -> Tensor:
         """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
         gradients = torch.autograd.grad(loss, state[0])
+        if torch.distributed.is_initialized():
+            average([gradients])
         norm = clip_(gradients, max_grad_norm)
         adam.adam_(gradients, *state, eps=EPS)
         return norm

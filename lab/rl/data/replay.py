@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
-from torch.nn.parallel import DistributedDataParallel
 
-from lab.errors import BadSetting, LabError
+from lab.errors import BadSetting
+from lab.rl.common.processes import check_processes, explore_apart
 from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
@@ -172,10 +172,8 @@ class ReplayData(CollectionData):
         device = self.trainer.strategy.root_device
         policy = self.policy = agent.exploration_policy().to(device)  # else torchrl copies it
         if self.world_size > 1:  # every process explores for itself, with noise of its own
-            torch.manual_seed(torch.initial_seed() + rank)
-            own = set(policy.buffers())
-            names = [name for name, buffer in agent.named_buffers() if buffer in own]
-            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(agent, names)
+            buffers = set(policy.buffers())
+            explore_apart(agent, rank, [name for name, buffer in agent.named_buffers() if buffer in buffers])
         stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs, self.facts()["action"])
         stepper.reset(seeds(self.num_envs, torch.initial_seed()))
         self.collector = ArrayCollector(
@@ -230,10 +228,7 @@ class ReplayData(CollectionData):
         """
         if self.collector is None:
             return
-        if state["processes"] != self.world_size:
-            raise LabError(
-                f"{state['processes']} processes trained this run; resume with as many, not {self.world_size}"
-            )
+        check_processes(state["processes"], self.world_size)
         self.load_counters(state)
         self.buffer.load_state_dict(state["buffer"])
         for name, buffer in state["noise"].items():

@@ -1,17 +1,19 @@
 """On-policy data: rollouts of several environments with the current policy, as a LightningDataModule.
 
 A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. The policy answers all
-environments at once.
+environments at once. Of several processes each has that many environments, and they share the steps of the run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
 
 from lab.errors import BadSetting
+from lab.rl.common.processes import check_processes, explore_apart
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
 from lab.rl.data.loaders import CollectionData, FrameStack
@@ -80,6 +82,8 @@ class RolloutData(CollectionData):
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps
         self.reset_each_rollout = reset_each_rollout
+        self.world_size = 1
+        self.own_buffers: Callable[[], dict[str, torch.Tensor]] = dict  # of the agent, for each of several processes
         if self._stride > total_steps:
             rollout = f"{num_envs} environments times {num_steps} steps are a rollout of {self._stride}"
             raise BadSetting("num_envs", f"{rollout}, more than total_steps ({total_steps})")
@@ -96,11 +100,14 @@ class RolloutData(CollectionData):
         if stage != "fit":
             return
         assert self.trainer is not None
-        if self.trainer.world_size > 1:
-            raise BadSetting("trainer.devices", "rollouts are collected by one process; set data.num_envs instead")
+        agent: Any = self.trainer.lightning_module
+        self.world_size = self.trainer.world_size
+        if self.world_size > 1:
+            self.own_buffers = agent.own_buffers
+            explore_apart(agent, self.trainer.global_rank, self.own_buffers().keys())
         stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs)
         stepper.reset(seeds(self.num_envs, torch.initial_seed()))
-        self.collector = ArrayCollector(stepper, self.trainer.lightning_module, frames_per_batch=self._stride)
+        self.collector = ArrayCollector(stepper, agent, frames_per_batch=self.num_envs * self.num_steps)
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.collector is not None:
@@ -108,18 +115,33 @@ class RolloutData(CollectionData):
             self.collector = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the environments between two rollouts, and the counters."""
-        return {} if self.collector is None else {**self.counters(), "collector": self.collector.state_dict()}
+        """The state of a process between two rollouts: its environments, the counters, and its own buffers."""
+        if self.collector is None:
+            return {}
+        own = {name: buffer.clone() for name, buffer in self.own_buffers().items()}
+        return {
+            "processes": self.world_size,
+            **self.counters(),
+            "collector": self.collector.state_dict(),
+            "own_buffers": own,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state_dict` was taken, if this is a training."""
+        """Goes on where `state_dict` was taken, if this is a training.
+
+        Raises:
+            LabError: as many processes as then are needed.
+        """
         if self.collector is not None:
+            check_processes(state["processes"], self.world_size)
+            for name, buffer in self.own_buffers().items():
+                buffer.copy_(state["own_buffers"][name])
             self.load_counters(state)
             self.collector.load_state_dict(state["collector"])
 
     @property
     def _stride(self) -> int:
-        return self.num_envs * self.num_steps
+        return self.num_envs * self.num_steps * self.world_size
 
     def _collect(self) -> Rollout:
         assert self.collector is not None

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import BadSetting
+from lab.rl.common.processes import mean_over_processes
 from lab.rl.envs.observations import Layout, ObservationSize
 
 CLIP = 10.0  # normalised values are clipped: a rare event must not shake the weights
@@ -46,11 +47,17 @@ class RunningMeanStd(nn.Module):
 
     @torch.no_grad()
     def update(self, batch: Tensor) -> None:
-        """Merges the samples of `batch` (B, size)."""
-        total, delta = self.count + len(batch), batch.mean(0) - self.mean
-        share = len(batch) / total
+        """Merges the samples of `batch` (B, size), and those of as large batches of other processes."""
+        count, mean, var = len(batch), batch.mean(0), batch.var(0, correction=0)
+        if torch.distributed.is_initialized():
+            count *= torch.distributed.get_world_size()
+            pooled = mean_over_processes(mean.double())
+            var = mean_over_processes(var.double() + (mean - pooled).square()).to(var.dtype)
+            mean = pooled.to(mean.dtype)
+        total, delta = self.count + count, mean - self.mean
+        share = count / total
         self.mean += delta * share
-        self.var.lerp_(batch.var(0, correction=0) + delta.square() * (1 - share), share)
+        self.var.lerp_(var + delta.square() * (1 - share), share)
         self.count.copy_(total)
 
 

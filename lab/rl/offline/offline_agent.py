@@ -28,6 +28,8 @@ class OfflineAgent(OffPolicy):
         normalize_observations: normalise observations that are no images to mean 0 and variance 1.
     """
 
+    averages_gradients = False
+
     def on_fit_start(self) -> None:
         if self.observation_norm is not None and not int(self.updates):
             self.observation_norm.update(self.trainer.datamodule.observations)  # type: ignore[attr-defined]

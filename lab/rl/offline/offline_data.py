@@ -126,8 +126,6 @@ class OfflineData(CollectionData):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         assert self.trainer is not None
-        if self.trainer.world_size > 1:
-            raise BadSetting("trainer.devices", "offline agents train in one process: set it to 1")
         self.seed, device = torch.initial_seed(), self.trainer.strategy.root_device
         table = self.episodes().to(device)
         self.observations, self.actions = table["observation"].values, table["action"].values

@@ -87,8 +87,9 @@ class TabularAgent(Agent):
         return evaluation.record_video(act, self.env_factory, seed, self.device, video)
 
     def check_trainer(self, trainer: Trainer) -> None:
-        if trainer.strategy.root_device.type != "cpu" or trainer.world_size > 1:
-            raise BadSetting("trainer.accelerator", "a table is learnt by one process on the CPU: set it to cpu")
+        super().check_trainer(trainer)
+        if trainer.strategy.root_device.type != "cpu":
+            raise BadSetting("trainer.accelerator", "a table is learnt on the CPU: set it to cpu")
         if trainer.precision not in ("32-true", "64-true"):
             raise BadSetting("trainer.precision", f"a table has double precision: leave out {trainer.precision!r}")
 
