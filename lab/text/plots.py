@@ -48,13 +48,14 @@ def loss_by_position(losses: Tensor, baselines: Mapping[str, float]) -> Figure:
 
 def groups(places: Any, labels: Sequence[int], names: Sequence[str], found: Sequence[int], score: float) -> Figure:
     """Texts on the first two main directions: on the left their classes, on the right the groups that were found."""
+    x = places[:, -2] if places.shape[1] > 1 else 0 * places[:, -1]  # of a few texts there is one direction
     with figure(1, 2, width=3.8, height=3.6) as (drawing, axes):
         for axis, title, numbers in ((axes[0], "classes", labels), (axes[1], "groups by k-means", found)):
             for number in sorted(set(numbers)):
                 chosen = [i for i, each in enumerate(numbers) if each == number]
                 name = names[number] if axis is axes[0] else None
                 color = COLORS[number % len(COLORS)]
-                axis.scatter(places[chosen, -2], places[chosen, -1], s=6, color=color, label=name, linewidths=0)
+                axis.scatter(x[chosen], places[chosen, -1], s=6, color=color, label=name, linewidths=0)
             axis.set(title=title, xticks=[], yticks=[])
         axes[1].set_xlabel(f"adjusted Rand index {score:.2f}")
         drawing.legend(loc="outside lower center", ncols=4, fontsize=8, markerscale=2)

@@ -11,6 +11,9 @@ from lab.registry import find_task, task_names
 from lab.rl.data.loaders import CollectionData
 from lab.rl.offline.offline_data import OfflineData
 from lab.rl.tabular.data import TabularData
+from lab.testing import runs
+from lab.testing.clauses import own_recipes
+from lab.testing.short import SHRUNK
 from tests.rl import points
 from tests.rl.points import Cells, Lookup, Point, Shared, SharedCells, SharedLookup
 
@@ -67,3 +70,12 @@ def test_the_same_seed_gives_the_same_weights(name, train):
     watched = train(name, **often, eval_episodes=3, eval_envs=2, trainer={"enable_progress_bar": True})
     assert points.equal(plain, watched)
     assert points.equal(plain, shared)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", TASKS)
+def test_mirrors_and_progress_bars_change_no_weight(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file, watched = own_recipes(name)[0], ("track.mirror=[csv, tensorboard]", "trainer.enable_progress_bar=true")
+    plain, mirrored = (runs.train(file, tmp_path, 0, (*SHRUNK, *more)) for more in ((), watched))
+    assert runs.same(runs.weights(plain.last), runs.weights(mirrored.last))

@@ -79,6 +79,9 @@ WRONG = {
     "space: {callbacks: [[{class_path: torch.nn.Linear}]]}": "space.callbacks.0: callbacks.0.class_path: "
     "'torch.nn.Linear' is the class Linear; expected a subclass of lightning.Callback",
     "space: {optimizer: [{class_path: torch.optim.Adam}]}": "space.optimizer.0: DDPG has optimizers of its own",
+    "space: {data.env: [Pendulum-v1, Pendulun-v1]}": "space.data.env.1: no environment 'Pendulun-v1'; did you mean",
+    "space: {data.wrappers: [[FlattenObservation], ['torch.nn:Linear']]}": "space.data.wrappers.1: data.wrappers.0: "
+    "'torch.nn:Linear' is the class Linear; expected a subclass of gymnasium.Wrapper",
     "space: {trainer.max_epochs: [-2, 1]}": "space.trainer.max_epochs.0: expected 0 or more, or -1 for no limit",
     "space: {}": "space: empty; list the keys to vary, such as {model.lr: [0.001, 0.01]}",
     "trials: 3": "trials: grid has a fixed number of trials; leave it out",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lab.errors import BadSetting
+from lab.text import plots
 from lab.text.data.generated.news import news
 from lab.text.retrieval import SIMILARITIES, TextIndex, cluster, directions, precision_at
 
@@ -69,3 +70,11 @@ def test_topics_are_found_without_labels() -> None:
     assert precision > 2.5 / 6  # two and a half times chance
     assert directions(index, 6).shape == (250, 6)
     assert len(set(cluster(directions(index, 6), 6).tolist())) == 6
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_few_texts_are_grouped_and_drawn(count: int) -> None:
+    places = directions(TextIndex(TEXTS[:count]), 3)
+    found = cluster(places, 3).tolist()
+    assert len(set(found)) <= count
+    assert len(plots.groups(places, [0] * count, ["cats"], found, 1.0).axes) == 2

@@ -302,6 +302,8 @@ def test_a_missing_column_is_named(tmp_path):
     table(tmp_path / "points.csv", [], [*keypoints.COLUMNS[1:], "Image"])
     with pytest.raises(BadInput, match=r"points.csv:1: no column 'left_eye_center_x'"):
         keypoints.load(tmp_path / "points.csv")
+    with pytest.raises(BadSetting, match=r"points.csv:1: no column 'left_eye_center_x'"):
+        ImageData("keypoints", path=str(tmp_path / "points.csv"))
 
 
 @pytest.fixture

@@ -157,11 +157,16 @@ def read_d4rl(path: Path) -> list[Episode]:
     if "timeouts" not in arrays and "next_observations" not in arrays:
         needed = "'timeouts' or 'next_observations'"
         raise BadSetting("path", f"{path} has neither {needed}, so nobody knows where episodes were truncated")
+    if single := [key for key, each in arrays.items() if each.ndim == 0]:
+        raise BadSetting("path", f"{path}: {single[0]!r} is a single value; expected one for each step")
     lengths = {key: len(each) for key, each in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise BadSetting("path", f"{path}: its arrays have different lengths: {lengths}")
     for key, each in arrays.items():
         _check_array(path, key, each)
+    shapes = [arrays[key].shape for key in ("observations", "next_observations") if key in arrays]
+    if len(set(shapes)) > 1:
+        raise BadSetting("path", f"{path}: 'observations' has the shape {shapes[0]}, 'next_observations' {shapes[1]}")
     return list(_split(arrays))
 
 

@@ -12,6 +12,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from lab.data import Ragged, Table, find_dataset
+from lab.data.csv_file import LARGEST
 from lab.data.loader import seed_from
 from lab.errors import BadSetting
 from lab.rl.data.loaders import CollectionData
@@ -235,7 +236,7 @@ def check_episodes(name: str, table: Table, facts: Mapping[str, Any]) -> None:
         raise BadSetting("name", f"{name} has actions {found}, and {env} has 0 to {spec['count'] - 1}")
     for column in ("observation", "action", "reward"):
         values = table[column].values
-        if len(wrong := (~values.isfinite()).nonzero()):
+        if len(wrong := (~(values.abs() <= LARGEST)).nonzero()):
             place = _place(table[column], wrong[0], column)
             raise BadSetting("name", f"{name}: {place} is {values[tuple(wrong[0])].item():g}")
     if "low" in spec:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import Problem, RecipeError, error_text, nearest, suggestion
+from lab.errors import BadSetting, Problem, RecipeError, error_text, nearest, suggestion
 from lab.recipe import Recipe, override
 from lab.recipe import load as load_recipe
 from lab.recipe.schema import Document, printable
@@ -99,6 +99,7 @@ def refused(
     targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
     seen: set[tuple[str, str]] = set()
     wrong_ranges: set[str] = set()
+    alone = [each.key.startswith("data.") for each in dimensions].count(True) == 1
     for dimension in dimensions:
         for place, key, value in dimension.probes():
             if place.endswith((".int", ".float")) and place in wrong_ranges:
@@ -114,6 +115,13 @@ def refused(
                 wrong = check(targets[section], values, given=given, partial=True, within=(section,), objects=True)[1]
                 wrong += refused_settings(values) if section == "trainer" else []
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
+                if (
+                    section == "data"
+                    and alone
+                    and isinstance(value, str | list)
+                    and place.count(".") == key.count(".") + 1
+                ):
+                    complaints += [] if complaints else _of_data(found, assembly)
             elif section in NAMED and not complaints:
                 complaints += _of_named(found, assembly)
             elif section == "start_from" and not complaints:
@@ -134,6 +142,20 @@ def _of_named(recipe: Recipe, assembly: Assembly) -> list[tuple[str, str]]:
     problems: list[Problem] = []
     callbacks_of(recipe, problems)
     replace_optimizers(recipe, assembly.task, assembly.module, problems)
+    return [(problem.key, problem.message) for problem in problems]
+
+
+def _of_data(recipe: Recipe, assembly: Assembly) -> list[tuple[str, str]]:
+    """Problems of a recipe's data: an environment, a data set or a file that is not there, or that is another kind."""
+    from lab.runner.assembly import build
+
+    problems: list[Problem] = []
+    data = build(recipe, "data", assembly.task.data, recipe.data, {}, problems)
+    try:
+        if data is not None and (facts := hook(data, "facts")) is not None:
+            facts()
+    except BadSetting as error:
+        problems.append(recipe.problem(f"data.{error.key}", error.message))
     return [(problem.key, problem.message) for problem in problems]
 
 

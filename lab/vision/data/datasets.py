@@ -161,6 +161,7 @@ def _keypoints(path: Path, split: Split, count: int, seed: int, size: int) -> Ta
 
 
 def _keypoints_at(path: Path) -> ImageDataset:
+    keypoints.check_header(path)
     (found,) = (each for each in image_datasets() if each.name == "keypoints")
     return replace(found, path=path, fetch=None, read_images=partial(_keypoints, path))
 

@@ -147,6 +147,12 @@ HOLE[4, 2] = np.inf
             {"observations": np.zeros((6, 3), complex)},
             "'observations' holds values of type complex128; expected",
         ),
+        ({"rewards": np.float32(3)}, "'rewards' is a single value; expected one for each step"),
+        (
+            {"next_observations": np.zeros((6, 4))},
+            r"'observations' has the shape \(6, 3\), 'next_observations' \(6, 4\)",
+        ),
+        ({"observations": np.full((6, 3), 1e30)}, "episode 1, step 1: column 1 of the observation is 1e\\+30"),
         ({"terminals": np.full(6, 2.0)}, "'terminals' has the value 2; expected 0 or 1"),
         (
             {key: np.zeros((0, 1)) for key in ("observations", "actions", "rewards", "terminals", "timeouts")},

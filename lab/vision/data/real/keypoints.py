@@ -6,13 +6,14 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from lab.data import Table, read_text
-from lab.errors import BadInput
+from lab.errors import BadInput, BadSetting
 from lab.vision.data.generated.faces import POINTS, SIZE
 
 ROOM = SIZE / 2  # pixels by which a point that is not in the picture may lie outside
@@ -28,12 +29,9 @@ def load(path: Path) -> Table:
     pictures, points = [], []
     csv.field_size_limit(1 << 20)
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    names = rows.fieldnames or ()
+    _check_names(path, names)
     try:
-        names = Counter(rows.fieldnames or ())
-        if twice := [name for name, count in names.items() if count > 1]:
-            raise BadInput(f"{path}:1: two columns are called {twice[0]!r}")
-        if missing := [name for name in (*COLUMNS, "Image") if name not in names]:
-            raise BadInput(f"{path}:1: no column {missing[0]!r}; expected the 30 of the key points, and Image")
         for row in rows:
             if None in row or None in row.values():  # a cell too many, or one too few
                 words = f"not one value for each of the {len(names)} columns"
@@ -50,6 +48,30 @@ def load(path: Path) -> Table:
         raise BadInput(f"{path} has a header and no rows")
     images = torch.from_numpy(np.stack(pictures)).view(-1, 1, SIZE, SIZE)
     return Table({"image": images, "points": torch.tensor(points).view(-1, len(POINTS), 2)})
+
+
+def check_header(path: Path) -> None:
+    """Refuses a file by its first line, without reading its pictures.
+
+    Raises:
+        BadSetting: a column is missing, or there twice, or the line cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            _check_names(path, next(csv.reader(file), []))
+    except OSError as error:
+        raise BadSetting("path", f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BadSetting("path", f"{path} is no text in UTF-8 ({error.reason})") from None
+    except (BadInput, csv.Error) as error:
+        raise BadSetting("path", str(error)) from None
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise BadInput(f"{path}:1: two columns are called {twice[0]!r}")
+    if missing := [name for name in (*COLUMNS, "Image") if name not in names]:
+        raise BadInput(f"{path}:1: no column {missing[0]!r}; expected the 30 of the key points, and Image")
 
 
 def _coordinate(where: str, cell: str) -> float:
