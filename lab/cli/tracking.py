@@ -47,29 +47,48 @@ def _line(report: Report) -> str:
 
 
 def ui(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WHAT", help="Open on the learning curves of these runs, named as for `lab compare`."),
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     uri: words.Uri = None,
 ) -> None:
     """Show the runs in MLflow's web interface."""
-    from lab.tracking.server import has_runs, no_runs, page, tracking_uri
+    from lab.tracking.server import has_runs, no_runs, tracking_uri
 
     store = tracking_uri(uri)
     if store.startswith(("http://", "https://")):
-        print(page(store))
+        print(_page(store, what, store))
         return
     if not has_runs(store):
         raise LabError(no_runs(store))
     if not _free(host, port):
         other = next((p for p in range(port + 1, 65536) if _free(host, p)), None)
         raise LabError(f"port {port} is taken; try: lab ui --port {other}")
-    print(page(f"http://{host}:{port}"), flush=True)
+    print(_page(f"http://{host}:{port}", what, store), flush=True)
     print("Ctrl-C stops it", file=sys.stderr, flush=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store  # no argument: `ps` shows those, and it may hold a password
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight more processes, for judges of texts
     address = ["--host", host, "--port", str(port)]
     workers = ["--workers", "1"]  # one reader; each of MLflow's four takes seconds to start
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *address, *workers])
+
+
+def _page(server: str, what: list[str] | None, store: str) -> str:
+    """The page to open: the list of experiments, or the curves of the runs that are named."""
+    from lab.tracking.server import client, curves_page, page
+
+    if not what:
+        return page(server)
+    with working("reading the runs"):
+        from lab import comparison
+
+        chosen = comparison.select(what, uri=store)
+        runs = [run for group in chosen.groups for seeds in group.runs.values() for run in seeds.values()]
+        experiments = {client(store).get_run(run).info.experiment_id for run in runs}
+    return curves_page(server, sorted(experiments), runs, chosen.curves or [chosen.metric])
 
 
 def _free(host: str, port: int) -> bool:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import getpass
+import json
 import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+WORKFLOW = "workflowType=machine_learning"  # MLflow opens on its pages about language models without it
 FIRST_TIMEOUT = 10  # seconds a server may take to answer at all; MLflow itself waits two minutes, for uploads
 
 
@@ -68,15 +70,35 @@ def no_runs(uri: str) -> str:
 def page(server: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
     """The page of MLflow's interface about a run, about an experiment, or with all of them.
 
-    MLflow opens on its pages about language models unless an address says otherwise.
-
     Args:
         server: the address of the server, such as http://127.0.0.1:5000; a password in it is left out.
         experiment_id: MLflow's number of the experiment.
         run_id: MLflow's id of the run.
     """
     path = "/experiments" + (f"/{experiment_id}" if experiment_id else "") + (f"/runs/{run_id}" if run_id else "")
-    return f"{without_password(server).rstrip('/')}/#{path}?workflowType=machine_learning"
+    return f"{without_password(server).rstrip('/')}/#{path}?{WORKFLOW}"
+
+
+def curves_page(server: str, experiment_ids: Sequence[str], run_ids: Sequence[str], metrics: Sequence[str]) -> str:
+    """The page of MLflow's interface with the curves of some metrics of some runs.
+
+    MLflow's own page for a comparison takes no metrics from an address: it shows the first by their names.
+
+    Args:
+        server: the address of the server; a password in it is left out.
+        experiment_ids: MLflow's numbers of the experiments.
+        run_ids: MLflow's ids of the runs.
+        metrics: at least one.
+    """
+    chosen = {
+        "runs": run_ids,
+        "experiments": experiment_ids,
+        "metric": metrics[0],
+        "plot_metric_keys": metrics,
+        "plot_layout": {},
+    }
+    shown = "&".join(f"{name}={quote(json.dumps(value, separators=(',', ':')))}" for name, value in chosen.items())
+    return f"{without_password(server).rstrip('/')}/#/metric?{shown}&x_axis=step&{WORKFLOW}"
 
 
 def run_page(uri: str, run_id: str, experiment_id: str | None = None) -> str | None:

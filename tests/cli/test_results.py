@@ -82,6 +82,16 @@ def test_a_server_has_its_own_pages(lab: Lab) -> None:
     assert address == "http://example.org:5000/#/experiments?workflowType=machine_learning\n"
 
 
+def test_the_page_of_a_comparison(lab: Lab, recorded_runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    address = lab("ui", "slow", "recipe:fast", "--port", port, "--uri", recorded_runs).out
+    assert address.startswith(f"http://127.0.0.1:{port}/#/metric?runs=")
+    assert "&metric=%22val/return%22&" in address
+    assert lab("ui", "nobody", "--port", port, "--uri", recorded_runs).code == 2
+
+
 def test_a_taken_port(lab: Lab) -> None:
     Path("mlflow.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as server:

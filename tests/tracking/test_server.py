@@ -1,6 +1,7 @@
 """Where runs go, and that nothing says the password on the way."""
 
 import fcntl
+import json
 import os
 import shutil
 import socket
@@ -9,7 +10,7 @@ import sys
 import threading
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import parse_qs, quote, quote_plus, unquote
 
 import pytest
 from hypothesis import assume, given
@@ -20,7 +21,7 @@ from lab.cli.tracking import ui
 from lab.errors import BadInput, LabError
 from lab.tracking import redaction
 from lab.tracking.redaction import mask_secrets, redact, without_password
-from lab.tracking.server import _copy_empty, client, local_artifacts, local_folder, page, tracking_uri
+from lab.tracking.server import _copy_empty, client, curves_page, local_artifacts, local_folder, page, tracking_uri
 
 
 @pytest.fixture
@@ -275,6 +276,20 @@ def test_the_pages_get_the_address_where_ps_does_not_show_it(monkeypatch, capsys
 )
 def test_pages_open_on_the_runs(wanted, path):
     assert page("http://me:hush@host:5000/", *wanted) == f"http://host:5000/#{path}?workflowType=machine_learning"
+
+
+def test_a_page_of_curves_names_runs_and_metrics():
+    address = curves_page("http://me:hush@host:5000/", ["1", "2"], ["ab", "cd"], ["val/return", "loss/q"])
+    place, _, query = address.partition("?")
+    assert place == "http://host:5000/#/metric"
+    shown = {name: values[0] for name, values in parse_qs(query).items()}
+    assert {name: json.loads(shown[name]) for name in ("runs", "experiments", "metric", "plot_metric_keys")} == {
+        "runs": ["ab", "cd"],
+        "experiments": ["1", "2"],
+        "metric": "val/return",
+        "plot_metric_keys": ["val/return", "loss/q"],
+    }
+    assert shown["workflowType"] == "machine_learning"
 
 
 @pytest.mark.slow
