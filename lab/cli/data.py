@@ -93,7 +93,8 @@ def show(
         return
     print(paragraph(f"{name}: {found.description}; {found.origin}, {found.source}"))
     titles = ("column", "dtype", "shape", "min", "max", "missing")
-    table([title.upper() for title in titles], [[_cell(column[title]) for title in titles] for column in columns])
+    cells = [[_cell(column[title]) for title in titles] for column in columns]
+    table([title.upper() for title in titles], cells, drop=("MISSING", "DTYPE"))
     if counts:
         print()
         of_classes = list(counts) == list(found.classes)

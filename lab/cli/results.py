@@ -114,7 +114,10 @@ def collect(
     if as_json:
         emit({"name": name, **numbers})
     else:
-        table(["WHAT", "VALUE"], [[what, number(value)] for what, value in numbers.items()])
+        texts = {
+            what: f"{value:,.0f}" if float(value).is_integer() else number(value) for what, value in numbers.items()
+        }
+        table(["WHAT", "VALUE"], list(texts.items()))
         tell(f"wrote the dataset {name}; lab data show {name} summarises it")
 
 

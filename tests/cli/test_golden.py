@@ -24,7 +24,7 @@ Lab = Callable[..., Any]
 def golden(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Calls a command at both widths and compares: `golden("runs --uri RUNS", runs=address)`."""
 
-    def call(command: str, again: Callable[[], Any] = lambda: None, **places: str) -> None:
+    def call(command: str, again: Callable[[], Any] = lambda: None, file_text: bool = False, **places: str) -> None:
         def show(width: int) -> Any:
             golden_files.terminal(monkeypatch, width)
             monkeypatch.setattr("lab.cli.results.ago", lambda _: "1 s ago")  # a longer time would hide another column
@@ -34,7 +34,7 @@ def golden(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callabl
                 words = words.replace(name.upper(), place)
             return lab(*words.split())
 
-        golden_files.check(command, show, **places, folder=tmp_path)
+        golden_files.check(command, show, file_text, **places, folder=tmp_path)
 
     return call
 
@@ -71,6 +71,10 @@ def test_help_cuts_no_word(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         "ls ddgp",
         "show two_moons",
         "data show two_moons",
+        "data show pendulum_replay",
+        "data show pendulm_replay",
+        "data fetch two_moons",
+        "run two_moons --folds 1",
         "run ddpg",
         "train x",
     ],
@@ -165,3 +169,9 @@ def test_runs_as_they_end(golden: Callable[..., None], monkeypatch: pytest.Monke
     golden("eval last")
     monkeypatch.setattr("lab.runner.evaluate.play", lambda *_, **__: (Path("agent.mp4"), -151.234))
     golden("play last --video agent.mp4")
+    numbers = {"episodes": 100, "steps": 20_000, "return mean": -151.234, "return std": 88.1}
+    monkeypatch.setattr("lab.runner.evaluate.collect", lambda *_: ("pendulum-replay/ddpg-expert-of-seed-0-v0", numbers))
+    golden("collect last")
+    words = "There was a fox who lived near a river, and every morning it looked for fish among the stones. " * 2
+    monkeypatch.setattr("lab.runner.evaluate.sample", lambda *_: words)
+    golden("sample last --prompt There", file_text=True)

@@ -61,3 +61,9 @@ def test_seeds_that_fail(golden: Callable[..., None]) -> None:
 def test_a_claim(golden: Callable[..., None]) -> None:
     Path("rate.yaml").write_text(CLAIM)
     golden(works.instant, "claim rate.yaml --workers 1")
+
+
+@pytest.mark.slow
+def test_folds(golden: Callable[..., None]) -> None:
+    golden(works.instant, "run classify_digits --folds 3 --workers 1 --name no_score")
+    golden(works.classified, "run classify_digits --folds 3 --workers 1 --name three_folds")

@@ -129,6 +129,8 @@ class Scheduler:
         chosen = settings(self.plan.dimensions, trial)
         active = ActiveTrial(trial, chosen, [seed for seed in self.plan.seeds if seed not in done])
         self.active[trial.number] = active
+        for seed, result in done.items():
+            self._judge(active, seed, result.metrics)
         if not active.todo:  # its owner died between the last seed and the end
             self._finish(active)
             return None
@@ -185,10 +187,8 @@ class Scheduler:
         if result.status == "finished":
             kept = {"run": result.run_id, "metrics": dict(result.metrics), "seconds": result.seconds}
             active.trial.set_user_attr(f"{SEED} {seed}", kept)
-            unusable = self._unusable(result)
-            if unusable:
-                active.reason = active.reason or f"seed {seed}: {unusable}"
-            elif self.plan.file.pruner == "wilcoxon" and not active.pruned:
+            usable = self._judge(active, seed, result.metrics)
+            if usable and self.plan.file.pruner == "wilcoxon" and not active.pruned:
                 active.trial.report(result.metrics[self.plan.metrics[0]], self.plan.seeds.index(seed))
                 active.pruned = bool(active.trial.should_prune())
         elif result.status == "pruned":
@@ -201,21 +201,27 @@ class Scheduler:
             active.todo.clear()
         self._finish_if_done(active)
 
-    def _unusable(self, result: JobResult) -> str:
-        """The reason for which a finished training gives its trial no value; empty if it does.
+    def _judge(self, active: ActiveTrial, seed: int, metrics: Mapping[str, float]) -> bool:
+        """Whether a finished training gives its trial a value; if not, the trial keeps the reason."""
+        if unusable := self._unusable(metrics):
+            active.reason = active.reason or f"seed {seed}: {unusable}"
+        return not unusable
+
+    def _unusable(self, found: Mapping[str, float]) -> str:
+        """The reason for which the metrics of a training give its trial no value; empty if they do.
 
         Raises:
             LabError: none of the first trainings has a metric of the study, so that none will.
         """
         for metric in self.plan.metrics:
-            if metric not in result.metrics:
-                near = suggestion(metric, sorted(result.metrics), "it logs")
+            if metric not in found:
+                near = suggestion(metric, sorted(found), "it logs")
                 self.without_metric += 1
                 if self.without_metric >= ENOUGH and not self.with_metrics:
                     raise LabError(f"no run logs the metric {metric!r}{near}; set another one in `metric:`")
                 return f"its run logged no {metric!r}{near}"
         self.with_metrics += 1
-        values = {metric: result.metrics[metric] for metric in self.plan.metrics}
+        values = {metric: found[metric] for metric in self.plan.metrics}
         return ", ".join(f"{metric} is {value}" for metric, value in values.items() if not isfinite(value))
 
     def _finish_if_done(self, active: ActiveTrial) -> None:
