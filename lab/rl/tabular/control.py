@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le
 from lab.errors import BadSetting
 from lab.rl.tabular.data import TabularData, Transition
 from lab.rl.tabular.exploration import Exploration, Kind
-from lab.rl.tabular.model import CountedModel
+from lab.rl.tabular.model_based.model import CountedModel
 from lab.rl.tabular.online import OnlineAgent
 from lab.task import Task, Unit
 

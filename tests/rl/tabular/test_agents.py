@@ -13,6 +13,8 @@ from lab.rl.tabular.control import TDControl
 from lab.rl.tabular.data import Transition
 from lab.rl.tabular.dynamic_programming import DynamicProgramming, SweepData
 from lab.rl.tabular.exploration import Exploration
+from lab.rl.tabular.mdp import MDP
+from lab.rl.tabular.model_based.r_max import RMax
 from lab.rl.tabular.monte_carlo import MonteCarlo
 from lab.runner.assemble import assemble
 from tests.rl.points import QUIET
@@ -83,6 +85,34 @@ def test_actions_are_chosen_with_the_probabilities_that_are_stated(kind):
     stated = exploration.probabilities(values, visits, 0.5)
     chosen = [exploration.choose(values, visits, 0.5) for _ in range(20_000)]
     assert np.bincount(chosen, minlength=3) / 20_000 == pytest.approx(stated, abs=0.015)
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_learned_model_is_solved_and_explored_by_optimism(limited):
+    """State 0: action 0 earns 1 and stays with probability 3/4, else it ends; action 1 leads to 1, which earns 2."""
+    agent = RMax(**SMALL, known_visits=4, initial_value=5.0, gamma=0.9, finite_horizon=limited)
+    agent.counts, (agent.before, agent.after) = agent.visits.numpy(), agent.values
+    for ended in (False, False, True, False):
+        assert (agent.optimistic[-1, 0] == 5).all()
+        agent.learn(Transition(0, 0, 1.0, 0, terminated=ended, over=ended))
+    for _ in range(3):
+        agent.learn(Transition(0, 1, 0.0, 1, terminated=False, over=False))
+        agent.learn(Transition(1, 0, 2.0, 2, terminated=True, over=True))
+    assert float(agent.optimistic[-1, 0, 0]) == pytest.approx(1 + 0.9 * 0.75 * 5)  # then the unknown action
+    assert agent.act(0) == 1
+    agent.solve(agent.table.detach().numpy(), known_visits=1, unknown=[])
+    table = [
+        [[(0.75, 0, 1.0, False), (0.25, 0, 1.0, True)], [(1.0, 1, 0.0, False)]],
+        [[(1.0, 2, 2.0, True)], [(1.0, 1, 0.0, True)]],
+        [[(1.0, 2, 0.0, True)], [(1.0, 2, 0.0, True)]],
+    ]
+    wanted = np.zeros((3, 2))
+    if limited:
+        for _ in range(9):
+            wanted = MDP(table, [1, 0, 0]).backup(wanted.max(-1), 0.9)
+    else:
+        wanted = MDP(table, [1, 0, 0]).optimal_action_values(0.9)
+    np.testing.assert_allclose(agent.table[-1].detach(), wanted)
 
 
 @pytest.mark.parametrize("algorithm", ["value_iteration", "policy_iteration"])

@@ -1,0 +1,1 @@
+"""Agents in a table that learn a model of their environment."""
