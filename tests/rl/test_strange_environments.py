@@ -145,7 +145,8 @@ def test_no_schedule_goes_beyond_its_end(register):
 
     class Watched(DDPG):
         def update_on_batch(self, block, state):
-            rates.append(float(state[0][-1]))
+            *_, rate, _ = state[0]  # and betas
+            rates.append(float(rate))
             return super().update_on_batch(block, state)
 
     seed_everything(0, verbose=False)
