@@ -67,6 +67,7 @@ def adam_(
     steps: Tensor,
     rate: Tensor,
     betas: tuple[float, float] = (0.9, 0.999),
+    *,
     eps: float = 1e-8,
 ) -> None:
     """One Adam step on `parameters`, in place."""
