@@ -12,11 +12,9 @@ from typing import Annotated
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
-from lightning import Trainer
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.errors import BadSetting
 from lab.rl.common.adam import Adam
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.data.replay import ReplayData
@@ -41,6 +39,8 @@ class CrossQ(SAC):
 
     actor: RenormActor
     critics: RenormCritics
+
+    averages_gradients = False  # each process would have batch statistics of its own
 
     def __init__(
         self,
@@ -87,13 +87,6 @@ class CrossQ(SAC):
         actor, critics, alpha = self.groups()
         own = {"lr": self.lr, "betas": (self.beta1, 0.999)}
         return Adam([{"params": actor, **own}, {"params": critics, **own}, {"params": alpha, "lr": self.lr}])
-
-    def check_trainer(self, trainer: Trainer) -> None:
-        super().check_trainer(trainer)
-        if trainer.world_size > 1:
-            raise BadSetting(
-                "trainer.devices", "crossq trains in one process: each would have batch statistics of its own"
-            )
 
     def critic_loss(
         self,

@@ -136,5 +136,5 @@ def test_adam_takes_its_own_decay_of_the_mean():
 
 def test_it_trains_in_one_process():
     trainer = SimpleNamespace(world_size=2, precision="32-true")
-    with pytest.raises(BadSetting, match="batch statistics of its own; set it to 1"):
+    with pytest.raises(BadSetting, match="crossq learns in one process: set it to 1"):
         make().check_trainer(trainer)
