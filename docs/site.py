@@ -43,8 +43,9 @@ def on_files(files: Files, *, config: Any) -> Files:
         files.append(File.generated(config, _place(f"docs/{file.src_uri}"), content=notebook(file.content_string)))
     pages = {_path(file.src_uri): file.content_string for file in files.documentation_pages()}
     linked = {path for page, text in pages.items() for path in _targets(page, text)}
+    linked |= {file for path in linked if not path.startswith("docs/") for file in _sources(path)}
     for path in sorted(linked):
-        if not path.startswith("docs/") and path not in PAGES and (ROOT / path).is_file():
+        if not path.startswith("docs/") and path not in PAGES and (ROOT / path).exists():
             level = InclusionLevel.NOT_IN_NAV
             files.append(File.generated(config, _place(path), content=_listing(path), inclusion=level))
     return files
@@ -131,8 +132,17 @@ def _place(path: str) -> str:
     return f"source/{path}.md"
 
 
+def _sources(path: str) -> list[str]:
+    """The modules of a folder, by their paths in the repository; none for a file."""
+    return [file.relative_to(ROOT).as_posix() for file in sorted((ROOT / path).glob("*.py")) if file.stat().st_size]
+
+
 def _listing(path: str) -> str:
-    """A page with the text of a source file."""
+    """A page with the text of a source file, or with links to those of a folder."""
+    if (ROOT / path).is_dir():
+        names = [posixpath.basename(file) for file in _sources(path)]
+        links = "\n".join(f"- [{name}]({posixpath.basename(path)}/{name}.md)" for name in names)
+        return f"---\nsearch: {{exclude: true}}\n---\n# {path}\n\n{links}\n"
     language = {".py": "python", ".yaml": "yaml", ".toml": "toml"}.get(Path(path).suffix, "text")
     text = (ROOT / path).read_text(encoding="utf-8")
     return f"---\nsearch: {{exclude: true}}\n---\n# {path}\n\n~~~~{language}\n{text}~~~~\n"

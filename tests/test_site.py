@@ -54,6 +54,12 @@ class Loaded(HTMLParser):
             self.found.append(address)
 
 
+def broken_links(page):
+    """The links of a page to files that the site lacks; the one for unknown addresses links from the root."""
+    links = [] if page.name == "404.html" else re.findall(r'<a [^>]*href="([^"#?]+)', page.read_text())
+    return [link for link in links if not re.match(r"\w+:", link) and not (page.parent / link).exists()]
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
     pytest.importorskip("mkdocs")
@@ -67,6 +73,7 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tm
         text = page.read_text()
         assert [address for address in Loaded(text).found if re.match(r"(\w+:)?//", address)] == [], page
         assert 'class="arithmatex"' not in text, page  # every formula was converted
+        assert broken_links(page) == [], page
     assert "<math" in (tmp_path / "site" / "ddpg.html").read_text()
     assert list((tmp_path / "site" / "search").glob("search_index.js*"))
 
