@@ -118,7 +118,7 @@ def test_the_learning_rate_falls_to_its_end():
 
     class Watched(DDPG):
         def update_on_batch(self, block, state):
-            rates.append(float(state[0][-1]))
+            rates.append(float(state[0][4]))
             return super().update_on_batch(block, state)
 
     data = ReplayData("Pendulum-v1", total_steps=400, learning_starts=200, train_freq=100, batch_size=8)

@@ -31,6 +31,7 @@ class Adam(torch.optim.Adam):
                     "exp_avg": torch.zeros_like(parameter),
                     "exp_avg_sq": torch.zeros_like(parameter),
                 }
+        self.rates: list[Tensor] = []  # written in place, so that a recorded update finds them where they were
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -45,16 +46,18 @@ class Adam(torch.optim.Adam):
 
     def tensors(self) -> list[tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, tuple[float, float]]]:
         """Per group: parameters, first moments, second moments, steps, learning rate, betas; what `adam_` wants."""
+        if not self.rates:
+            self.rates = [torch.as_tensor(group["lr"], device=group["params"][0].device) for group in self.param_groups]
         return [
             (
                 group["params"],
                 [self.state[p]["exp_avg"] for p in group["params"]],
                 [self.state[p]["exp_avg_sq"] for p in group["params"]],
                 self._steps(group["params"]),
-                torch.as_tensor(group["lr"], device=group["params"][0].device),
+                rate.fill_(group["lr"]),
                 group["betas"],
             )
-            for group in self.param_groups
+            for group, rate in zip(self.param_groups, self.rates, strict=True)
         ]
 
 

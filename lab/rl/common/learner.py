@@ -24,6 +24,7 @@ from lab.errors import BadSetting
 from lab.learning import check_precision
 from lab.rl.common import adam
 from lab.rl.common.agent import Agent, mean_or_nothing
+from lab.rl.common.recording import RECORD_FROM, Recorder
 
 # An update of small networks is 0.3 to 0.8 ms faster, and compiling takes 16 to 20 s where nothing was compiled before
 COMPILE_FROM = 50_000  # updates
@@ -92,6 +93,10 @@ class Learner(Agent):
         if self.compiled and self.trainer.world_size > 1:
             name = type(self).__name__.lower()
             raise BadSetting("compile", f"{name} cannot be compiled with several processes, which average gradients")
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        on_one_processor = self.trainer.world_size == 1 and self.trainer.strategy.root_device.type == "cpu"
+        if not self.compiled and on_one_processor and self.num_updates(data) >= RECORD_FROM:
+            self.update = Recorder(self, self._update)
 
     def configure_optimizers(self) -> adam.Adam:
         return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])

@@ -182,11 +182,12 @@ class OnPolicy(Learner):
 
     def gradient_step(self, loss: Tensor, state: Sequence[Any], max_grad_norm: float) -> Tensor:
         """One Adam step down the gradient of `loss`, clipped to `max_grad_norm`; returns its norm before that."""
-        gradients = torch.autograd.grad(loss, state[0])
+        parameters, first, second, steps, rate, betas = state
+        gradients = torch.autograd.grad(loss, parameters)
         if torch.distributed.is_initialized():
             average([gradients])
         norm = clip_(gradients, max_grad_norm)
-        adam.adam_(gradients, *state, eps=EPS)
+        adam.adam_(gradients, parameters, first, second, steps, rate, betas, eps=EPS)
         return norm
 
     def fit_critic(
