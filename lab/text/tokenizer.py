@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,8 @@ KINDS: tuple[TokenizerKind, ...] = ("word", "bpe", "char")
 PAD, UNKNOWN, BEGIN, END = range(4)  # token ids that every tokenizer has
 SPECIAL = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"]
 LEAST_PAIRS = 256 + len(SPECIAL)
+PIECE = 1_000_000  # characters
+BETWEEN = re.compile(r"(?<=\w) (?=\w)")
 FILE = "tokenizer.json"  # as `tokenizers.Tokenizer.from_file` reads it
 
 
@@ -75,6 +78,10 @@ class Tokenizer(nn.Module):
         values = torch.tensor([token for ids in encoded for token in ids], dtype=torch.int64)
         return Ragged(values, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
 
+    def encode_running(self, text: str) -> Tensor:
+        """The token ids of a text of any length, (V,), in pieces, because each takes many times its size in memory."""
+        return torch.cat([self.encode([piece]).values for piece in pieces(text)])
+
     def decode(self, ids: Tensor) -> str:
         """The text of token ids (T,), without padding, beginning, end and unknown tokens."""
         text: str = self._ready.decode(ids.tolist(), skip_special_tokens=True)
@@ -112,6 +119,19 @@ class Tokenizer(nn.Module):
         if self._tokenizer is None:
             raise BadInput("the tokenizer has no vocabulary yet; give it texts by `train_on`")
         return self._tokenizer
+
+
+def pieces(text: str, size: int = PIECE) -> list[str]:
+    """A text in pieces of some `size` characters, between words, where no token of any kind is cut in two.
+
+    >>> pieces("the old dog sees", size=5)
+    ['the old', ' dog sees']
+    """
+    found, start = [], 0
+    while between := BETWEEN.search(text, start + size):
+        found.append(text[start : between.start()])
+        start = between.start()
+    return [*found, text[start:]]
 
 
 def _untrained(kind: TokenizerKind, vocab_size: int) -> tuple[tokenizers.Tokenizer, Any]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.errors import BadInput, BadSetting
-from lab.text.tokenizer import KINDS, PAD, SPECIAL, UNKNOWN, Tokenizer, TokenizerKind
+from lab.text.tokenizer import KINDS, PAD, SPECIAL, UNKNOWN, Tokenizer, TokenizerKind, pieces
 
 TEXTS = ["The soup was good.", "the room was NOT good", "a very quiet room"]
 
@@ -95,3 +95,16 @@ def test_byte_pairs_need_a_token_for_each_byte() -> None:
     with pytest.raises(BadSetting, match="vocab_size: bpe begins with 260 tokens, one a byte; found 259"):
         Tokenizer("bpe", 259)
     assert trained("bpe", 260).size == 260
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=st.text(alphabet="the soup\n\t.'", max_size=80), size=st.integers(1, 20))
+def test_a_text_in_pieces_has_the_same_tokens(text: str, size: int) -> None:
+    parts = pieces(text, size)
+    assert "".join(parts) == text
+    for tokenizer in TOKENIZERS:
+        found = torch.cat([tokenizer.encode([part]).values for part in parts])
+        assert torch.equal(found, tokenizer.encode([text]).values)
+
+
+TOKENIZERS = [BYTES, trained("word"), trained("char")]

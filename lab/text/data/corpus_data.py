@@ -13,7 +13,7 @@ from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_texts
 from lab.text.data.corpora import Corpus, find_corpus
 from lab.text.data.tokenized_data import TokenizedData
-from lab.text.tokenizer import Tokenizer
+from lab.text.tokenizer import Tokenizer, pieces
 
 
 class ReadsWindows(Protocol):
@@ -56,7 +56,7 @@ class CorpusData(TokenizedData):
         self.tokens_per_character: dict[Split, float] = {}
 
     def training_texts(self) -> list[str]:
-        return self._text("train").splitlines(keepends=True)
+        return [piece for line in self._text("train").splitlines(keepends=True) for piece in pieces(line)]
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:
         (text,) = to_texts(self.dataset.load("test" if test else "train", **self.options)["text"])
@@ -68,7 +68,7 @@ class CorpusData(TokenizedData):
     def train_tokens(self) -> Tensor:
         """All tokens to train with, (V,), on the CPU; also after a test alone."""
         (text,) = to_texts(self.load_tables(test=False)["train"]["text"])
-        return self.module.tokenizer.encode([text]).values
+        return self.module.tokenizer.encode_running(text)
 
     def encode(self, split: Split) -> Table:
         """The rows of a split: windows of the text's tokens.
@@ -77,7 +77,7 @@ class CorpusData(TokenizedData):
             BadSetting: there is not one.
         """
         text, context = self._text(split), self.module.context
-        tokens = self.module.tokenizer.encode([text]).values
+        tokens = self.module.tokenizer.encode_running(text)
         if len(tokens) <= context:
             raise self.too_short(f"the {split} part has {len(tokens)} tokens; it needs {context + 1}", "context")
         self.tokens_per_character[split] = len(tokens) / len(text)

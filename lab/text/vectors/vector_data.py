@@ -104,7 +104,7 @@ class VectorData(CorpusData):
 
     def _known(self, text: str) -> Tensor:
         """The tokens of a text, (V,), without those that stand for words outside the vocabulary."""
-        tokens = self.module.tokenizer.encode([text]).values
+        tokens = self.module.tokenizer.encode_running(text)
         return tokens[tokens >= len(SPECIAL)]
 
     def _subsampled(self, tokens: Tensor, frequency: Tensor, sample: float) -> Tensor:
