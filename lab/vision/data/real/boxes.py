@@ -96,8 +96,8 @@ def _coco(path: Path) -> Annotated:
     rows: dict[Any, list[Row]] = {key: [] for key in images}
     for each in _listed(path, content, "annotations"):
         where = f"{path}: annotation {each.get('id')!r}"
-        image = _known(where, each, "image_id", images)
-        number = numbers[_known(where, each, "category_id", numbers)]
+        image = _known(where, each, "image", images)
+        number = numbers[_known(where, each, "category", numbers)]
         if each.get("iscrowd"):
             continue
         box = each.get("bbox")
@@ -129,12 +129,12 @@ def _by_id(path: Path, content: Any, key: str) -> dict[int | str, dict[str, Any]
     return found
 
 
-def _known(where: str, entry: Mapping[str, Any], key: str, known: Collection[int | str]) -> Any:
-    """What an annotation is of."""
-    name: Any = entry.get(key)
+def _known(where: str, entry: Mapping[str, Any], noun: str, known: Collection[int | str]) -> Any:
+    """The image or the category that an annotation names."""
+    name: Any = entry.get(f"{noun}_id")
     if type(name) not in (int, str) or name not in known:
         listed = f"; known are {', '.join(map(repr, known))}" if len(known) <= MOST_LISTED else ""
-        raise BadSetting("path", f"{where}: there is no {key.removesuffix('_id')} {name!r:.60}{listed}")
+        raise BadSetting("path", f"{where}: there is no {noun} {name!r:.60}{listed}")
     return name
 
 
