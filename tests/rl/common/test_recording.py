@@ -64,6 +64,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_recorded_training_gives_the_weights_of_an_eager_one(case, monkeypatch):
     eager, recorded = (trained(CASES[case], record, monkeypatch) for record in (False, True))
