@@ -73,7 +73,7 @@ def test_whoever_acts_sees_normalised_observations(kind):
 
 def test_several_processes_are_refused():
     agent = SAC(**FACTS, hidden=[8], normalize_rewards=True)
-    agent._trainer = SimpleNamespace(world_size=2, precision="32-true")
+    agent._trainer = SimpleNamespace(world_size=2, precision="32-true", datamodule=None)
     with pytest.raises(BadSetting, match=r"normalize_rewards: each process would have statistics of its own"):
         agent.setup("fit")
 
