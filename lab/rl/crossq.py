@@ -13,7 +13,6 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
-from torch.nn import functional as F
 
 from lab.rl.common.adam import Adam
 from lab.rl.common.learner import HiddenSizes
@@ -88,25 +87,18 @@ class CrossQ(SAC):
         own = {"lr": self.lr, "betas": (self.beta1, 0.999)}
         return Adam([{"params": actor, **own}, {"params": critics, **own}, {"params": alpha, "lr": self.lr}])
 
-    def critic_loss(
+    def _judge(
         self,
         observation: Tensor,
         action: Tensor,
-        reward: Tensor,
         next_observation: Tensor,
-        terminated: Tensor,
-        next_noise: Tensor,
-        subset: Tensor | None = None,  # noqa: ARG002 - of SAC
+        following: Tensor,
+        subset: Tensor | None,  # noqa: ARG002 - of SAC
     ) -> tuple[Tensor, Tensor]:
-        """The critics' loss and their mean value."""
-        with torch.no_grad():
-            following, log_density = self.actor.sample(next_observation, next_noise)
+        """Both values by the critics, normalised by the statistics of both batches together."""
         both = self.critics.on_batch(torch.cat([observation, next_observation]), torch.cat([action, following]))
         values, next_values = both.chunk(2, 1)
-        with torch.no_grad():
-            future = next_values.amin(0) - self.log_alpha.exp() * log_density
-            goal = self.reward_scale * reward + self.gamma * future * ~terminated
-        return len(values) * F.mse_loss(values, goal.expand_as(values)), values.mean()
+        return values, self._next_value(next_values.detach())
 
     def _sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         return self.actor.sample_on_batch(observation, noise)

@@ -162,12 +162,20 @@ class SAC(OffPolicy):
         """The critics' loss and their mean value; `subset` are the critics that the target asks, by default all."""
         with torch.no_grad():
             following, log_density = self.actor.sample(next_observation, next_noise)
-            values = self.target_critics(next_observation, following)
-            ahead = self._next_value(values if subset is None else values[subset])
+        values, ahead = self._judge(observation, action, next_observation, following, subset)
+        with torch.no_grad():
             future = ahead - self.log_alpha.exp() * log_density
             goal = self.reward_scale * reward + self.gamma * future * ~terminated
-        values = self.critics(observation, action)
         return self._critic_loss(values, goal), values.mean()
+
+    def _judge(
+        self, observation: Tensor, action: Tensor, next_observation: Tensor, following: Tensor, subset: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The critics' values of the actions, and the value of the next states by the target critics."""
+        with torch.no_grad():
+            ahead = self.target_critics(next_observation, following)
+            ahead = self._next_value(ahead if subset is None else ahead[subset])
+        return self.critics(observation, action), ahead
 
     def actor_losses(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Losses of actor and entropy coefficient, and the actor's entropy."""
