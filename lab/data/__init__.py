@@ -7,6 +7,7 @@ from lab.data.download import download_file, fetch_into
 from lab.data.loader import Batch, TableLoader, Transform, seed_from
 from lab.data.module import Split, TableDataModule
 from lab.data.splits import (
+    check_count,
     check_fold,
     group_train_val_split,
     stratified_permutation,
@@ -34,6 +35,7 @@ __all__ = [
     "all_datasets",
     "cached",
     "cached_table",
+    "check_count",
     "check_fold",
     "concat",
     "download_file",

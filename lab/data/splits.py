@@ -89,6 +89,24 @@ def train_val_test_split(
     return train, val, order[:tested]
 
 
+def check_count(source: object, count: int, rows: str, least: int) -> None:
+    """Refuses a file that has too few rows to be divided.
+
+    >>> check_count("prices.csv", 10, "rows", least=10)
+
+    Args:
+        source: what they are from.
+        count: how many there are.
+        rows: what they are, such as `pairs`.
+        least: how many are needed.
+
+    Raises:
+        BadSetting: there are fewer.
+    """
+    if count < least:
+        raise BadSetting("path", f"{source} has {count} {rows}; {least} are needed to train, validate and test")
+
+
 def stratified_permutation(labels: Tensor, seed: int) -> Tensor:
     """A random order (N,) of all rows in which every stretch has about the share of each class that the whole has.
 

@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from lab.data import DatasetInfo, Split, Table, TableDataModule, check_fold, read_csv, train_val_test_split
+from lab.data import DatasetInfo, Split, Table, TableDataModule, check_count, check_fold, read_csv, train_val_test_split
 from lab.errors import BadSetting
 
 # name -> from x (N,) to y (N,), for x from -1 to 1
@@ -93,8 +93,7 @@ def read(path: Path) -> Tensor:
     if len(file.names) != 2:
         raise BadSetting("path", f"{path} has {len(file.names)} columns; expected two, x and y")
     pairs = torch.tensor([file.numbers(name) for name in file.names]).T
-    if len(pairs) < LEAST:
-        raise BadSetting("path", f"{path} has {len(pairs)} pairs; {LEAST} are needed to train, validate and test")
+    check_count(path, len(pairs), "pairs", LEAST)
     return pairs
 
 

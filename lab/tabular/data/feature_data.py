@@ -16,6 +16,7 @@ from lab.data import (
     Split,
     Table,
     TableDataModule,
+    check_count,
     check_fold,
     find_dataset,
     stratified_permutation,
@@ -195,8 +196,7 @@ def _divided(
         row = int(gaps[column].to_numpy().argmax()) + 1
         found = f"{title}: row {row} has no {column}, and {int(gaps.any(axis=1).sum())} rows have gaps"
         raise BadSetting("missing", f"{found}; set missing to mean, median or drop")
-    if len(frame) < LEAST:
-        raise BadSetting("path", f"{title} has {len(frame)} rows; {LEAST} are needed to train, validate and test")
+    check_count(title, len(frame), "rows", LEAST)
     if len(frame.columns) < 2:
         raise BadSetting("path", f"{title} has no column besides {target}; there is nothing to predict from")
     return frame.drop(columns=target), frame[target]

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from lab.data import DatasetInfo, Table, find_dataset, read_csv, read_text, root
+from lab.data import DatasetInfo, Table, check_count, find_dataset, read_csv, read_text, root
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.digests import digest
@@ -134,8 +134,7 @@ def _read_pairs(path: Path) -> Pairs:
     for line, row in zip(file.lines, file.rows, strict=True):
         if empty := [file.names[at] for at in columns if not row[at].strip()]:
             raise BadSetting("path", f"{path}:{line}: column {empty[0]} is empty; leave the row out")
-    if len(file.rows) < LEAST:
-        raise BadSetting("path", f"{path} has {len(file.rows)} pairs; {LEAST} are needed to train, validate and test")
+    check_count(path, len(file.rows), "pairs", LEAST)
     return [(row[columns[0]].strip(), row[columns[1]].strip()) for row in file.rows]
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from lab.data import DatasetInfo, Ragged, Table, find_dataset, root
+from lab.data import DatasetInfo, Ragged, Table, check_count, find_dataset, root
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.distinct import rows_of_split
@@ -128,9 +128,7 @@ def _files(own: TaggedDataset, path: Path, column: int | None) -> TaggedDataset:
     if not path.is_dir():
         whole = read_tagged(path, column)
         order = torch.randperm(len(whole.words), generator=torch.Generator().manual_seed(0)).tolist()
-        if len(order) < LEAST:
-            found = f"{path} has {len(order)} sentence{'s' * (len(order) != 1)}"
-            raise BadSetting("path", f"{found}; {LEAST} are needed to train, validate and test")
+        check_count(path, len(order), "sentence" if len(order) == 1 else "sentences", LEAST)
         tested = max(1, round(len(order) * TEST_FRACTION))
         parts = {"train": _some(whole, order[tested:]), "test": _some(whole, order[:tested])}
         files = dict.fromkeys(parts, path)
