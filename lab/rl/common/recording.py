@@ -194,9 +194,8 @@ class Recorder:
         self.recordings: dict[Key, Recording] = {}
         self.proven: set[Key] = set()
         self.refused: set[Key] = set()
-        self.used: set[tuple[str, int]] = (
-            set()
-        )  # the tensors of the agent and the optimizer in them, and where they lie
+        # the tensors of the agent and the optimizer that recordings use, by name and place in memory
+        self.used: set[tuple[str, int]] = set()
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
         """All that an update may change, by name: weights, buffers, the optimizer's state."""

@@ -99,7 +99,7 @@ def refused(
     targets: dict[str, Any] = {"model": type(assembly.module), "data": type(assembly.data), "trainer": Trainer}
     seen: set[tuple[str, str]] = set()
     wrong_ranges: set[str] = set()
-    alone = [each.key.startswith("data.") for each in dimensions].count(True) == 1
+    alone = sum(each.key.startswith("data.") for each in dimensions) == 1
     for dimension in dimensions:
         for place, key, value in dimension.probes():
             if place.endswith((".int", ".float")) and place in wrong_ranges:
@@ -115,13 +115,9 @@ def refused(
                 wrong = check(targets[section], values, given=given, partial=True, within=(section,), objects=True)[1]
                 wrong += refused_settings(values) if section == "trainer" else []
                 complaints += [(f"{section}.{name}", message) for name, message in wrong]
-                if (
-                    section == "data"
-                    and alone
-                    and isinstance(value, str | list)
-                    and place.count(".") == key.count(".") + 1
-                ):
-                    complaints += [] if complaints else _of_data(found, assembly)
+                is_choice = isinstance(value, str | list) and place.count(".") == key.count(".") + 1
+                if section == "data" and alone and is_choice and not complaints:
+                    complaints = _of_data(found, assembly)
             elif section in NAMED and not complaints:
                 complaints += _of_named(found, assembly)
             elif section == "start_from" and not complaints:
