@@ -73,7 +73,7 @@ def bare(work: Work) -> float:
     from lab.runner.assemble import assemble
 
     run = assemble(_recipe(work))
-    agent: Any = run.module
+    agent: Any = updating(run.module)
     data: Any = run.data
     optimizer = agent.configure_optimizers()
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
@@ -96,7 +96,7 @@ def floor(work: Work) -> float:
 
     from lab.runner.assemble import assemble
 
-    agent: Any = assemble(_recipe(work)).module
+    agent = updating(assemble(_recipe(work)).module)
     state = agent.configure_optimizers().tensors()
     env = gymnasium.make("Pendulum-v1", disable_env_checker=True)
     rng, updates = np.random.default_rng(0), 0
@@ -122,6 +122,15 @@ def floor(work: Work) -> float:
                 updates += 1
     seconds = time.perf_counter() - start
     return checked(seconds, updates, work.updates)
+
+
+def updating(agent: Any) -> Any:
+    """The agent with the update that a training makes: one that is not compiled is recorded."""
+    from lab.rl.common.recording import Recorder
+
+    if not agent.compiled:
+        agent.update = Recorder(agent, agent._update)
+    return agent
 
 
 def _recipe(work: Work) -> Recipe:
