@@ -2,6 +2,8 @@
 
 Sources: Radford et al., Language models are unsupervised multitask learners, 2019, for the network; Press and Wolf,
 Using the output embedding to improve language models, EACL 2017, for the weights that embedding and output share.
+
+The blocks are its own, because a training with torch's layer, which `TransformerEncoder` stacks, takes some 5 % longer.
 """
 
 from __future__ import annotations
