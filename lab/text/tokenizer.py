@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -22,6 +23,7 @@ SPECIAL = ["[PAD]", "[UNK]", "[BOS]", "[EOS]"]
 LEAST_PAIRS = 256 + len(SPECIAL)
 PIECE = 1_000_000  # characters
 BETWEEN = re.compile(r"(?<=\w) (?=\w)")
+WORDS = re.compile(r"\w+|[^\w\s]+")
 FILE = "tokenizer.json"  # as `tokenizers.Tokenizer.from_file` reads it
 
 
@@ -81,6 +83,16 @@ class Tokenizer(nn.Module):
     def encode_running(self, text: str) -> Tensor:
         """The token ids of a text of any length, (V,), in pieces, because each takes many times its size in memory."""
         return torch.cat([self.encode([piece]).values for piece in pieces(text)])
+
+    def most_tokens(self, text: str, limit: int) -> int:
+        """The tokens that a text has at most, whatever the vocabulary, counted up to `limit`.
+
+        >>> Tokenizer("word", vocab_size=100).most_tokens("the soup was good!", limit=4)
+        4
+        """
+        if self.kind == "word":
+            return sum(1 for _ in islice(WORDS.finditer(text), limit))
+        return min(len(text.encode() if self.kind == "bpe" else text), limit)
 
     def decode(self, ids: Tensor) -> str:
         """The text of token ids (T,), without padding, beginning, end and unknown tokens."""

@@ -99,7 +99,7 @@ def test_a_fault_names_environment_step_and_episode(message, step, register):
     with pytest.raises(LabError) as error:
         env.step(np.zeros(1, np.float32))
     where = "environment Changed-v0 failed at env step 1, step 1 of episode 1 (start seed 7): "
-    assert str(error.value).startswith(where)
+    assert str(error.value).startswith(f"env: {where}")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -160,10 +160,15 @@ def test_a_file_that_cannot_be_used_is_refused(content: bytes, message: str, tmp
         read_corpus(path)
 
 
-def test_a_text_shorter_than_a_window_is_refused(tmp_path: Path) -> None:
-    data = data_for(model(context=500), tmp_path / "corpus.txt", SENTENCE * 20)
+def test_a_text_shorter_than_a_window_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"path: the val part has at most 60 tokens; it needs 501, or a smaller"):
+        data_for(model(context=500), tmp_path / "corpus.txt", "x" * 667)
+
+
+def test_a_text_with_fewer_tokens_than_a_window_is_refused(tmp_path: Path) -> None:
+    data = data_for(model(context=300), tmp_path / "corpus.txt", SENTENCE * 200)
     data.setup("fit")
-    with pytest.raises(BadSetting, match=r"val part has \d+ tokens; it needs 501"):
+    with pytest.raises(BadSetting, match=r"val part has \d+ tokens; it needs 301"):
         data.val_dataloader()
 
 

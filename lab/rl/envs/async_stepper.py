@@ -129,16 +129,16 @@ class AsyncStepper:
         answers, errors = [], []
         for pipe, process in zip(self.pipes, self.processes, strict=True):
             try:
-                answer, error, trace = pickle.loads(pipe.recv_bytes())
+                answer, error, trace, key = pickle.loads(pipe.recv_bytes())
             except (EOFError, OSError):
                 process.join(TIMEOUT)
                 error, trace = f"environment {self.env} failed: its process ended with code {process.exitcode}", ""
-                answer = None
+                answer, key = None, ""
             answers.append(answer)
-            errors += [(error, trace)] if error else []
-        if errors:
-            problem = LabError(errors[0][0])
-            problem.add_note(errors[0][1])
+            errors += [(error, trace, key)] if error else []
+        for error, trace, key in errors[:1]:
+            problem = BadSetting(key, error) if key else LabError(error)
+            problem.add_note(trace)
             raise problem
         return answers
 
@@ -183,12 +183,14 @@ def _serve(
             answer = _attempt(getattr(stepper, method), *arguments)
 
 
-def _attempt(do: Callable[..., Any], *arguments: Any) -> tuple[Any, str, str]:
-    """The return value of the call, or the error and where it came from."""
+def _attempt(do: Callable[..., Any], *arguments: Any) -> tuple[Any, str, str, str]:
+    """The return value of the call, or the error, where it came from, and the setting that it refuses."""
     try:
-        return do(*arguments), "", ""
+        return do(*arguments), "", "", ""
+    except BadSetting as error:
+        return None, error.message, traceback.format_exc(), error.key
     except Exception as error:
-        return None, str(error) or type(error).__name__, traceback.format_exc()
+        return None, str(error) or type(error).__name__, traceback.format_exc(), ""
 
 
 def _end(pipes: Sequence[Any], processes: Sequence[Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from lab.errors import LabError
+from lab.errors import BadSetting, LabError
 from lab.rl.envs.flattening import Flattening, Unfit
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import mask_size
@@ -47,7 +47,8 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
     Raises:
         BadSetting: no network here takes such observations, or there is no mask of such actions.
         LabError: in `reset` and `step`, if the environment fails or returns what it may not; the message names it, the
-            step, the episode and its start seed, and the column of an observation.
+            step, the episode and its start seed, and the column of an observation. It is a BadSetting where already
+            the first reset or step returns what it may not.
     """
 
     def __init__(self, env: gym.Env[Any, Any], name: str, action_masks: bool = False, is_flat: bool = True) -> None:
@@ -229,7 +230,9 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         raise self._fault("", f"expects `{name}` signal to be a boolean, actual type: {_kind(value)}")
 
     def _fault(self, where: str, words: str) -> LabError:
-        return LabError(f"environment {self.name} failed {where or self._where()}: {words}")
+        message = f"environment {self.name} failed {where or self._where()}: {words}"
+        is_first = self.steps <= 1 and self.episode <= 1
+        return BadSetting("env", message) if is_first else LabError(message)
 
     def _where(self) -> str:
         return f"at env step {self.steps}, step {self.episode_steps} of episode {self.episode}{self._start()}"

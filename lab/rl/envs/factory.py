@@ -20,6 +20,7 @@ from lab.errors import BadSetting, LabError
 from lab.rl.envs import environment
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.entry_point import find_spec
+from lab.rl.envs.interface import check_interface
 from lab.rl.envs.layers import atari
 from lab.rl.envs.state import snapshot
 from lab.rl.envs.wrappers import Wrappers, check_state
@@ -139,7 +140,9 @@ class EnvFactory:
         return limited or atari.is_game(find_spec(self.env).id)
 
     def _for_evaluation(self, **settings: Any) -> CheckedEnv:
-        return self._make(is_scored=True, **settings)
+        made = self._make(is_scored=True, **settings)
+        check_interface(made, self.wrappers)
+        return made
 
     def _make(self, **settings: Any) -> CheckedEnv:
         how = (self.action_masks, self.is_flat, self.frame_stack)
@@ -168,7 +171,7 @@ def check_masks(env: CheckedEnv) -> None:
     try:
         env.reset(seed=0)
     except LabError as error:
-        raise BadSetting("action_masks", str(error)) from error
+        raise BadSetting("action_masks", str(error).removeprefix("env: ")) from error
 
 
 def _close(envs: list[CheckedEnv]) -> None:

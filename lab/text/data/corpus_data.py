@@ -55,6 +55,19 @@ class CorpusData(TokenizedData):
         self.options: dict[str, Any] = {"seed": data_seed} if self.dataset.origin == "generated" else {}
         self.tokens_per_character: dict[Split, float] = {}
 
+    def connect(self, module: ReadsWindows) -> None:  # type: ignore[override]
+        super().connect(module)
+        if self.dataset.fetch is None and self.dataset.origin == "real":  # a text that is in memory
+            needed, _ = self.least_tokens()
+            for split, table in {**self.load_tables(test=False), **self.load_tables(test=True)}.items():
+                (text,) = to_texts(table["text"])
+                if (found := module.tokenizer.most_tokens(text, needed)) < needed:
+                    raise self.too_short(split, f"at most {found} tokens")
+
+    def least_tokens(self) -> tuple[int, str]:
+        """The tokens that a split needs, and the setting of the model that this depends on."""
+        return self.module.context + 1, "context"
+
     def training_texts(self) -> list[str]:
         return [piece for line in self._text("train").splitlines(keepends=True) for piece in pieces(line)]
 
@@ -79,13 +92,15 @@ class CorpusData(TokenizedData):
         text, context = self._text(split), self.module.context
         tokens = self.module.tokenizer.encode_running(text)
         if len(tokens) <= context:
-            raise self.too_short(f"the {split} part has {len(tokens)} tokens; it needs {context + 1}", "context")
+            raise self.too_short(split, f"{len(tokens)} tokens")
         self.tokens_per_character[split] = len(tokens) / len(text)
         return Table({"tokens": windows(tokens, context)})
 
-    def too_short(self, found: str, setting: str) -> BadSetting:
-        """The error of a text that has too little for a setting of the model."""
-        return BadSetting("name" if self.dataset.locate is None else "path", f"{found}, or a smaller model.{setting}")
+    def too_short(self, split: Split, found: str) -> BadSetting:
+        """The error of a split that has too little for a setting of the model."""
+        needed, setting = self.least_tokens()
+        words = f"the {split} part has {found}; it needs {needed}, or a smaller model.{setting}"
+        return BadSetting("name" if self.dataset.locate is None else "path", words)
 
     def _text(self, split: Split) -> str:
         (text,) = to_texts(self.tables[split]["text"])

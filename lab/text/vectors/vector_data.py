@@ -85,12 +85,13 @@ class VectorData(CorpusData):
             return self.own_analogies or {}
         return self.dataset.analogies()
 
+    def least_tokens(self) -> tuple[int, str]:
+        return self.module.window + 1, "window"
+
     def encode(self, split: Split) -> Table:
         tokens = self._known(self._text(split))
         if len(tokens) <= self.module.window:
-            raise self.too_short(
-                f"the {split} part has {len(tokens)} known words; it needs {self.module.window + 1}", "window"
-            )
+            raise self.too_short(split, f"{len(tokens)} known words")
         known, words = self.module.network.counts, len(tokens)
         if split == "train" or not known.any():  # a first validation comes before the training
             counted = tokens if split == "train" else self._known(self._text("train"))
