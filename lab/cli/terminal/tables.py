@@ -86,8 +86,12 @@ def _wrapped(cell: str, width: int) -> str:
 
 
 def _parts(word: str) -> list[str]:
-    """The parts of a word that is too long: it is broken behind `/`, `=` and `,`, and between names with dots."""
-    return re.findall(r".+?(?:[/=,]+|(?<=[a-z_])\.(?=[a-z_])|$)", word)
+    """The parts of a word that is too long: it is broken behind `/`, `=` and `,`, and between names with dots.
+
+    >>> _parts("torch.optim.sgd"), _parts("sqlite:///mlflow.db")
+    (['torch.', 'optim.sgd'], ['sqlite:///', 'mlflow.db'])
+    """
+    return re.findall(r".+?(?:[/=,]+|(?<=[a-z_])\.(?=[a-z_]\w*\.)|$)", word)
 
 
 def _filled(parts: Sequence[str], width: int) -> list[str]:
