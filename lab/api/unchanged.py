@@ -36,7 +36,8 @@ def restored() -> Iterator[None]:
             del os.environ[name]
         os.environ.update(variables)
         for logger, (level, propagate, disabled, handlers) in loggers.items():
-            logger.setLevel(level)
+            if logger.level != level:  # setting it makes every logger forget what it is enabled for
+                logger.setLevel(level)
             logger.propagate, logger.disabled, logger.handlers[:] = propagate, disabled, handlers
         if multiprocessing.get_start_method(allow_none=True) != start_method:
             multiprocessing.set_start_method(start_method, force=True)
