@@ -22,7 +22,8 @@ from lab.text import plots as draw
 from lab.text.baselines import baseline_accuracies
 from lab.text.data.text_data import TextData
 from lab.text.module import TextModule
-from lab.text.network import TextNetwork, TextNetworkName
+from lab.text.network import TextNetwork
+from lab.text.pretrained.networks import PretrainedEncoder
 from lab.text.retrieval import SIMILARITIES, TextIndex, cluster, directions, precision_at
 from lab.text.tokenizer import PAD, Tokenizer, TokenizerKind
 
@@ -34,7 +35,9 @@ class ClassifyText(TextModule):
 
     Args:
         class_names: names of the classes; a fact of the data.
-        network: bag (mean of the tokens' embeddings, blind to their order), rnn, lstm, gru, tcn or transformer.
+        network: bag (mean of the tokens' embeddings, blind to their order), rnn, lstm, gru, tcn, transformer, or a
+            model of transformers with its weights, such as transformers:bert-base-uncased, or a folder with one. That
+            has a tokenizer, a vocabulary and sizes of its own.
         tokenizer: word, bpe (byte-pair encoding) or char.
         vocab_size: tokens of the vocabulary, at most: the most frequent ones of the training texts.
         max_length: tokens of a text, at most.
@@ -52,7 +55,7 @@ class ClassifyText(TextModule):
     def __init__(
         self,
         class_names: list[str],
-        network: TextNetworkName = "lstm",
+        network: str = "lstm",
         tokenizer: TokenizerKind = "word",
         vocab_size: Annotated[int, Ge(16)] = 5_000,
         max_length: Annotated[int, Gt(0)] = 64,
@@ -66,8 +69,13 @@ class ClassifyText(TextModule):
         **training: Any,
     ) -> None:
         super().__init__(lr, weight_decay=weight_decay, **training)
-        self.tokenizer, self.max_length, self.names = Tokenizer(tokenizer, vocab_size), max_length, class_names
-        self.network = TextNetwork(network, vocab_size, max_length, embed_dim, hidden, depth, bidirectional, dropout)
+        self.max_length, self.names = max_length, class_names
+        self.network: TextNetwork | PretrainedEncoder
+        if (pretrained := self.use_pretrained(network)) is not None:
+            self.network = PretrainedEncoder(*pretrained, max_length)
+        else:
+            self.tokenizer, sizes = Tokenizer(tokenizer, vocab_size), (embed_dim, hidden, depth)
+            self.network = TextNetwork(network, vocab_size, max_length, *sizes, bidirectional, dropout)
         self.head = nn.Linear(self.network.out_features, len(class_names))
         settings: dict[str, Any] = {"num_classes": len(class_names), "validate_args": False}
         self.metrics = MetricCollection(

@@ -14,16 +14,20 @@ from torchmetrics import Metric
 
 from lab import plots
 from lab.data import Batch
-from lab.errors import BadInput, BadSetting
+from lab.errors import BadInput, BadSetting, unknown_name
 from lab.learning import LazyMetrics, Stage
 from lab.networks import upcast
+from lab.networks.transformers_model import TRANSFORMERS
 from lab.task import Task
 from lab.text import plots as draw
 from lab.text.data.corpus_data import CorpusData
 from lab.text.gpt import GPT
 from lab.text.module import TextModule
 from lab.text.ngrams import ngram_losses
-from lab.text.tokenizer import BEGIN, SPECIAL, UNKNOWN, Tokenizer, TokenizerKind
+from lab.text.pretrained.networks import PretrainedGPT
+from lab.text.tokenizer import BEGIN, SPECIAL, Tokenizer, TokenizerKind
+
+GPT2 = f"{TRANSFORMERS}gpt2"  # one of many pretrained networks
 
 
 class LanguageModel(TextModule):
@@ -33,6 +37,8 @@ class LanguageModel(TextModule):
     of the text, which does not depend on the tokenizer. Models that count single tokens and pairs stand beside it.
 
     Args:
+        network: gpt, or a model of transformers with its weights, such as transformers:gpt2, or a folder with one. That
+            has a tokenizer, a vocabulary and sizes of its own.
         tokenizer: bpe (byte-pair encoding), char or word; the last one leaves rare words out and has no bits per
             character.
         vocab_size: tokens of the vocabulary, at most: the most frequent ones of the training text.
@@ -48,6 +54,7 @@ class LanguageModel(TextModule):
 
     def __init__(
         self,
+        network: str = "gpt",
         tokenizer: TokenizerKind = "bpe",
         vocab_size: Annotated[int, Ge(16)] = 1_024,
         context: Annotated[int, Gt(0)] = 64,
@@ -63,8 +70,15 @@ class LanguageModel(TextModule):
         super().__init__(lr, weight_decay=weight_decay, warmup=warmup, **training)
         if width % heads:
             raise BadSetting("heads", f"{heads} heads do not divide the width {width}")
-        self.tokenizer, self.context = Tokenizer(tokenizer, vocab_size), context
-        self.network = GPT(vocab_size, context, width, depth, heads, dropout)
+        self.context = context
+        self.network: GPT | PretrainedGPT
+        if (pretrained := self.use_pretrained(network)) is not None:
+            self.network = PretrainedGPT(*pretrained, context)
+        elif network == "gpt":
+            self.tokenizer = Tokenizer(tokenizer, vocab_size)
+            self.network = GPT(vocab_size, context, width, depth, heads, dropout)
+        else:
+            raise unknown_name("network", network, ["gpt", GPT2], {"gpt2": GPT2})
         self.loss_by_position = MeanPerPosition(context)
         self.example_input_array = torch.ones(1, context, dtype=torch.int64)
 
@@ -90,7 +104,7 @@ class LanguageModel(TextModule):
                 data.train_tokens(), self.tokenizer.vocab_size, data.tables["test"]["tokens"].cpu()
             )
             values |= {f"{name}/perplexity": math.exp(each) for name, each in self.baselines.items()}
-            if self.tokenizer.kind != "word":
+            if self.tokenizer.lossless:
                 values["bits_per_character"] = loss / math.log(2) * data.tokens_per_character["test"]
         return values
 
@@ -113,7 +127,7 @@ class LanguageModel(TextModule):
             BadInput: the vocabulary lacks something in the prompt.
         """
         tokens = self.tokenizer.encode([prompt])[0]
-        if bool((tokens == UNKNOWN).any()):
+        if bool((tokens == self.tokenizer.unknown).any()):
             raise BadInput("prompt: not all of its tokens are in the vocabulary of this run; use other words")
         tokens = tokens.to(self.device) if len(tokens) else torch.tensor([BEGIN], device=self.device)
         random = torch.Generator(self.device).manual_seed(seed)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from lab.errors import unknown_name
 from lab.networks import SequenceNetwork
 from lab.networks.recurrent import CELLS
+from lab.networks.transformers_model import TRANSFORMERS
 from lab.text.tokenizer import PAD
 
 TextNetworkName = Literal["bag", "rnn", "lstm", "gru", "tcn", "transformer"]
+NAMES = get_args(TextNetworkName)
+BERT = f"{TRANSFORMERS}bert-base-uncased"  # one of many
 
 
 class TextNetwork(nn.Module):
@@ -32,11 +36,14 @@ class TextNetwork(nn.Module):
         depth: layers, from 1.
         bidirectional: every token sees the whole text; otherwise itself and those before it.
         dropout: share of the embeddings and of layers' outputs, from 0 to 1, that are dropped in training.
+
+    Raises:
+        BadSetting: there is no such network.
     """
 
     def __init__(
         self,
-        name: TextNetworkName,
+        name: str,
         vocab_size: int,
         max_length: int,
         embed_dim: int = 64,
@@ -46,6 +53,8 @@ class TextNetwork(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        if name not in NAMES:
+            raise unknown_name("network", name, [*NAMES, BERT], {"bert": BERT})
         self.embedding, self.dropout = nn.Embedding(vocab_size, embed_dim, padding_idx=PAD), nn.Dropout(dropout)
         readers: list[SequenceNetwork] = []
         self.recurrent = name in CELLS

@@ -64,6 +64,16 @@ class Tokenizer(nn.Module):
         return self._tokenizer is not None
 
     @property
+    def unknown(self) -> int:
+        """The id of an unknown token."""
+        return UNKNOWN
+
+    @property
+    def lossless(self) -> bool:
+        """Whether its tokens say every character of a text, for one whose characters it has seen."""
+        return self.kind != "word"
+
+    @property
     def size(self) -> int:
         """The number of tokens in the vocabulary, at most `vocab_size`."""
         return int(self._ready.get_vocab_size())
@@ -112,19 +122,26 @@ class Tokenizer(nn.Module):
         return torch.tensor(list(content), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """
+        self._tokenizer = self.from_state(state)
+
+    def from_state(self, state: Tensor) -> tokenizers.Tokenizer | None:
+        """The tokenizer that an extra state holds, if it holds one.
+
         Raises:
             BadSetting: it is the state of another kind of tokenizer, or has more tokens.
         """
         import tokenizers
 
-        content = bytes(state.tolist()).decode()
-        made = tokenizers.Tokenizer.from_str(content) if content else None
-        if made is not None and (kind := _kind(made)) != self.kind:
+        if not len(state):
+            return None
+        made = tokenizers.Tokenizer.from_str(bytes(state.tolist()).decode())
+        if [made.id_to_token(i) for i in range(len(SPECIAL))] != SPECIAL:
+            raise BadSetting("tokenizer", f"its tokenizer is that of a pretrained network; {self.kind} was asked for")
+        if (kind := _kind(made)) != self.kind:
             raise BadSetting("tokenizer", f"its tokenizer is a {kind} tokenizer, and {self.kind} was asked for")
-        if made is not None and (size := made.get_vocab_size()) > self.vocab_size:
+        if (size := made.get_vocab_size()) > self.vocab_size:
             raise BadSetting("vocab_size", f"its tokenizer has {size} tokens, and the network {self.vocab_size}")
-        self._tokenizer = made
+        return made
 
     @property
     def _ready(self) -> tokenizers.Tokenizer:

@@ -28,7 +28,7 @@ TEXT = torch.tensor([4, 5, 6, 4, 7, 5, 6])
 
 def network(**settings: Any) -> WindowEmbeddings:
     torch.manual_seed(0)
-    chosen = {"window": 2, "cbow": False, "hierarchical": False, "negative": 5} | settings
+    chosen = {"window": 2, "cbow": False, "output": "negative_sampling", "negative": 5} | settings
     made = WindowEmbeddings(vocab_size=8, vector_size=6, **chosen)
     torch.nn.init.normal_(made.vectors.weight)
     torch.nn.init.normal_(made.context_vectors.weight)
@@ -54,7 +54,7 @@ def path_loss(made: WindowEmbeddings, hidden: torch.Tensor, word: int) -> torch.
 
 @pytest.mark.parametrize("cbow", [False, True])
 def test_the_hierarchical_loss_is_the_mean_over_all_pairs(cbow: bool) -> None:
-    made = network(hierarchical=True, cbow=cbow)
+    made = network(output="hierarchical_softmax", cbow=cbow)
     losses = []
     for word, near in neighbours(2):
         inputs = made.vectors.weight[near]
@@ -63,8 +63,21 @@ def test_the_hierarchical_loss_is_the_mean_over_all_pairs(cbow: bool) -> None:
     torch.testing.assert_close(made.loss(rows)[0], torch.stack(losses).mean())
 
 
+@pytest.mark.parametrize("cbow", [False, True])
+def test_the_softmax_is_over_the_words_of_the_text(cbow: bool) -> None:
+    made = network(output="softmax", cbow=cbow)
+    known, losses = made.counts > 0, []
+    for word, near in neighbours(2):
+        inputs = made.vectors.weight[near]
+        for hidden in [inputs.mean(0)] if cbow else inputs:
+            scores = made.context_vectors.weight @ hidden
+            losses.append(scores[known].logsumexp(0) - scores[word])
+    rows = torch.nn.functional.pad(stretches(TEXT, window=2, length=len(TEXT)), (0, 2))  # with words that are none
+    torch.testing.assert_close(made.loss(rows)[0], torch.stack(losses).mean())
+
+
 def test_probabilities_of_the_tree_sum_to_one() -> None:
-    made, hidden = network(hierarchical=True), torch.randn(6)
+    made, hidden = network(output="hierarchical_softmax"), torch.randn(6)
     total = sum(math.exp(-path_loss(made, hidden, word).item()) for word in range(8))
     assert total == pytest.approx(1)
 
@@ -87,7 +100,7 @@ def test_the_sampled_loss_has_the_expectation_of_word2vec(cbow: bool, monkeypatc
 
 
 def test_rows_have_the_pairs_of_the_text_whatever_their_length() -> None:
-    made = network(hierarchical=True)
+    made = network(output="hierarchical_softmax")
     for length in (2, 3, 7):
         rows = stretches(TEXT, window=2, length=length)
         pairs = made._near(rows).sum((1, 2))

@@ -23,8 +23,9 @@ from lab.multimodal.clip import plots as draw
 from lab.multimodal.clip.contrastive import Retrieval, contrastive_loss, same_captions
 from lab.multimodal.clip.network import CLIP, captions_to_text
 from lab.multimodal.clip.open_clip import OPEN_CLIP, OpenCLIP
-from lab.multimodal.clip.transformers_clip import TRANSFORMERS, TransformersCLIP
+from lab.multimodal.clip.transformers_clip import TransformersCLIP
 from lab.networks import upcast
+from lab.networks.transformers_model import TRANSFORMERS
 from lab.task import Task, Unit
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize

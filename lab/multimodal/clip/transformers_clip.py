@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import BadSetting, LabError
 from lab.multimodal.clip.network import captions_to_text
+from lab.networks.transformers_model import building, import_transformers, model_folder, trained_weights
 
-TRANSFORMERS = "transformers:"
-# whatever transformers raises for a model that it cannot build or load
-REFUSALS = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
+EXTRA = "clip"  # of torch-lab, which transformers comes with
 
 
 class TransformersCLIP(nn.Module):
@@ -31,14 +28,9 @@ class TransformersCLIP(nn.Module):
 
     def __init__(self, name: str, vocabulary: list[str]) -> None:
         super().__init__()
-        try:
-            import transformers
-        except ImportError:
-            needs = "needs a package that is not installed: pip install 'torch-lab[clip]'"
-            raise BadSetting("network", f"{TRANSFORMERS}{name} {needs}") from None
-        transformers.utils.logging.disable_progress_bar()
-        self.name, self.vocabulary, self.folder = name, vocabulary, folder(name)
-        try:
+        transformers = import_transformers(name, EXTRA)
+        self.name, self.vocabulary, self.folder = name, vocabulary, model_folder(name)
+        with building(name):
             config: Any = transformers.AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
             if type(config) not in transformers.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING:
                 raise ValueError(
@@ -53,8 +45,6 @@ class TransformersCLIP(nn.Module):
             self._check()
             if hasattr(self.model, "logit_bias"):  # part of SigLIP's loss, which is not ours
                 self.model.logit_bias.requires_grad_(False)
-        except REFUSALS as error:
-            raise BadSetting("network", f"{TRANSFORMERS}{name} cannot be built here: {_one_line(error)}") from None
 
     @property
     def log_scale(self) -> nn.Parameter:
@@ -81,19 +71,8 @@ class TransformersCLIP(nn.Module):
         Raises:
             LabError: they do not, or are those of another network.
         """
-        import transformers
-
-        try:
-            trained, found = transformers.AutoModel.from_pretrained(
-                self.folder, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
-            )
-            if found["missing_keys"]:
-                raise ValueError(f"they lack {min(found['missing_keys'])}")
-            self.model.load_state_dict(trained.state_dict())
-        except REFUSALS as error:
-            raise LabError(
-                f"there are no pretrained weights for {TRANSFORMERS}{self.name} in {self.folder}: {_one_line(error)}"
-            ) from None
+        auto = import_transformers(self.name, EXTRA).AutoModel
+        self.model.load_state_dict(trained_weights(auto, self.name, self.folder))
 
     def _check(self) -> None:
         """Encodes an image and all words, so that what is missing is reported before training.
@@ -109,27 +88,3 @@ class TransformersCLIP(nn.Module):
         with torch.inference_mode():
             self.eval().encode_image(torch.zeros(1, 3, self.size, self.size))
             self.train().encode_text(torch.ones(1, 1, dtype=torch.long))
-
-
-def folder(name: str) -> str:
-    """The folder of a model's files.
-
-    Raises:
-        BadSetting: nowhere on this machine.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    if Path(name).is_dir():
-        return name
-    try:
-        return snapshot_download(name, local_files_only=True)
-    except HFValidationError:
-        raise BadSetting("network", f"no folder {name!r}, and no model can have that name") from None
-    except LocalEntryNotFoundError:
-        where = "is no folder, and not in the cache of huggingface_hub"
-        raise BadSetting("network", f"{name} {where}; with an internet connection run: hf download {name}") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -20,7 +20,8 @@ from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
 from lab.text.module import TextModule
-from lab.text.network import TextNetworkName, WordNetwork
+from lab.text.network import WordNetwork
+from lab.text.pretrained.networks import PretrainedWordEncoder
 from lab.text.tagging import plots as draw
 from lab.text.tagging.spans import SpanF1
 from lab.text.tagging.tagged_data import PIECES, TaggedData
@@ -37,7 +38,9 @@ class TagText(TextModule):
 
     Args:
         tag_names: names of the tags; a fact of the data.
-        network: bag (each word by itself), rnn, lstm, gru, tcn or transformer.
+        network: bag (each word by itself), rnn, lstm, gru, tcn, transformer, or a model of transformers with its
+            weights, such as transformers:bert-base-cased, or a folder with one. That has a tokenizer, a vocabulary and
+            sizes of its own, and max_length counts its tokens.
         tokenizer: word, bpe (byte-pair encoding) or char; the vector of a word is the mean over its tokens.
         vocab_size: tokens of the vocabulary, at most: the most frequent ones of the training sentences.
         max_length: words of a sentence, at most.
@@ -51,11 +54,12 @@ class TagText(TextModule):
     """
 
     num_worst_examples = draw.SENTENCES
+    max_tokens: int | None = None  # of a sentence, where tokens are counted besides words
 
     def __init__(
         self,
         tag_names: list[str],
-        network: TextNetworkName = "lstm",
+        network: str = "lstm",
         tokenizer: TokenizerKind = "word",
         vocab_size: Annotated[int, Ge(16)] = 5_000,
         max_length: Annotated[int, Gt(0)] = 128,
@@ -69,8 +73,13 @@ class TagText(TextModule):
         **training: Any,
     ) -> None:
         super().__init__(lr, weight_decay=weight_decay, **training)
-        self.tokenizer, self.max_length, self.names = Tokenizer(tokenizer, vocab_size), max_length, tag_names
-        self.network = WordNetwork(network, vocab_size, max_length, embed_dim, hidden, depth, bidirectional, dropout)
+        self.max_length, self.names = max_length, tag_names
+        self.network: WordNetwork | PretrainedWordEncoder
+        if (pretrained := self.use_pretrained(network, single_words=True)) is not None:
+            self.network, self.max_tokens = PretrainedWordEncoder(*pretrained, max_length), max_length
+        else:
+            self.tokenizer, sizes = Tokenizer(tokenizer, vocab_size), (embed_dim, hidden, depth)
+            self.network = WordNetwork(network, vocab_size, max_length, *sizes, bidirectional, dropout)
         self.head = nn.Linear(self.network.out_features, len(tag_names))
         settings: dict[str, Any] = {"num_classes": len(tag_names), "validate_args": False, "ignore_index": NO_TAG}
         self.metrics = MetricCollection({"accuracy": MulticlassAccuracy(average="micro", **settings)})

@@ -12,16 +12,17 @@ from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.tokenized_data import DividedTextData
 from lab.text.tagging.tagged_dataset import TaggedDataset, find_tagged
-from lab.text.tokenizer import UNKNOWN, Tokenizer
+from lab.text.tokenizer import PAD, UNKNOWN, Tokenizer
 
 PIECES = 8  # tokens of a word, at most; what comes after them is not seen
 
 
 class ReadsWords(Protocol):
-    """The module that sentences are prepared for: its tokenizer, and the words of a sentence that it takes at most."""
+    """The module that sentences are prepared for: its tokenizer, and the words and tokens that it takes at most."""
 
     tokenizer: Tokenizer
     max_length: int
+    max_tokens: int | None
 
 
 class TaggedData(DividedTextData):
@@ -77,11 +78,17 @@ class TaggedData(DividedTextData):
 
     def encode(self, split: Split) -> Table:
         table, (words, _) = self.tables[split], self.sentences(split)
-        longest = max(map(len, words))
-        if longest > self.module.max_length:
-            limit = f"the network takes {self.module.max_length}; set model.max_length to {longest}"
-            raise BadSetting("name", f"a sentence of the {split} part has {longest} words, and {limit}")
+        self._check_length(max(map(len, words)), self.module.max_length, split, "words")
         pieces, _ = self.module.tokenizer.encode([word for row in words for word in row]).padded(length=PIECES)
         pieces[pieces.sum(1) == 0, 0] = UNKNOWN  # a word in which the tokenizer finds nothing
-        tokens = Ragged(pieces, table["tag"].offsets.cpu()).to(table.device)
+        offsets = table["tag"].offsets.cpu()
+        if self.module.max_tokens is not None:
+            counts = torch.cat([offsets.new_zeros(1), (pieces != PAD).sum(1).cumsum(0)])[offsets].diff()
+            self._check_length(int(counts.max()), self.module.max_tokens, split, "tokens")
+        tokens = Ragged(pieces, offsets).to(table.device)
         return table.assign({"tokens": tokens, "row": torch.arange(len(table), device=table.device)})
+
+    def _check_length(self, longest: int, limit: int, split: Split, unit: str) -> None:
+        if longest > limit:
+            takes = f"the network takes {limit}; set model.max_length to {longest}"
+            raise BadSetting("name", f"a sentence of the {split} part has {longest} {unit}, and {takes}")

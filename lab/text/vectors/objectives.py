@@ -1,4 +1,4 @@
-"""The networks of skip-gram and CBOW: how probable a word is among others, by samples or by a tree.
+"""The networks of skip-gram and CBOW: how probable a word is among others, by samples, a tree or all other words.
 
 Sources: Mikolov et al., Efficient estimation of word representations in vector space, 2013, for skip-gram and CBOW;
 Mikolov et al., Distributed representations of words and phrases and their compositionality, NeurIPS 2013, for negative
@@ -9,6 +9,7 @@ matrices: Ji et al., Parallelizing word2vec in shared and distributed memory, 20
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from lab.text.vectors.huffman import huffman_paths
 # torch's remark, in each run, that it does not check its own sparse gradients
 warnings.filterwarnings("ignore", "Sparse invariant checks")
 
+Output = Literal["negative_sampling", "hierarchical_softmax", "softmax"]
 NOISE_POWER = 0.75  # of a word's frequency, for how often it is a negative sample
 SHARED_NEGATIVES = 16  # drawn for each row of text; a pair's loss is their mean times `negative`
 
@@ -69,7 +71,7 @@ class WindowEmbeddings(WordEmbeddings):
         vector_size: of a word.
         window: words on each side; in training a random number from 1 to that.
         cbow: continuous bag of words in place of skip-gram.
-        hierarchical: hierarchical softmax in place of negative sampling.
+        output: negative_sampling, hierarchical_softmax, or softmax over the whole vocabulary.
         negative: samples that each pair is compared with.
         sparse: a step changes the vectors of its own words alone.
     """
@@ -80,15 +82,14 @@ class WindowEmbeddings(WordEmbeddings):
         vector_size: int,
         window: int,
         cbow: bool,
-        hierarchical: bool,
+        output: Output,
         negative: int,
         sparse: bool = False,
     ) -> None:
         super().__init__(vocab_size, vector_size, sparse)
-        self.window, self.cbow, self.hierarchical, self.negative = window, cbow, hierarchical, negative
-        self._paths: tuple[Tensor, Tensor, Tensor] | None = (
-            None  # nodes (V, L), branches (V, L), and where there are some
-        )
+        self.window, self.cbow, self.output, self.negative = window, cbow, output, negative
+        # nodes (V, L), branches (V, L), and where there are some
+        self._paths: tuple[Tensor, Tensor, Tensor] | None = None
 
     def loss(self, tokens: Tensor) -> Tensor:
         """The mean over the pairs of each row, (B,); 0 for one without any."""
@@ -99,7 +100,11 @@ class WindowEmbeddings(WordEmbeddings):
         if self.cbow:
             inputs = weights @ inputs / weights.sum(2, keepdim=True).clamp(min=1)  # (B, T, D)
             weights = near.any(2, keepdim=True).to(inputs.dtype)  # one pair for each word
-        score = self._tree_losses if self.hierarchical else self._sampled_losses
+        score = {
+            "negative_sampling": self._sampled_losses,
+            "hierarchical_softmax": self._tree_losses,
+            "softmax": self._softmax_losses,
+        }[self.output]
         return score(inputs, targets, weights) / weights.sum((1, 2)).clamp(min=1)
 
     def _near(self, tokens: Tensor) -> Tensor:
@@ -139,6 +144,14 @@ class WindowEmbeddings(WordEmbeddings):
         losses = F.softplus(scores) - branches.unsqueeze(3) * scores
         total: Tensor = torch.einsum("btls,btl,bts->b", losses, real, weights.to(losses.dtype))
         return total
+
+    def _softmax_losses(self, inputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """The sum over pairs of -log p of the predicted word among all words of the text, (B,)."""
+        scores = upcast(inputs @ self.context_vectors.weight.T).masked_fill(self.counts == 0, -torch.inf)  # (B, S, V)
+        log_p = scores.log_softmax(2)
+        asked = targets.unsqueeze(2) if self.cbow else targets.unsqueeze(1).expand(-1, inputs.shape[1], -1)
+        predicted = log_p.gather(2, asked)
+        return -torch.where(weights > 0, predicted if self.cbow else predicted.mT, 0).sum((1, 2))
 
     def _tree(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         if self._paths is None:

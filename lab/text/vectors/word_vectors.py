@@ -1,4 +1,4 @@
-"""Word vectors: skip-gram and CBOW with negative sampling or the hierarchical softmax, and GloVe."""
+"""Word vectors: skip-gram and CBOW with negative sampling, the hierarchical or the whole softmax, and GloVe."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from lab.text.tokenizer import SPECIAL, Tokenizer
 from lab.text.vectors import plots as draw
 from lab.text.vectors.evaluation import analogy_scores, similarity_correlation
 from lab.text.vectors.glove import GloVe
-from lab.text.vectors.objectives import WindowEmbeddings, WordEmbeddings
+from lab.text.vectors.objectives import Output, WindowEmbeddings, WordEmbeddings
 from lab.text.vectors.vector_data import VectorData
 
 Method = Literal["skipgram", "cbow", "glove"]
-Output = Literal["negative_sampling", "hierarchical_softmax"]
 SPARSE = ("sgd", "adagrad")  # the optimizers that take sparse gradients
 
 
@@ -35,7 +34,7 @@ class WordVectors(TextModule):
     Args:
         method: skipgram (a word predicts each of its neighbours), cbow (its neighbours together predict it) or glove
             (dot products fit the logarithm of how often two words meet).
-        output: negative_sampling or hierarchical_softmax, of skipgram and cbow.
+        output: negative_sampling, hierarchical_softmax, or softmax over the whole vocabulary, of skipgram and cbow.
         vector_size: numbers of a word's vector.
         window: words on each side that are its neighbours, at most.
         negative: words that are sampled for each pair as no neighbours, for negative_sampling.
@@ -69,9 +68,7 @@ class WordVectors(TextModule):
         self.network: WordEmbeddings = (
             GloVe(vocab_size, vector_size, sparse)
             if method == "glove"
-            else WindowEmbeddings(
-                vocab_size, vector_size, window, method == "cbow", output == "hierarchical_softmax", negative, sparse
-            )
+            else WindowEmbeddings(vocab_size, vector_size, window, method == "cbow", output, negative, sparse)
         )
         self.example_input_array = torch.ones(1, 8, dtype=torch.int64)
 
