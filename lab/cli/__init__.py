@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
@@ -69,6 +70,14 @@ plugin.command("new")(install.new_plugin)
 app.add_typer(plugin, name="plugin", rich_help_panel="Installation")
 
 
+@functools.cache
+def _command() -> Group:
+    """The commands as click has them, which typer would read from the signatures again at each call."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, Group)
+    return command
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with 0 fine, 1 failed, 2 bad input, 130 interrupted.
 
@@ -80,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     code = 0
     try:
         try:
-            code = app(args=arguments, prog_name="lab", standalone_mode=False) or 0
+            code = _command()(args=arguments, prog_name="lab", standalone_mode=False) or 0
         except Exception as error:
             code = _report(error)
         finally:
