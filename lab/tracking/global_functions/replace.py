@@ -46,10 +46,12 @@ def replaced(owner: ModuleType, others: Mapping[str, Any], inside: bool) -> Iter
 
     def exchange(present: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         holders = [(owner, name) for name in originals.keys() - functions]
-        for module in list(sys.modules.values()):
-            if isinstance(module, ModuleType) and (inside or not module.__name__.startswith(inner)):
-                attributes = vars(module)
-                names = attributes.keys() & functions  # few: a process has thousands of modules
+        for module in [each for each in list(sys.modules.values()) if isinstance(each, ModuleType)]:
+            attributes = module.__dict__
+            if attributes.keys().isdisjoint(functions):  # nearly all: a process has thousands of modules
+                continue
+            if inside or not module.__name__.startswith(inner):
+                names = attributes.keys() & functions
                 holders += [(module, name) for name in names if attributes[name] is present[name]]
         for module, name in holders:
             setattr(module, name, new[name])
