@@ -32,11 +32,16 @@ from lab.testing.short import small
 # Shorter sequences and smaller pictures where they take most of the time, an exported recurrent network's above all.
 SMALLER = {
     "classify_text": ["model.max_length=24"],
+    "clip": ["data.max_images=60"],
     "decision_transformer": ["model.context=8"],
+    "detect": ["data.max_images=60"],
     "forecast": ["data.window=24"],
+    "gan": ["data.max_images=100"],
+    "keypoints": ["data.max_images=60", "model.depth=3"],
     "language_model": ["model.context=16", "model.depth=1"],
     "recurrent_ppo": ["model.sequence_length=16", "data.num_steps=16"],
     "regress_sequence": ["data.length=12"],
+    "segment": ["data.max_images=60", "model.encoder=timm:test_resnet", "model.depth=3"],
     "seq2seq": ["model.max_length=20", "model.depth=1"],
     "tag_text": ["model.max_length=24"],
 }

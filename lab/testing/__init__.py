@@ -59,6 +59,7 @@ def check_task(
     Raises:
         ContractError: with every clause that the task does not keep.
     """
+    from lab.runner.assemble import assemble
     from lab.testing.evaluation import check_metrics
 
     broken: list[str] = []
@@ -82,7 +83,10 @@ def check_task(
             chosen, assembled = file, assembly
     if chosen is None:
         broken.append(f"no recipe of {name} can be trained without a network, another run or a missing package")
-    elif assembled is not None and keeps(check_metrics, task, assembled):  # else the training would stop at once
+        raise ContractError("\n".join(broken))
+    if overrides and assembled is not None:
+        assembled = assemble(small(chosen, size=(*SHRUNK, *overrides)))
+    if assembled is not None and keeps(check_metrics, task, assembled):  # else the training would stop at once
         with tempfile.TemporaryDirectory() as folder:
             kept = tmp_path or Path(folder)
             where = [random.random()] if stops is None else stops
