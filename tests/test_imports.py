@@ -13,6 +13,7 @@ from lab.errors import BadInput, RecipeError
 from lab.imports import load_callable, load_class, load_object, take_twins
 from lab.recipe import load
 from lab.registry import Plugin, find_task
+from tests.processes import Started
 
 ACTS = """
 from pathlib import Path
@@ -148,8 +149,9 @@ def test_the_older_name_of_lightning_is_lightning(tmp_path) -> None:
         "task: {module: 'older:Net', data: 'older:Data', monitor: val_loss}\ntrainer: {max_epochs: 1}\n"
         "callbacks: [{class_path: pytorch_lightning.callbacks.EarlyStopping, init_args: {monitor: val_loss}}]\n"
     )
-    found = subprocess.run([sys.executable, "-c", AS_ONE], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert found.stdout == "No module named 'pytorch_lightning.nowhere'\n", found.stderr
+    (tmp_path / "as_one.py").write_text(AS_ONE)
+    out, err = Started(tmp_path, "as_one").communicate()
+    assert out == "No module named 'pytorch_lightning.nowhere'\n", err
 
 
 @pytest.mark.long

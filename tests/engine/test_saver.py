@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from lab.engine.pruning import Pruned, PruningCallback
 from lab.engine.saver import Saver
 from lab.engine.signals import SignalHandler, Stopped
 from lab.errors import LabError
+from tests.processes import Started
 
 
 class Net(LightningModule):
@@ -217,8 +216,8 @@ def test_a_signal_is_deferred_only_where_somebody_looks_at_it(handler: SignalHan
 
 
 @pytest.mark.slow
-def test_the_second_signal_ends_the_process_at_once():
-    code = (
+def test_the_second_signal_ends_the_process_at_once(tmp_path: Path):
+    (tmp_path / "impatient.py").write_text(
         "import os, signal, time\n"
         "from lab.engine.signals import SignalHandler\n"
         "handler = SignalHandler()\n"
@@ -228,8 +227,9 @@ def test_the_second_signal_ends_the_process_at_once():
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('still here')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (130, "last words\n"), done.stderr
+    process = Started(tmp_path, "impatient")
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, "last words\n"), err
 
 
 def test_the_order_of_the_data_changes_with_the_epoch_and_follows_from_the_seed(folder: Path):

@@ -113,10 +113,8 @@ class Wire:
 
 
 @pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
-    """Studies from now on do this in threads of this process: `inline(works.instant)`; MLflow is left out."""
-    monkeypatch.setattr("lab.study.study.ParentRun", Nobody)
-    monkeypatch.setattr("lab.study.report.report.publish", lambda *_: None)
+def threaded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
+    """Studies from now on do this in threads of this process: `threaded(train)`."""
 
     def call(work: JobFunction, workers: int = 1) -> Inline:
         launcher = Inline(workers, work)
@@ -124,6 +122,14 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
         return launcher
 
     return call
+
+
+@pytest.fixture
+def inline(threaded: Callable[..., Inline], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Inline]:
+    """The same for what returns at once: `inline(works.instant)`; MLflow is left out."""
+    monkeypatch.setattr("lab.study.study.ParentRun", Nobody)
+    monkeypatch.setattr("lab.study.report.report.publish", lambda *_: None)
+    return threaded
 
 
 @pytest.fixture

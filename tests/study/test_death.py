@@ -15,7 +15,10 @@ import psutil
 import pytest
 from processes import Started
 
+from lab.imports import load_object
 from lab.study.study import tune
+from lab.study.work.job import train
+from lab.study.work.launcher import TRAIN
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +26,10 @@ STUDY = "recipe: recipe.yaml\nsampler: grid\nspace: {model.lr: [0.001, 0.01, 0.1
 DRIVER = """\
 from lab.study.plan import schema
 from lab.study.plan.plan import make_plan
+from lab.imports import load_object
 from lab.study.study import tune
+from lab.study.work.job import train
+from lab.study.work.launcher import TRAIN
 found = tune(make_plan(schema.load_study("study.yaml")), workers=2, work="works:slow")
 print([(trial.state, sorted(trial.results)) for trial in found.trials])
 """
@@ -106,6 +112,10 @@ def test_a_trial_that_always_kills_its_worker_is_given_up(planned):
     assert [trial.state for trial in found.trials] == ["complete", "failed"]
     assert found.trials[1].reason.startswith("its process ended by exit code 3; see ")
     assert found.trials[1].reason.endswith("worker-0.log, 2 times")
+
+
+def test_workers_train_unless_told_otherwise():
+    assert load_object(TRAIN) is train
 
 
 @pytest.mark.long

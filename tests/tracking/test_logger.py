@@ -4,8 +4,6 @@ import json
 import math
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -23,6 +21,7 @@ from lab.recipe import load
 from lab.runner import record
 from lab.tracking import logger as tracking
 from lab.tracking.logger import Tracker
+from tests.processes import Started
 
 pytestmark = pytest.mark.slow  # a database takes seconds to make
 
@@ -260,11 +259,16 @@ while True:
 
 def test_kill_9_loses_nothing_before_the_last_checkpoint(tmp_path, start):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, uri], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    for _ in range(40):
-        run_id, position, last = process.stdout.readline().split()
+    (tmp_path / "killed.py").write_text(KILLED)
+    process = Started(tmp_path, "killed", uri)
+    lines = []
+    while len(lines) <= 40:  # the last may be half a line
+        assert process.poll() is None
+        time.sleep(0.05)
+        lines = process.files[0].read_text().splitlines() if process.files[0].exists() else []
     process.kill()
-    process.wait()
+    process.wait(60)
+    run_id, position, last = lines[39].split()
     tracker = start(resume=run_id)
     tracker.rewind(int(position))
     for step in range(int(last) + 1, int(last) + 5000):  # beyond where it was killed
