@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import functools
 import gc
 import itertools
 import os
@@ -59,6 +60,10 @@ def pytest_collection_finish():
         from lab.engine.process import freeze_heap
 
         freeze_heap()
+    if "lightning" in sys.modules:  # each Trainer searches all packages for callbacks, a hundredth of a second
+        from lightning.fabric.utilities import registry
+
+        registry.entry_points = functools.cache(registry.entry_points)
     gc.enable()
 
 

@@ -126,7 +126,7 @@ def test_all_names_can_be_imported_at_once(waiting):
     assert found["third"] is waiting["waiting.third"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lightning_brings_no_library_that_only_some_metrics_need():
     subprocess.run([sys.executable, "-c", TORCHMETRICS], check=True)
 

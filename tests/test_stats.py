@@ -18,6 +18,7 @@ several = st.lists(numbers, min_size=2, max_size=12)
 few = settings(max_examples=60)
 
 
+@pytest.mark.slow
 @few
 @given(seeds)
 def test_the_interquartile_mean_is_scipys(scores):

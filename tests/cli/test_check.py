@@ -35,6 +35,7 @@ def files(lab: Any, good: Path) -> Path:
     return good.parent
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.usefixtures("files")
 def test_several_kinds_in_one_call_and_nothing_is_started(lab: Any, way: tuple[str, ...]) -> None:

@@ -54,6 +54,7 @@ def test_help(golden: Callable[..., None], command: str) -> None:
     golden(f"{command} --help".strip())
 
 
+@pytest.mark.slow
 def test_help_cuts_no_word(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in helps(typer.main.get_command(app)):
         golden_files.terminal(monkeypatch, 400)

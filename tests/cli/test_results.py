@@ -126,7 +126,7 @@ def test_the_pages_are_those_of_the_chosen_database(lab: Lab, monkeypatch: pytes
     assert not [word for word in words if "other.db" in word]  # `ps` would show it, and a password in it
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pages_answer(tracked: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

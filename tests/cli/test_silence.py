@@ -88,6 +88,7 @@ def test_every_command_is_listed_here() -> None:
         assert any(each == name or each.startswith(f"{name} ") for each in (*WORKING, *AT_ONCE, *ELSEWHERE)), name
 
 
+@pytest.mark.slow
 def test_no_command_is_silent_while_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

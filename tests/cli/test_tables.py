@@ -97,6 +97,7 @@ def test_a_long_setting_is_broken_behind_its_signs(
     assert all(len(line) <= 26 for line in lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=6),

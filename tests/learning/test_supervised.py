@@ -92,6 +92,7 @@ def test_progress_ends_at_one() -> None:
     assert module.seen[-1][1] == 0
 
 
+@pytest.mark.slow
 def test_a_schedule_needs_a_length_and_a_constant_rate_does_not() -> None:
     endless = {"max_epochs": -1, "max_time": {"seconds": 1}}
     with pytest.raises(BadSetting, match=r"^trainer: the learning-rate schedule needs max_epochs or max_steps$"):
@@ -202,6 +203,7 @@ def test_examples_keep_the_worst_in_order_and_take_nan_for_none() -> None:
     assert examples.worst["error"].tolist() == [7, 5]
 
 
+@pytest.mark.slow
 def test_no_collection_guesses_which_of_its_metrics_are_one():
     """torchmetrics takes metrics with the same counts after a first batch for one, which a good batch makes of many."""
     root = Path(lab.__file__).parents[1]

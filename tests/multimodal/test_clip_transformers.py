@@ -152,6 +152,7 @@ def without(folder, made, *names):
     return made
 
 
+@pytest.mark.slow
 def test_what_is_no_clip_is_one_line(clip, tmp_path):
     assert "no folder '/no/where', and no model can have that name" in refused("/no/where")
     (tmp_path / "empty").mkdir()

@@ -400,6 +400,7 @@ def test_nothing_is_evaluated(read, text: str) -> None:
         assert read("task: x", f"model.a={text}").model == {"a": text}
 
 
+@pytest.mark.slow
 def test_long_but_honest_values_load_and_come_back(read) -> None:
     text = f"task: x\nmodel:\n  n: {'9' * 1000}\n  m: -{'9' * 999}\n  {'k' * 993}: {'x y ' * 1000}\n  s: {[1] * 9000}\n"
     recipe = read(text)
@@ -424,6 +425,7 @@ def same(left: Any, right: Any) -> bool:
     return repr(left) == repr(right)
 
 
+@pytest.mark.slow
 @same_folder
 @given(words, words)
 @example({"a": "1e-4", "b": "\x85\u2028\ufeff"}, {"c": {"\x85": None, "\n": " \n"}})
@@ -452,6 +454,7 @@ def test_a_whole_recipe_comes_back_from_to_yaml(read, tmp_path: Path) -> None:
     assert "&" not in load(tmp_path / "x.yaml").to_yaml()
 
 
+@pytest.mark.slow
 @same_folder
 @given(st.text() | st.text("task: model\n\t -[]{}'\"#&*!|>%@`?,1.e<=", max_size=60))
 @example("task: x\nmodel: {a: '\ud800'}")

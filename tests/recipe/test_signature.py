@@ -316,6 +316,7 @@ plain = st.recursive(
 names = st.sampled_from([parameter.name for parameter in parameters(Net)]) | st.text(max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.dictionaries(names, plain, max_size=4))
 def test_each_value_is_either_made_or_complained_about(values: dict[str, Any]) -> None:

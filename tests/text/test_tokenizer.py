@@ -32,6 +32,7 @@ def test_what_is_encoded_comes_back(kind: TokenizerKind, text: str) -> None:
     assert int(rows.values.min()) >= len(SPECIAL)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(text=st.text(max_size=30))
 def test_byte_pairs_know_every_text(text: str) -> None:

@@ -152,6 +152,7 @@ def test_secrets_are_left_out_of_an_address(uri, shown):
     assert mask_secrets(f"cannot reach {uri}!", uri) == f"cannot reach {shown}!"
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_address_can_be_shown(uri):
     assert isinstance(without_password(uri), str)

@@ -15,6 +15,7 @@ def same(first, second):
     return all(torch.equal(one.nan_to_num(-1), other.nan_to_num(-1)) for one, other in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
 def test_the_seed_and_the_part_decide_the_images_and_the_count_does_not(name):
     load = LOADERS[name]

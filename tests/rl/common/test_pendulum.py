@@ -53,6 +53,7 @@ def test_mean_of_a_hundred_starts(solved):
     assert solved[1].mean() == pytest.approx(-136.02, abs=0.05)
 
 
+@pytest.mark.slow
 def test_known_starts():
     known = {
         (0, 0): 0,  # upright at rest
@@ -75,6 +76,7 @@ def test_the_mirrored_start_is_worth_the_same(solved):
     assert optimal_returns(-HUNDRED) == pytest.approx(solved[1], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_order_and_number_of_starts_do_not_matter(solved):
     assert optimal_returns(HUNDRED[41:37:-1]) == pytest.approx(solved[1][41:37:-1], abs=1e-3)
 

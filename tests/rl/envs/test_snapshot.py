@@ -204,6 +204,7 @@ values = some.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 @settings(max_examples=50)
 def test_values_come_back_as_they_were(value):

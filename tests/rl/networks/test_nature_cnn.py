@@ -96,6 +96,7 @@ def test_an_agent_learns_from_a_game_and_goes_on_in_the_middle_of_it(tmp_path):
     assert score in range(-21, 22)
 
 
+@pytest.mark.slow
 def test_a_buffer_larger_than_memory_is_refused(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8_000_000_000))
     large = ["data.buffer_size=300000000", "data.total_steps=500000000"]
