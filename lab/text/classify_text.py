@@ -25,6 +25,7 @@ from lab.text.module import TextModule
 from lab.text.network import TextNetwork
 from lab.text.pretrained.networks import PretrainedEncoder
 from lab.text.retrieval import SIMILARITIES, TextIndex, cluster, directions, precision_at
+from lab.text.rules import Rules
 from lab.text.tokenizer import PAD, Tokenizer, TokenizerKind
 
 MOST_SEARCHED = 5_000  # texts of the training that a test searches in
@@ -46,6 +47,8 @@ class ClassifyText(TextModule):
         depth: layers, stacked.
         bidirectional: every token sees the whole text; otherwise itself and those before it.
         dropout: dropout of the embeddings and of the outputs of layers.
+        rules: a regular expression for each class, tried in this order; the first one that is found in a text decides.
+            Their accuracy stands beside that of the network.
         lr: learning rate of the optimizer.
         weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
     """
@@ -64,12 +67,14 @@ class ClassifyText(TextModule):
         depth: Annotated[int, Gt(0)] = 1,
         bidirectional: bool = True,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
+        rules: dict[str, str] | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
         weight_decay: Annotated[float, Ge(0)] = 0.01,
         **training: Any,
     ) -> None:
         super().__init__(lr, weight_decay=weight_decay, **training)
         self.max_length, self.names = max_length, class_names
+        self.rules = None if rules is None else Rules(rules, class_names)
         self.network: TextNetwork | PretrainedEncoder
         if (pretrained := self.use_pretrained(network)) is not None:
             self.network = PretrainedEncoder(*pretrained, max_length)
@@ -111,6 +116,8 @@ class ClassifyText(TextModule):
             texts = data.train_and_test()
             values |= {f"{name}/accuracy": score for name, score in baseline_accuracies(*texts).items()}
             values |= self._without_labels(*texts)
+            if self.rules is not None:
+                values["rules/accuracy"] = self.rules.accuracy(*texts[2:])
         return values
 
     def _without_labels(

@@ -14,7 +14,7 @@ from lab.text.data.columns import to_texts
 from lab.text.data.corpora import corpora
 from lab.text.data.datasets import AG_CLASSES, text_datasets
 from lab.text.data.public_files import FILES, fetch_files, read_ag_news, read_sst2
-from lab.text.seq2seq.pair_dataset import pair_datasets
+from lab.text.seq2seq.pair_dataset import find_pairs, pair_datasets
 from lab.text.tagging.tagged_dataset import CONLL2003, NAMES, find_tagged, tagged_datasets
 from lab.text.vectors.vector_data import VectorData
 
@@ -87,6 +87,15 @@ def test_text8_comes_with_what_is_known_of_its_words(folder: Path) -> None:
     assert missing.similarities == [("love", "sex", 6.77), ("tiger", "cat", 7.35)]
     assert missing.analogies == {"family": [("boy", "girl", "king", "queen")]}
     assert len(to_texts(named("text8").load("train")["text"])[0]) == 360
+
+
+def test_descriptions_of_multi30k_are_read(folder: Path) -> None:
+    lines = {"train.en": "Two dogs run.\n", "train.fr": "Deux chiens courent.\n", "train.de": "Zwei Hunde rennen.\n"}
+    more = {"test2016.en": "A dog.\n", "test2016.de": "Ein Hund.\n", "val.en": "A cat.\n", "val.de": "Eine Katze.\n"}
+    written(folder, {f"multi30k/{name}": text for name, text in (lines | more).items()})
+    assert to_texts(named("multi30k").load("train")["source"]) == ["Two dogs run."]
+    assert to_texts(named("multi30k").load("test")["target"]) == ["Ein Hund."]
+    assert to_texts(find_pairs("multi30k", None, "de", "fr").load("train")["target"]) == ["Deux chiens courent."]
 
 
 BAD = {

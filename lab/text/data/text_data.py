@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from lab.data import Batch, Split, Table, stratified_permutation
 from lab.errors import BadInput, BadSetting
-from lab.text.data.columns import to_texts
+from lab.text.data.columns import to_column, to_texts
 from lab.text.data.datasets import find_texts
+from lab.text.data.preprocessing import Preprocessor, Step
 from lab.text.data.tokenized_data import DividedTextData
 from lab.text.tokenizer import Tokenizer
 
@@ -33,6 +34,8 @@ class TextData(DividedTextData):
         path: CSV file with the columns text and label, for the dataset texts.
         max_texts: number of texts for training and validation together; by default all, for generated datasets the
             listed number.
+        preprocess: steps that leave plain words of the texts: stop_words leaves out the most common English words, stem
+            cuts endings off, and lemma puts the form of a dictionary in the place of a word; null changes nothing.
         truncate: cut off texts that are longer than the network's `max_length`; otherwise they are refused.
         val_fraction: fraction of the texts for validation.
         folds: number of folds of cross-validation, instead of `val_fraction`.
@@ -48,6 +51,7 @@ class TextData(DividedTextData):
         name: str = "reviews",
         path: str | None = None,
         max_texts: Annotated[int, Ge(10)] | None = None,
+        preprocess: list[Step] | None = None,
         truncate: bool = False,
         val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
         folds: Annotated[int, Ge(2)] | None = None,
@@ -57,7 +61,7 @@ class TextData(DividedTextData):
     ) -> None:
         super().__init__(find_texts(name, path), max_texts, val_fraction, folds, fold, batch_size, data_seed)
         self.save_hyperparameters()
-        self.truncate = truncate
+        self.truncate, self.preprocess = truncate, None if preprocess is None else Preprocessor(preprocess)
 
     def facts(self) -> dict[str, Any]:
         """The names of the classes."""
@@ -69,6 +73,12 @@ class TextData(DividedTextData):
     def order(self, whole: Table) -> Tensor:
         """Every stretch of it has about the share of each class that the whole has."""
         return stratified_permutation(whole["label"], self.data_seed)
+
+    def _read(self, split: Literal["train", "test"]) -> Table:
+        table = super()._read(split)
+        if self.preprocess is None:
+            return table
+        return table.assign({"text": to_column([self.preprocess(text) for text in to_texts(table["text"])])})
 
     def texts(self, split: Split) -> list[str]:
         """The texts of a split that is set up."""
