@@ -27,6 +27,7 @@ from benchmarks import (
     startup,
     stepping,
     studies,
+    word_vectors,
 )
 from benchmarks.measure import say
 
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "stepping": stepping,
     "classify": classify,
     "gpt": gpt,
+    "word_vectors": word_vectors,
     "scaling": scaling,
     "studies": studies,
 }

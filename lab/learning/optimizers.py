@@ -78,7 +78,13 @@ def make_optimizer(
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     further = dict(arguments or {}) | _decay(name, weight_decay)
-    if fused and name in FUSED and all(p.device.type in FUSED_DEVICES and p.is_floating_point() for p in trained):
+    sparse = any(isinstance(each, nn.Embedding) and each.sparse for each in module.modules())  # no kernel takes those
+    if (
+        fused
+        and not sparse
+        and name in FUSED
+        and all(p.device.type in FUSED_DEVICES and p.is_floating_point() for p in trained)
+    ):
         further["fused"] = True
     groups: list[Any] = trained
     if not decay_norm_and_bias and weight_decay:

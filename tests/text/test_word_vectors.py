@@ -21,7 +21,7 @@ from lab.text.vectors.glove import GloVe
 from lab.text.vectors.huffman import huffman_paths
 from lab.text.vectors.objectives import WindowEmbeddings
 from lab.text.vectors.vector_data import VectorData, stretches
-from lab.text.vectors.word_vectors import WordVectors
+from lab.text.vectors.word_vectors import SPARSE, WordVectors
 
 TEXT = torch.tensor([4, 5, 6, 4, 7, 5, 6])
 
@@ -227,3 +227,18 @@ def test_planted_meanings_are_found(settings: dict[str, Any], epochs: int, drawn
     assert scores["test/spearman"] > 0.75
     assert scores["test/analogies/accuracy"] > 0.75
     assert drawn.keys() == {"words.png"}
+
+
+@pytest.mark.parametrize("optimizer", SPARSE)
+@pytest.mark.parametrize("output", ["negative_sampling", "softmax"])
+def test_a_sparse_step_changes_the_vectors_of_its_words(optimizer: Any, output: Any) -> None:
+    module = WordVectors(output=output, sparse=True, optimizer=optimizer, lr=0.1, vocab_size=16, window=2)
+    assert isinstance(module.network, WindowEmbeddings)
+    module.network.counts.fill_(1)
+    before, steps = module.network.word_vectors().clone(), module.configure_optimizers()
+    for _ in range(2):  # the other vectors begin at 0
+        steps.zero_grad()
+        module.training_loss({"tokens": stretches(TEXT, window=2, length=len(TEXT))}, 0.0).backward()
+        steps.step()
+    changed = (module.network.word_vectors() != before).any(1).nonzero().flatten().tolist()
+    assert changed == sorted({*TEXT.tolist()})
