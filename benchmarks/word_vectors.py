@@ -51,7 +51,7 @@ def measure(quick: bool) -> dict[str, Any]:
 
 
 def gensim(work: Work) -> float:
-    from gensim.models import Word2Vec  # type: ignore[import-not-found]
+    from gensim.models import Word2Vec
 
     words = _words(work)
     texts = [words[at : at + 10_000] for at in range(0, len(words), 10_000)]  # as long as it takes them
