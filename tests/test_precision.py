@@ -60,13 +60,13 @@ def test_every_task_trains_and_is_tested_in_double_precision(name: str, tmp_path
     found = training.test(assembly, trained.best)
     assert found
     assert all(math.isfinite(value) for value in found.values())
-    assert logger.plots
+    assert logger.plots or logger.files
     assert trained.last is not None
     kept = files.load(trained.last)
     assert floats(kept["state_dict"]) <= {torch.float64}
     states = [state for optimizer in kept["optimizer_states"] for state in optimizer["state"].values()]
     moments = [{key: value for key, value in state.items() if key != "step"} for state in states]
-    assert floats(moments) == {torch.float64}
+    assert floats(moments) <= {torch.float64}  # a table has no optimizer
     assert trained.best is not None
     other = again(short, trained.best)
     weights = assembly.module.state_dict()

@@ -123,7 +123,7 @@ class Bandit(LightningModule):
         arm = self.choose()[:, None]
         mean = self.means.gather(1, arm)
         noise = torch.rand_like(mean) if self.rewards == "bernoulli" else torch.randn_like(mean)
-        reward = (noise < mean).float() if self.rewards == "bernoulli" else mean + noise
+        reward = (noise < mean).to(mean) if self.rewards == "bernoulli" else mean + noise
         self.count.scatter_add_(1, arm, torch.ones_like(mean))
         self.total.scatter_add_(1, arm, reward)
         size = self.lr or 1 / self.count.gather(1, arm)

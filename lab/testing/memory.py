@@ -55,6 +55,11 @@ class MemoryLogger(LoggerVerbs):
         """The names of the figures that were logged, such as `plots/boundary.png`."""
         return [str(arguments[-1]) for method, arguments in self._client.calls if method == "log_figure"]
 
+    @property
+    def files(self) -> list[str]:
+        """The folders of the files that were logged, such as `videos`."""
+        return [str(arguments[-1]) for method, arguments in self._client.calls if method == "log_artifact"]
+
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.points += [(name, int(step or 0), float(value)) for name, value in metrics.items()]

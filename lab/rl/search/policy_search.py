@@ -127,7 +127,8 @@ class PolicySearch(Agent):
         layers = self.layers(self.members)
 
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-            action = self.answer(layers, observation.view(self.population, self.episodes, -1)).flatten(0, 1)
+            each = observation.to(self.members).view(self.population, self.episodes, -1)
+            action = self.answer(layers, each).flatten(0, 1)
             return action, action
 
         return act

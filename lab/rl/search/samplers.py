@@ -69,7 +69,7 @@ class CrossEntropy(Sampler):
     def sample(self) -> Tensor:
         extra = self.extra_std * max(0.0, 1 - self.updates / self.decay)
         std = (self.std.square() + extra**2).sqrt()
-        return self.mean + std * torch.randn(self.population, len(self.mean))
+        return self.mean + std * self.mean.new_empty(self.population, len(self.mean)).normal_()
 
     def update(self, weights: Tensor, fitness: Tensor) -> None:
         best = weights[fitness.topk(self.elite).indices]
@@ -90,7 +90,7 @@ class EvolutionStrategy(Sampler):
     """
 
     def sample(self) -> Tensor:
-        half = torch.randn(self.population // 2, len(self.mean))
+        half = self.mean.new_empty(self.population // 2, len(self.mean)).normal_()
         return self.mean + self.sigma * torch.cat([half, -half])
 
     def update(self, weights: Tensor, fitness: Tensor) -> None:
@@ -108,10 +108,11 @@ class CMAES(Sampler):
 
     def sample(self) -> Tensor:
         self.search.reseed_rng(int(torch.randint(2**31, ())))  # so that nothing of its generator has to be kept
-        return torch.from_numpy(np.stack([self.search.ask() for _ in range(self.population)])).float()
+        return torch.from_numpy(np.stack([self.search.ask() for _ in range(self.population)])).to(self.mean)
 
     def update(self, weights: Tensor, fitness: Tensor) -> None:
         self.search.tell(list(zip(weights.double().numpy(), (-fitness).tolist(), strict=True)))
+        self.load(self.state())  # one triangle of the covariance: what a resumed run has, to the last bit
         self.mean.copy_(torch.from_numpy(self.search.mean))
 
     def state(self) -> dict[str, Any]:
