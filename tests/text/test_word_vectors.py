@@ -187,6 +187,8 @@ def test_files_in_the_formats_of_the_real_sets_are_read(tmp_path: Path) -> None:
     pairs.write_text("Word 1\tWord 2\tHuman (mean)\nlove\tsex\t6.77\nTiger\tcat\t7.35\n")
     questions.write_text(": capital-common-countries\nAthens Greece Baghdad Iraq\n: family\nboy girl brother sister\n")
     assert read_similarities(pairs) == [("love", "sex", 6.77), ("tiger", "cat", 7.35)]
+    pairs.write_text("word1\tword2\tPOS\tSimLex999\tconc(w1)\nold\tnew\tA\t1.58\t2.72\n")
+    assert read_similarities(pairs) == [("old", "new", 1.58)]
     assert read_analogies(questions) == {
         "capital-common-countries": [("athens", "greece", "baghdad", "iraq")],
         "family": [("boy", "girl", "brother", "sister")],

@@ -16,6 +16,8 @@ Analogies = dict[str, list[tuple[str, str, str, str]]]  # questions by their kin
 def read_similarities(path: Path) -> Similarities:
     """Pairs of words with a number: the first three columns of a CSV or tab-separated file that names its columns.
 
+    In SimLex-999 the third one is the part of speech, `POS`, and the number follows.
+
     >>> path = root() / "combined.csv"
     >>> _ = path.write_text("Word 1,Word 2,Human (mean)\\nlove,sex,6.77\\ntiger,cat,7.35\\n")
     >>> read_similarities(path)
@@ -29,7 +31,8 @@ def read_similarities(path: Path) -> Similarities:
         file = read_csv(path, delimiter="\t" if tabs else ",")
         if len(file.names) < 3:
             raise BadSetting("path", f"{path} has {len(file.names)} columns; expected two words and a number")
-        numbers = file.numbers(file.names[2])
+        scores = file.names[3] if file.names[2] == "POS" and len(file.names) > 3 else file.names[2]
+        numbers = file.numbers(scores)
     for line, row in zip(file.lines, file.rows, strict=True):
         if not (row[0].strip() and row[1].strip()):
             raise BadSetting("similarity", f"{path}:{line}: a word is missing")
