@@ -58,6 +58,7 @@ def shorter(name: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.pictures
 @pytest.mark.parametrize("name", task_names())
 def test_every_task_keeps_the_contract(name, tmp_path):
     testing.check_task(name, tmp_path=tmp_path, overrides=shorter(name))
