@@ -23,7 +23,8 @@ class ServerUnavailable(Exception):
 class Destination(Protocol):
     """Whoever a journal is delivered to; `uploading` while it is busy with files, which may take long."""
 
-    uploading: bool
+    @property
+    def uploading(self) -> bool: ...
 
     def send(self, operations: Sequence[Operation]) -> bool:
         """Several `metrics`, or a single operation of another kind; returns whether all of it was accepted.

@@ -39,7 +39,11 @@ class Named:
     """
 
     def __init__(self, kind: str, mirror: Destination) -> None:
-        self.kind, self.mirror, self.uploading = kind, mirror, False
+        self.kind, self.mirror = kind, mirror
+
+    @property
+    def uploading(self) -> bool:
+        return self.mirror.uploading
 
     def send(self, operations: Sequence[Operation]) -> bool:
         try:

@@ -31,8 +31,6 @@ class Mirror:
         run_id: the run's id, there as well, so that a resumed run goes on.
     """
 
-    uploading = False
-
     def __init__(self, folder: Path, journal: Path, experiment: str, name: str, run_id: str) -> None:
         self.folder, self.journal = folder, journal
         self.about: dict[str, Any] = {
@@ -42,8 +40,17 @@ class Mirror:
             "resume": "allow",
         }
         self.run: Any = None
+        self.uploading = False  # true while W&B starts and ends, which may take longer than the end of a run waits
 
     def send(self, operations: Sequence[Operation]) -> bool:
+        self.uploading = self.run is None or operations[0]["op"] == "end"
+        try:
+            self._send(operations)
+        finally:
+            self.uploading = False
+        return True
+
+    def _send(self, operations: Sequence[Operation]) -> None:
         operation = operations[0]
         kind = operation["op"]
         self.run = self.run or self._opened()
@@ -59,7 +66,6 @@ class Mirror:
         elif kind == "end":
             self.run.finish(exit_code=0 if operation["status"] == "FINISHED" else 1)
             self.run = None
-        return True
 
     def _opened(self) -> Any:
         mode: Any = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
