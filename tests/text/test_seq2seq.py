@@ -14,24 +14,25 @@ from lab.errors import BadInput, BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.generated.digests import digest
 from lab.text.data.generated.phrases import phrase
-from lab.text.seq2seq.network import EncoderDecoder, NetworkName
+from lab.text.seq2seq.decoder import DecoderName
+from lab.text.seq2seq.network import EncoderDecoder
 from lab.text.seq2seq.pair_data import PairData
 from lab.text.seq2seq.pair_dataset import find_pairs
 from lab.text.seq2seq.seq2seq import Seq2Seq
 from lab.text.tokenizer import BEGIN, END
 
-NETWORKS = get_args(NetworkName)
+NETWORKS = get_args(DecoderName)
 SOURCE, TARGET = torch.tensor([[2, 9, 8, 7, 3], [2, 5, 3, 0, 0]]), torch.tensor([[2, 7, 6], [2, 5, 4]])
 
 
-def network(name: NetworkName = "gru", copy: bool = False) -> EncoderDecoder:
+def network(name: DecoderName = "gru", copy: bool = False) -> EncoderDecoder:
     torch.manual_seed(0)
     return EncoderDecoder(name, vocab_size=20, max_length=8, hidden=16, depth=1, copy=copy).eval()
 
 
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_probabilities_sum_to_one_and_padding_changes_nothing(name: NetworkName, copy: bool) -> None:
+def test_probabilities_sum_to_one_and_padding_changes_nothing(name: DecoderName, copy: bool) -> None:
     made = network(name, copy)
     found = made(SOURCE, TARGET)
     torch.testing.assert_close(found.exp().sum(2), torch.ones(2, 3), rtol=1e-4, atol=1e-4)
@@ -39,7 +40,7 @@ def test_probabilities_sum_to_one_and_padding_changes_nothing(name: NetworkName,
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_token_sees_the_whole_source_and_none_that_come_after_it(name: NetworkName) -> None:
+def test_a_token_sees_the_whole_source_and_none_that_come_after_it(name: DecoderName) -> None:
     made = network(name)
     found = made(SOURCE, TARGET)
     later, other = TARGET.clone(), SOURCE.clone()
@@ -51,22 +52,22 @@ def test_a_token_sees_the_whole_source_and_none_that_come_after_it(name: Network
 
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_token_by_token_is_the_same_as_all_at_once(name: NetworkName, copy: bool) -> None:
+def test_token_by_token_is_the_same_as_all_at_once(name: DecoderName, copy: bool) -> None:
     made, state = network(name, copy), None
     memory = made.encode(SOURCE)
     found = []
     for place in range(TARGET.shape[1]):
-        scores, weights, state = made.step(SOURCE, memory, TARGET[:, place : place + 1], state)
+        scores, weights, state = made.decoder.step(TARGET[:, place : place + 1], memory, state)
         found.append((scores, weights))
-    for each, whole in zip(zip(*found, strict=True), made.decode(SOURCE, memory, TARGET), strict=True):
+    for each, whole in zip(zip(*found, strict=True), made.decoder(TARGET, memory), strict=True):
         torch.testing.assert_close(torch.cat(each, 1), whole, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_copied_is_where_the_attention_looks() -> None:
     made = network(copy=True)
-    assert made.chooses is not None
-    torch.nn.init.constant_(made.chooses.bias, -50.0)  # never from the vocabulary
-    scores, weights = made.decode(SOURCE, made.encode(SOURCE), TARGET)
+    assert made.decoder.chooses is not None
+    torch.nn.init.constant_(made.decoder.chooses.bias, -50.0)  # never from the vocabulary
+    scores, weights = made.decoder(TARGET, made.encode(SOURCE))
     for token in (9, 8, 7):
         place = int((SOURCE[0] == token).nonzero())
         torch.testing.assert_close(scores[0, :, token].exp(), weights[0, :, place], rtol=1e-3, atol=1e-5)

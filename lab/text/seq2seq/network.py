@@ -1,24 +1,12 @@
-"""An encoder and a decoder of texts with attention from each written token to the text that is read.
-
-Sources: Luong, Pham and Manning, Effective approaches to attention-based neural machine translation, EMNLP 2015, for
-the attention behind the decoder; Vaswani et al., Attention is all you need, NeurIPS 2017, for the Transformer; See, Liu
-and Manning, Get to the point: summarization with pointer-generator networks, ACL 2017, for copying.
-"""
+"""An encoder of texts and a decoder with attention from each written token to the text that is read."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from lab.networks import Recurrent, SinusoidalPositions, TransformerDecoder, upcast
 from lab.text.network import WordNetwork
+from lab.text.seq2seq.decoder import AttentionDecoder, DecoderName, Memory
 from lab.text.tokenizer import PAD
-
-NetworkName = Literal["rnn", "lstm", "gru", "transformer"]
-SMALLEST = 1e-9  # of a probability
 
 
 class EncoderDecoder(nn.Module):
@@ -40,7 +28,7 @@ class EncoderDecoder(nn.Module):
 
     def __init__(
         self,
-        name: NetworkName,
+        name: DecoderName,
         vocab_size: int,
         max_length: int,
         hidden: int = 128,
@@ -51,61 +39,16 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         width = hidden if name == "transformer" else hidden // 2  # of each direction
         self.encoder = WordNetwork(name, vocab_size, max_length, hidden, width, depth, True, dropout)
-        self.embedding, self.dropout = nn.Embedding(vocab_size, hidden, padding_idx=PAD), nn.Dropout(dropout)
-        self.decoder: Recurrent | TransformerDecoder
-        if name != "transformer":
-            self.decoder = Recurrent(hidden, hidden, name, depth, dropout=dropout)
-        else:
-            self.positions = SinusoidalPositions(max_length, hidden)
-            self.decoder = TransformerDecoder(hidden, depth, dropout=dropout)
-        self.attention = nn.MultiheadAttention(hidden, 1, batch_first=True)
-        self.combine = nn.Linear(2 * hidden, hidden)
-        self.head = nn.Linear(hidden, vocab_size)
-        self.chooses = nn.Linear(2 * hidden, 1) if copy else None
+        self.decoder = AttentionDecoder(name, vocab_size, max_length, hidden, depth, dropout, copy)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        return self.decode(source, self.encode(source), target)[0]
+        scores: Tensor = self.decoder(target, self.encode(source))[0]
+        return scores
 
-    def encode(self, source: Tensor) -> Tensor:
-        """(B, S) -> (B, S, hidden)."""
-        memory: Tensor = self.encoder(source.unsqueeze(2))
-        return memory
+    def encode(self, source: Tensor) -> Memory:
+        """(B, S) -> vectors (B, S, hidden), with the tokens themselves."""
+        return Memory(self.encoder(source.unsqueeze(2)), source == PAD, source)
 
-    def decode(self, source: Tensor, memory: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """log p of the token behind each token of `target` (B, T, vocab_size), and where it looked (B, T, S)."""
-        embedded = self.dropout(self.embedding(target))
-        if isinstance(self.decoder, Recurrent):
-            return self._scores(source, memory, self.decoder(embedded).outputs)
-        return self._scores(source, memory, self.decoder(self.positions(embedded), memory, source == PAD))
-
-    def step(self, source: Tensor, memory: Tensor, token: Tensor, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """`decode` for one further token of each target, in evaluation.
-
-        Args:
-            source: (B, S).
-            memory: (B, S, hidden).
-            token: (B, 1).
-            state: the third value of the step before; None at first.
-
-        Returns:
-            log p of the next token (B, 1, vocab_size), where it looked (B, 1, S), and what the decoder knows so far.
-        """
-        embedded = self.embedding(token)
-        if isinstance(self.decoder, Recurrent):
-            states, _, state = self.decoder(embedded, state=state)
-        else:
-            number = state[0].shape[1] if state else 0  # of the token in its target
-            states, state = self.decoder.step(self.positions(embedded, number), memory, source == PAD, state or ())
-        return (*self._scores(source, memory, states), state)
-
-    def _scores(self, source: Tensor, memory: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        read, weights = self.attention(states, memory, memory, key_padding_mask=source == PAD)
-        both = torch.cat([states, read], 2)
-        logits = upcast(self.head(self.dropout(torch.tanh(self.combine(both)))))
-        if self.chooses is None:
-            return F.log_softmax(logits, 2), weights
-        generated = torch.sigmoid(upcast(self.chooses(both)))
-        places = source.unsqueeze(1).expand(-1, states.shape[1], -1)
-        copied = torch.zeros_like(logits).scatter_add(2, places, upcast(weights).to(logits.dtype))
-        mixed = generated * logits.softmax(2) + (1 - generated) * copied
-        return mixed.clamp(min=SMALLEST).log(), weights
+    def write(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """The most probable tokens behind each other (B, T), and where they looked (B, T - 1, S)."""
+        return self.decoder.write(self.encode(source))

@@ -22,7 +22,8 @@ from lab.text import plots as draw_texts
 from lab.text.baselines import nearest_answers
 from lab.text.module import TextModule
 from lab.text.seq2seq import plots as draw
-from lab.text.seq2seq.network import EncoderDecoder, NetworkName
+from lab.text.seq2seq.decoder import DecoderName
+from lab.text.seq2seq.network import EncoderDecoder
 from lab.text.seq2seq.pair_data import PairData
 from lab.text.tokenizer import BEGIN, END, PAD, UNKNOWN, Tokenizer, TokenizerKind
 
@@ -52,7 +53,7 @@ class Seq2Seq(TextModule):
 
     def __init__(
         self,
-        network: NetworkName = "transformer",
+        network: DecoderName = "transformer",
         tokenizer: TokenizerKind = "word",
         vocab_size: Annotated[int, Ge(16)] = 2_000,
         max_length: Annotated[int, Gt(2)] = 64,
@@ -87,7 +88,7 @@ class Seq2Seq(TextModule):
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         source, target = batch["source"], batch["target"]
         losses = F.nll_loss(self(source, target[:, :-1]).mT, target[:, 1:], ignore_index=PAD, reduction="none")
-        written, weights = self.write(source)
+        written, weights = self.network.write(source)
         found, wanted = (list(map(self.tokenizer.decode, rows)) for rows in (written, target))
         right = torch.tensor([a == b for a, b in zip(found, wanted, strict=True)], device=self.device)
         self.exact_match.update((right & (target != UNKNOWN).all(1)).float())  # what is unknown cannot be right
@@ -113,21 +114,6 @@ class Seq2Seq(TextModule):
             values["nearest/bleu"] = BLEUScore()(answers, [[each] for each in wanted])
         return values
 
-    @torch.no_grad()
-    def write(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """The most probable tokens behind each other (B, T), and where they looked (B, T - 1, S)."""
-        memory, state = self.network.encode(source), None
-        token = torch.full((len(source), 1), BEGIN, device=source.device)
-        ended = torch.zeros_like(token, dtype=torch.bool)
-        tokens, looked = [token], [memory.new_zeros(len(source), 0, source.shape[1])]
-        while len(tokens) < self.max_length and not bool(ended.all()):
-            scores, weights, state = self.network.step(source, memory, token, state)
-            token = scores.argmax(2).masked_fill(ended, PAD)
-            ended |= token == END
-            tokens.append(token)
-            looked.append(weights)
-        return torch.cat(tokens, 1), torch.cat(looked, 1)
-
     @torch.inference_mode()
     def generate(self, texts: Sequence[str]) -> list[str]:
         """The text that the network writes for each text: its translation or its summary.
@@ -144,7 +130,7 @@ class Seq2Seq(TextModule):
             rows.append(torch.cat([torch.tensor([BEGIN]), ids, torch.tensor([END])]))
         if not rows:
             return []
-        written, _ = self.write(pad_sequence(rows, batch_first=True).to(self.device))
+        written, _ = self.network.write(pad_sequence(rows, batch_first=True).to(self.device))
         return list(map(self.tokenizer.decode, written))
 
     def report(self) -> None:
