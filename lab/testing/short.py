@@ -32,6 +32,7 @@ AT_MOST = {
         "episode_steps": 50,
         "eval_episodes": 1,
         "learning_starts": 100,
+        "max_clips": 260,
         "max_images": 260,
         "max_texts": 300,
         "num_steps": 64,

@@ -93,6 +93,7 @@ class ImageData(TableDataModule):
             "points": len(of.point_names),
             "point_names": list(of.point_names),
             "words": list(of.words),
+            "caption_length": of.caption_length,
             "pairs": list(of.pairs),
             "unseen": list(of.unseen),
             "mean": list(of.mean) * (of.channels // len(of.mean)),

@@ -29,6 +29,7 @@ class ImageDataset(DatasetInfo):
         box_classes: the names of what `boxes` hold, from 0.
         point_names: the names of the key points in `points`.
         words: what a `caption` is made of.
+        caption_length: words of the longest caption.
         pairs: what `pair` counts, each a colour and a shape.
         unseen: places in `pairs` of those that occur in the test alone.
         mean: of the training pixels, from 0 to 1, for each channel; ImageNet's, where files of any size are read.
@@ -42,6 +43,7 @@ class ImageDataset(DatasetInfo):
     box_classes: tuple[str, ...] = ()
     point_names: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    caption_length: int = 0
     pairs: tuple[str, ...] = ()
     unseen: tuple[int, ...] = ()
     mean: tuple[float, ...] = (0.5,)

@@ -44,12 +44,13 @@ WORDS = (
     "and",
 )  # the first one fills up a caption
 MOST = len(POINTS)  # shapes in a scene
+CAPTION_LENGTH = 4 * MOST - 1  # words
+TURN = 0.35  # by which a shape is turned at most
 
 
 def load(train: bool, count: int, seed: int) -> Table:
     """64x64 scenes with every kind of target; `label` is the main shape's, `pair` its place in `PAIRS`."""
-    allowed = torch.tensor([pair for pair in range(len(PAIRS)) if not (train and pair in UNSEEN)])
-    return generate(lambda random: _chunk(random, 64, allowed), count, VERSION, seed, int(train), 64)
+    return generate(lambda random: _chunk(random, 64, allowed_pairs(train)), count, VERSION, seed, int(train), 64)
 
 
 def load_100(train: bool, count: int, seed: int) -> Table:
@@ -59,20 +60,40 @@ def load_100(train: bool, count: int, seed: int) -> Table:
     return images.assign({"label": images["pair"]})
 
 
-def _chunk(random: torch.Generator, size: int, allowed: Tensor) -> Table:
+def load_48(train: bool, count: int, seed: int) -> Table:
+    """48x48 scenes of one or two shapes that fill more of the image, so that a caption follows from it."""
+    return generate(
+        lambda random: _chunk(random, 48, allowed_pairs(train), most=2, large=(0.42, 0.56), small=(0.24, 0.32)),
+        count, VERSION, seed, int(train), 48,
+    )  # fmt: skip
+
+
+def allowed_pairs(train: bool) -> Tensor:
+    """Places in `PAIRS`: all of them for the test, and those that are not `UNSEEN` for training."""
+    return torch.tensor([pair for pair in range(len(PAIRS)) if not (train and pair in UNSEEN)])
+
+
+def _chunk(
+    random: torch.Generator,
+    size: int,
+    allowed: Tensor,
+    most: int = MOST,
+    large: tuple[float, float] = (0.36, 0.56),
+    small: tuple[float, float] = (0.2, 0.28),
+) -> Table:
     n = CHUNK
     pairs = allowed[torch.randint(len(allowed), (n, MOST), generator=random)]
     colors, kinds = pairs // len(CLASSES), pairs % len(CLASSES)  # each (N, 3)
-    there = torch.arange(MOST) < torch.randint(1, MOST + 1, (n, 1), generator=random)
-    radius = torch.cat([uniform(random, 0.36, 0.56, n, 1), uniform(random, 0.2, 0.28, n, MOST - 1)], 1)
+    there = torch.arange(MOST) < torch.randint(1, most + 1, (n, 1), generator=random)
+    radius = torch.cat([uniform(random, *large, n, 1), uniform(random, *small, n, MOST - 1)], 1)
     centre = _places(random, radius)  # (N, 3, 2)
-    canvas = _background(random, n, size)
+    canvas = background(random, n, size)
     owner = torch.full((n, size, size), -1)  # which shape a pixel shows
     for slot in reversed(range(MOST)):  # the main shape is painted last, so that nothing hides it
-        cover = _cover(random, kinds[:, slot], centre[:, slot], radius[:, slot], size) * there[:, slot].view(n, 1, 1)
-        paint = _paint(random, colors[:, slot], size)
-        canvas.lerp_(paint, cover.unsqueeze(1))
-        owner[cover > 0.5] = slot
+        turn = uniform(random, -TURN, TURN, n, 1, 1)
+        covered = cover(kinds[:, slot], centre[:, slot], radius[:, slot], turn, size) * there[:, slot].view(n, 1, 1)
+        canvas.lerp_(paint(random, colors[:, slot], size), covered.unsqueeze(1))
+        owner[covered > 0.5] = slot
     canvas += 0.03 * torch.randn(canvas.shape, generator=random)
     columns = {
         "image": as_bytes(canvas),
@@ -102,11 +123,18 @@ def _places(random: torch.Generator, radius: Tensor) -> Tensor:
     return torch.stack(chosen, 1)
 
 
-def _cover(random: torch.Generator, kinds: Tensor, centre: Tensor, radius: Tensor, size: int) -> Tensor:
-    """The share of every pixel that each image's shape covers: (N, size, size)."""
+def cover(kinds: Tensor, centre: Tensor, radius: Tensor, turn: Tensor, size: int) -> Tensor:
+    """The share of every pixel that each image's shape covers: (N, size, size).
+
+    Args:
+        kinds: places in `CLASSES`, (N,).
+        centre: x and y from -1 to 1, (N, 2).
+        radius: in the same unit, (N,).
+        turn: angle, (N, 1, 1).
+        size: of the images.
+    """
     n = len(kinds)
     x, y = pixels(size)
-    turn = uniform(random, -0.35, 0.35, n, 1, 1)
     x = (x - centre[:, 0].view(n, 1, 1)) / radius.view(n, 1, 1)
     y = (y - centre[:, 1].view(n, 1, 1)) / radius.view(n, 1, 1)
     x, y = x * turn.cos() + y * turn.sin(), y * turn.cos() - x * turn.sin()
@@ -117,7 +145,7 @@ def _cover(random: torch.Generator, kinds: Tensor, centre: Tensor, radius: Tenso
     return (distance * radius.view(n, 1, 1) * (size / 2) + 0.5).clamp(0, 1)
 
 
-def _paint(random: torch.Generator, colors: Tensor, size: int) -> Tensor:
+def paint(random: torch.Generator, colors: Tensor, size: int) -> Tensor:
     """The shapes' colours, none quite like another, lit from one side: (N, 3, size, size)."""
     n = len(colors)
     base = torch.tensor(tuple(COLORS.values()))[colors] + 0.035 * torch.randn(n, 3, generator=random)
@@ -126,7 +154,7 @@ def _paint(random: torch.Generator, colors: Tensor, size: int) -> Tensor:
     return base.view(n, 3, 1, 1) + (slope[:, 0] * x + slope[:, 1] * y).unsqueeze(1)
 
 
-def _background(random: torch.Generator, n: int, size: int) -> Tensor:
+def background(random: torch.Generator, n: int, size: int) -> Tensor:
     """Stripes and blots in muted colours: (N, 3, size, size)."""
     base = uniform(random, 0.3, 0.7, n, 1, 1, 1) + uniform(random, -0.15, 0.15, n, 3, 1, 1)
     canvas = base + 0.05 * smooth(random, n, 3, 4, size)
@@ -167,7 +195,7 @@ def _captions(colors: Tensor, kinds: Tensor, shapes: Tensor, centre: Tensor) -> 
     place = {word: i for i, word in enumerate(WORDS)}
     article = torch.where(colors == tuple(COLORS).index("orange"), place["an"], place["a"])
     named = torch.stack([article, colors + place["red"], kinds + place[CLASSES[0]]], -1)  # (N, 3, 3)
-    caption = torch.zeros(len(colors), 4 * MOST - 1, dtype=torch.int64)
+    caption = torch.zeros(len(colors), CAPTION_LENGTH, dtype=torch.int64)
     caption[:, :3] = named[:, 0]
     lower = centre[:, 1, 1] - centre[:, 0, 1]  # of the second shape, under the main one
     relation = torch.where(lower > 0.4, place["above"], torch.where(lower < -0.4, place["below"], place["beside"]))

@@ -51,8 +51,8 @@ def images(pairs: Sequence[tuple[Path, Path]], size: int, classes: Classes, upri
     return cached_table(f"decoded-{size}-{digest.hexdigest()[:16]}", lambda: _decoded(pairs, size, classes, upright))
 
 
-def pictures(files: Sequence[Path], sizes: Sequence[tuple[int, int]], size: int) -> Tensor:
-    """Pictures of known widths and heights, squeezed to (N, 3, size, size) bytes.
+def pictures(files: Sequence[Path], sizes: Sequence[tuple[int, int]] | None, size: int) -> Tensor:
+    """Pictures, squeezed to (N, 3, size, size) bytes; those of known widths and heights are not turned by their EXIF.
 
     Raises:
         BadInput: a file is no image, or has another size than is known of it.
@@ -60,10 +60,12 @@ def pictures(files: Sequence[Path], sizes: Sequence[tuple[int, int]], size: int)
     """
     _check_memory(len(files) * size * size * 3, len(files), size)
     found = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    for i, (file, known) in enumerate(zip(files, sizes, strict=True)):
+    for i, file in enumerate(files):
         picture = _opened(file)
-        if picture.size != known:
-            shapes = [f"{width} x {height}" for width, height in (picture.size, known)]
+        if sizes is None:
+            picture = ImageOps.exif_transpose(picture)
+        elif picture.size != sizes[i]:
+            shapes = [f"{width} x {height}" for width, height in (picture.size, sizes[i])]
             raise BadInput(f"{file} has {shapes[0]} pixels, but its annotation says {shapes[1]}")
         picture = _colours(picture, file).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
         found[i] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)

@@ -1,0 +1,1 @@
+"""Sentences about images and clips of video."""

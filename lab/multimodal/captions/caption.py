@@ -1,0 +1,205 @@
+"""Captions: a sentence about an image or a clip, by an encoder and a decoder with or without attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+from torchmetrics.text import BLEUScore
+
+from lab import plots
+from lab.data import Batch
+from lab.errors import BadSetting
+from lab.learning import Stage, SupervisedModule
+from lab.multimodal.captions import plots as draw
+from lab.multimodal.captions.network import CaptionNetwork, DecoderName, ImagePlaces
+from lab.multimodal.captions.pointing import pointing_hits
+from lab.multimodal.clip.network import captions_to_text
+from lab.multimodal.clips.clip_data import ClipData
+from lab.multimodal.clips.network import ClipEncoder, NormalizeClips, TemporalName
+from lab.task import Task
+from lab.text.tokenizer import BEGIN, END, PAD
+from lab.vision.data.image_data import ImageData
+from lab.vision.networks.normalize import Normalize
+
+SHIFT = END  # a token is the place of its word and so many more, because padding, beginning and end come first
+
+
+class Caption(SupervisedModule):
+    """log p (B, L, tokens) of the token behind each token of captions (B, L), for images or clips in [0, 1].
+
+    Captions are written word by word, each time the most probable one. An exact match is a caption that is right as a
+    whole.
+
+    Args:
+        channels: channels of an image; a fact of the data.
+        size: height and width of an image; a fact of the data.
+        words: vocabulary of the captions; a fact of the data.
+        caption_length: words of the longest caption; a fact of the data.
+        pairs: pairs of colour and shape that captions name; a fact of the data.
+        unseen: indices in `pairs` of those that occur only in the test; a fact of the data.
+        mean: mean of the pixels of each channel; a fact of the data.
+        std: standard deviation of the pixels of each channel; a fact of the data.
+        frames: frames of a clip, 0 for images; a fact of the data.
+        network: lstm, which reads one vector of the whole; lstm_attention, which looks at a place or a frame for each
+            word; or transformer, which does so in every layer.
+        temporal: how frames of a clip are put together: mean, lstm or attention (default).
+        hidden: size of embeddings, states and vectors of places; a multiple of 4.
+        depth: layers of the decoder.
+        dropout: dropout of the embeddings and of the outputs of layers.
+        lr: learning rate of the optimizer.
+        weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
+        warmup: linear warm-up of the learning rate, as a fraction of the run (below 1) or a number of steps.
+    """
+
+    num_first_examples = draw.EXAMPLES
+    num_worst_examples = draw.WORST
+    learnt_names = ("words",)
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        words: list[str],
+        caption_length: int,
+        pairs: list[str],
+        unseen: list[int],
+        mean: list[float],
+        std: list[float],
+        frames: int = 0,
+        network: DecoderName = "lstm_attention",
+        temporal: TemporalName | None = None,
+        hidden: Annotated[int, Gt(0)] = 128,
+        depth: Annotated[int, Gt(0)] = 1,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
+        lr: Annotated[float, Gt(0)] = 2e-3,
+        weight_decay: Annotated[float, Ge(0)] = 0.01,
+        warmup: Annotated[float, Ge(0)] = 0.05,
+        **training: Any,
+    ) -> None:
+        super().__init__(lr, weight_decay=weight_decay, warmup=warmup, **training)
+        if not words:
+            known = "moving, or a CSV file of videos" if frames else "scenes48, or the dataset captions for your own"
+            raise BadSetting("words", f"this dataset has no captions; use {known}")
+        if hidden % 4:
+            raise BadSetting("hidden", f"expected a multiple of 4, found {hidden}")
+        if temporal is not None and not frames:
+            raise BadSetting("temporal", "images have no frames; leave it out")
+        self.words, self.max_length = words, caption_length + 2
+        self.inputs = "clip" if frames else "image"
+        encoder: ImagePlaces | ClipEncoder
+        if frames:
+            self.normalise: Normalize = NormalizeClips(channels, size, mean, std)
+            encoder = ClipEncoder(channels, size, frames, hidden, temporal or "attention", dropout)
+        else:
+            self.normalise = Normalize(channels, size, mean, std)
+            encoder = ImagePlaces(channels, size, hidden)
+        self.network = CaptionNetwork(encoder, network, len(words) + SHIFT, self.max_length, hidden, depth, dropout)
+        place = {word: i for i, word in enumerate(words)}
+        self.pairs = torch.tensor([[place[word] for word in pair.split()] for pair in pairs]).view(-1, 2)
+        self.unseen = self.pairs[unseen]
+        self.bleu, self.exact_match, self.pointing = BLEUScore(), MeanMetric(), MeanMetric()
+        self.exact_match_seen, self.exact_match_unseen = MeanMetric(), MeanMetric()
+        shape = (1, frames, channels, size, size) if frames else (1, channels, size, size)
+        self.example_input_array = (torch.zeros(shape), torch.full((1, self.max_length), BEGIN))
+
+    def forward(self, inputs: Tensor, captions: Tensor) -> Tensor:
+        log_probabilities: Tensor = self.network(self.normalise(inputs), captions)
+        return log_probabilities
+
+    def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
+        target = to_tokens(batch["caption"])
+        return F.nll_loss(self(batch[self.inputs], target[:, :-1]).mT, target[:, 1:], ignore_index=PAD)
+
+    def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
+        captions, inputs = batch["caption"], batch[self.inputs]
+        target = to_tokens(captions)
+        memory = self.network.encode(self.normalise(inputs))
+        scores, looked = self.network.decoder(target[:, :-1], memory)
+        losses = F.nll_loss(scores.mT, target[:, 1:], ignore_index=PAD, reduction="none")
+        written = to_captions(self.network.decoder.write(memory)[0], captions.shape[1])
+        right = (written == captions).all(1)
+        self.exact_match.update(right.float())
+        new = names_any(captions, self.unseen)
+        for metric, rows in ((self.exact_match_unseen, new), (self.exact_match_seen, ~new)):
+            metric.update(right[rows].float())
+        found, wanted = (captions_to_text(each, self.words) for each in (written, captions))
+        self.bleu.update(found, [[each] for each in wanted])
+        if self.points:
+            hits = pointing_hits(looked[:, :-1], captions, batch["boxes"], self.pairs[:, 1], inputs.shape[-1])
+            self.pointing.update(hits)
+        return {
+            "loss": losses.sum(1) / (target[:, 1:] != PAD).sum(1),
+            "input": inputs,
+            "caption": captions,
+            "written": written,
+            "attention": looked,
+        }
+
+    @property
+    def points(self) -> bool:
+        """Whether it looks at places of images whose shapes have known boxes."""
+        return self.inputs == "image" and self.network.attends and len(self.pairs) > 0
+
+    def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:
+        values: dict[str, Any] = {"exact_match": self.exact_match.compute(), "bleu": self.bleu.compute()}
+        if self.points:
+            values["pointing"] = self.pointing.compute()
+        if stage == "test" and len(self.unseen):
+            values["exact_match_unseen"] = self.exact_match_unseen.compute()
+            values["exact_match_seen"] = self.exact_match_seen.compute()
+        return values
+
+    @torch.inference_mode()
+    def describe(self, inputs: Tensor) -> list[str]:
+        """A caption for each image (B, C, H, W) or clip (B, T, C, H, W), with values from 0 to 1."""
+        memory = self.network.encode(self.normalise(inputs))
+        written = to_captions(self.network.decoder.write(memory)[0], self.max_length - 2)
+        return captions_to_text(written, self.words)
+
+    def report(self) -> None:
+        first, worst = self.examples.first, self.examples.worst
+        text = captions_to_text(first["caption"], self.words)
+        if self.network.attends:
+            looked = draw.attention_over_clips if self.inputs == "clip" else draw.attention_over_images
+            plots.log_figure(self, "attention.png", looked(first["input"], text, first["attention"]))
+        true, written = (captions_to_text(worst[name], self.words) for name in ("caption", "written"))
+        plots.log_figure(self, "most_wrong.png", draw.most_wrong(worst["input"], true, written))
+
+
+def to_tokens(captions: Tensor) -> Tensor:
+    """Places of words (B, L), padded with 0 -> tokens (B, L + 2), from a beginning to an end.
+
+    >>> to_tokens(torch.tensor([[5, 1, 0]]))
+    tensor([[2, 8, 4, 3, 0]])
+    """
+    tokens = F.pad(torch.where(captions > 0, captions + SHIFT, PAD), (1, 1))
+    tokens[:, 0] = BEGIN
+    ends = (captions > 0).sum(1, keepdim=True) + 1
+    return tokens.scatter(1, ends, END)
+
+
+def to_captions(tokens: Tensor, length: int) -> Tensor:
+    """Tokens as they were written -> places of words (B, length); what is longer loses its end.
+
+    >>> to_captions(torch.tensor([[2, 8, 4, 3]]), 3)
+    tensor([[5, 1, 0]])
+    """
+    words = (tokens[:, 1:] - SHIFT).clamp(min=0)[:, :length]
+    return F.pad(words, (0, length - words.shape[1]))
+
+
+def names_any(captions: Tensor, pairs: Tensor) -> Tensor:
+    """Whether each caption (B, L) has one of the pairs (P, 2) of neighbouring words, (B,)."""
+    neighbours = torch.stack([captions[:, :-1], captions[:, 1:]], 2)  # (B, L - 1, 2)
+    same = (neighbours.unsqueeze(2) == pairs.to(captions.device)).all(3)
+    return same.flatten(1).any(1)
+
+
+TASK = Task(module=Caption, data=ImageData, monitor="val/exact_match", mode="max")
+CLIPS_TASK = Task(module=Caption, data=ClipData, monitor="val/exact_match", mode="max")
