@@ -7,7 +7,7 @@ own, and `record_attention` shows where each of them looks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -88,7 +88,8 @@ class TransformerEncoder(_LayerStack):
 class TransformerDecoder(_LayerStack):
     """Sequences (B, T, width) beside a memory (B, S, width) -> (B, T, width); no position sees what comes after it.
 
-    Each layer has causal attention, attention to the memory, and a perceptron.
+    Each layer has causal attention, attention to the memory, and a perceptron. `each_layer` takes sets without an
+    order.
 
     >>> decoder = TransformerDecoder(16, depth=2, heads=4)
     >>> decoder(torch.randn(2, 5, 16), torch.randn(2, 9, 16)).shape
@@ -105,17 +106,30 @@ class TransformerDecoder(_LayerStack):
             memory: (B, S, width), such as the output of an encoder.
             memory_padding: (B, S), True where a memory is.
         """
-        mask = causal_mask(x.shape[1], x.device)
+        *_, last = self._states(x, memory, memory_padding, causal=True)
+        normalised: Tensor = self.norm(last)
+        return normalised
+
+    def each_layer(self, x: Tensor, memory: Tensor) -> list[Tensor]:
+        """A set of vectors that all see each other: (B, T, width) behind every layer, the last one at the end.
+
+        Args:
+            x: (B, T, width).
+            memory: (B, S, width).
+        """
+        return [self.norm(state) for state in self._states(x, memory, None, causal=False)]
+
+    def _states(self, x: Tensor, memory: Tensor, memory_padding: Tensor | None, causal: bool) -> Iterator[Tensor]:
+        mask = causal_mask(x.shape[1], x.device) if causal else None
         for layer in self.layers:
             x = layer(
                 x,
                 memory,
                 tgt_mask=mask,
-                tgt_is_causal=True,
+                tgt_is_causal=causal,
                 memory_key_padding_mask=memory_padding,
             )
-        normalised: Tensor = self.norm(x)
-        return normalised
+            yield x
 
     def step(
         self, x: Tensor, memory: Tensor, memory_padding: Tensor | None = None, seen: Sequence[Tensor] = ()

@@ -33,6 +33,16 @@ def test_each_image_is_changed_by_itself_where_torchvision_draws_once():
     assert sum(torch.equal(image, ramp[0]) for image in theirs) in (0, 64)
 
 
+def test_a_box_that_leaves_the_image_is_no_box():
+    rows = torch.tensor([[[1.0, 0, 0, 2, 2], [0, 8, 8, 12, 12]]]).expand(64, -1, -1)
+    found = augment({"image": torch.zeros(64, 1, 20, 20), "boxes": rows}, {"shift": 0.3}, random())["boxes"]
+    gone = found[:, 0].isnan().any(1)
+    assert 5 < gone.sum() < 60
+    assert found[gone, 0].isnan().all()
+    assert (found[..., 3:] > found[..., 1:3])[~found.isnan().any(2)].all()
+    assert not found[:, 1].isnan().any()
+
+
 @pytest.mark.parametrize("settings", [{"flip": 0.5}, {"rotate": 20.0, "noise": 0.1}, {"shift": 0.1, "occlude": 0.3}])
 def test_the_generator_decides(settings, some_faces):
     first, again, other = (augment(some_faces, settings, random(seed), faces.POINTS) for seed in (1, 1, 2))

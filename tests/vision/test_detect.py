@@ -12,13 +12,15 @@ from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.data.datasets import find_images
 from lab.vision.data.real.boxes import read_annotations
-from lab.vision.detection.boxes import suppressed, targets
+from lab.vision.detection.boxes import instance_masks, suppressed, targets
 from lab.vision.detection.detect import Detect
+from lab.vision.detection.detr import DETR
 from lab.vision.detection.grid import GridDetector
 from lab.vision.detection.torchvision_detector import NAMES, PREFIX
 from lab.vision.plots import detect as draw
 
 FACTS = {"channels": 3, "size": 64, "box_names": ["cat", "dog"], "mean": [0.5] * 3, "std": [0.25] * 3}
+MASK_RCNN = f"{PREFIX}maskrcnn_resnet50_fpn"
 IDS = {"cat": 7, "dog": 9}  # of COCO's categories
 SIZES = [(40, 20), (30, 60)] * 5
 BOXES = [[("dog", 4.0, 2.0, 24.0, 12.0), ("cat", 0.0, 0.0, 10.0, 10.0)], []] * 5  # left, top, right, bottom
@@ -140,11 +142,19 @@ def test_an_image_of_another_size_and_no_path_are_one_line(tmp_path):
             find_images("boxes", path)
 
 
-def test_data_without_boxes_and_unknown_networks_are_one_line():
+def test_data_without_boxes_and_unknown_networks_are_one_line(tmp_path):
     for settings, message in (
         (["data.name=letters"], "this dataset has no boxes"),
-        (["model.network=gird"], "there is no 'gird'; name grid"),
+        (["model.network=gird"], "no detector 'gird'; did you mean 'grid'"),
         (["model.network=torchvision:ssd"], "torchvision has no detector 'ssd'"),
+        (["model.network_args={min_size: 64}"], "network_args: grid takes none"),
+        ([f"model.network={MASK_RCNN}", "data.name=boxes", f"data.path={coco(tmp_path)}"], "learns from masks of"),
+        (
+            [f"model.network={MASK_RCNN}", "model.network_args={max_sise: 3}"],
+            "no number 'max_sise'; did you mean 'max_s",
+        ),
+        ([f"model.network={MASK_RCNN}", "model.network_args={max_size: 3.5}"], "max_size: expected a whole number abo"),
+        ([f"model.network={MASK_RCNN}", "model.network_args={box_nms_thresh: 2}"], "nms_thresh: expected from 0 to 1"),
     ):
         with pytest.raises(RecipeError, match=message):
             assemble(load(find_recipe("detect_scenes"), settings))
@@ -200,7 +210,53 @@ def test_only_training_changes_a_network_of_torchvision():
     assert not any(part.training for part in module.modules())
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert shown["loss"].isfinite().all()
-    assert len(NAMES) == 6
+    assert len(NAMES) == 7
+
+
+def test_queries_are_matched_to_the_boxes_that_they_are_nearest_to():
+    network, boxes = (
+        DETR(3, 64, 2, width=4),
+        torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.2, 0.2, 0.1, 0.1], [0.8, 0.8, 0.1, 0.1]]),
+    )
+    rows = torch.tensor([[[1, 48.0, 48, 56, 56], [0, 16, 16, 48, 48]], [[torch.nan] * 5] * 2])
+    logits = torch.zeros(3, 3)
+    logits[0, 0] = logits[1, 2] = logits[2, 1] = 20
+    both = boxes.expand(2, -1, -1), logits.expand(2, -1, -1)
+    network.outputs = lambda _: [both, both]  # behind two layers
+    exact, nothing = network.losses(torch.zeros(2, 3, 64, 64), targets(rows))
+    assert exact < 5
+    assert nothing == pytest.approx(2 * 2 * 0.2 * 20, rel=1e-3), (
+        "two of three queries name an object, behind two layers"
+    )
+
+
+def test_a_mask_is_divided_among_the_boxes_of_a_class():
+    mask = torch.zeros(8, 8, dtype=torch.long)
+    mask[1:4, 1:4], mask[3:7, 3:7], mask[0, 7] = 1, 2, 1
+    boxes = {"boxes": torch.tensor([[1.0, 1, 4, 4], [3, 3, 7, 7]]), "labels": torch.tensor([0, 1])}
+    first, second = instance_masks(boxes, mask)
+    assert torch.equal(second.bool(), mask == 2)
+    assert first.sum() == 8, "one pixel of the square is behind the other one, one lies outside its box"
+
+
+def test_mask_r_cnn_learns_and_finds_masks():
+    torch.manual_seed(0)
+    few = {
+        "rpn_post_nms_top_n_test": 4,
+        "box_detections_per_img": 2,
+        "box_batch_size_per_image": 4,
+        "box_score_thresh": 0.0,
+    }
+    names = {"mask_names": ["background", "cat", "dog"], "network_args": few}
+    module = Detect(**FACTS, **names, network=MASK_RCNN).eval()
+    batch = {"image": torch.rand(1, 3, 64, 64), "boxes": torch.tensor([[[1, 20.0, 12, 36, 20]]])}
+    batch["mask"] = torch.zeros(1, 64, 64, dtype=torch.long)
+    batch["mask"][0, 12:20, 20:36] = 2
+    assert module.targets(batch)[0]["masks"].sum() == 8 * 16
+    shown = module.evaluate_batch(batch)
+    assert shown["loss"].isfinite().all()
+    assert shown["mask"].shape == (1, 64, 64)
+    assert {"map50", "mask_map50"} <= set(module.compute_metrics("val"))
 
 
 def test_boxes_are_drawn_where_they_are():

@@ -158,7 +158,9 @@ def _moved(batch: Batch, settings: Mapping[str, float], random: torch.Generator,
         ]
         around = torch.stack(corners)  # (4, B, K, 2)
         low, high = around.amin(0).clamp(min=0), torch.minimum(around.amax(0).clamp(min=0), sides)
-        moved["boxes"] = torch.cat([kind.unsqueeze(-1), torch.minimum(low, sides), high], -1)
+        low = torch.minimum(low, sides)
+        left_image = (high <= low).any(-1, keepdim=True)
+        moved["boxes"] = torch.cat([kind.unsqueeze(-1), low, high], -1).masked_fill(left_image, torch.nan)
     return batch | moved
 
 

@@ -1,4 +1,4 @@
-"""Object detection by a single-shot network of our own, or any of torchvision's detectors, measured as COCO does.
+"""Object detection by networks of our own, or any of torchvision's detectors, measured as COCO does.
 
 Source: Lin et al., Microsoft COCO, ECCV 2014 (mean average precision over overlaps from 0.5 to 0.95).
 """
@@ -15,16 +15,18 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from lab import plots
 from lab.data import Batch
-from lab.errors import BadInput, BadSetting
+from lab.errors import BadInput, BadSetting, suggestion
 from lab.learning import Stage, SupervisedModule
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
-from lab.vision.detection.boxes import Boxes, targets
+from lab.vision.detection.boxes import Boxes, instance_masks, targets
+from lab.vision.detection.detr import DETR
 from lab.vision.detection.grid import GridDetector
-from lab.vision.detection.torchvision_detector import PREFIX, TorchvisionDetector
+from lab.vision.detection.torchvision_detector import MASKS, PREFIX, TorchvisionDetector
 from lab.vision.networks.normalize import Normalize
 from lab.vision.plots import detect as draw
 
+OWN: dict[str, type[GridDetector | DETR]] = {"grid": GridDetector, "detr": DETR}
 KEPT = 12  # boxes of an image that may be drawn
 LOGGED = {"map": "map", "map_50": "map50", "map_75": "map75", "mar_100": "recall"}  # by the names of torchmetrics
 
@@ -38,9 +40,11 @@ class Detect(SupervisedModule):
         box_names: names of the classes of boxes; a fact of the data.
         mean: mean of the pixels of each channel; a fact of the data.
         std: standard deviation of the pixels of each channel; a fact of the data.
-        network: grid, a small single-shot detector, or one of torchvision, without pretrained weights, such as
-            torchvision:fasterrcnn_mobilenet_v3_large_fpn.
-        width: channels of the first layer of grid.
+        mask_names: names of the classes of pixels; a fact of the data.
+        network: grid, a small single-shot detector; detr, a small one by attention; or one of torchvision, without
+            pretrained weights, such as torchvision:fasterrcnn_mobilenet_v3_large_fpn. Mask R-CNN finds masks as well.
+        width: channels of the first layer of grid and detr.
+        network_args: further numbers that torchvision's detector takes, such as {rpn_post_nms_top_n_train: 100}.
         lr: learning rate of the optimizer.
     """
 
@@ -53,8 +57,10 @@ class Detect(SupervisedModule):
         box_names: list[str],
         mean: list[float],
         std: list[float],
+        mask_names: list[str] = [],  # noqa: B006 - never changed
         network: str = "grid",
         width: Annotated[int, Gt(0)] = 24,
+        network_args: dict[str, Any] | None = None,
         lr: Annotated[float, Gt(0)] = 3e-3,
         **training: Any,
     ) -> None:
@@ -63,15 +69,23 @@ class Detect(SupervisedModule):
             found = "this dataset has no boxes; `lab data show NAME` lists the columns of a dataset"
             raise BadSetting("box_names", found)
         self.normalise, self.names, self.size = Normalize(channels, size, mean, std), box_names, size
-        self.network: GridDetector | TorchvisionDetector
-        if network == "grid":
-            self.network = GridDetector(channels, size, len(box_names), width)
+        self.network: GridDetector | DETR | TorchvisionDetector
+        if network in OWN:
+            self.network = OWN[network](channels, size, len(box_names), width)
             self.example_input_array = torch.zeros(1, channels, size, size)
         elif network.startswith(PREFIX):
-            self.network = TorchvisionDetector(network.removeprefix(PREFIX), channels, size, len(box_names))
+            self.network = TorchvisionDetector(
+                network.removeprefix(PREFIX), channels, size, len(box_names), network_args
+            )
         else:
-            raise BadSetting("network", f"there is no {network!r}; name grid, or {PREFIX}NAME of a detector")
-        self.average_precision = MeanAveragePrecision()
+            known = suggestion(network, OWN)
+            raise BadSetting("network", f"no detector {network!r}{known}; or {PREFIX}NAME")
+        if network_args and network in OWN:
+            raise BadSetting("network_args", f"{network} takes none; they are for networks of torchvision")
+        self.masks = network.startswith(PREFIX + MASKS)
+        if self.masks and mask_names[1:] != box_names:
+            raise BadSetting("network", f"{network} learns from masks of objects, which this dataset does not have")
+        self.average_precision = MeanAveragePrecision(iou_type=("bbox", "segm") if self.masks else "bbox")
         self.average_precision.warn_on_many_detections = False
 
     def forward(self, images: Tensor) -> Any:
@@ -91,7 +105,8 @@ class Detect(SupervisedModule):
         self.average_precision.update(found, true)
         drawn = torch.stack([_padded(each) for each in found])
         losses = self.network.losses(self.normalise(images), true)
-        return {"loss": losses, "image": images, "boxes": batch["boxes"], "found": drawn}
+        rows = {"loss": losses, "image": images, "boxes": batch["boxes"], "found": drawn}
+        return rows | ({"mask": torch.stack([_painted(each) for each in found])} if self.masks else {})
 
     def targets(self, batch: Batch) -> list[Boxes]:
         """
@@ -112,21 +127,38 @@ class Detect(SupervisedModule):
             if wrong.any():  # NaN, which is no box, compares as false
                 label, *sides = rows[wrong][0].tolist()
                 raise BadInput(f"a box of class {label:g} at {', '.join(f'{side:g}' for side in sides)} {words}")
-        return targets(rows)
+        found = targets(rows)
+        if self.masks:
+            for boxes, mask in zip(found, batch["mask"], strict=True):
+                boxes["masks"] = instance_masks(boxes, mask)
+        return found
 
     def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:  # noqa: ARG002
         found = self.average_precision.compute()
-        return {name: found[key] for key, name in LOGGED.items()}
+        if not self.masks:
+            return {name: found[key] for key, name in LOGGED.items()}
+        kinds = {"bbox_": "", "segm_": "mask_"}
+        return {f"{to}{name}": found[of + key] for of, to in kinds.items() for key, name in LOGGED.items()}
 
     def report(self) -> None:
         first = self.examples.first
-        plots.log_figure(self, "boxes.png", draw.boxes(first["image"], first["boxes"], first["found"], self.names))
+        drawn = draw.boxes(first["image"], first["boxes"], first["found"], self.names, first.get("mask"))
+        plots.log_figure(self, "boxes.png", drawn)
 
 
 def _padded(found: Boxes) -> Tensor:
     """The best boxes of an image as rows (KEPT, 6) of class, sides and score, NaN where there are fewer."""
     rows = torch.cat([found["labels"].unsqueeze(1), found["boxes"], found["scores"].unsqueeze(1)], 1)[:KEPT]
     return torch.cat([rows, rows.new_full((KEPT - len(rows), 6), torch.nan)])
+
+
+def _painted(found: Boxes) -> Tensor:
+    """The masks of an image that are drawn (H, W): the classes of the pixels, counted from 1; the best on top."""
+    painted = torch.zeros_like(found["masks"].any(0), dtype=torch.long)
+    for label, score, mask in reversed(list(zip(found["labels"], found["scores"], found["masks"], strict=True))):
+        if score >= draw.LEAST_SCORE:
+            painted[mask] = label + 1
+    return painted
 
 
 TASK = Task(module=Detect, data=ImageData, monitor="val/map50", mode="max")

@@ -40,10 +40,7 @@ class GridDetector(nn.Module):
     def __init__(self, channels: int, size: int, classes: int, width: int = 24) -> None:
         super().__init__()
         self.classes, self.size = classes, size
-        widths = [channels, width, width, 2 * width, 2 * width, 4 * width, 4 * width, 4 * width, 4 * width]
-        strides = [2, 1, 2, 1, 2, 1, 1, 1]
-        layers = zip(pairwise(widths), strides, strict=True)
-        self.body = nn.Sequential(*(_block(n_in, n_out, stride) for (n_in, n_out), stride in layers))
+        self.body = backbone(channels, width)
         self.head = nn.Conv2d(4 * width, 5 + classes, 1)
         nn.init.constant_(self.head.bias[4], PRIOR)  # type: ignore[index]
         self.cells = -(-size // STRIDE)
@@ -79,6 +76,14 @@ class GridDetector(nn.Module):
         """The boxes of each image, without repetitions."""
         found = zip(*self(images), strict=True)
         return [suppressed(boxes.clamp(0, self.size), scores, LEAST_SCORE) for boxes, scores in found]
+
+
+def backbone(channels: int, width: int) -> nn.Sequential:
+    """Images (B, channels, size, size) -> maps (B, 4 * width, cells, cells), by eight convolutions."""
+    widths = [channels, width, width, 2 * width, 2 * width, 4 * width, 4 * width, 4 * width, 4 * width]
+    strides = [2, 1, 2, 1, 2, 1, 1, 1]
+    layers = zip(pairwise(widths), strides, strict=True)
+    return nn.Sequential(*(_block(n_in, n_out, stride) for (n_in, n_out), stride in layers))
 
 
 def _block(n_in: int, n_out: int, stride: int) -> nn.Module:

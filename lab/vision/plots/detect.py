@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from lab.plots import INK, figure
-from lab.vision.plots.tiles import bare, colours, rgb
+from lab.vision.plots.tiles import bare, colours, outlined, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ COLUMNS, ROWS = 4, 2
 LEAST_SCORE = 0.5  # of boxes that are drawn
 
 
-def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:
+def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str], masks: Tensor | None = None) -> Figure:
     """Images with the boxes that are found, class and score beside them, and dotted the true ones.
 
     Args:
@@ -25,10 +25,13 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> 
         true: (N, K, 5) class, left, top, right, bottom; NaN is no box.
         found: (N, M, 6) the same with the score behind.
         names: of the classes.
+        masks: (N, H, W) classes of the pixels that are found, counted from 1, whose edges are drawn.
     """
     from matplotlib.patches import Rectangle
 
-    shades = colours(len(names))
+    shades, tiles = colours(len(names)), rgb(images)
+    if masks is not None:
+        tiles = outlined(tiles, masks.cpu().numpy())
     with figure(ROWS, COLUMNS, width=2.2, height=2.3) as (drawing, axes):
         title = f"Boxes with a score of {LEAST_SCORE} or more; dotted, the true ones"
         drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -36,7 +39,7 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> 
             bare(place, "")
             if i >= len(images):
                 continue
-            place.imshow(rgb(images[i : i + 1])[0], interpolation="nearest")
+            place.imshow(tiles[i], interpolation="nearest")
             for label, left, top, right, bottom in true[i].tolist():
                 if label == label:  # not NaN
                     edges = (left - 0.5, top - 0.5), right - left, bottom - top
