@@ -116,4 +116,5 @@ def match(boxes: Tensor, logits: Tensor, true: Tensor, target: Boxes) -> tuple[T
 
 def corners(boxes: Tensor) -> Tensor:
     """Middle and sides -> left, top, right, bottom."""
-    return box_convert(boxes, "cxcywh", "xyxy")
+    sides: Tensor = box_convert(boxes, "cxcywh", "xyxy")
+    return sides
