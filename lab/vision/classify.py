@@ -33,6 +33,7 @@ from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import TIMM, make
+from lab.vision.networks.vit import ViT
 from lab.vision.plots import classify as draw
 
 
@@ -45,7 +46,9 @@ class Classify(SupervisedModule):
         class_names: names of the classes; a fact of the data.
         mean: mean of the pixels of each channel; a fact of the data.
         std: standard deviation of the pixels of each channel; a fact of the data.
-        network: mlp, cnn, lenet, se_cnn, cbam_cnn, cnn_transformer, vit, encoder, or any of timm's: timm:resnet18.
+        network: mlp, cnn, lenet, plain_cnn, se_cnn, cbam_cnn, cnn_transformer, vit, encoder, or any of timm's:
+            timm:resnet18.
+        network_args: further arguments of the network, such as {activation: tanh, dropout: 0.5} of cnn.
         pretrained: load timm's pretrained weights.
         frozen: train the classifier only and freeze the timm network.
         head: softmax (cross-entropy of the logits) or gumbel (loss on a relaxed sample of the label).
@@ -65,6 +68,7 @@ class Classify(SupervisedModule):
         mean: list[float],
         std: list[float],
         network: str = "cnn",
+        network_args: dict[str, Any] | None = None,
         pretrained: bool = False,
         frozen: bool = False,
         head: Literal["softmax", "gumbel"] = "softmax",
@@ -86,7 +90,8 @@ class Classify(SupervisedModule):
         if straight_through and head != "gumbel":
             raise BadSetting("straight_through", "needs head: gumbel")
         # on a CPU, convolutions and pools of this layout take two thirds of the time
-        self.network = make(network, channels, size, classes, frozen).to(memory_format=torch.channels_last)
+        made = make(network, channels, size, classes, frozen, network_args)
+        self.network = made.to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalize(channels, size, mean, std), class_names
         self.head, self.straight_through = head, straight_through
         self.temperature, self.final_temperature = temperature, final_temperature
@@ -133,7 +138,12 @@ class Classify(SupervisedModule):
     def report(self) -> None:
         matrix = self.confusion.compute().cpu()
         plots.log_figure(self, "confusion.png", confusion(matrix, self.names))
-        plots.log_figure(self, "most_wrong.png", draw.most_wrong(self.examples.worst, self.names))
+        worst = self.examples.worst
+        plots.log_figure(self, "most_wrong.png", draw.most_wrong(worst, self.names))
+        if isinstance(self.network, ViT):
+            images = worst["image"][: draw.ATTENDED]
+            maps = self.network.attention(self.normalise(images))
+            plots.log_figure(self, "attention.png", draw.attention(images, maps))
 
 
 def relaxed(logits: Tensor, temperature: float) -> Tensor:

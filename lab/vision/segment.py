@@ -48,6 +48,7 @@ class Segment(SupervisedModule):
         encoder: encoder of segmentation-models-pytorch by name; a network of timm, such as timm:resnet10t; or, for the
             network generic, clip, the image encoder of the task clip.
         depth: downsampling stages of the encoder; by default those of the library, usually 5.
+        decoder_attention: scse, blocks that weigh channels and positions in the decoder of unet and unetplusplus.
         pretrained: load the library's pretrained weights of the network, or else of its encoder.
         trainable: trained parts: all; decoder (with a frozen encoder); or head (the last layer only).
         loss: cross_entropy, dice or focal, or several of them, which are added.
@@ -65,6 +66,7 @@ class Segment(SupervisedModule):
         network: str = "unet",
         encoder: str = "resnet18",
         depth: Annotated[int, Ge(3), Le(5)] | None = None,
+        decoder_attention: Literal["scse"] | None = None,
         pretrained: bool = False,
         trainable: Trainable = "all",
         loss: tuple[Loss, ...] = ("cross_entropy", "dice"),
@@ -80,7 +82,7 @@ class Segment(SupervisedModule):
         if not loss:
             raise BadSetting("loss", "name at least one of cross_entropy, dice and focal")
         logits = 1 if classes == 2 else classes
-        made = Segmenter(network, encoder, channels, size, logits, depth, trainable)
+        made = Segmenter(network, encoder, channels, size, logits, depth, trainable, decoder_attention)
         # on a CPU, convolutions and pools of this layout take two thirds of the time
         self.network = made.to(memory_format=torch.channels_last)
         self.normalise, self.names = Normalize(channels, size, mean, std), mask_names

@@ -148,8 +148,8 @@ def test_weights_that_are_nowhere_are_one_line(monkeypatch):
     ("arguments", "message"),
     [
         (("cn", 1, 28, 10), "network: no network 'cn'; did you mean 'cnn'?"),
-        (("xyz", 1, 28, 10), "network: no network 'xyz'; known are mlp, cnn, lenet, se_cnn, "),
-        (("lenet", 1, 8, 10), "network: lenet needs images of 12 x 12, found 8 x 8; use mlp, cnn, se_cnn"),
+        (("xyz", 1, 28, 10), "network: no network 'xyz'; known are mlp, cnn, lenet, plain_cnn, "),
+        (("lenet", 1, 8, 10), "network: lenet needs images of 12 x 12, found 8 x 8; use mlp, cnn, plain_cnn"),
         (("cnn", 1, 28, 10, True), "frozen: cnn has no pretrained backbone to freeze"),
         (("timm:resnet81", 3, 32, 10), "network: timm has no network 'resnet81'; did you mean 'timm:resnet18'?"),
         (("timm:vit_tiny_patch16_224", 3, 8, 10), "network: timm:vit_tiny_patch16_224 cannot take images of 8 x 8: "),
@@ -160,3 +160,59 @@ def test_a_bad_choice_is_one_line(arguments, message):
         make(*arguments)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mlp", {"hidden": [16], "activation": "sigmoid", "norm": "batch", "dropout": 0.5, "init": "orthogonal"}),
+        ("cnn", {"widths": [4, 8, 8], "kernel": 5, "pool": "avg", "activation": "silu", "norm": "batch"}),
+        ("cnn", {"widths": [4], "stride": 2, "padding": 0, "pool": "none", "activation": "leaky_relu", "dropout": 0.2}),
+        ("cnn", {"hidden": [], "activation": "tanh", "init": "xavier_normal"}),
+        ("vit", {"width": 32, "depth": 1, "heads": 8, "patch": 4}),
+        ("cnn_transformer", {"width": 32, "depth": 2, "heads": 2}),
+        ("plain_cnn", {"width": 8}),
+    ],
+)
+def test_the_switches_of_a_network_reach_its_layers(name, settings):
+    torch.manual_seed(0)
+    network = make(name, 3, 16, 7, settings=settings)
+    logits = network(torch.randn(16, 3, 16, 16))
+    F.cross_entropy(logits, torch.arange(16) % 7).backward()
+    assert [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
+    kinds = {type(layer) for layer in network.modules()}
+    of = {"silu": nn.SiLU, "leaky_relu": nn.LeakyReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+    assert of.get(settings.get("activation"), nn.Module) in {*kinds, nn.Module}
+    assert (nn.AvgPool2d in kinds) == (settings.get("pool") == "avg")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("cnn", {"widhts": [4]}, "network_args: cnn has no argument 'widhts'; did you mean 'widths'"),
+        ("cnn", {"widths": [0]}, "widths: expected greater than 0, found .0."),
+        ("cnn", {"activation": "relo"}, "activation: expected 'relu', 'leaky_relu'.*found 'relo'"),
+        ("cnn", {"stride": 4}, "nothing is left of images of 16 x 16"),
+        ("cnn", {"dropout": 1.0}, "dropout: expected less than 1, found 1.0"),
+        ("vit", {"heads": 3}, "heads: 3 do not divide the width of 128"),
+        ("vit", {"patch": 17}, "patch: 17 pixels are more than the image's 16"),
+        ("timm:resnet18", {"depth": 3}, "timm:resnet18 takes none"),
+    ],
+)
+def test_switches_that_a_network_does_not_have_are_one_line(name, settings, message):
+    with pytest.raises(BadSetting, match=message) as error:
+        make(name, 3, 16, 7, settings=settings)
+    assert "\n" not in str(error.value)
+
+
+def test_the_trunk_without_attention_is_the_one_with_it():
+    layers = {name: [type(each) for each in make(name, 3, 16, 7)] for name in ("plain_cnn", "se_cnn", "cbam_cnn")}
+    assert layers["plain_cnn"] == [kind for kind in layers["se_cnn"] if kind is not SE]
+    assert layers["plain_cnn"] == [kind for kind in layers["cbam_cnn"] if kind is not CBAM]
+
+
+def test_a_vit_says_where_it_looks():
+    network = make("vit", 3, 16, 7).eval()
+    maps = network.attention(torch.randn(2, 3, 16, 16))
+    assert maps.shape == (2, 8, 8)
+    assert (maps.flatten(1).sum(1) < 1).all(), "the class token looks at itself as well"

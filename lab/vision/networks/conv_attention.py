@@ -3,13 +3,18 @@ convolution."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Annotated
+
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.networks import MLP
 
 REDUCTION = 8  # channels per unit of the bottleneck; both papers use 16, for networks many times wider
+Width = Annotated[int, Ge(REDUCTION)]  # filters of the first convolution
 
 
 class SE(nn.Module):
@@ -56,20 +61,26 @@ class CBAM(nn.Module):
         return scaled
 
 
-def se_cnn(channels: int, size: int, classes: int) -> nn.Module:  # noqa: ARG001 - it averages over any size
+def plain_cnn(channels: int, size: int, classes: int, width: Width = 32) -> nn.Module:  # noqa: ARG001 - of any size
+    """Three convolutions without attention."""
+    return _trunk(channels, classes, width, None)
+
+
+def se_cnn(channels: int, size: int, classes: int, width: Width = 32) -> nn.Module:  # noqa: ARG001
     """Three convolutions with SE blocks."""
-    return _attention_cnn(channels, classes, SE)
+    return _trunk(channels, classes, width, SE)
 
 
-def cbam_cnn(channels: int, size: int, classes: int) -> nn.Module:  # noqa: ARG001
+def cbam_cnn(channels: int, size: int, classes: int, width: Width = 32) -> nn.Module:  # noqa: ARG001
     """Three convolutions with CBAM blocks."""
-    return _attention_cnn(channels, classes, CBAM)
+    return _trunk(channels, classes, width, CBAM)
 
 
-def _attention_cnn(channels: int, classes: int, block: type[SE] | type[CBAM]) -> nn.Module:
-    """Convolutions of 32, 64 and 128 filters, each normalised, attended to and pooled; the mean of the last; logits."""
+def _trunk(channels: int, classes: int, width: int, block: type[SE] | type[CBAM] | None) -> nn.Module:
+    """Convolutions of `width` filters, twice and four times as many, each normalised, attended to and pooled; the mean
+    of the last; logits."""
     layers: list[nn.Module] = []
-    for n_in, n_out in ((channels, 32), (32, 64), (64, 128)):
-        convolution = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(n_out), nn.ReLU(), block(n_out), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, classes))
+    for n_in, n_out in pairwise([channels, width, 2 * width, 4 * width]):
+        layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
+        layers += [*([block(n_out)] if block else []), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))

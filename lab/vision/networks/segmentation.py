@@ -22,6 +22,7 @@ from lab.vision.networks.image_encoder import ImageEncoder
 
 Trainable = Literal["all", "decoder", "head"]
 TIMM, TORCHVISION = "timm:", "torchvision:"
+ATTENDING = ("unet", "unetplusplus")  # architectures whose decoder can have attention
 CLIP = "clip"  # the image encoder of the task of that name
 
 
@@ -36,6 +37,7 @@ class NetworkSpec:
         classes: logits of a pixel.
         depth: halvings of the image in the encoder; None for as many as the library has.
         pretrained: with pretrained weights rather than random ones.
+        attention: the library's name of blocks that weigh channels and positions in the decoder of a U-Net.
     """
 
     encoder: str
@@ -44,6 +46,7 @@ class NetworkSpec:
     classes: int
     depth: int | None = None
     pretrained: bool = False
+    attention: str | None = None
 
 
 # images -> encoder -> decoder -> head -> logits, and what the sides of the images are multiples of
@@ -67,6 +70,7 @@ class Segmenter(nn.Module):
         depth: downsampling stages of the encoder; by default those of the library, usually 5.
         trainable: the part that is trained: all; the decoder and the head behind a frozen encoder; or the head, the
             last layer, alone. A frozen part keeps the statistics of its normalisation as well.
+        attention: `scse` for blocks that weigh channels and positions in the decoder of `ATTENDING`.
 
     Raises:
         BadSetting: there is no such network or encoder, or they cannot take such images.
@@ -81,10 +85,15 @@ class Segmenter(nn.Module):
         classes: int,
         depth: int | None = None,
         trainable: Trainable = "all",
+        attention: str | None = None,
     ) -> None:
         super().__init__()
         self.name, self.trainable = name if name.startswith(TORCHVISION) else f"{name} on {encoder}", trainable
         self.build, self.spec = builder(name), NetworkSpec(encoder, channels, size, classes, depth)
+        if attention and name.lower() not in ATTENDING:
+            found = f"{name} has none; {' and '.join(ATTENDING)} have"
+            raise BadSetting("decoder_attention", found)
+        self.spec = replace(self.spec, attention=attention)
         try:
             self.encoder, self.decoder, self.head, self.stride = self.build(self.spec)
             logits = self.eval()(torch.zeros(1, channels, size, size))
@@ -161,6 +170,8 @@ def _smp(kind: str, spec: NetworkSpec) -> Parts:
         channels = signature(build).parameters.get("decoder_channels")
         if channels is not None and isinstance(channels.default, tuple):  # of a U-Net, one number for each step
             settings["decoder_channels"] = channels.default[-spec.depth :]
+    if spec.attention:
+        settings["decoder_attention_type"] = spec.attention
     network: Any = build(name, encoder_weights=weights, in_channels=spec.channels, classes=spec.classes, **settings)
     parts, stride = (network.encoder, network.decoder, network.segmentation_head), network.encoder.output_stride
     if kind == "dpt":  # its encoder gives maps and tokens, and the smallest map is halved once more

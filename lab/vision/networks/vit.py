@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lab.networks import LearnedPositions, TransformerEncoder
+from lab.errors import BadSetting
+from lab.networks import LearnedPositions, TransformerEncoder, record_attention
+from lab.vision.networks.plain import Count
 
 
 class ViT(nn.Module):
@@ -20,16 +22,34 @@ class ViT(nn.Module):
         classes: logits.
         width: of the tokens.
         depth: encoder layers.
+        heads: of the attention, which divide the width.
+        patch: side of a patch in pixels, by default about an eighth of the image's.
+
+    Raises:
+        BadSetting: heads do not divide the width, or a patch is larger than the image.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, width: int = 128, depth: int = 4) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        width: Count = 128,
+        depth: Count = 4,
+        heads: Count = 4,
+        patch: Count | None = None,
+    ) -> None:
         super().__init__()
-        side = max(2, round(size / 8))
+        check_heads(width, heads)
+        side = patch or max(2, round(size / 8))
+        if side > size:
+            raise BadSetting("network_args", f"patch: {side} pixels are more than the image's {size}")
+        self.side = size // side  # patches along it
         self.patches = nn.Conv2d(channels, width, side, stride=side)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         # as large as the patches (the paper's are 0.02): a short training would not see where a patch lies
-        self.positions = LearnedPositions((size // side) ** 2 + 1, width)
-        self.transformer = TransformerEncoder(width, depth)
+        self.positions = LearnedPositions(self.side**2 + 1, width)
+        self.transformer = TransformerEncoder(width, depth, heads)
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -37,6 +57,12 @@ class ViT(nn.Module):
         tokens = torch.cat([self.class_token.expand(len(images), -1, -1), patches], 1)
         logits: Tensor = self.classifier(self.transformer(self.positions(tokens))[:, 0])
         return logits
+
+    def attention(self, images: Tensor) -> Tensor:
+        """How much the class token looks at each patch in the last layer, the mean of its heads: (B, side, side)."""
+        with record_attention(self) as weights:
+            self(images)
+        return list(weights.values())[-1].mean(1)[:, 0, 1:].unflatten(1, (self.side, self.side))
 
 
 class CNNTransformer(nn.Module):
@@ -47,19 +73,36 @@ class CNNTransformer(nn.Module):
         size: height and width of an image.
         classes: logits.
         width: of the tokens.
+        depth: encoder layers.
+        heads: of the attention, which divide the width.
+
+    Raises:
+        BadSetting: heads do not divide the width.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, width: int = 64) -> None:
+    def __init__(
+        self, channels: int, size: int, classes: int, width: Count = 64, depth: Count = 1, heads: Count = 4
+    ) -> None:
         super().__init__()
+        check_heads(width, heads)
         self.stem = nn.Sequential(
             nn.Conv2d(channels, 32, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
             nn.Conv2d(32, width, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
         )  # fmt: skip
         self.positions = LearnedPositions((size // 4) ** 2, width, std=0.02)
-        self.transformer = TransformerEncoder(width, depth=1)
+        self.transformer = TransformerEncoder(width, depth, heads)
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         tokens = self.positions(self.stem(images).flatten(2).mT)  # (B, N, width)
         logits: Tensor = self.classifier(self.transformer(tokens).mean(1))
         return logits
+
+
+def check_heads(width: int, heads: int) -> None:
+    """
+    Raises:
+        BadSetting: heads do not divide the width.
+    """
+    if width % heads:
+        raise BadSetting("network_args", f"heads: {heads} do not divide the width of {width}")

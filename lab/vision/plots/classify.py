@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORST = 24  # images on a page, in rows of 8
+ATTENDED = 8  # images whose attention is drawn
 
 
 def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
@@ -42,4 +43,25 @@ def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
             place.set_title(
                 words, fontsize=8 if len(words) < 45 else 6, color=color, weight="normal", loc="center", pad=2
             )
+    return drawing
+
+
+def attention(images: Tensor, maps: Tensor) -> Figure:
+    """Images, and below each of them its grey version with what a network looks at in colour.
+
+    Args:
+        images: (N, C, H, W) from 0 to 1.
+        maps: (N, h, w) from 0.
+    """
+    tiles, shares = rgb(images), (maps / maps.amax((1, 2), keepdim=True)).float().cpu().numpy()
+    with figure(2, ATTENDED, width=1.35, height=1.5) as (drawing, axes):
+        title = "Where the class token looks in the last layer (mean of its heads); bright is much"
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for place in axes.flat:
+            place.set_axis_off()
+        for i, (tile, share) in enumerate(zip(tiles, shares, strict=True)):
+            axes[0, i].imshow(tile, interpolation="nearest")
+            axes[1, i].imshow(tile.mean(-1), cmap="gray", interpolation="nearest")
+            sides = (-0.5, tile.shape[1] - 0.5, tile.shape[0] - 0.5, -0.5)
+            axes[1, i].imshow(share, cmap="inferno", alpha=0.6, extent=sides, vmin=0, vmax=1, interpolation="bilinear")
     return drawing
