@@ -32,8 +32,8 @@ from lab.testing.short import small
 # Shorter sequences and smaller pictures where they take most of the time, an exported recurrent network's above all.
 SMALLER = {
     "caption": ["model.hidden=16"],
-    "caption_clips": ["model.hidden=16"],
-    "classify_clips": ["model.hidden=16"],
+    "caption_clips": ["model.hidden=16", "model.temporal=mean"],
+    "classify_clips": ["model.hidden=16", "model.temporal=mean"],
     "classify_text": ["model.max_length=24"],
     "clip": ["data.max_images=60"],
     "decision_transformer": ["model.context=8"],
