@@ -81,6 +81,7 @@ def here(lab: Lab) -> Lab:
         ("run mine.yaml --seed 3", "settings have no dashes: seed=3"),
         ("run mine.yaml --epochs=3", "settings have no dashes: trainer.max_epochs=3"),
         ("run mine.yaml --batch-size 64", "settings have no dashes: data.batch_size=64"),
+        ("run mine.yaml --xr 0.1", "lab run has no option --xr; lab run --help shows what it takes"),
         ("run mine.yaml --dryrun", "lab run has no option --dryrun; did you mean '--dry-run'?"),
         ("run mine.yaml model.lr 0.1", "the value is missing; write model.lr=0.1, without spaces"),
         ("run mine.yaml model.lr =0.1", "the value is missing; write model.lr=0.1, without spaces"),

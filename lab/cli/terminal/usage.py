@@ -23,12 +23,13 @@ def usage(error: Any) -> str:
             return f"{_name(param)} {_value(error)}: {_expected(param, _value(error)) or error.message}"
         case "NoSuchOption":
             known = [
-                option
+                option.removeprefix("--")  # or else all short names are alike
                 for each in error.ctx.command.get_params(error.ctx)
                 for option in each.opts
                 if option.startswith("--")
             ]
-            return f"{command} has no option {error.option_name}{nearest(error.option_name, known) or f'; {more}'}"
+            hint = nearest(error.option_name.removeprefix("--"), known, prefix="--") or f"; {more}"
+            return f"{command} has no option {error.option_name}{hint}"
         case "BadOptionUsage":
             return f"{error.option_name}: {'takes no value' if 'not take' in error.message else 'the value is missing'}"
         case _:
