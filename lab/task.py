@@ -43,6 +43,7 @@ class Task:
             one the last checkpoint is the best.
         mode: whether a larger (`max`) or a smaller (`min`) value of `monitor` is better.
         score: the test metric that is the run's score; by default the one that corresponds to `monitor`.
+        score_mode: whether a larger or a smaller value of `score` is better, where that is not `mode`.
     """
 
     module: Callable[..., LightningModule]
@@ -50,6 +51,7 @@ class Task:
     monitor: str | None
     mode: Literal["min", "max"]
     score: str | None = None
+    score_mode: Literal["min", "max"] | None = None
 
 
 def counterpart(monitor: str) -> str:

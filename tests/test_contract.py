@@ -38,6 +38,13 @@ SMALLER = {
     "clip": ["data.max_images=60"],
     "decision_transformer": ["model.context=8"],
     "detect": ["data.max_images=60"],
+    "diffusion": [
+        "data.max_images=100",
+        "data.name=digits",
+        "model.patch=1",
+        "model.sampling_steps=2",
+        "model.widths=[16]",
+    ],
     "forecast": ["data.window=24"],
     "gan": ["data.max_images=100"],
     "keypoints": ["data.max_images=60", "model.depth=3"],

@@ -95,4 +95,12 @@ class ClassifyTabular(FeatureModule):
             plots.log_figure(self, "regions.png", picture)
 
 
-TASK = Task(module=ClassifyTabular, data=LabeledFeatureData, monitor="val/accuracy", mode="max")
+# Of few rows many epochs have the same accuracy, and the first of them would be the best checkpoint.
+TASK = Task(
+    module=ClassifyTabular,
+    data=LabeledFeatureData,
+    monitor="val/loss",
+    mode="min",
+    score="test/accuracy",
+    score_mode="max",
+)

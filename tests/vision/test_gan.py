@@ -18,7 +18,7 @@ from lab.registry import find_recipe
 from lab.runner.assemble import assemble
 from lab.vision.data.image_data import ImageData
 from lab.vision.gan import evaluation as shown
-from lab.vision.gan import gan, losses, networks
+from lab.vision.gan import generative, losses, networks
 from lab.vision.gan import plots as pictures
 from lab.vision.gan import reference_classifier as reference
 from lab.vision.gan.evaluation import Evaluation
@@ -45,7 +45,7 @@ def untrained(monkeypatch):
             *(facts[name] for name in ("channels", "size", "class_names", "mean", "std"))
         ).eval()
 
-    monkeypatch.setattr(gan, "reference_classifier", found)
+    monkeypatch.setattr(generative, "reference_classifier", found)
 
 
 def quiet(**settings):

@@ -164,11 +164,12 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
 
     task = assembly.task
     own = [] if task.monitor is None else [f"{BEST}{task.monitor}", task.monitor, counterpart(task.monitor)]
-    own += [task.score] if task.score is not None else []
     metrics = (file.metric,) if isinstance(file.metric, str) else file.metric or tuple(own[:1])
     if not metrics:
         problems.append(file.problem("metric", f"missing; task {assembly.name!r} has no monitor to use instead"))
     known = dict.fromkeys(own, task.mode)
+    if task.score is not None:
+        known[task.score] = task.score_mode or task.mode
     if file.mode is None:
         unknown = [metric for metric in metrics if metric not in known]
         if unknown:

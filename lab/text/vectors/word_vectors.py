@@ -124,4 +124,6 @@ class WordVectors(TextModule):
         return network.loss(batch["tokens"])
 
 
-TASK = Task(module=WordVectors, data=VectorData, monitor="val/loss", mode="min", score="test/spearman")
+TASK = Task(
+    module=WordVectors, data=VectorData, monitor="val/loss", mode="min", score="test/spearman", score_mode="max"
+)

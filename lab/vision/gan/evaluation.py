@@ -99,7 +99,12 @@ class Evaluation:
         self.some.setdefault(real, images)
 
     def log(self, module: LightningModule, stage: str) -> None:
-        """Logs all measures, and keeps those of each class for `show`."""
+        """Logs all measures."""
+        found = self.compute(stage)
+        module.log_dict({f"{stage}/{name}": value for name, value in found.items()}, sync_dist=True)
+
+    def compute(self, stage: str) -> dict[str, Tensor]:
+        """All measures by name, from the beginning again afterwards; those of each class are kept for `show`."""
         found: dict[str, Any] = {
             "fid": self.fid.compute().clamp(min=0),  # rounding may make it negative
             "kl_classes": self.kl_classes.compute(),
@@ -112,17 +117,17 @@ class Evaluation:
             found["reference_accuracy"] = self.right[True].compute()[1]
         if self.guessed.update_called:
             found["classifier_accuracy"] = self.guessed.compute()[1]
-        module.log_dict({f"{stage}/{name}": value.float() for name, value in found.items()}, sync_dist=True)
         by_class = self.right if self.conditional else self.sure
         self.by_class = {real: by_class[real].compute()[0].cpu() for real in (True, False)}
         for metric in self.metrics:
             metric.reset()
+        return {name: value.float() for name, value in found.items()}
 
     def frame(self, module: Any) -> Tensor:
         """Images from the same noise every time (N, C, S, S), as bytes; logged as a picture of the epoch."""
         labels = torch.arange(pictures.FILMED) * len(self.names) // pictures.FILMED
-        codes = module.codes(labels, torch.Generator().manual_seed(0)).to(module.device)
-        images = module(codes).float().clamp(0, 1).cpu()
+        random = torch.Generator().manual_seed(0)
+        images = module.generate(labels.to(module.device), random).float().clamp(0, 1).cpu()
         done = module.current_epoch + 1
         plots.log_figure(module, f"epochs/{done:04}.png", pictures.epoch(images, done))
         frame: Tensor = (images * 255).round().to(torch.uint8)
@@ -143,8 +148,8 @@ class Evaluation:
         if self.conditional:
             each = pictures.PER_CLASS
             labels = torch.arange(min(len(self.names), pictures.CLASSES)).repeat_interleave(each)
-            codes = module.codes(labels, torch.Generator().manual_seed(1)).to(module.device)
-            samples = pictures.by_class(module(codes), self.names[: pictures.CLASSES])
+            images = module.generate(labels.to(module.device), torch.Generator().manual_seed(1))
+            samples = pictures.by_class(images, self.names[: pictures.CLASSES])
         else:
             samples = pictures.beside(self.some[False], self.some[True])
         plots.log_figure(module, "samples.png", samples)

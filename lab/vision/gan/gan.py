@@ -20,29 +20,28 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
-from lightning import LightningModule, Trainer
+from lightning import Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.data import seed_from
-from lab.errors import BadInput, BadSetting, suggestion
+from lab.errors import BadSetting
 from lab.learning import check_precision
 from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.gan import networks
-from lab.vision.gan.evaluation import Evaluation, Extractor, check
+from lab.vision.gan.evaluation import Extractor
+from lab.vision.gan.generative import TEST, VAL, GenerativeModule
 from lab.vision.gan.losses import against, averaged, classifier_loss
-from lab.vision.gan.reference_classifier import reference_classifier
 from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
 
 Share = Annotated[float, Ge(0), Lt(1)]
 Rate = Annotated[float, Gt(0)]
-VAL, TEST, SAMPLE = range(3)  # streams of noise that have nothing to do with the run's seed
 
 
-class GAN(LightningModule):
+class GAN(GenerativeModule):
     """GAN: noise (B, latent_dim), for conditional kinds with a one-hot label (B, latent_dim + classes) -> images.
 
     Args:
@@ -95,23 +94,21 @@ class GAN(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
-        if len(class_names) < 2:
-            raise BadSetting("class_names", "this dataset has no labels, which the reference classifier needs")
+        self.check_images(class_names, extractor)
         if size % 4:
             raise BadSetting(
                 "size",
                 f"the generator doubles the size twice, so the image size has to be divisible by 4; found {size}",
             )
-        check(extractor)
-        self.kind, self.latent_dim, self.names, self.beta1 = kind, latent_dim, class_names, beta1
+        self.kind, self.latent_dim, self.beta1 = kind, latent_dim, beta1
         self.label_smoothing, self.feature_matching, self.mismatch_weight = (
             label_smoothing,
             feature_matching,
             mismatch_weight,
         )
         self.alpha, self.pseudo_label_weight = alpha, pseudo_label_weight
-        self.extractor: Extractor = extractor
-        self.num_conditions = conditions = len(class_names) if kind in ("conditional", "triple") else 0
+        self.conditional = kind in ("conditional", "triple")
+        self.num_conditions = conditions = len(class_names) if self.conditional else 0
         residual = kind != "dcgan"
         self.generator = networks.generator(residual, latent_dim + conditions, channels, size, width)
         self.discriminator = networks.Discriminator(residual, channels, size, conditions, width, spectral_norm)
@@ -126,7 +123,6 @@ class GAN(LightningModule):
             self.players["classifier"] = (self.classifier, lr_classifier)
         self.averaged = averaged(self.generator, ema_decay) if ema_decay else None
         self.example_input_array = torch.zeros(1, latent_dim + self.num_conditions)
-        self.film: list[Tensor] = []  # what the same noise gave after each epoch
 
     # ---- drawing -----------------------------------------------------------------------------------------------------
 
@@ -144,30 +140,12 @@ class GAN(LightningModule):
             else noise
         )
 
-    @torch.inference_mode()
-    def sample(self, count: int, label: str | None = None, seed: int = 0) -> Tensor:
-        """New images (count, channels, size, size) from 0 to 1.
-
-        Args:
-            count: how many.
-            label: name of the class to draw; without one, every class in turn.
-            seed: other images for another one.
-
-        Raises:
-            BadInput: there is no such class, or this kind of GAN does not know of classes.
-        """
-        if label is not None and not self.num_conditions:
-            raise BadInput(f"a GAN of kind {self.kind} is unconditional; use conditional or triple")
-        if label is not None and label not in self.names:
-            raise BadInput(f"no class {label!r}{suggestion(label, self.names)}")
-        labels = torch.arange(count) % len(self.names)
-        if label is not None:
-            labels = torch.full((count,), self.names.index(label))
-        random = torch.Generator().manual_seed(seed_from(SAMPLE, seed))
-        was = self.training
-        images: Tensor = self.eval()(self.codes(labels.to(self.device), random)).float().cpu()
-        self.train(was)
+    def generate(self, labels: Tensor, random: torch.Generator) -> Tensor:
+        images: Tensor = self(self.codes(labels, random))
         return images
+
+    def kind_name(self) -> str:
+        return f"a GAN of kind {self.kind}"
 
     # ---- training ----------------------------------------------------------------------------------------------------
 
@@ -243,56 +221,33 @@ class GAN(LightningModule):
 
     # ---- measuring and showing ---------------------------------------------------------------------------------------
 
-    def prepare_data(self) -> None:
-        reference_classifier(self.trainer.datamodule)  # type: ignore[attr-defined]
-
     def check_trainer(self, trainer: Trainer) -> None:
         check_precision(trainer, "gan", scales=False)
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
             self.check_trainer(self.trainer)  # whoever trains it: a recipe was asked before
-        data: ImageData = self.trainer.datamodule  # type: ignore[attr-defined]
-        if min(len(part) for part in data.tables.values()) < 2:
-            raise BadSetting("data.max_images", "FID needs at least two images in each split; use more")
-        device = self.trainer.strategy.root_device
-        self.evaluation = Evaluation(
-            reference_classifier(data), self.names, self.extractor, self.num_conditions > 0, device
-        )
+        super().setup(stage)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._compare(batch, batch_idx, VAL)
+        self.compare(batch, batch_idx, VAL)
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._compare(batch, batch_idx, TEST)
+        self.compare(batch, batch_idx, TEST)
 
-    def _compare(self, batch: dict[str, Tensor], batch_idx: int, stream: int) -> None:
-        """Takes a batch into the measures, beside as many drawn images of the same labels and always the same noise."""
-        images, labels = batch["image"], batch["label"]
-        random = torch.Generator().manual_seed(seed_from(stream, self.global_rank, batch_idx))
-        self.evaluation.update(images, labels, real=True)
-        self.evaluation.update(upcast(self(self.codes(labels, random))), labels, real=False)
+    def compare(self, batch: dict[str, Tensor], batch_idx: int, stream: int) -> None:
+        super().compare(batch, batch_idx, stream)
         if self.kind == "triple":
-            right = self.classifier(images).argmax(1) == labels
-            self.evaluation.guessed.update(right.float(), labels)
+            right = self.classifier(batch["image"]).argmax(1) == batch["label"]
+            self.evaluation.guessed.update(right.float(), batch["label"])
 
     def on_validation_epoch_end(self) -> None:
         self.evaluation.log(self, "val")
-        if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
-            self.film.append(self.evaluation.frame(self))
-
-    def on_train_end(self) -> None:
-        self.evaluation.show_film(self, self.film)
+        self.add_to_film()
 
     def on_test_epoch_end(self) -> None:
         self.evaluation.log(self, "test")
         self.evaluation.show(self)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["film"] = self.film
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.film = checkpoint["film"]
 
 
 TASK = Task(module=GAN, data=ImageData, monitor="val/fid", mode="min")

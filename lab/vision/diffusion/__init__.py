@@ -1,0 +1,1 @@
+"""Denoising diffusion: task, network, noise schedules, plots."""
