@@ -2,6 +2,7 @@
 
 from lab.learning.evaluation import EvaluatedModule, Stage
 from lab.learning.examples import Examples
+from lab.learning.layer_statistics import LayerStatistics
 from lab.learning.optimizers import OPTIMIZERS, OptimizerName, make_optimizer
 from lab.learning.precision import check_precision
 from lab.learning.schedules import SCHEDULES, ScheduleName, make_schedule
@@ -12,6 +13,7 @@ __all__ = [
     "SCHEDULES",
     "EvaluatedModule",
     "Examples",
+    "LayerStatistics",
     "LazyMetrics",
     "OptimizerName",
     "ScheduleName",

@@ -1,18 +1,19 @@
-"""Plots of classifiers of any field."""
+"""Plots of classifiers of any field, and of the layers of any network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lab.plots import SHARES, figure, text_on
+from lab.plots import COLORS, SHARES, figure, text_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 40  # classes whose names find room beside a matrix
+LISTED = 16  # layers whose names find room beside a panel
 COUNTED = 16  # classes whose counts find room inside it
 
 
@@ -53,4 +54,34 @@ def confusion(matrix: Tensor, names: Sequence[str], examples: str = "images") ->
         )
         axes.grid(visible=False)
         drawing.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return drawing
+
+
+def layer_statistics(steps: Sequence[int], norms: Mapping[str, Sequence[float]], dead: Mapping[str, float]) -> Figure:
+    """The norm of each layer's gradients over a training, and the share of dead units of each activation function.
+
+    Args:
+        steps: of the optimizer.
+        norms: at these steps, for each layer from the first one on.
+        dead: shares from 0 to 1, likewise; may be empty.
+    """
+    from matplotlib import colormaps
+
+    shades = colormaps["viridis"]
+    with figure(1, 2, width=5.5, height=3.8) as (drawing, axes):
+        for i, (name, values) in enumerate(norms.items()):
+            shade = shades(0.9 * i / max(1, len(norms) - 1))
+            axes[0].plot(steps, values, color=shade, linewidth=1.2, label=name or "network")
+        axes[0].set(yscale="symlog" if all(min(each) <= 0 for each in norms.values()) else "log")
+        axes[0].set(title="Gradient norms, first layer dark, last bright", xlabel="optimizer step")
+        if len(norms) <= LISTED:
+            axes[0].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+        places = range(len(dead))
+        axes[1].barh(places, [100 * share for share in dead.values()], color=COLORS[0])
+        for place, share in zip(places, dead.values(), strict=True):
+            axes[1].text(100 * share, place, f" {100 * share:.0f} %", va="center", fontsize=7)
+        axes[1].set_yticks(places, list(dead), fontsize=7)
+        axes[1].invert_yaxis()
+        axes[1].set(title="Dead units on the last validation", xlabel="share of the units, in percent", xlim=(0, 112))
+        axes[1].grid(axis="y", visible=False)
     return drawing

@@ -73,7 +73,8 @@ def _checked(name: str, build: Callable[..., nn.Module], settings: Mapping[str, 
     Raises:
         BadSetting: the network has no argument of that name, or not with this value.
     """
-    hints = get_type_hints(build.__init__ if isinstance(build, type) else build, include_extras=True)
+    function: Any = vars(build)["__init__"] if isinstance(build, type) else build
+    hints = get_type_hints(function, include_extras=True)
     known = {key: kind for key, kind in hints.items() if key not in ("channels", "size", "classes", "return")}
     for key, value in settings.items():
         if key not in known:

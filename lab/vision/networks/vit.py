@@ -62,7 +62,8 @@ class ViT(nn.Module):
         """How much the class token looks at each patch in the last layer, the mean of its heads: (B, side, side)."""
         with record_attention(self) as weights:
             self(images)
-        return list(weights.values())[-1].mean(1)[:, 0, 1:].unflatten(1, (self.side, self.side))
+        last: Tensor = list(weights.values())[-1]
+        return last.mean(1)[:, 0, 1:].reshape(-1, self.side, self.side)
 
 
 class CNNTransformer(nn.Module):
