@@ -7,8 +7,9 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from torch import Tensor
+from torch.nn import functional as F
 
-from lab.plots import INK, SEQUENTIAL, SHARES, WRONG, figure
+from lab.plots import INK, SHARES, WRONG, figure
 from lab.vision.plots.tiles import bare, montage, rgb
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = 4
 WORST = 12
 COLUMNS = 4
+DARKEST = 0.25  # of the light where a word does not look
 
 
 def attention_over_images(images: Tensor, captions: Sequence[str], attention: Tensor) -> Figure:
@@ -37,10 +39,9 @@ def attention_over_images(images: Tensor, captions: Sequence[str], attention: Te
                 axis.set_axis_off()
             axes[0].imshow(tile, interpolation="nearest")
             for axis, word, looked in zip(axes[1:], sentence, weights.float().cpu(), strict=False):
-                axis.imshow(tile.mean(2), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-                places = looked.reshape(side, side).numpy()
-                whole = (-0.5, size - 0.5, size - 0.5, -0.5)
-                axis.imshow(places, cmap=SEQUENTIAL, alpha=0.65, extent=whole, vmin=0, interpolation="nearest")
+                places = (looked / looked.max().clamp(min=1e-9)).reshape(1, 1, side, side)
+                light = F.interpolate(places, size=(size, size)).reshape(size, size, 1).numpy()
+                axis.imshow(tile * (DARKEST + (1 - DARKEST) * light), interpolation="nearest")
                 axis.set_title(word, fontsize=8, loc="center", pad=2, weight="normal")
     return drawing
 
