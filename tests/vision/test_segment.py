@@ -350,3 +350,10 @@ def test_a_network_for_colour_refuses_grey():
         LabError, match="torchvision:fcn_resnet50 cannot take images of 1 x 32 x 32: it takes 3 channels"
     ):
         Segmenter("torchvision:fcn_resnet50", "", 1, 32, 4)
+
+
+def test_attention_is_added_to_the_decoder_of_a_u_net_alone():
+    made = Segmenter("unet", **SMALL, channels=3, size=32, classes=3, attention="scse")
+    assert "SCSEModule" in {type(layer).__name__ for layer in made.decoder.modules()}
+    with pytest.raises(LabError, match="decoder_attention: fpn has none; unet and unetplusplus have"):
+        Segmenter("fpn", "resnet18", 3, 32, 3, attention="scse")
