@@ -106,5 +106,5 @@ def test_it_adapts_and_the_baselines_do_not():
     )
     trainer.fit(maml, datamodule=data)
     (found,) = trainer.test(maml, datamodule=data, verbose=False)
-    assert found["test/mse_after_5"] < 1.0 < 2.0 < found["test/joint/mse_after_5"]
+    assert found["test/mse_after_5"] < 1.0 < 1.5 < found["test/joint/mse_after_5"]
     assert found["test/mse_after_5"] < 0.5 * found["test/mse_after_0"]
