@@ -24,7 +24,7 @@ def newest():
 
 BUILT_IN = newest()
 GAMES = ["PongNoFrameskip-v4", "BreakoutNoFrameskip-v4", "ALE/Freeway-v5"]
-UNFITTING = {True: ("ddpg", "td3", "sac", "tqc", "crossq"), False: ("dqn", "td_control", "monte_carlo")}
+UNFITTING = {True: ("ddpg", "td3", "sac", "tqc", "crossq", "mbpo"), False: ("dqn", "td_control", "monte_carlo")}
 
 
 def needed(name):
