@@ -8,13 +8,14 @@ that is a straight-through sample is one or zero, and has no logarithm: its loss
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassCalibrationError,
@@ -27,12 +28,14 @@ from torchmetrics.classification import (
 from lab import plots
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, SupervisedModule
+from lab.learning.evaluation import Stage
 from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import TIMM, make
+from lab.vision.networks.spiking import SpikingMLP
 from lab.vision.networks.vit import ViT
 from lab.vision.plots import classify as draw
 
@@ -46,8 +49,8 @@ class Classify(SupervisedModule):
         class_names: names of the classes; a fact of the data.
         mean: mean of the pixels of each channel; a fact of the data.
         std: standard deviation of the pixels of each channel; a fact of the data.
-        network: mlp, cnn, lenet, plain_cnn, se_cnn, cbam_cnn, cnn_transformer, vit, encoder, or any of timm's:
-            timm:resnet18.
+        network: mlp, cnn, lenet, plain_cnn, se_cnn, cbam_cnn, cnn_transformer, vit, spiking, encoder, or any of
+            timm's: timm:resnet18.
         network_args: further arguments of the network, such as {activation: tanh, dropout: 0.5} of cnn.
         pretrained: load timm's pretrained weights.
         frozen: train the classifier only and freeze the timm network.
@@ -97,6 +100,7 @@ class Classify(SupervisedModule):
         self.temperature, self.final_temperature = temperature, final_temperature
         self.label_smoothing = label_smoothing
         self.metrics, self.confusion = scores(classes), MulticlassConfusionMatrix(classes)
+        self.firing_rate = MeanMetric()  # of a network that spikes
         self.example_input_array = torch.zeros(1, channels, size, size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -133,7 +137,14 @@ class Classify(SupervisedModule):
         losses, probabilities = F.cross_entropy(logits, labels, reduction="none"), logits.softmax(1)
         self.metrics.update(probabilities, labels)
         self.confusion.update(probabilities, labels)
+        if isinstance(self.network, SpikingMLP):
+            self.firing_rate.update(self.network.spikes(self.normalise(images)).mean(), len(images))
         return {"loss": losses, "image": images, "label": labels, "probabilities": probabilities}
+
+    def compute_metrics(self, stage: Stage) -> Mapping[str, Any]:
+        values = super().compute_metrics(stage)
+        spiking = isinstance(self.network, SpikingMLP)
+        return {**values, "firing_rate": self.firing_rate.compute()} if spiking else values
 
     def report(self) -> None:
         matrix = self.confusion.compute().cpu()
@@ -144,6 +155,9 @@ class Classify(SupervisedModule):
             images = worst["image"][: draw.ATTENDED]
             maps = self.network.attention(self.normalise(images))
             plots.log_figure(self, "attention.png", draw.attention(images, maps))
+        if isinstance(self.network, SpikingMLP):
+            images = worst["image"][: draw.SPIKING]
+            plots.log_figure(self, "spikes.png", draw.spikes(images, self.network.spikes(self.normalise(images))))
 
 
 def relaxed(logits: Tensor, temperature: float) -> Tensor:

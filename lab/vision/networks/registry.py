@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from lab.errors import BadSetting, suggestion
 from lab.vision.networks.autoencoder import MIN_SIZE, EncoderClassifier
 from lab.vision.networks.conv_attention import cbam_cnn, plain_cnn, se_cnn
 from lab.vision.networks.plain import cnn, lenet, mlp
+from lab.vision.networks.spiking import SpikingMLP
 from lab.vision.networks.timm_classifier import TimmClassifier
 from lab.vision.networks.vit import CNNTransformer, ViT
 
@@ -25,6 +26,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], int]] = {
     "cbam_cnn": (cbam_cnn, 8),
     "cnn_transformer": (CNNTransformer, 4),
     "vit": (ViT, 4),
+    "spiking": (SpikingMLP, 1),
     "encoder": (EncoderClassifier, MIN_SIZE),
 }
 TIMM = "timm:"
@@ -80,7 +82,7 @@ def _checked(name: str, build: Callable[..., nn.Module], settings: Mapping[str, 
         if key not in known:
             raise BadSetting("network_args", f"{name} has no argument {key!r}{suggestion(str(key), known, 'it has')}")
         try:
-            TypeAdapter(known[key]).validate_python(value, strict=True)
+            TypeAdapter(known[key], config=ConfigDict(allow_inf_nan=False)).validate_python(value, strict=True)
         except ValidationError as error:
             wrong = error.errors()[0]["msg"].removeprefix("Input should be ")
             raise BadSetting("network_args", f"{key}: expected {wrong}, found {value!r}") from None

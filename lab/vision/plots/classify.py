@@ -1,4 +1,4 @@
-"""Plots of a classifier of images: its errors."""
+"""Plots of a classifier of images: its errors, its attention and its spikes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lab.plots import INK, WRONG, figure
-from lab.vision.plots.tiles import rgb
+from lab.plots import COLORS, INK, WRONG, figure
+from lab.vision.plots.tiles import bare, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORST = 24  # images on a page, in rows of 8
 ATTENDED = 8  # images whose attention is drawn
+SPIKING = 4  # images whose spikes are drawn
 
 
 def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
@@ -64,4 +65,31 @@ def attention(images: Tensor, maps: Tensor) -> Figure:
             axes[1, i].imshow(tile.mean(-1), cmap="gray", interpolation="nearest")
             sides = (-0.5, tile.shape[1] - 0.5, tile.shape[0] - 0.5, -0.5)
             axes[1, i].imshow(share, cmap="inferno", alpha=0.6, extent=sides, vmin=0, vmax=1, interpolation="bilinear")
+    return drawing
+
+
+def spikes(images: Tensor, trains: Tensor) -> Figure:
+    """Images, and below each of them a dot for each spike of each hidden neuron.
+
+    Args:
+        images: (N, C, H, W) from 0 to 1, at most `SPIKING`.
+        trains: (N, T, neurons), 0 or 1.
+    """
+    tiles, trains = rgb(images), trains.float().cpu()
+    _, steps, neurons = trains.shape
+    with figure(2, SPIKING, width=2.0, height=2.3) as (drawing, axes):
+        drawing.suptitle(
+            "Spikes of the hidden neurons for the test images with the largest loss", x=0.01, ha="left", fontsize=11
+        )
+        for place in axes.flat:
+            place.set_axis_off()
+        for i, (tile, train) in enumerate(zip(tiles, trains, strict=True)):
+            image, raster = axes[:, i]
+            image.imshow(tile, interpolation="nearest")
+            bare(image, f"{int(train.sum())} spikes")
+            step, neuron = train.nonzero().T
+            raster.set_axis_on(), image.set_axis_on()
+            raster.plot(step + 1, neuron + 1, ".", color=COLORS[0], markersize=2.5)
+            raster.set(xlim=(0.5, steps + 0.5), ylim=(-1, neurons + 2), xlabel="time step")
+        axes[1, 0].set_ylabel("hidden neuron")
     return drawing
