@@ -37,7 +37,7 @@ SMALLER = {
     "classify_text": ["model.max_length=24"],
     "clip": ["data.max_images=60"],
     "decision_transformer": ["model.context=8"],
-    "detect": ["data.max_images=60"],
+    "detect": ["data.max_images=60", "model.network=grid"],
     "diffusion": [
         "data.max_images=100",
         "data.name=digits",
@@ -46,7 +46,7 @@ SMALLER = {
         "model.widths=[16]",
     ],
     "forecast": ["data.window=24"],
-    "gan": ["data.max_images=100"],
+    "gan": ["data.max_images=100", "data.name=digits"],
     "keypoints": ["data.max_images=60", "model.depth=3"],
     "language_model": ["model.context=16", "model.depth=1"],
     "maml": ["data.num_tasks=400", "data.val_tasks=20", "data.test_tasks=20"],

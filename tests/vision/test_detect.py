@@ -239,6 +239,7 @@ def test_a_mask_is_divided_among_the_boxes_of_a_class():
     assert first.sum() == 8, "one pixel of the square is behind the other one, one lies outside its box"
 
 
+@pytest.mark.slow
 def test_mask_r_cnn_learns_and_finds_masks():
     torch.manual_seed(0)
     few = {
