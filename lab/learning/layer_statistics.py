@@ -23,6 +23,9 @@ class LayerStatistics(Callback):
     channel of maps; it is dead where an activation function gives zero for all data of the last validation, of this
     process.
 
+    >>> LayerStatistics(every=50).every
+    50
+
     Args:
         every: optimizer steps between two measures of the gradients.
     """
