@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
@@ -52,6 +52,8 @@ class Caption(SupervisedModule):
         hidden: size of embeddings, states and vectors of places; a multiple of 4.
         depth: layers of the decoder.
         dropout: dropout of the embeddings and of the outputs of layers.
+        word_dropout: share of the words before the next one that are hidden in training, so that it is read from the
+            image instead of guessed from them: without it no pair of words is written that no caption had.
         lr: learning rate of the optimizer.
         weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
         warmup: linear warm-up of the learning rate, as a fraction of the run (below 1) or a number of steps.
@@ -77,6 +79,7 @@ class Caption(SupervisedModule):
         hidden: Annotated[int, Gt(0)] = 128,
         depth: Annotated[int, Gt(0)] = 1,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
+        word_dropout: Annotated[float, Ge(0), Le(1)] = 0.5,
         lr: Annotated[float, Gt(0)] = 2e-3,
         weight_decay: Annotated[float, Ge(0)] = 0.01,
         warmup: Annotated[float, Ge(0)] = 0.05,
@@ -90,6 +93,7 @@ class Caption(SupervisedModule):
             raise BadSetting("hidden", f"expected a multiple of 4, found {hidden}")
         if temporal is not None and not frames:
             raise BadSetting("temporal", "images have no frames; leave it out")
+        self.word_dropout = word_dropout
         self.words, self.max_length = words, caption_length + 2
         self.inputs = "clip" if frames else "image"
         encoder: ImagePlaces | ClipEncoder
@@ -114,7 +118,10 @@ class Caption(SupervisedModule):
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         target = to_tokens(batch["caption"])
-        return F.nll_loss(self(batch[self.inputs], target[:, :-1]).mT, target[:, 1:], ignore_index=PAD)
+        known = target[:, :-1]
+        hidden = (torch.rand(known.shape, device=known.device) < self.word_dropout) & (known != BEGIN)
+        known = known.masked_fill(hidden, PAD)
+        return F.nll_loss(self(batch[self.inputs], known).mT, target[:, 1:], ignore_index=PAD)
 
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         captions, inputs = batch["caption"], batch[self.inputs]
