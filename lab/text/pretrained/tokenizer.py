@@ -61,6 +61,10 @@ class PretrainedTokenizer(Tokenizer):
     def unknown(self) -> int:
         return self._unknown
 
+    def most_tokens(self, text: str, limit: int) -> int:
+        """Its bytes, of which each token has at least one."""
+        return min(len(text.encode()), limit)
+
     @property
     def lossless(self) -> bool:
         return self._lossless
