@@ -1,6 +1,8 @@
 # The two commands of the README are `make run` and `make test`; each makes its own environment first.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# One more than cores, because tests wait for processes of theirs.
+WORKERS = $(shell $(BIN)/python -c "import os; print(1 + os.cpu_count())")
 # Where this is set, each process of the tests compiles them and the project again.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -9,10 +11,10 @@ run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
 test: .venv/ready       ## all tests
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 quick: .venv/ready      ## the tests that need no training run
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not long"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not long"
 
 fuzz: .venv/ready       ## random inputs into everything that reads recipes, overrides and checkpoints; some 20 minutes
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[fuzz]"

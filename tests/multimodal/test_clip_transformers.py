@@ -63,7 +63,7 @@ def places(*captions):
     return torch.tensor([row + [0] * (11 - len(row)) for row in rows])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_begins_with_its_weights_learns_and_is_asked(clip):
     data = ImageData("scenes", max_images=24, batch_size=8)
     facts = {name: data.facts()[name] for name in ("channels", "size", "words", "pairs", "unseen", "mean", "std")}

@@ -62,7 +62,7 @@ def test_the_compiled_update_is_the_eager_one():
         torch.testing.assert_close(compiled.update(states[1], *data), eager.update(states[0], *data))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_learns_to_balance_a_pole():
     seed_everything(100, workers=True, verbose=False)
     torch.set_num_threads(1)

@@ -147,7 +147,7 @@ def test_every_head_learns_the_digits(head):
     assert found["test/accuracy"] > 0.94, "0.96 to 0.98 where it was measured"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_recipe_reaches_its_score(tracked):
     result = lab.run("classify_digits", f"track.uri=sqlite:///{tracked}/mlflow.db", "track.system_metrics=false")
     assert result.score >= 0.975, "0.98 and more where it was measured"
