@@ -40,6 +40,7 @@ def kept(module: LightningModule, folder: str) -> list[str]:
 
 
 def test_the_style_holds_inside_the_block_and_nowhere_else():
+    pyplot.close("all")  # whatever other tests left
     before = dict(matplotlib.rcParams)
     with figure() as (_, axes):
         title = axes.set_title("a curve")
