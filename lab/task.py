@@ -53,6 +53,11 @@ class Task:
     score: str | None = None
     score_mode: Literal["min", "max"] | None = None
 
+    @property
+    def mode_of_score(self) -> Literal["min", "max"]:
+        """Whether a larger or a smaller score is better."""
+        return self.score_mode or self.mode
+
 
 def counterpart(monitor: str) -> str:
     """The test's name for a validation metric: `val/return` -> `test/return`, `m/valid_acc` -> `m/test_acc`.

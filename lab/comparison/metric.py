@@ -115,9 +115,6 @@ def _validation(run: Run, metric: str) -> str:
 def _recorded(mode: str | None, task: str) -> str | None:
     """The mode that a run recorded; for an older run that of its task, which is imported for it."""
     try:
-        if mode is None:
-            found = find_task(task)
-            return found.score_mode or found.mode
-        return mode
+        return mode or find_task(task).mode_of_score
     except BadInput:  # a task that was written out in its recipe, or that is not installed here
         return None

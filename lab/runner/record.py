@@ -110,8 +110,8 @@ def score(tracker: Tracker, recipe: Recipe, task: Task, name: str | None, value:
         if not tracker.has_metric(name):
             tracker.log_metrics({name: value}, step=0)
         tracker.set_tag(SCORE, metric_name(name))
-        tracker.set_tag(MODE, task.score_mode or task.mode)
-        if monitor is not None and task.score_mode in (None, task.mode):  # else they are no curve of one measure
+        tracker.set_tag(MODE, task.mode_of_score)
+        if monitor is not None and task.mode_of_score == task.mode:  # else they are no curve of one measure
             tracker.set_tag(MONITOR, monitor)
         about.insert(0, f"**{name} {value:.4g}**")
     text = redact("\n\n".join(filter(None, about)), recipe.track.uri or tracker.uri)

@@ -81,12 +81,11 @@ def check_task(
         assembly = keeps(check_facts, file) if file != chosen else None
         if chosen is None and assembly is not None and needs_nothing(file, assembly):
             chosen, assembled = file, assembly
+    if overrides and chosen is not None and assembled is not None:
+        assembled = assemble(small(chosen, size=(*SHRUNK, *overrides)))
     if chosen is None:
         broken.append(f"no recipe of {name} can be trained without a network, another run or a missing package")
-        raise ContractError("\n".join(broken))
-    if overrides and assembled is not None:
-        assembled = assemble(small(chosen, size=(*SHRUNK, *overrides)))
-    if assembled is not None and keeps(check_metrics, task, assembled):  # else the training would stop at once
+    elif assembled is not None and keeps(check_metrics, task, assembled):  # else the training would stop at once
         with tempfile.TemporaryDirectory() as folder:
             kept = tmp_path or Path(folder)
             where = [random.random()] if stops is None else stops

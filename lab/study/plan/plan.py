@@ -169,7 +169,7 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
         problems.append(file.problem("metric", f"missing; task {assembly.name!r} has no monitor to use instead"))
     known = dict.fromkeys(own, task.mode)
     if task.score is not None:
-        known[task.score] = task.score_mode or task.mode
+        known[task.score] = task.mode_of_score
     if file.mode is None:
         unknown = [metric for metric in metrics if metric not in known]
         if unknown:
