@@ -56,7 +56,7 @@ def keywords(target: Callable[..., Any]) -> tuple[dict[str, Keyword], bool]:
         new = {name: each for name, each in _named(function).items() if name not in found and name not in given}
         found |= {name: each._replace(default=None) if name in taken else each for name, each in new.items()}
         if passed is not None:
-            given = passed.names | {each.name for each in _signature(passed.to)[1 : passed.positional + 1]}
+            given |= passed.names | {each.name for each in _signature(passed.to)[1 : passed.positional + 1]}
             taken |= passed.taken
     return found | {name: Keyword(Any, None) for name in sorted(taken - found.keys())}, extra
 

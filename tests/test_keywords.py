@@ -36,6 +36,16 @@ class Grandchild(Child):
         super().__init__(**inherited)
 
 
+class Settled(Grandchild):
+    def __init__(self, **inherited: Any) -> None:
+        super().__init__(width=3, **inherited)
+
+
+class SettledTwice(Settled):
+    def __init__(self, **inherited: Any) -> None:
+        super().__init__(steps=2, **inherited)
+
+
 class Taker(Parent):
     def __init__(self, width: int, **extra: Any) -> None:
         super().__init__()
@@ -54,6 +64,11 @@ def test_keywords_of_parents_are_its_own() -> None:
         ("lr", "expected a number above 0, found -1.0"),
         ("step", "unknown key 'step'; did you mean 'steps'?"),
     ]
+
+
+def test_what_a_constructor_gives_a_grandparent_by_name_is_no_keyword_of_its_own() -> None:
+    assert takes(Settled) == (["lr", "steps"], False)
+    assert takes(SettledTwice) == (["lr"], False)
 
 
 def test_keywords_that_are_not_passed_on_may_have_any_name() -> None:
