@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled
 
-from lab.errors import BadSetting
+from lab.errors import BadSetting, raised_in
 from lab.keywords import keywords
 from lab.rl.envs import entry_point, spaces
 from lab.rl.envs.checked import CheckedEnv, first_line
@@ -119,7 +119,9 @@ def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], er
             if name not in known and repr(name) in words:
                 return entry_point.unknown_keyword(env, name, known)
     said = f"{env!r}{''.join(f', {name}={value!r}' for name, value in given.items())} could not be created"
-    return BadSetting("env_kwargs" if given else "env", f"{said}: {kind if words == kind else f'{kind}: {words}'}")
+    place = raised_in(error, creator) if words == kind else ""  # an error without a text
+    why = f"{kind} ({place})" if place else kind if words == kind else f"{kind}: {words}"
+    return BadSetting("env_kwargs" if given else "env", f"{said}: {why}")
 
 
 def _extra(env: str, error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What a name of an environment leads to is checked before it is called, and so are the keywords of its constructor."""
 
 import functools
+import inspect
 import os
 import subprocess
 import sys
@@ -149,6 +150,17 @@ def test_keywords_that_a_constructor_refuses_are_named(registered):
     assert refusal(registered(Picky), {"name": "7x7"}) == (
         "env_kwargs: 'Named-v0', name='7x7' could not be created: KeyError: '7x7'"
     )
+
+
+def test_an_error_without_a_text_has_its_place(registered):
+    class Silent(Point):
+        def __init__(self):
+            raise AssertionError
+
+    line = inspect.getsourcelines(Silent)[1] + 2
+    said = refusal(registered(Silent))
+    assert said.startswith("env: 'Named-v0' could not be created: AssertionError (")
+    assert said.endswith(f"test_entry_point.py:{line})")
 
 
 def test_an_exit_in_a_constructor_is_no_exit(registered):
