@@ -45,9 +45,10 @@ def test_imports_that_are_frozen_stay_frozen_and_nothing_else_is(monkeypatch: py
     monkeypatch.setattr(startup, "_frozen", True)
     gc.freeze()
     count = gc.get_freeze_count()
+    new: list[list[int]] = [[] for _ in range(1000)]  # what is frozen may be deleted meanwhile, but these must not come
     try:
         with frozen_heap():
-            assert gc.get_freeze_count() == count
-        assert gc.get_freeze_count() == count
+            assert count - 100 < gc.get_freeze_count() <= count, len(new)
+        assert count - 100 < gc.get_freeze_count() <= count, len(new)
     finally:
         gc.unfreeze()
