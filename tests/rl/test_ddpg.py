@@ -77,8 +77,10 @@ def trained(agent):
     return [*agent.actor.parameters(), *agent.critic.parameters()]
 
 
-@pytest.mark.slow
-def test_the_compiled_update_is_the_eager_one():
+@pytest.mark.parametrize("kernels", [pytest.param("compiled", marks=pytest.mark.long), "PyTorch's own"])
+def test_the_compiled_update_is_the_eager_one(kernels, request):
+    if kernels != "compiled":
+        request.getfixturevalue("uncompiled_kernels")
     eager, compiled, data = make(), make(), batch()
     compiled.compile()
     states = eager.configure_optimizers().tensors(), compiled.configure_optimizers().tensors()

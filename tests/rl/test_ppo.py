@@ -151,6 +151,7 @@ def test_compiling_pays_in_long_runs():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled_kernels")
 def test_the_compiled_update_is_the_eager_one():
     eager, compiled = make("continuous"), make("continuous")
     data = experience(eager)
