@@ -167,6 +167,21 @@ def test_folders_that_cannot_be_used_are_one_line(own):
         ClipData("videos", str(own))
 
 
+def test_nothing_in_a_folder_is_left_out_without_a_word(own):
+    (own / "run" / "Thumbs.db").touch()
+    ClipData("videos", str(own))
+    for name, message in (
+        ("9.mp4", r"/9\.mp4 is in no folder of a class"),
+        ("run/notes.txt", r"run/notes\.txt is no video"),
+        ("run/part/9.mp4", "run/part is no video"),
+    ):
+        (own / name).parent.mkdir(exist_ok=True)
+        (own / name).touch()
+        with pytest.raises(BadSetting, match=message):
+            ClipData("videos", str(own))
+        (own / name).unlink()
+
+
 @pytest.mark.parametrize("content", [b"", b"no video at all"])
 def test_a_file_that_is_no_video_is_named(own, content):
     file = own / "run" / "3.mp4"

@@ -62,6 +62,12 @@ def voc(folder, change=lambda text: text):
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
+def test_images_of_a_voc_folder_without_annotation_are_counted(tmp_path):
+    Image.new("RGB", (8, 8)).save(voc(tmp_path / "voc") / "JPEGImages" / "extra.jpg")
+    with pytest.warns(UserWarning, match=r"1 files in .*JPEGImages have no annotation and are left out: extra\.jpg$"):
+        assert len(read_annotations(tmp_path / "voc").files) == len(SIZES)
+
+
 def test_coco_and_voc_say_the_same(tmp_path):
     found = [read_annotations(path) for path in (coco(tmp_path / "coco"), voc(tmp_path / "voc"))]
     assert found[0].classes == found[1].classes == ("cat", "dog")

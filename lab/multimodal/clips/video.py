@@ -14,6 +14,7 @@ from torch import Tensor
 from lab.data import Table, cached_table, check_count
 from lab.errors import BadInput, BadSetting
 from lab.vision.data.real.captions import read_captions
+from lab.vision.data.real.folder import of_desktop
 
 ENDINGS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 VERSION = 1  # goes up when other frames come out of the same files
@@ -48,20 +49,28 @@ def find_videos(path: Path) -> Videos:
         return Videos(named.files, words=named.words, captions=named.captions)
     if not path.is_dir():
         raise BadSetting("path", f"there is no folder or CSV file {path}")
-    folders = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith((".", "__")))
+    folders = sorted(each for each in _inside(path) if each.is_dir() and not each.name.startswith("__"))
     if len(folders) < 2:
         raise BadSetting("path", f"{path} has {len(folders)} folders of videos; one for each class, two at least")
+    if beside := [each for each in _inside(path) if each.suffix.lower() in ENDINGS and not each.is_dir()]:
+        raise BadSetting("path", f"{beside[0]} is in no folder of a class; move it into one, or elsewhere")
     files: list[Path] = []
     labels: list[int] = []
     for number, folder in enumerate(folders):
-        found = sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
-        videos = [each for each in found if each.suffix.lower() in ENDINGS]
+        videos = _inside(folder)
         if not videos:
             raise BadSetting("path", f"{folder} has no videos ({', '.join(ENDINGS)})")
+        if other := [each for each in videos if not each.is_file() or each.suffix.lower() not in ENDINGS]:
+            raise BadSetting("path", f"{other[0]} is no video ({', '.join(ENDINGS)}); convert or remove it")
         files += videos
         labels += [number] * len(videos)
     check_count(path, len(files), "videos", LEAST)
     return Videos(files, tuple(folder.name for folder in folders), torch.tensor(labels))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What lies in a folder, but for what desktops put into any."""
+    return sorted(each for each in folder.iterdir() if not of_desktop(each.name))
 
 
 def load(videos: Videos, frames: int, size: int) -> Table:

@@ -6,6 +6,7 @@ Formats: Lin et al., Microsoft COCO, ECCV 2014; Everingham et al., The PASCAL vi
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -181,6 +182,10 @@ def _voc(path: Path) -> Annotated:
         named.append((file, list(zip(names, sides, strict=True))))
     if not files:
         raise BadSetting("path", f"{path / 'Annotations'} has no .xml files")
+    left_out = sorted({each for each in (path / "JPEGImages").glob("*") if each.is_file()} - set(files))
+    if left_out:
+        words = f"{len(left_out)} files in {path / 'JPEGImages'} have no annotation and are left out"
+        warnings.warn(f"{words}: {left_out[0].name}{', ...' * (len(left_out) > 1)}", stacklevel=4)
     classes = tuple(sorted({name for _, boxes in named for name, _ in boxes}))
     rows = [
         [_row(classes.index(name), (sides[0] - 1, sides[1] - 1, *sides[2:]), size, str(file)) for name, sides in boxes]

@@ -190,12 +190,13 @@ def _files(folder: Path) -> list[Path]:
             and folder.resolve().is_relative_to(Path(place).resolve())
         ):
             raise BadInput(f"{place} is a link to a folder that it lies in; remove it")
-        folders[:] = [name for name in folders if not _of_desktop(name)]
-        found += [Path(place, name) for name in names if not _of_desktop(name)]
+        folders[:] = [name for name in folders if not of_desktop(name)]
+        found += [Path(place, name) for name in names if not of_desktop(name)]
     if broken := [file for file in found if not file.exists()]:
         raise BadInput(f"{broken[0]} is a link to {broken[0].readlink()}, where nothing is; mend or remove it")
     return sorted(file for file in found if file.is_file())
 
 
-def _of_desktop(name: str) -> bool:
+def of_desktop(name: str) -> bool:
+    """Whether desktops put files or folders of that name into any folder."""
     return name.startswith(".") or name in DESKTOP
