@@ -16,7 +16,7 @@ from lab.data.splits import (
     train_val_test_split,
 )
 from lab.data.table import Column, Ragged, Rows, Table, concat
-from lab.data.text_file import read_text
+from lab.data.text_file import read_lines, read_text
 
 __all__ = [
     "Batch",
@@ -43,6 +43,7 @@ __all__ = [
     "find_dataset",
     "group_train_val_split",
     "read_csv",
+    "read_lines",
     "read_text",
     "root",
     "seed_from",

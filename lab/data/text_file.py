@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from lab.errors import BadSetting
 
+ENDS = re.compile(r"\r\n|\r|\n")  # str.splitlines knows others, such as U+2028, which stand within a line of most files
 BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 WHERE = "where the task has it"  # of settings that not every task with a file has
 
@@ -48,3 +50,24 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         raise BadSetting("path", f"{path}:{line}: {byte} is not {encoding}; {advice}") from None
     except (LookupError, ValueError) as error:  # a codec that decodes no text
         raise BadSetting("encoding", f"{encoding!r} cannot be used: {error}") from None
+
+
+def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
+    r"""The lines of a file, without their ends, as editors count them.
+
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
+    >>> path = root() / "lines.txt"
+    >>> _ = path.write_text("first\u2028half\nsecond\n", encoding="utf-8")
+    >>> len(read_lines(path))
+    2
+
+    Args:
+        path: of the file.
+        encoding: of the text, by Python's name.
+
+    Raises:
+        BadSetting: as `read_text` does.
+    """
+    *lines, last = ENDS.split(read_text(path, encoding))
+    return [*lines, last] if last else lines

@@ -98,12 +98,13 @@ def test_a_summary_is_what_the_person_of_the_heading_did() -> None:
 
 
 def test_parallel_files_are_read_as_those_of_multi30k(tmp_path: Path) -> None:
-    (tmp_path / "train.en").write_text("A man sleeps.\nTwo dogs run.\n")
+    (tmp_path / "train.en").write_text("A man\u2028sleeps.\nTwo dogs run.\n", encoding="utf-8")
     (tmp_path / "train.de").write_text("Ein Mann schläft.\nZwei Hunde rennen.\n")
     (tmp_path / "test2016.en").write_text("A dog.\n")
     (tmp_path / "test2016.de").write_text("Ein Hund.\n")
     dataset = find_pairs("parallel", str(tmp_path), None, None)
     assert to_texts(dataset.load("train")["target"]) == ["Ein Mann schläft.", "Zwei Hunde rennen."]
+    assert to_texts(dataset.load("train")["source"])[0] == "A man\u2028sleeps.", "a separator within a line ends none"
     assert to_texts(dataset.load("test")["source"]) == ["A dog."]
     assert to_texts(find_pairs("parallel", str(tmp_path), "de", "en").load("test")["source"]) == ["Ein Hund."]
 

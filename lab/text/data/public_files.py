@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from lab.data import download_file, fetch_into, read_csv, read_text
+from lab.data import download_file, fetch_into, read_csv, read_lines
 from lab.errors import BadSetting
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -121,7 +121,7 @@ def read_sst2(folder: Path, split: Literal["train", "test"]) -> tuple[list[str],
     """
     path = folder / f"{split}.tsv"
     texts, labels = [], []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         text, tab, label = line.rpartition("\t")
         if not tab or label not in ("0", "1"):
             raise BadSetting("name", f"{path}:{number}: expected a sentence, a tab and 0 or 1, found {line[-40:]!r}")

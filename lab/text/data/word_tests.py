@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.data import read_csv, read_text
+from lab.data import read_csv, read_lines, read_text
 from lab.errors import BadSetting
 
 Similarities = list[tuple[str, str, float]]
@@ -55,7 +55,7 @@ def read_analogies(path: Path) -> Analogies:
     found: Analogies = {}
     kind = None
     with _about("analogies"):
-        lines = read_text(path).splitlines()
+        lines = read_lines(path)
     for number, line in enumerate(lines, 1):
         words = line.lower().split()
         if words[:1] == [":"] and len(words) > 1:

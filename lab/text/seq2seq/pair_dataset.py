@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from lab.data import DatasetInfo, Table, check_count, find_dataset, read_csv, read_text, root
+from lab.data import DatasetInfo, Table, check_count, find_dataset, read_csv, read_lines, root
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.digests import digest
@@ -146,7 +146,7 @@ def _parallel(folder: Path, source: str, target: str, split: Literal["train", "t
         file = next((folder / name for name in names if (folder / name).is_file()), None)
         if file is None:
             raise BadSetting("path" if not folder.is_dir() else setting, f"{folder} has no file {names[0]}")
-        sides.append((file, [line.strip() for line in read_text(file).splitlines()]))
+        sides.append((file, [line.strip() for line in read_lines(file)]))
     (first, lines), (second, others) = sides
     if len(lines) != len(others):
         raise BadSetting("path", f"{first} has {len(lines)} lines and {second} has {len(others)}")

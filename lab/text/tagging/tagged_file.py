@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.data import read_text
+from lab.data import read_lines
 from lab.errors import BadSetting
 
 DOCUMENT = "-DOCSTART-"  # such a line separates documents
@@ -41,7 +41,7 @@ def read_tagged(path: Path, column: int | None = None) -> TaggedSentences:
     """
     found = TaggedSentences([], [], [])
     columns, inside = 0, False
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         cells = line.split()
         if not cells or cells[0] == DOCUMENT:
             inside = False
