@@ -76,6 +76,7 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
         from lab.engine.profiler import NoProfiler
         from lab.engine.progress import BestCheckpoint, progress
         from lab.engine.project.demands import refusals
+        from lab.engine.project.final_validation import FinalValidation
         from lab.engine.project.monitors import MonitorCheck
         from lab.engine.project.run_folder import RunFolder, brings_progress_bar, distinguish
         from lab.engine.project.trainer_settings import blamed, refused_settings
@@ -120,7 +121,7 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
             if brings_progress_bar(callbacks):
                 settings = {"enable_progress_bar": True} | settings
             distinguish(callbacks)
-            own = [TerminateOnNaN(saver), FailureContext(), best, saver]
+            own = [TerminateOnNaN(saver), FailureContext(), FinalValidation(), best, saver]
             callbacks = [RunFolder(), *progress(settings, monitor), check, *callbacks, *own]
             made = construct(settings)
             chosen = QUIET | {"profiler": NoProfiler()} | made | {"plugins": [*_plugins(made), Files(module)]}

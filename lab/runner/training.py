@@ -13,7 +13,6 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from lab.engine.data_changes import DataChanges
 from lab.engine.process import frozen_heap
 from lab.engine.project.endless import EndlessLoaders
-from lab.engine.project.final_validation import FinalValidation
 from lab.engine.project.unsaved_state import UnsavedState
 from lab.engine.saver import Rewindable
 from lab.fingerprint import WORDS, texts
@@ -68,7 +67,7 @@ def train(assembly: Assembly, logger: Logger, folder: Path | None, checkpoint: P
         best.dirpath = str(folder)
     section, settings = _settings_of_data(assembly)
     changes = DataChanges(saver, dataset_name(assembly, settings), section, settings, resumed=checkpoint is not None)
-    trainer.callbacks += [changes, UnsavedState(saver), EndlessLoaders(), FinalValidation()]  # type: ignore[attr-defined]
+    trainer.callbacks += [changes, UnsavedState(saver), EndlessLoaders()]  # type: ignore[attr-defined]
     trainer.logger = logger
     safely = True if checkpoint else None
     if assembly.compiled and assembly.recipe.compile == "auto":

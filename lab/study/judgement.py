@@ -6,6 +6,7 @@ half the claim is upheld, below one half it is refuted; otherwise it is undecide
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -79,8 +80,12 @@ def judge(claim: Claim, workers: int | None = None, uri: str | None = None) -> J
     metric: str = plans[0].metrics[0]
     mode: Any = plans[0].modes[0]
     named = (claim.better, claim.worse)
+    copy = claim.path.with_stem(f"{claim.name}_2")
+    places = [str(claim.path), copy.name if copy.is_absolute() else str(copy)]  # not beside an installed one
+    rename = f"judge a copy of the claim: lab cp {shlex.join(places)}"
     trials = [
-        tune(plan, workers=workers, uri=uri, title=side.name).trials[0] for side, plan in zip(named, plans, strict=True)
+        tune(plan, workers=workers, uri=uri, title=side.name, rename=rename).trials[0]
+        for side, plan in zip(named, plans, strict=True)
     ]
     sides = list(zip(named, plans, trials, strict=True))
     if failed := [

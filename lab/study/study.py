@@ -79,6 +79,7 @@ def tune(
     uri: str | None = None,
     work: str = TRAIN,
     title: str | None = None,
+    rename: str | None = None,
 ) -> Study:
     """Trains the trials of a study that are not finished yet.
 
@@ -90,6 +91,7 @@ def tune(
         uri: the tracking server; the recipe's own by default.
         work: the function that does a job, as `package.module:name`.
         title: what messages call the study; its name by default.
+        rename: how to start it under another name, if one of its name has another definition; `--name` by default.
 
     Raises:
         BadInput: a study of this name is another one, or the storage cannot be used.
@@ -108,7 +110,7 @@ def tune(
     stage("opening the study and the tracking database")
     server = tracking_uri(uri or plan.recipe.track.uri)
     store = storage.open_storage(address, plan.name, server)
-    study, new = open_study(plan, store)
+    study, new = open_study(plan, store, rename)
     save_plan(plan, study)
     queue = TrialQueue(study, plan.file, plan.entries)
     if queue.begun() > len(plan.entries):
@@ -148,11 +150,11 @@ def tune(
     return Study(plan, "FINISHED", parent.run_id, server, record, time.monotonic() - began)
 
 
-def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.Study, bool]:
+def open_study(plan: Plan, store: optuna.storages.BaseStorage, rename: str | None = None) -> tuple[optuna.Study, bool]:
     """The study in its storage, made if missing, and whether it was.
 
     Raises:
-        BadInput: there is one of that name that is not the same.
+        BadInput: there is one of that name that is not the same; `rename` says how to start it under another name.
     """
     import optuna
 
@@ -175,7 +177,7 @@ def open_study(plan: Plan, store: optuna.storages.BaseStorage) -> tuple[optuna.S
         _describe(study, plan)
         study.set_user_attr(DEFINITION, plan.definition())
     elif known != plan.definition():
-        raise BadInput(_changed(plan, known))
+        raise BadInput(f"{_changed(plan, known)}; {rename or f'start one with --name {plan.name}-2'}")
     return study, new
 
 
@@ -189,12 +191,12 @@ def _describe(study: optuna.Study, plan: Plan) -> None:
 
 
 def _changed(plan: Plan, known: Mapping[str, Any]) -> str:
-    """The error for a study whose definition has changed: the difference, and the next step."""
+    """What differs from the definition that a study was started with."""
     before, now = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (known, plan.definition()))
     lines = list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]
     changed = " ".join(f"{line[0]} {line[1:].strip().rstrip(',')}" for line in lines if line[0] in "+-")
     short = f"{changed:.600}"
-    return f"study {plan.name!r} was started with another definition ({short}); start one with --name {plan.name}-2"
+    return f"study {plan.name!r} was started with another definition ({short})"
 
 
 def _launcher(name: LauncherName, workers: int | None, logs: Path, work: str) -> Launcher:

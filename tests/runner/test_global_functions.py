@@ -115,6 +115,7 @@ def test_a_project_that_begins_runs_of_its_own_has_one(
         assert "secret" not in said
         assert mlflow.start_run is begin is start_run
         assert evaluate("last", None, "best")["test_loss"] == pytest.approx(result.score)
+        assert "callback" not in capsys.readouterr().err, "a checkpoint has states of those of the training"
         assert [each.data.metrics for each in runs(tracked)] == [found.data.metrics], "nothing is recorded again"
     finally:
         mlflow.sklearn.autolog(disable=True)

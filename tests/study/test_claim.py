@@ -7,7 +7,7 @@ import pytest
 import works
 
 from lab import stats
-from lab.errors import LabError, RecipeError
+from lab.errors import BadInput, LabError, RecipeError
 from lab.registry import recipes
 from lab.study.claim import load_claim, make_plans
 from lab.study.judgement import judge, verdict
@@ -49,6 +49,13 @@ def test_the_other_way_round_it_is_refuted(home, inline):
     inline(works.instant)
     Path("claim.yaml").write_text(CLAIM.format(worse=0.01).replace("model.lr: 0.01}", "model.lr: 0.1}", 1))
     assert judge(load_claim(Path("claim.yaml"))).verdict == "refuted"
+
+
+@pytest.mark.slow
+def test_a_changed_claim_is_refused_with_the_way_out(judged):
+    judged(0.1)
+    with pytest.raises(BadInput, match=r"definition .*; judge a copy of the claim: lab cp claim.yaml claim_2.yaml$"):
+        judged(0.2)
 
 
 @pytest.mark.slow
