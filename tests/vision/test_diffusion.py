@@ -46,6 +46,25 @@ def test_noise_has_the_share_of_the_variance_that_the_schedule_says():
     assert shared.tolist() == pytest.approx(schedule.signal[[10, 90]].sqrt().tolist(), abs=0.02)
 
 
+def test_the_velocity_says_the_noise_and_is_learnt_as_the_noise_is():
+    schedule, times = NoiseSchedule("cosine", 100), torch.tensor([0, 50, 99])
+    images, noise = torch.rand(3, 1, 4, 4), torch.randn(3, 1, 4, 4)
+    noisy, velocity = schedule.add_noise(images, times, noise), schedule.velocity(images, times, noise)
+    torch.testing.assert_close(schedule.velocity_to_noise(noisy, velocity, times), noise, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(velocity[2], -images[2], atol=0.15, rtol=0)
+    module = small(prediction="velocity")
+    batch = {"image": torch.rand(8, 1, 8, 8), "label": torch.arange(8)}
+    optimizer = torch.optim.Adam(module.network.parameters(), 1e-2)
+    losses = []
+    for _ in range(8):
+        torch.manual_seed(0)  # the same times and noise again
+        losses.append(module.training_loss(batch, 0.0))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[-1] < 0.9 * losses[0]
+
+
 def test_one_step_of_ddpm_is_the_posterior_of_the_paper():
     schedule = NoiseSchedule("linear", 1000)
     clean, noise, fresh = 0.3 * torch.rand(1, 1, 4, 4), torch.randn(1, 1, 4, 4), torch.randn(1, 1, 4, 4)

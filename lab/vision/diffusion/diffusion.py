@@ -1,7 +1,8 @@
 """Denoising diffusion models of images, on request of a class; sampling by DDPM or, in fewer steps, by DDIM.
 
 Sources: Ho, Jain and Abbeel, Denoising diffusion probabilistic models, NeurIPS 2020; Song, Meng and Ermon, Denoising
-diffusion implicit models, ICLR 2021; Ho and Salimans, Classifier-free diffusion guidance, 2022.
+diffusion implicit models, ICLR 2021; Ho and Salimans, Classifier-free diffusion guidance, 2022; Salimans and Ho,
+Progressive distillation for fast sampling of diffusion models, ICLR 2022, for the velocity.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Diffusion(GenerativeModule, SupervisedModule):
         guidance: weight of the condition in sampling; above 1 images differ less and suit it more, at twice the cost.
         widths: feature maps of the U-Net at each resolution, which halves from one to the next.
         patch: pixels along each side that enter the U-Net as one place.
+        prediction: what the network is trained to find: the noise, or the velocity, which weighs noisy images more.
         noise_schedule: linear or cosine.
         noise_steps: number of noise levels.
         sampling_steps: steps of sampling, at most `noise_steps`.
@@ -60,6 +62,7 @@ class Diffusion(GenerativeModule, SupervisedModule):
         guidance: Annotated[float, Ge(0)] = 1.0,
         widths: Annotated[list[Annotated[int, Gt(0), MultipleOf(8)]], MinLen(1)] = [32, 64],  # noqa: B006 - never changed
         patch: Annotated[int, Gt(0)] = 1,
+        prediction: Literal["noise", "velocity"] = "noise",
         noise_schedule: ScheduleName = "cosine",
         noise_steps: Annotated[int, Gt(1)] = 1000,
         sampling_steps: Annotated[int, Gt(0)] = 20,
@@ -79,7 +82,7 @@ class Diffusion(GenerativeModule, SupervisedModule):
             raise BadSetting("sampling_steps", f"must be at most noise_steps, {noise_steps}; found {sampling_steps}")
         self.shape, self.conditional = (channels, size, size), condition == "class"
         self.condition_dropout, self.guidance = condition_dropout, guidance
-        self.sampling_steps, self.eta = sampling_steps, eta
+        self.sampling_steps, self.eta, self.prediction = sampling_steps, eta, prediction
         self.schedule_of_noise = NoiseSchedule(noise_schedule, noise_steps)
         context = nn.Embedding(len(class_names), context_width(widths)) if self.conditional else None
         self.network = UNet(channels, widths, patch, context).to(memory_format=torch.channels_last)
@@ -90,8 +93,10 @@ class Diffusion(GenerativeModule, SupervisedModule):
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
         network = self.network if self.averaged is None else self.averaged
-        noise: Tensor = network(images, times, labels)
-        return noise
+        found: Tensor = network(images, times, labels)
+        if self.prediction == "noise":
+            return found
+        return self.schedule_of_noise.velocity_to_noise(images, upcast(found), times)
 
     def training_loss(self, batch: dict[str, Tensor], progress: float) -> Tensor:  # noqa: ARG002
         images = 2 * batch["image"] - 1
@@ -102,14 +107,15 @@ class Diffusion(GenerativeModule, SupervisedModule):
         if self.conditional and self.condition_dropout:
             known = torch.rand(len(images), device=images.device) >= self.condition_dropout
         found = self.network(noisy, times, batch["label"] if self.conditional else None, known)
-        return (upcast(found) - noise).square().mean()
+        target = noise if self.prediction == "noise" else self.schedule_of_noise.velocity(images, times, noise)
+        return (upcast(found) - target).square().mean()
 
     def on_train_batch_end(self, *_: Any) -> None:
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
     def evaluate_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The error at times that are spread evenly over the batch, always with the same noise."""
+        """The error of the noise at times that are spread evenly over the batch, always with the same noise."""
         images = 2 * batch["image"] - 1
         random = torch.Generator().manual_seed(seed_from(VAL, self.global_rank, self.eval_batch_idx))
         noise = self.noise(len(images), random)

@@ -2,7 +2,8 @@
 
 Sources: Ho, Jain and Abbeel, Denoising diffusion probabilistic models (DDPM), NeurIPS 2020, with the linear schedule;
 Nichol and Dhariwal, Improved denoising diffusion probabilistic models, ICML 2021, with the cosine schedule; Song, Meng
-and Ermon, Denoising diffusion implicit models (DDIM), ICLR 2021, whose formula 12 is `step`.
+and Ermon, Denoising diffusion implicit models (DDIM), ICLR 2021, whose formula 12 is `step`; Salimans and Ho,
+Progressive distillation for fast sampling of diffusion models, ICLR 2022, for the velocity.
 """
 
 from __future__ import annotations
@@ -44,6 +45,16 @@ class NoiseSchedule(nn.Module):
         """The images (B, C, H, W) at times (B,)."""
         share = self.signal[times].view(-1, 1, 1, 1)
         return share.sqrt() * images + (1 - share).sqrt() * noise
+
+    def velocity(self, images: Tensor, times: Tensor, noise: Tensor) -> Tensor:
+        """sqrt(a_t) noise - sqrt(1 - a_t) images at times (B,): the images themselves where all is noise."""
+        share = self.signal[times].view(-1, 1, 1, 1)
+        return share.sqrt() * noise - (1 - share).sqrt() * images
+
+    def velocity_to_noise(self, noisy: Tensor, velocity: Tensor, times: Tensor) -> Tensor:
+        """The noise in noisy images (B, C, H, W) at times (B,) of that velocity."""
+        share = self.signal[times].view(-1, 1, 1, 1)
+        return share.sqrt() * velocity + (1 - share).sqrt() * noisy
 
     def sampling_times(self, count: int) -> list[int]:
         """So many times, or all, from the last to 0."""
