@@ -26,8 +26,8 @@ class Bandit(LightningModule):
     """Agents that estimate the mean reward of each arm and explore in one of several ways.
 
     Regret is what the expected rewards of the chosen arms are below those of the best arm, summed over all pulls;
-    `test/regret` is its mean over the bandits, `test/regret_error` the standard error of that, and
-    `test/optimal_action` the share of best arms in the last tenth of the pulls.
+    `test/regret` is its mean over the bandits, `test/regret_error` the standard error of that, `test/return` the mean
+    sum of the rewards, and `test/optimal_action` the share of best arms in the last tenth of the pulls.
 
     Args:
         arms: number of arms; a fact of the data.
@@ -144,6 +144,7 @@ class Bandit(LightningModule):
             curve = torch.zeros(1, 3)
         latest = curve[-max(1, self.pulls // 10) :, 2].mean()
         metrics = {"regret": curve[-1, 0], "regret_error": curve[-1, 1], "optimal_action": latest}
+        metrics["return"] = self.total.sum(1).mean()
         self.log_dict({f"test/{name}": value for name, value in metrics.items()}, batch_size=1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
