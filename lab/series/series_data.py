@@ -67,6 +67,7 @@ class SeriesData(TableDataModule):
         super().__init__(batch_size)
         self.save_hyperparameters(logger=False)  # else Lightning refuses a module with another `season`, a fact
         check_fold(fold, folds)
+        dataset = find_dataset(name, SeriesDataset)  # a wrong name is one beside a path, too
         self.window, self.horizon, self.log = window, horizon, log
         if path is None:
             for key, value, default in (
@@ -76,7 +77,6 @@ class SeriesData(TableDataModule):
             ):
                 if value != default:
                     raise BadSetting(key, "says how a file is read; give its `path`, or leave it out")
-            dataset = find_dataset(name, SeriesDataset)
             self.title, self.origin = name, dataset.origin
             self.season = season or dataset.season
             self.series = dataset.series(column, points, data_seed)

@@ -204,6 +204,7 @@ def test_quantiles_rise_and_have_a_median(quantiles):
         ([1, 2], ["data.column=null"], "column", "has the columns day, sold; name one"),
         ([1, 2], [], "window", "a window of 5 and a horizon of 2 need 7 points; sales.csv has 2"),
         (40 * [3], [], "path", "sales.csv is constant where it trains"),
+        (list(range(40)), ["data.name=seasonel"], "name", "did you mean 'seasonal'?"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(rows, settings, key, message, tmp_path):

@@ -127,6 +127,7 @@ def test_every_part_has_its_share_of_each_class_and_folds_leave_nothing_out():
         (["a,price", *(f'"{i % 3},5",{i}' for i in range(30))], [], "houses.csv:2: column a: '0,5' is no number as"),
         (["a,price", *(f"{i % 3} %,{i}" for i in range(30))], [], "houses.csv:2: column a: '0 %' is no number as"),
         (["price", *map(str, range(30))], [], "there is nothing to predict from"),
+        (["a,price", *(f"{i % 7},{i}" for i in range(30))], ["data.name=diabetis"], "did you mean 'diabetes'?"),
     ],
 )  # fmt: skip
 def test_rows_that_cannot_be_used_are_one_line(lines, settings, message, tmp_path):

@@ -79,6 +79,7 @@ class FeatureData(TableDataModule):
         super().__init__(batch_size)
         self.save_hyperparameters()
         check_fold(fold, folds)
+        dataset = find_dataset(name, FeatureDataset)  # a wrong name is one beside a path, too
         if path is None:
             for key, value, default in (
                 ("target", target, None),
@@ -88,7 +89,6 @@ class FeatureData(TableDataModule):
             ):
                 if value != default:
                     raise BadSetting(key, "says how a file is read; give its `path`, or leave it out")
-            dataset = find_dataset(name, FeatureDataset)
             self.title, self.origin, target = name, dataset.origin, dataset.target
             frame, self.classes = dataset.frame(data_seed), dataset.classes
         else:
