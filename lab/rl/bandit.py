@@ -143,8 +143,12 @@ class Bandit(LightningModule):
         if not len(curve):
             curve = torch.zeros(1, 3)
         latest = curve[-max(1, self.pulls // 10) :, 2].mean()
-        metrics = {"regret": curve[-1, 0], "regret_error": curve[-1, 1], "optimal_action": latest}
-        metrics["return"] = self.total.sum(1).mean()
+        metrics = {
+            "regret": curve[-1, 0],
+            "regret_error": curve[-1, 1],
+            "optimal_action": latest,
+            "return": self.total.sum(1).mean(),
+        }
         self.log_dict({f"test/{name}": value for name, value in metrics.items()}, batch_size=1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
