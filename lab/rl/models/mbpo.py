@@ -15,17 +15,24 @@ from annotated_types import Ge, Gt, Le
 from tensordict import TensorDictBase
 from torch import Tensor, nn
 
+from lab import plots
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
+from lab.rl.models import open_loop
 from lab.rl.models.dynamics import DynamicsModel
 from lab.rl.sac import SAC
 from lab.task import Task, Unit
 
+TESTED_EPISODES = 10  # whose steps the model has to repeat in the test
+
 
 class MBPO(SAC):
     """Soft actor-critic on transitions of a learned model, for continuous actions and observations that are vectors.
+
+    `test/model_error_1` and `test/model_error_10` are the errors of the model after so many steps of the greedy policy
+    in the environment, in standard deviations of the observations.
 
     Args:
         num_members: networks of the model's ensemble.
@@ -62,6 +69,18 @@ class MBPO(SAC):
         self.rollout_length, self.real_ratio = rollout_length, real_ratio
         action_size = len(continuous(action, "mbpo", "use task=dqn")["low"])
         self.model = DynamicsModel(observation_size, action_size, model_hidden, num_members)
+
+    def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
+        metrics = super().evaluate(stage, starts)
+        if stage == "test":
+            errors = open_loop.open_loop_errors(self.model, self.record(starts[:TESTED_EPISODES], noise=0.0))
+            self.model_errors = errors.cpu()
+            metrics |= {f"test/model_error_{k}": float(errors[k - 1, 0]) for k in (1, 10) if k <= len(errors)}
+        return metrics
+
+    def draw(self) -> None:
+        super().draw()
+        plots.log_figure(self, "model_error.png", open_loop.plot(self.model_errors))
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return *super().groups(), list(self.model.parameters())
