@@ -118,8 +118,8 @@ def draw_scores(axes: Any, figures: Comparison, looks: Mapping[str, Look] | None
         axes.plot([row.iqm], [place], color=color, marker=look["marker"], markersize=6, linestyle="none")
         left = axes.get_yaxis_transform()  # the left edge, whatever the scores are
         words = f"{_folded(row.label, WIDE)} ({row.runs})"
-        axes.plot([0.015, 0.055], [place - 0.32] * 2, color=color, linestyle=line, linewidth=2, transform=left)
-        axes.text(0.07, place - 0.16, words, transform=left, va="bottom", clip_on=True)
+        axes.plot([0.015, 0.055], [place - 0.3] * 2, color=color, linestyle=line, linewidth=2, transform=left)
+        axes.text(0.07, place - 0.3, words, transform=left, va="center", clip_on=True)
     axes.set_yticks([])
     axes.set_ylim(len(figures.rows) - 0.65, -0.95)
     axes.set(title="IQM and its 95 % interval (runs)")
