@@ -63,7 +63,7 @@ class DDPG(OffPolicy):
             env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
         )
         self.save_hyperparameters()
-        bounds = continuous(action, "ddpg", "use a task for discrete actions, such as dqn, or ppo for several at once")
+        bounds = continuous(action, "ddpg")
         self.tau, self.reward_scale = tau, reward_scale
         self.actor = Actor(observation_size, bounds, hidden)
         self.critic = Critic(observation_size, len(bounds["low"]), hidden)

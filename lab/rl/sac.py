@@ -77,11 +77,7 @@ class SAC(OffPolicy):
             env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
         )
         self.save_hyperparameters()
-        bounds = continuous(
-            action,
-            type(self).__name__.lower(),
-            "use a task for discrete actions, such as dqn, or ppo for several at once",
-        )
+        bounds = continuous(action, type(self).__name__.lower())
         self.tau, self.reward_scale = tau, reward_scale
         self.target_entropy = -float(len(bounds["low"])) if target_entropy is None else target_entropy
         if subset_size is not None and subset_size > num_critics:

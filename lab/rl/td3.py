@@ -70,7 +70,7 @@ class TD3(OffPolicy):
             env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
         )
         self.save_hyperparameters()
-        bounds = continuous(action, "td3", "use a task for discrete actions, such as dqn, or ppo for several at once")
+        bounds = continuous(action, "td3")
         self.tau, self.policy_delay, self.reward_scale = tau, policy_delay, reward_scale
         self.target_policy_noise, self.target_noise_clip = target_policy_noise, target_noise_clip
         self.actor = Actor(observation_size, bounds, hidden)

@@ -94,7 +94,11 @@ def mask_size(env: str, space: gym.Space[Any]) -> int:
     return sum(spec["counts"]) if "counts" in spec else spec["count"]
 
 
-def continuous(action: ActionSpec, algorithm: str, discrete: str) -> ContinuousSpec:
+def continuous(
+    action: ActionSpec,
+    algorithm: str,
+    discrete: str = "use a task for discrete actions, such as dqn, or ppo for several at once",
+) -> ContinuousSpec:
     """`action` if it is continuous.
 
     >>> continuous({"low": [-2.0], "high": [2.0]}, "ddpg", discrete="use task=dqn")
