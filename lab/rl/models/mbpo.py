@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lab import plots
 from lab.rl.common.learner import HiddenSizes
+from lab.rl.data.episodes import reactive, record
 from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
@@ -67,13 +68,16 @@ class MBPO(SAC):
             num_envs=num_envs,
         )  # fmt: skip
         self.rollout_length, self.real_ratio = rollout_length, real_ratio
-        action_size = len(continuous(action, "mbpo", "use task=dqn")["low"])
+        action_size = len(continuous(action, "mbpo")["low"])
         self.model = DynamicsModel(observation_size, action_size, model_hidden, num_members)
 
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         metrics = super().evaluate(stage, starts)
         if stage == "test":
-            errors = open_loop.open_loop_errors(self.model, self.record(starts[:TESTED_EPISODES], noise=0.0))
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            policy, seeds = reactive(self.evaluation_policy(), self.device), starts[:TESTED_EPISODES]
+            episodes = record(policy, self.env_factory, seeds, num_envs=data.eval_envs)
+            errors = open_loop.open_loop_errors(self.model, episodes)
             self.model_errors = errors.cpu()
             metrics |= {f"test/model_error_{k}": float(errors[k - 1, 0]) for k in (1, 10) if k <= len(errors)}
         return metrics
