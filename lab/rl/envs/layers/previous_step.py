@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Discrete, flatdim, flatten, flatten_space
+from gymnasium.spaces import Box, Discrete, flatten, flatten_space
 
 
 class PreviousStep(gym.Wrapper[np.ndarray, Any, Any, Any]):
@@ -28,13 +28,11 @@ class PreviousStep(gym.Wrapper[np.ndarray, Any, Any, Any]):
         for what, space in zip(("observation", "action"), spaces, strict=True):
             if not isinstance(space, Discrete | Box):
                 raise ValueError(f"its {what} is {space}, expected a Box or a Discrete")
-        seen: Any = flatten_space(spaces[0])
-        zeros, ones = np.zeros(flatdim(spaces[1]), np.float32), np.ones(flatdim(spaces[1]), np.float32)
-        low, high = (zeros, ones) if isinstance(spaces[1], Discrete) else (spaces[1].low, spaces[1].high)
-        self.nothing = np.zeros(len(zeros) + 1, np.float32)
+        seen, done = (cast("Box", flatten_space(space)) for space in spaces)
+        self.nothing = np.zeros(len(done.low) + 1, np.float32)
         self.observation_space: Any = Box(
-            np.concatenate([seen.low, np.minimum(low.ravel(), 0), [-np.inf]]).astype(np.float32),
-            np.concatenate([seen.high, np.maximum(high.ravel(), 0), [np.inf]]).astype(np.float32),
+            np.concatenate([seen.low, np.minimum(done.low, 0), [-np.inf]]).astype(np.float32),
+            np.concatenate([seen.high, np.maximum(done.high, 0), [np.inf]]).astype(np.float32),
         )
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
