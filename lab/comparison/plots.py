@@ -109,11 +109,8 @@ def draw_scores(axes: Any, figures: Comparison, looks: Mapping[str, Look] | None
         color, line = look["color"], look["linestyle"]
         if row.interval:
             ends = [row.interval.low, row.interval.high]
-            caps = {
-                "marker": "|",
-                "markersize": 14,
-                "markeredgewidth": 1.5,
-            }  # taller than the point: a short bar hides behind it
+            # caps that are taller than the point, behind which a short bar hides
+            caps = {"marker": "|", "markersize": 14, "markeredgewidth": 1.5}
             axes.plot(ends, [place] * 2, color=color, linestyle=line, linewidth=2.5, **caps)
         axes.plot([row.iqm], [place], color=color, marker=look["marker"], markersize=6, linestyle="none")
         left = axes.get_yaxis_transform()  # the left edge, whatever the scores are

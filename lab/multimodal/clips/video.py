@@ -49,10 +49,11 @@ def find_videos(path: Path) -> Videos:
         return Videos(named.files, words=named.words, captions=named.captions)
     if not path.is_dir():
         raise BadSetting("path", f"there is no folder or CSV file {path}")
-    folders = sorted(each for each in _inside(path) if each.is_dir() and not each.name.startswith("__"))
+    inside = _inside(path)
+    folders = [each for each in inside if each.is_dir() and not each.name.startswith("__")]
     if len(folders) < 2:
         raise BadSetting("path", f"{path} has {len(folders)} folders of videos; one for each class, two at least")
-    if beside := [each for each in _inside(path) if each.suffix.lower() in ENDINGS and not each.is_dir()]:
+    if beside := [each for each in inside if each.suffix.lower() in ENDINGS and not each.is_dir()]:
         raise BadSetting("path", f"{beside[0]} is in no folder of a class; move it into one, or elsewhere")
     files: list[Path] = []
     labels: list[int] = []

@@ -119,9 +119,12 @@ def _refused(env: str, creator: Callable[..., Any], given: Mapping[str, Any], er
             if name not in known and repr(name) in words:
                 return entry_point.unknown_keyword(env, name, known)
     said = f"{env!r}{''.join(f', {name}={value!r}' for name, value in given.items())} could not be created"
-    place = raised_in(error, creator) if words == kind else ""  # an error without a text
-    why = f"{kind} ({place})" if place else kind if words == kind else f"{kind}: {words}"
-    return BadSetting("env_kwargs" if given else "env", f"{said}: {why}")
+    if words != kind:
+        said += f": {kind}: {words}"
+    else:  # an error without a text, of which the place says more
+        place = raised_in(error, creator)
+        said += f": {kind} ({place})" if place else f": {kind}"
+    return BadSetting("env_kwargs" if given else "env", said)
 
 
 def _extra(env: str, error: BaseException) -> str:
