@@ -77,6 +77,7 @@ def trained(agent):
     return [*agent.actor.parameters(), *agent.critic.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernels", [pytest.param("compiled", marks=pytest.mark.long), "PyTorch's own"])
 def test_the_compiled_update_is_the_eager_one(kernels, request):
     if kernels != "compiled":
