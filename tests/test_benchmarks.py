@@ -130,3 +130,19 @@ def test_the_gpt_by_hand_has_the_loss_of_the_language_model() -> None:
 
     losses = same_batch(Work(1))
     assert losses["walk"] == pytest.approx(losses["loop"], rel=1e-5)
+
+
+def test_silence_and_what_a_log_should_not_have_are_noticed(tmp_path: Path) -> None:
+    from benchmarks import silence
+
+    speaking = "import time; print('one', flush=True); time.sleep(0.3); print('\\x1b[2Ktwo')"
+    for terminal in (True, False):
+        pieces, status = silence.listen([sys.executable, "-c", speaking], tmp_path, terminal)
+        text = b"".join(piece.text for piece in pieces)
+        assert (status, silence.words(text).split()) == (0, ["one", "two"])
+        assert pieces[-2].at - pieces[0].at >= 0.2, "the time of each piece"
+        codes = [b"\r", b"\x1b[2K"] if terminal else [b"\x1b[2K"]
+        assert silence.faults_of_log(text) == [f"{code!r} in the log" for code in codes]
+    quiet = [silence.Piece(1.0, b"reading\n"), silence.Piece(5.0, b"\r 50%|##  | 1/2"), silence.Piece(5.5, b"")]
+    assert silence.longest(quiet) == (4.0, 1.0, "reading")
+    assert silence.faults_of_log(quiet[1].text)[1:] == ["a bar in the log:  50%|##  | 1/2"]
