@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.data.text_file import WHERE, read_text
+from lab.data.text_file import read_text
 from lab.errors import BadSetting, nearest
 
 Gaps = Literal["refuse", "drop", "interpolate"]
@@ -54,13 +54,14 @@ class CsvFile:
         """The columns in which any cell is a number."""
         return [name for i, name in enumerate(self.names) if any(_is_number(row[i]) for row in self.rows)]
 
-    def numbers(self, name: str, gaps: Gaps = "refuse") -> list[float]:
+    def numbers(self, name: str, gaps: Gaps | None = None) -> list[float]:
         """The finite numbers of a column, from the first row to the last.
 
         Args:
             name: of the column.
             gaps: cells without a value (empty, NA, NaN or null) are refused; or their rows are dropped; or they are
-                interpolated between their neighbours, if they have some on both sides.
+                interpolated between their neighbours, if they have some on both sides. None refuses them for a task
+                without the setting `gaps`.
 
         Raises:
             BadSetting: there is no such column, or a cell is no number.
@@ -103,7 +104,7 @@ class CsvFile:
                 raise BadSetting("path", f"{where} twice; {advice}")
             raise BadSetting("path", f"{where} after {cells[i]}; sort the rows from the oldest to the newest")
 
-    def _number(self, line: int, name: str, cell: str, gaps: Gaps) -> float | None:
+    def _number(self, line: int, name: str, cell: str, gaps: Gaps | None) -> float | None:
         if _is_number(cell):
             if abs(float(cell)) > LARGEST:
                 raise BadSetting("path", f"{self.path}:{line}: column {name}: {cell.strip()} is beyond {LARGEST:g}")
@@ -111,14 +112,14 @@ class CsvFile:
         where, shown = f"{self.path}:{line}: column {name}", repr(cell[:SHOWN])
         if cell.strip().lower() not in NO_VALUE:
             raise BadSetting("path", f"{where}: expected a number, found {shown}")
-        if gaps == "refuse":
+        if gaps in (None, "refuse"):
             found = f"no value ({shown})" if cell.strip() else "no value"
-            advice = f"fill it in, or set `gaps` to drop or interpolate {WHERE}"
+            advice = "fill it in" if gaps is None else "fill it in, or set `gaps` to drop or interpolate"
             raise BadSetting("path", f"{where}: {found}; {advice}")
         return None
 
 
-def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", comment: str = "#") -> CsvFile:
+def read_csv(path: Path, delimiter: str = ",", encoding: str | None = None, comment: str = "#") -> CsvFile:
     """All cells of a file. Its first row names the columns, if no cell of it is a number.
 
     >>> from lab.data import root
@@ -131,7 +132,8 @@ def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", comment:
     Args:
         path: of the file.
         delimiter: between two cells.
-        encoding: of the text, by Python's name.
+        encoding: of the text, by Python's name; None is UTF-8 for a task without the settings `encoding` and
+            `delimiter`, which no message names then.
         comment: rows that begin with it are left out; empty if there are none.
 
     Raises:
@@ -150,7 +152,8 @@ def read_csv(path: Path, delimiter: str = ",", encoding: str = "utf-8", comment:
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BadSetting("path", f"{path}:{numbered[0][0]}: two columns are called {twice[0]!r}")
     if len(names) == 1 and (other := [each for each in ";\t|" if each in first[0] and each != delimiter]):
-        raise BadSetting("path", f"{path} has one column; set `delimiter` to {other[0]!r} {WHERE}")
+        advice = f"separate them by {delimiter!r}" if encoding is None else f"set `delimiter` to {other[0]!r}"
+        raise BadSetting("path", f"{path} has one column, with {other[0]!r} in it; {advice}")
     body = numbered[1:] if named else numbered
     for line, row in body:
         if len(row) != len(names):

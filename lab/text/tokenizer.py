@@ -94,6 +94,17 @@ class Tokenizer(nn.Module):
         """The token ids of a text of any length, (V,), in pieces, because each takes many times its size in memory."""
         return torch.cat([self.encode([piece]).values for piece in pieces(text)])
 
+    def least_tokens(self, texts: Sequence[str]) -> Tensor:
+        """The tokens that each text has at least, (N,), whatever the vocabulary; exact for words and characters.
+
+        >>> Tokenizer("bpe", vocab_size=300).least_tokens(["the soup was good!", ""])
+        tensor([5, 0])
+        """
+        if self.trained:
+            return self.encode(texts).lengths
+        splitter: Any = _untrained(self.kind, self.vocab_size)[0].pre_tokenizer
+        return torch.tensor([len(splitter.pre_tokenize_str(text)) for text in texts], dtype=torch.int64)
+
     def most_tokens(self, text: str, limit: int) -> int:
         """The tokens that a text has at most, whatever the vocabulary, counted up to `limit`.
 

@@ -47,7 +47,7 @@ def test_a_column_is_read(content, column, settings, written):
         ("day,price\n", "path: {file} has the names of columns and no rows"),
         (
             "day,price\n1,2\n2,\n",
-            "path: {file}:3: column price: no value; fill it in, or set `gaps`",
+            "path: {file}:3: column price: no value; fill it in",
         ),
         ("day,price\n1,2\n2,NA\n", "path: {file}:3: column price: no value ('NA'); fill it in"),
         ("day,price\n1,2\n\n2,high\n", "path: {file}:4: column price: expected a number, found 'high'"),
@@ -60,9 +60,9 @@ def test_a_column_is_read(content, column, settings, written):
         ("price,price\n1,2\n", "path: {file}:1: two columns are called 'price'"),
         ("day,prices\n1,2\n", "column: {file} has no column 'price'; did you mean 'prices'?"),
         ("a,b\n1,2\n", "column: {file} has no column 'price'; it has a, b"),
-        ("day;price\n1;2\n", "path: {file} has one column; set `delimiter` to ';'"),
-        (b"day,price\n1,2\nmai,\xe9\n", "path: {file}:3: byte 0xe9 is not utf-8; save it as UTF-8"),
-        ("day,price\n".encode("utf-16"), "path: {file} is text of utf-16; save it as UTF-8"),
+        ("day;price\n1;2\n", "path: {file} has one column, with ';' in it; separate them by ','"),
+        (b"day,price\n1,2\nmai,\xe9\n", "path: {file}:3: byte 0xe9 is not UTF-8; save it as UTF-8"),
+        ("day,price\n".encode("utf-16"), "path: {file} is text of UTF-16; save it as UTF-8"),
         ('day,price\n1,"2\n', "path: {file}:2: unexpected end of data"),
         ("d,price\n2026-02-01,1\n2026-01-01,2\n", "path: {file}:3: column d: 2026-01-01 comes after 2026-02-01; sort"),
         ("d,price\n2026/02/01,1\n2026/01/01,2\n", "path: {file}:3: column d: 2026/01/01 comes after 2026/02/01; sort"),
@@ -81,6 +81,21 @@ def test_what_cannot_be_used_is_one_line(content, message, written):
         numbers(file)
     assert str(error.value).startswith(message.format(file=file))
     assert "\n" not in str(error.value)
+
+
+def test_settings_are_advised_where_the_task_has_them(written):
+    cases = {
+        "day;price\n1;2\n": "set `delimiter` to ';'",
+        b"day,price\nmai,\xe9\n": "save it as UTF-8, or set `encoding`",
+        "day,price\n1,\n": "fill it in, or set `gaps` to drop or interpolate",
+    }
+    for content, advice in cases.items():
+        with pytest.raises(BadSetting) as error:
+            read_csv(written(content), encoding="utf-8").numbers("price", gaps="refuse")
+        assert str(error.value).endswith(f"; {advice}")
+        with pytest.raises(BadSetting) as error:
+            read_csv(written(content)).numbers("price")
+        assert "set `" not in str(error.value)
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_one_line(tmp_path):

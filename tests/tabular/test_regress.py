@@ -86,7 +86,7 @@ def test_no_file_and_no_text_are_one_line(tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"1,2\n\xff\x00")
     for name, reason in (
         ("nowhere.csv", " cannot be read: No such"),
-        ("bytes.csv", ":2: byte 0xff is not utf-8; save"),
+        ("bytes.csv", ":2: byte 0xff is not UTF-8; save"),
     ):
         with pytest.raises(BadSetting, match=f"{name}{reason}"):
             CurveData(path=str(tmp_path / name))

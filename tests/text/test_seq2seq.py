@@ -132,7 +132,7 @@ BAD_FOLDERS: dict[str, tuple[dict[str, bytes], str]] = {
         "test.en has 2 lines and .*test.de has 1",
     ),
     "empty": ({"train.en": b"", "train.de": b""}, "train.en is empty"),
-    "another encoding": ({"train.en": b"a\n", "train.de": b"\xfc\n"}, "train.de:1: byte 0xfc is not utf-8"),
+    "another encoding": ({"train.en": b"a\n", "train.de": b"\xfc\n"}, "train.de:1: byte 0xfc is not UTF-8"),
 }
 
 

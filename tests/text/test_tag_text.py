@@ -85,7 +85,7 @@ BAD_FILES = {
     "empty": ("", "has no tagged words"),
     "one column": ("a\nb\n", "conll.txt:1: expected a word and its tags, found 'a'"),
     "another number of columns": ("a DET O\nb NOUN\n", "conll.txt:2: expected 3 columns as above, found 'b NOUN'"),
-    "other encoding": ("a O\nM\u00fcller O\n".encode("latin-1"), "conll.txt:2: byte 0xfc is not utf-8"),
+    "other encoding": ("a O\nM\u00fcller O\n".encode("latin-1"), "conll.txt:2: byte 0xfc is not UTF-8"),
     "too few": ("a O\n\nb B-X\n", "has 2 sentences; 3 are needed to train, validate and test"),
     "one tag": ("a O\n\n" * 9, "conll.txt: every word has the tag 'O'; there is nothing to learn"),
     "no such column": ("a DET O\n", "has 3 columns"),

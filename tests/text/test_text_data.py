@@ -106,8 +106,8 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("text,label\na,x,z\n", "texts.csv:2: expected 2 cells"),
         ("text,label\na,x\nb,x\nc,x\n", "all texts have the label 'x'"),
         ("text,label\na,x\nb,x\nc,x\nd,y\n", "1 texts with the label 'y'; 3 are needed"),
-        ("text,label\na,x\nM\u00fcll,y\n".encode("latin-1"), "texts.csv:3: byte 0xfc is not utf-8"),
-        ("text,label\na,x\n".encode("utf-16"), "utf-16"),
+        ("text,label\na,x\nM\u00fcll,y\n".encode("latin-1"), "texts.csv:3: byte 0xfc is not UTF-8"),
+        ("text,label\na,x\n".encode("utf-16"), "is text of UTF-16; save it as UTF-8$"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_line(
@@ -136,7 +136,7 @@ def test_bad_settings_are_named(case: str, tmp_path: Path) -> None:
 def test_a_text_that_is_too_long_is_refused_unless_it_may_be_cut_off() -> None:
     data = connected(TextData(max_texts=50), max_length=5)
     data.setup("fit")
-    with pytest.raises(BadSetting, match=r"set model.max_length to \d+, or truncate to true"):
+    with pytest.raises(BadSetting, match=r"set model.max_length to \d+, or data.truncate to true"):
         data.train_dataloader()
     data = connected(TextData(max_texts=50, truncate=True, batch_size=4), max_length=5)
     data.setup("fit")

@@ -537,7 +537,10 @@ def test_hidden_folders_are_passed_over_and_links_are_followed(own, tmp_path):
         (film, "images/3.tif holds 2 images; save each as a file of its own"),
         (lambda own: (own / "classes.txt").write_text("sky\n\nsea\nsand\n"), "classes.txt:2 is empty"),
         (lambda own: (own / "classes.txt").write_text("sky\nsea\nsky\n"), "classes.txt:3 repeats 'sky', the name of"),
-        (lambda own: (own / "classes.txt").write_bytes(b"sky\nsea\xff\n"), "classes.txt is not UTF-8 text"),
+        (
+            lambda own: (own / "classes.txt").write_bytes(b"sky\nsea\xff\n"),
+            "classes.txt:2: byte 0xff is not UTF-8; save it as UTF-8",
+        ),
         (lambda own: (own / "classes.txt").write_text("# names\nsky\nsea\nsand\n"), "classes.txt:1 is a comment"),
         (lambda own: (own / "classes.txt").write_text("1 sky\n2 sea\n3 sand"), "classes.txt:1 says 1, but a name is"),
         (
@@ -568,8 +571,8 @@ def test_nothing_is_guessed_or_left_out(own, harm, message):
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(own):
-    (own / "classes.txt").write_text("\ufeffsky\r\nsea\r\nsand\r\n\r\n", encoding="utf-8")
-    assert folder.mask_classes(own) == ("sky", "sea", "sand")
+    (own / "classes.txt").write_text("\ufeffsky\r\nsea\u2028coast\r\nsand\r\n\r\n", encoding="utf-8")
+    assert folder.mask_classes(own) == ("sky", "sea\u2028coast", "sand"), "lines as editors count them"
 
 
 def test_an_empty_folder_and_an_empty_list_of_classes_are_refused(own):

@@ -137,7 +137,7 @@ def read_corpus(path: Path) -> str:
     Raises:
         BadSetting: it cannot be read, is empty, or has bytes that are not UTF-8.
     """
-    text = read_text(path, "UTF-8").replace("\r\n", "\n")
+    text = read_text(path).replace("\r\n", "\n")
     if not text.strip():
         raise BadSetting("path", f"{path} is empty")
     return text

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from lab.data import Batch, Split, Table, stratified_permutation
-from lab.errors import BadInput, BadSetting
+from lab.errors import BadInput
 from lab.text.data.columns import to_column, to_texts
 from lab.text.data.datasets import find_texts
 from lab.text.data.preprocessing import Preprocessor, Step
@@ -92,17 +92,19 @@ class TextData(DividedTextData):
     def collate(self, rows: Table) -> Batch:
         return Table({"tokens": rows["tokens"], "label": rows["label"]}).padded()
 
+    def check_lengths(self, split: Split) -> None:
+        self._check(self.module.tokenizer.least_tokens(self.texts(split)), split)
+
     def encode(self, split: Split) -> Table:
         limit, table = self.module.max_length, self.tables[split]
         tokens = self.module.tokenizer.encode(self.texts(split))
         if int(tokens.lengths.min()) == 0:
             row = int(tokens.lengths.argmin())
             raise BadInput(f"{self.dataset.name}: text {row} of the {split} split has no token; leave it out")
-        longest = int(tokens.lengths.max())
-        if longest > limit and not self.truncate:
-            raise BadSetting(
-                "truncate",
-                f"a text has {longest} tokens, and the network takes {limit}; set model.max_length to "
-                f"{longest}, or truncate to true",
-            )
+        self._check(tokens.lengths, split)
         return table.assign({"tokens": tokens.truncated(limit).to(table.device)})
+
+    def _check(self, lengths: Tensor, split: Split) -> None:
+        longest, limit = int(lengths.max()), self.module.max_length
+        if longest > limit and not self.truncate:
+            raise self.too_long(f"a text of the {split} part", longest, limit, way=", or data.truncate to true")

@@ -90,6 +90,29 @@ class DividedTextData(TokenizedData):
         self.dataset, self.max_texts, self.data_seed = dataset, max_texts, data_seed
         self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
 
+    def connect(self, module: HasTokenizer) -> None:
+        super().connect(module)
+        if self.dataset.locate is None:
+            return
+        for test in (False, True):  # a file, which is in memory
+            self.tables |= self.load_tables(test)
+        for split in self.tables:
+            self.check_lengths(split)
+
+    @abstractmethod
+    def check_lengths(self, split: Split) -> None:
+        """Looks at the texts of a split before their tokenizer has a vocabulary.
+
+        Raises:
+            BadSetting: one is longer than the network takes, whatever the vocabulary.
+        """
+
+    def too_long(self, what: str, tokens: int, limit: int, unit: str = "tokens", way: str = "") -> BadSetting:
+        """The error of a text with more tokens than the network takes."""
+        key = "name" if self.dataset.locate is None else "path"
+        words = f"{what} has {tokens} {unit}, and the network takes {limit}; set model.max_length to {tokens}{way}"
+        return BadSetting(key, words)
+
     def load_tables(self, test: bool) -> Mapping[Split, Table]:
         if test:
             return {"test": self._read("test")}

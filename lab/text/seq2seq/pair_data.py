@@ -9,11 +9,12 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from lab.data import Batch, Ragged, Split, Table
-from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.tokenized_data import DividedTextData
 from lab.text.seq2seq.pair_dataset import find_pairs
 from lab.text.tokenizer import BEGIN, END, Tokenizer
+
+SIDES = ("source", "target")
 
 
 class ReadsPairs(Protocol):
@@ -72,10 +73,14 @@ class PairData(DividedTextData):
     def collate(self, rows: Table) -> Batch:
         return Table({"source": rows["source_tokens"], "target": rows["target_tokens"], "row": rows["row"]}).padded()
 
+    def check_lengths(self, split: Split) -> None:
+        for side, texts in zip(SIDES, self.texts(split), strict=True):
+            self._check(self.module.tokenizer.least_tokens(texts) + 2, f"a {side} of the {split} part")
+
     def encode(self, split: Split) -> Table:
         table = self.tables[split]
         columns: dict[str, Ragged | Tensor] = {"row": torch.arange(len(table), device=table.device)}
-        for side, texts in zip(("source", "target"), self.texts(split), strict=True):
+        for side, texts in zip(SIDES, self.texts(split), strict=True):
             columns[f"{side}_tokens"] = self.tokens(texts, f"a {side} of the {split} part").to(table.device)
         return table.assign(columns)
 
@@ -88,8 +93,9 @@ class PairData(DividedTextData):
         encoded = self.module.tokenizer.encode(texts)
         ends = [torch.tensor([token]) for token in (BEGIN, END)]
         found = Ragged.from_rows([torch.cat([ends[0], encoded[row], ends[1]]) for row in range(len(encoded))])
-        longest, limit = int(found.lengths.max()), self.module.max_length
-        if longest > limit:
-            takes = f"the network takes {limit}; set model.max_length to {longest}"
-            raise BadSetting("name", f"{what} has {longest} tokens with its beginning and end, and {takes}")
+        self._check(found.lengths, what)
         return found
+
+    def _check(self, lengths: Tensor, what: str) -> None:
+        if (longest := int(lengths.max())) > self.module.max_length:
+            raise self.too_long(what, longest, self.module.max_length, "tokens with its beginning and end")

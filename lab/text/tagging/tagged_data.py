@@ -8,7 +8,6 @@ import torch
 from annotated_types import Ge, Gt, Lt
 
 from lab.data import Batch, Ragged, Split, Table
-from lab.errors import BadSetting
 from lab.text.data.columns import to_texts
 from lab.text.data.tokenized_data import DividedTextData
 from lab.text.tagging.tagged_dataset import TaggedDataset, find_tagged
@@ -76,19 +75,22 @@ class TaggedData(DividedTextData):
     def collate(self, rows: Table) -> Batch:
         return Table({name: rows[name] for name in ("row", "tokens", "tag")}).padded()
 
+    def check_lengths(self, split: Split) -> None:
+        words, _ = self.sentences(split)
+        self._check(max(map(len, words)), self.module.max_length, split, "words")
+
     def encode(self, split: Split) -> Table:
         table, (words, _) = self.tables[split], self.sentences(split)
-        self._check_length(max(map(len, words)), self.module.max_length, split, "words")
+        self._check(max(map(len, words)), self.module.max_length, split, "words")
         pieces, _ = self.module.tokenizer.encode([word for row in words for word in row]).padded(length=PIECES)
         pieces[pieces.sum(1) == 0, 0] = UNKNOWN  # a word in which the tokenizer finds nothing
         offsets = table["tag"].offsets.cpu()
         if self.module.max_tokens is not None:
             counts = torch.cat([offsets.new_zeros(1), (pieces != PAD).sum(1).cumsum(0)])[offsets].diff()
-            self._check_length(int(counts.max()), self.module.max_tokens, split, "tokens")
+            self._check(int(counts.max()), self.module.max_tokens, split, "tokens")
         tokens = Ragged(pieces, offsets).to(table.device)
         return table.assign({"tokens": tokens, "row": torch.arange(len(table), device=table.device)})
 
-    def _check_length(self, longest: int, limit: int, split: Split, unit: str) -> None:
+    def _check(self, longest: int, limit: int, split: Split, unit: str) -> None:
         if longest > limit:
-            takes = f"the network takes {limit}; set model.max_length to {longest}"
-            raise BadSetting("name", f"a sentence of the {split} part has {longest} {unit}, and {takes}")
+            raise self.too_long(f"a sentence of the {split} part", longest, limit, unit)

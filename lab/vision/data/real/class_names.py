@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lab.data import read_lines
 from lab.errors import BadSetting, nearest
 from lab.vision.data.images import IGNORE_INDEX
 
@@ -28,10 +29,9 @@ def class_names(path: Path) -> tuple[str, ...]:
             what = f"; rename {alike}" if alike else hint
             raise BadSetting("path", f"{names} is a folder" if names.exists() else f"there is no file {names}{what}")
         return ("background", "object")
-    try:
-        lines = [line.strip() for line in names.read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except UnicodeDecodeError:
-        raise BadSetting("path", f"{names} is not UTF-8 text") from None
+    lines = [line.strip() for line in read_lines(names)]
+    while lines and not lines[-1]:
+        lines.pop()
     for number, line in enumerate(lines, 1):  # a line that is left out would give all below it another value
         if not line:
             raise BadSetting(
