@@ -36,6 +36,14 @@ class NoStep(LightningModule):
         return batch[0].sum()
 
 
+class Search(LightningModule):
+    """Searches the settings of another model, in a method of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds, self.base, self.model = [Line], LightningModule, Line
+
+
 class NoOptimizer(LightningModule):
     training_step = Line.training_step
 
@@ -118,6 +126,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("module", "data", "where", "said"),
     [
         (NoStep, Rows, "r.yaml:1: task.module", "NoStep has no training_step.*; rename train_step"),
+        (Search, Rows, "r.yaml:1: task.module", "Search has no training_step,.* holds, tests.runner.projects:Line; "),
         (NoOptimizer, Rows, "r.yaml:1: task.module", "NoOptimizer has no configure_optimizers,.* or set `optimizer`"),
         (OldEnd, Rows, "r.yaml:1: task.module", r"OldEnd.training_epoch_end \(.*py:\d+\): write on_train_epoch_end"),
         (OldTestEnd, Rows, "r.yaml:1: task.module", "refuses OldTestEnd.test_epoch_end .*: write on_test_epoch_end"),

@@ -46,11 +46,17 @@ def refusals(
         monitors: those that the recipe names.
     """
     source: Any = module if type(data) is LightningDataModule else data
-    yield from (
-        (keys["module"], _missing(module, name))
-        for name in ("training_step", "configure_optimizers")
-        if not is_overridden(name, module)
-    )
+    if not is_overridden("training_step", module) and (held := _held(module)):
+        searched = (
+            f"name the model that it holds, {held.__module__}:{held.__qualname__}; `lab tune` varies its settings"
+        )
+        yield keys["module"], f"{_lacks(module, 'training_step')}; {searched}"
+    else:
+        yield from (
+            (keys["module"], _missing(module, name))
+            for name in ("training_step", "configure_optimizers")
+            if not is_overridden(name, module)
+        )
     if not is_overridden("train_dataloader", source):
         yield keys["data"], _missing(source, "train_dataloader")
     for owner, name, key in ((module, "validation_step", "module"), (source, "val_dataloader", "data")):
@@ -82,7 +88,17 @@ def _missing(owner: object, name: str, key: str = "") -> str:
     close = closest(name, [each for each in own if callable(getattr(kind, each))], cutoff=0.75)
     other = "set `optimizer`" if name == "configure_optimizers" else f"name a class in {key or 'its place'} that has it"
     advice = f"rename {close}" if close else f"write it, or {other}"
-    return f"{kind.__name__} has no {name}, without which Lightning does not train; {advice}"
+    return f"{_lacks(owner, name)}; {advice}"
+
+
+def _lacks(owner: object, name: str) -> str:
+    return f"{type(owner).__name__} has no {name}, without which Lightning does not train"
+
+
+def _held(module: LightningModule) -> type[LightningModule] | None:
+    """The class of a model in an attribute of a module: some search its settings and train it in their own `fit`."""
+    kinds = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, LightningModule)]
+    return next((kind for kind in kinds if kind.training_step is not LightningModule.training_step), None)
 
 
 def _manual(trainer: Trainer, module: LightningModule) -> Iterator[Refusal]:
