@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -71,7 +72,7 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
     recipe = replace(recipe, track=replace(recipe.track, uri=recipe.track.uri and without_password(uri)))
     texts = {
         "recipe.yaml": recipe.to_yaml(),
-        "environment/packages.txt": "".join(sorted(map(_package, metadata.distributions()))),
+        "environment/packages.txt": packages(),
         "environment/git.diff": redact(_git("diff", "HEAD"), uri),
     }
     for name, text in texts.items():
@@ -91,8 +92,13 @@ def headers(installed: metadata.Distribution) -> Message:
     return HeaderParser().parsestr(text.partition("\n\n")[0])
 
 
+@functools.cache
+def packages() -> str:
+    """The installed packages, one line each; read once, for a process may train many short runs."""
+    return "".join(sorted(map(_package, metadata.distributions())))
+
+
 def _package(installed: metadata.Distribution) -> str:
-    """One line of the list of packages."""
     head = headers(installed)
     return f"{head.get('Name', 'unknown')}=={head.get('Version', 'unknown')}\n"
 
