@@ -6,7 +6,7 @@ WORKERS = $(shell $(BIN)/python -c "import os; print(1 + os.cpu_count())")
 # Where this is set, each process of the tests compiles them and the project again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test quick fuzz lint format bench compare faults results docs site clean
+.PHONY: run test quick long fuzz lint format bench compare faults results docs site clean
 run: .venv/ready        ## train, evaluate and track the main recipe
 	$(BIN)/lab run ddpg_pendulum
 
@@ -15,6 +15,9 @@ test: .venv/ready       ## all tests
 
 quick: .venv/ready      ## the tests that need no training run
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not long"
+
+long: .venv/ready       ## what `make test` leaves out: whole contracts of every task, longer trainings; more than an hour
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long
 
 fuzz: .venv/ready       ## random inputs into everything that reads recipes, overrides and checkpoints; some 20 minutes
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[fuzz]"

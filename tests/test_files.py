@@ -136,7 +136,8 @@ def test_a_flipped_bit(small: bytes, tmp_path: Path, data: st.DataObject, bit: i
     same_or_corrupt(flipped(small, place, bit), tmp_path / "x.ckpt")
 
 
-@pytest.mark.parametrize("bits", [pytest.param(1, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("bits", [1, 8])
 def test_flipped_bits_of_every_byte_and_every_cut(bits: int, small: bytes, tmp_path: Path) -> None:
     for place in range(len(small)):
         for bit in range(place, place + bits):
@@ -323,6 +324,7 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x.ckpt"]
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "x.ckpt"
     files.save(torch.full((1000,), 0), path)

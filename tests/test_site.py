@@ -60,7 +60,7 @@ def broken_links(page):
     return [link for link in links if not re.match(r"\w+:", link) and not (page.parent / link).exists()]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
     pytest.importorskip("mkdocs")
     pytest.importorskip("latex2mathml")

@@ -136,6 +136,7 @@ def test_every_name_of_torchmetrics_is_there():
     subprocess.run([sys.executable, "-c", TORCHMETRICS + EVERYTHING], check=True)
 
 
+@pytest.mark.slow
 def test_imports_are_not_collected_and_the_collector_is_as_before():
     enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     with importing():
@@ -143,6 +144,7 @@ def test_imports_are_not_collected_and_the_collector_is_as_before():
     assert (gc.isenabled(), gc.get_freeze_count()) == (enabled, frozen)
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_what_was_imported_is_left_out_of_later_collections(waiting):
     gc.collect()
     before = gc.get_freeze_count()

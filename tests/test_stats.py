@@ -45,6 +45,7 @@ def test_the_interval_is_scipys(statistic):
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.05 * width)
 
 
+@pytest.mark.slow
 def test_a_stratified_interval_draws_within_each_task():
     generator = np.random.default_rng(2)
     tasks = [generator.normal(0, 1, 8), generator.normal(1000, 1, 5), generator.normal(-500, 1, 10)]
@@ -88,6 +89,7 @@ def test_another_confidence_is_another_width():
     assert most.low < half.low < half.high < most.high
 
 
+@pytest.mark.slow
 @few
 @given(seeds, seeds)
 def test_the_probability_of_improvement_is_mann_whitneys(x, y):
@@ -95,6 +97,7 @@ def test_the_probability_of_improvement_is_mann_whitneys(x, y):
     assert stats.probability_of_improvement(x, y, resamples=10).probability == pytest.approx(theirs)
 
 
+@pytest.mark.slow
 @few
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=6), st.lists(st.integers(0, 3), min_size=2, max_size=6))
 def test_one_of_two_is_better(x, y):
@@ -107,6 +110,7 @@ def test_one_of_two_is_better(x, y):
         assert 0 <= found.interval.low <= found.interval.high <= 1 + 1e-12
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_probability_by_loops():
     generator = np.random.default_rng(5)
     x, y = [[3, 1, 4, 1, 5], [9, 2, 6]], [[2, 7, 1, 8], [2, 8, 1, 8]]

@@ -164,6 +164,7 @@ def test_a_run_is_compared_by_its_result(result):
     assert list(found.to_frame()["mean"]) == [pytest.approx(result.score)]
 
 
+@pytest.mark.long
 def test_in_a_thread_and_beside_other_work_of_torch(result):
     """The same training again in a thread: the same numbers, and the random numbers of this thread go on."""
     torch.manual_seed(5)

@@ -110,6 +110,7 @@ def test_what_a_user_writes_is_never_markup(lab: Lab, good: Path) -> None:
     assert "found '[red]x[/]'" in lab("run", str(good), "model.lr='[red]x[/]'").err
 
 
+@pytest.mark.slow
 def test_check_goes_on_after_a_bad_recipe(lab: Lab, good: Path) -> None:
     Path("bad.yaml").write_text(good.read_text().replace("gamma", "gama"))
     outcome = lab("check", "bad.yaml", str(good), "nowhere")

@@ -30,6 +30,7 @@ def process(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["ls"], ["cp", "nothing"], ["--version"]])
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> None:
     imported = set(re.findall(r"\| +(\w+)$", process(*arguments).stderr, re.MULTILINE))
@@ -37,6 +38,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
     assert not imported & HEAVY
 
 
+@pytest.mark.slow
 def test_the_shell_completes_names_without_importing_them() -> None:
     words = {"_LAB_COMPLETE": "complete_bash", "COMP_WORDS": "lab show ddpg", "COMP_CWORD": "2"}
     code = "from lab.cli import main; main()"
@@ -51,6 +53,7 @@ def test_the_shell_completes_names_without_importing_them() -> None:
     assert not set(re.findall(r"\| +(\w+)$", outcome.stderr, re.MULTILINE)) & HEAVY
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error() -> None:
     with subprocess.Popen([sys.executable, "-m", "lab", "ls"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ls:
         assert ls.stdout is not None
@@ -240,6 +243,7 @@ def test_dry_run_prints_a_recipe_that_runs_the_same(lab: Lab, good: Path) -> Non
     assert not Path("mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_check(lab: Lab, good: Path) -> None:
     assert lab("check", str(good), "ddpg_pendulum").out == "ok good.yaml\nok ddpg_pendulum\n"
     outcome = lab("check", str(good), "--override", "model.lr=0", "--json")

@@ -103,6 +103,7 @@ def test_lists(golden: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> 
     golden("data ls")
 
 
+@pytest.mark.slow
 def test_schemas(golden: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"task": {"const": "two_moons"}, "seed": {"type": "integer", "minimum": 0, "default": 0}}
     monkeypatch.setattr("lab.recipe.json_schema.recipe_schema", lambda *_: {"type": "object", "properties": keys})

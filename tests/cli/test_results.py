@@ -82,6 +82,7 @@ def test_a_server_has_its_own_pages(lab: Lab) -> None:
     assert address == "http://example.org:5000/#/experiments?workflowType=machine_learning\n"
 
 
+@pytest.mark.slow
 def test_the_page_of_a_comparison(lab: Lab, recorded_runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "execv", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -114,6 +114,7 @@ def test_every_score_is_in_its_row():
         assert own < box.y0 < box.y1 < above  # between its own bar and that of the row above
 
 
+@pytest.mark.slow
 def test_the_legend_lies_beside_the_curves():
     _, lines = comparison(10)
     with figure() as (drawing, axes):

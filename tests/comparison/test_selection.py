@@ -19,6 +19,7 @@ def names(server, word):
     return sorted(run.info.run_name for run in runs)
 
 
+@pytest.mark.slow
 def test_each_kind_of_word(server):
     assert names(server, "slow") == ["halted"] + 5 * ["slow"]  # its runs of that name are among them
     assert names(server, "halted") == ["halted"]
@@ -31,6 +32,7 @@ def test_each_kind_of_word(server):
     assert names(server, "last") == ["lonely"]
 
 
+@pytest.mark.slow
 def test_an_id_or_its_start(server):
     (run,) = runs_of(["lonely"], server)["lonely"]
     whole = run.info.run_id

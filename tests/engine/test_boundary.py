@@ -78,6 +78,7 @@ def test_a_name_that_is_gone_is_found(monkeypatch):
     assert "on_advance_end" in second
 
 
+@pytest.mark.slow
 def test_one_file_alone_reaches_into_lightning_and_for_few_names(lightnings):
     files = [path for path in ROOT.rglob("*.py") if "template" not in path.parts]
     used = {path.relative_to(ROOT): set(reached(path.read_text(), lightnings)) for path in files}

@@ -205,8 +205,11 @@ WAYS = {
 }
 
 
+FEWER = ("shuffled", "one batch an epoch", "accumulated", "generator of its own", "read by workers", "without a length")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [way if way in FEWER else pytest.param(way, marks=pytest.mark.long) for way in WAYS])
 def test_stopped_anywhere_it_ends_with_the_same_bits_and_the_same_metrics(way: str, recipe: Path, tmp_path: Path):
     whole, logged = train(recipe, WAYS[way], tmp_path / "whole")
     batches = whole.trainer.fit_loop.epoch_loop.batch_progress.total.completed

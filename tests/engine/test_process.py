@@ -20,6 +20,7 @@ def thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.freeze()
 
 
+@pytest.mark.slow
 def test_the_collector_skips_what_existed_before_training() -> None:
     assert not gc.get_freeze_count()
     with frozen_heap():
@@ -40,6 +41,7 @@ def test_a_heap_that_somebody_else_froze_stays_frozen() -> None:
         gc.unfreeze()
 
 
+@pytest.mark.slow
 def test_imports_that_are_frozen_stay_frozen_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the collector looks through them at the process's end, which takes as long as a short training."""
     monkeypatch.setattr(startup, "_frozen", True)

@@ -84,6 +84,7 @@ def test_it_begins_with_its_weights_learns_and_is_asked(clip):
     assert {f"test/recall10_{way}" for way in ("image_to_text", "text_to_image")} <= found.keys()
 
 
+@pytest.mark.slow
 def test_its_logits_are_those_of_transformers(clip, batch):
     """On images that have its size already, in words that it reads by itself."""
     network = TransformersCLIP(str(clip), WORDS).eval()

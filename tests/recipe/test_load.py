@@ -142,6 +142,7 @@ def test_not_a_number_is_a_number(read) -> None:
     assert math.isnan(read("task: x\nmodel: {a: .nan}").model["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

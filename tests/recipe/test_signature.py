@@ -182,6 +182,7 @@ def test_long_values_are_shortened() -> None:
     assert len(complaint("lr", "x" * 1000)) < 120
 
 
+@pytest.mark.slow
 def test_a_list_that_is_wrong_all_through_is_not_gone_through() -> None:
     values = {"hidden": ["x"] * 9000, "steps": {f"k{i}": -1 for i in range(9000)}}
     made, complaints = check(Net, values, partial=True)
@@ -327,6 +328,7 @@ def test_each_value_is_either_made_or_complained_about(values: dict[str, Any]) -
     assert all(message.isprintable() for _, message in complaints)
 
 
+@pytest.mark.slow
 @given(st.floats() | st.integers())
 def test_a_range_lets_through_exactly_its_finite_numbers(value: float) -> None:
     fine = math.isfinite(value) and 0 < value <= 1

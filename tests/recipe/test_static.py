@@ -56,6 +56,7 @@ def test_a_task_of_this_folder_is_read_and_not_run(tmp_path, monkeypatch):
     assert keywords("no_such_package.deep:X") is None
 
 
+@pytest.mark.slow
 def test_a_check_without_imports_imports_nothing_heavy(tmp_path):
     (tmp_path / "r.yaml").write_text(RECIPE + "callbacks: [{class_path: mine.Callback}]\n")
     (tmp_path / "mine.py").write_text("raise SystemExit('imported')")

@@ -46,7 +46,7 @@ def test_losses_and_gradients_are_those_of_torchrl():
         torch.testing.assert_close(mine, other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("uncompiled_kernels")
 def test_the_compiled_update_is_the_eager_one():
     def make():

@@ -163,6 +163,7 @@ def test_one_seed_gives_one_set_of_weights_and_another_seed_another():
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_counters_count_steps_and_updates():
     agent, data = train(updates_per_step=0.5)
     assert data.env_steps == 400

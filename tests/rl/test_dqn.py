@@ -289,6 +289,7 @@ def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, 
     return agent, data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -301,7 +302,7 @@ def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, 
         pytest.param(
             {"env": "Pendulum-v1", "num_action_bins": 5, "n_step": 3, "prioritized": True},
             id="bins",
-            marks=pytest.mark.slow,
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -332,6 +333,7 @@ def test_a_batch_over_several_steps_stays_within_its_episodes():
     assert terminated[steps < 3].any()
 
 
+@pytest.mark.slow
 def test_epsilon_falls_linearly():
     class Watch(Callback):
         def __init__(self):

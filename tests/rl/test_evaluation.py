@@ -27,6 +27,7 @@ def alone(env, policy, seed):
     return total
 
 
+@pytest.mark.slow
 def test_returns_are_those_of_single_episodes():
     seeds = list(range(8))
     wanted = [alone("Pendulum-v1", swing, seed) for seed in seeds]

@@ -78,6 +78,7 @@ def test_several_processes_are_refused():
         agent.setup("fit")
 
 
+@pytest.mark.slow
 def test_random_steps_are_counted_too():
     seed_everything(0, verbose=False)
     data = ReplayData("Pendulum-v1", total_steps=300, learning_starts=200, train_freq=50, num_envs=2, eval_episodes=1)

@@ -55,7 +55,7 @@ def test_a_block_is_its_updates_one_after_the_other(agent):
         assert torch.equal(mine, other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("uncompiled_kernels")
 @pytest.mark.parametrize("agent", [TD3, SAC, TQC])  # DDPG is held to more digits where its other tests are
 def test_compiled_updates_are_the_eager_ones(agent):
@@ -113,6 +113,7 @@ def test_errors_become_priorities():
     assert torch.equal(errors, data["next", "reward"].squeeze(-1))
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_to_its_end():
     rates = []
 

@@ -150,7 +150,7 @@ def test_compiling_pays_in_long_runs():
         assert make("continuous").compile_pays(RolloutData("Pendulum-v1", total_steps=total_steps, **rollouts)) == pays
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("uncompiled_kernels")
 def test_the_compiled_update_is_the_eager_one():
     eager, compiled = make("continuous"), make("continuous")

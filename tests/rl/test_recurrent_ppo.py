@@ -46,6 +46,7 @@ class Watch(Callback):
         agent.critic_state.copy_(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "env"), [("lstm", "CartPole-v1"), ("gru", "Pendulum-v1")])
 def test_sequences_give_what_the_rollout_gave(cell, env):
     """With the weights that acted; so that states, masks and ends of episodes are right."""

@@ -86,16 +86,16 @@ def equal(one, other):
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param({}, id="gaussian noise", marks=pytest.mark.slow),
-        pytest.param({"noise": "ornstein_uhlenbeck"}, id="drifting noise", marks=pytest.mark.slow),
-        pytest.param({"train_freq": 1, "total_steps": 200}, id="one step a block", marks=pytest.mark.slow),
+        pytest.param({}, id="gaussian noise", marks=pytest.mark.long),
+        pytest.param({"noise": "ornstein_uhlenbeck"}, id="drifting noise", marks=pytest.mark.long),
+        pytest.param({"train_freq": 1, "total_steps": 200}, id="one step a block", marks=pytest.mark.long),
         pytest.param({"updates_per_step": 0.33}, id="fractions of an update", marks=pytest.mark.slow),
         pytest.param(
-            {"train_freq": 50, "eval_every": 200, "total_steps": 600}, id="many steps a block", marks=pytest.mark.slow
+            {"train_freq": 50, "eval_every": 200, "total_steps": 600}, id="many steps a block", marks=pytest.mark.long
         ),
-        pytest.param({"buffer_size": 64}, id="a buffer that wraps around"),
-        pytest.param({"buffer_size": 64, "storage": "memmap"}, id="a buffer on disk", marks=pytest.mark.slow),
-        pytest.param({"episode_steps": 45}, id="short episodes", marks=pytest.mark.slow),
+        pytest.param({"buffer_size": 64}, id="a buffer that wraps around", marks=pytest.mark.slow),
+        pytest.param({"buffer_size": 64, "storage": "memmap"}, id="a buffer on disk", marks=pytest.mark.long),
+        pytest.param({"episode_steps": 45}, id="short episodes", marks=pytest.mark.long),
         pytest.param(
             {"normalize": True, "frame_stack": 3, "num_envs": 2}, id="running statistics", marks=pytest.mark.slow
         ),
@@ -104,8 +104,8 @@ def equal(one, other):
             id="hindsight",
             marks=pytest.mark.slow,
         ),
-        pytest.param({"env": "MountainCarContinuous-v0"}, id="another environment", marks=pytest.mark.slow),
-        pytest.param({"env": "HalfCheetah-v5", "noise": "ornstein_uhlenbeck"}, id="MuJoCo", marks=pytest.mark.slow),
+        pytest.param({"env": "MountainCarContinuous-v0"}, id="another environment", marks=pytest.mark.long),
+        pytest.param({"env": "HalfCheetah-v5", "noise": "ornstein_uhlenbeck"}, id="MuJoCo", marks=pytest.mark.long),
     ],
 )
 def test_it_ends_with_the_same_bits(settings, tmp_path, monkeypatch):
@@ -124,6 +124,7 @@ def test_it_ends_with_the_same_bits(settings, tmp_path, monkeypatch):
         assert rest.epochs == whole.epochs[-len(rest.epochs) :]
 
 
+@pytest.mark.slow
 def test_the_state_is_plain_and_small(tmp_path):
     train(Save(tmp_path, [2]))
     state = torch.load(tmp_path / "2.ckpt", weights_only=True)["ReplayData"]

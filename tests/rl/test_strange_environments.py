@@ -56,6 +56,7 @@ def test_shared_arrays_are_copied(register):
     assert equal(rollouts("Point-v0")[0], rollouts("Shared-v0")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Strict, Double, Whole])
 def test_actions_lie_in_their_space(kind, register):
     env = environment.make(register(kind))
@@ -120,6 +121,7 @@ def test_a_constructor_that_fails_is_one_line(error, register):
     assert str(found.value) == f"env: 'Changed-v0' could not be created: {type(error).__name__}: {error}"
 
 
+@pytest.mark.slow
 def test_an_evaluation_without_end_is_cut_off(register):
     class Endless(Point):
         def move(self, action):  # noqa: ARG002
@@ -139,6 +141,7 @@ def test_updates_per_step_is_exact_over_the_run(rate, freq, register):
     assert int(model.updates) == int((data.env_steps - 30) * rate + 1e-6)
 
 
+@pytest.mark.slow
 def test_no_schedule_goes_beyond_its_end(register):
     rates = []
 

@@ -43,6 +43,7 @@ def test_the_highest_quantiles_of_all_critics_together_are_cut_off():
     torch.testing.assert_close(agent._actor_objective(values), values.mean().reshape(1, 1))
 
 
+@pytest.mark.slow
 def test_quantiles_of_a_known_distribution_are_learned():
     """Critics that see nothing but noise in the goal settle on the goal's quantiles."""
     torch.manual_seed(0)

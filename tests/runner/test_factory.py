@@ -75,6 +75,7 @@ def made(tmp_path: Path, module: str, data: str | None = f"{__name__}:boring", m
     return assemble(load(path))
 
 
+@pytest.mark.slow
 def test_a_function_or_a_class_method_makes_the_module(tmp_path: Path):
     assert made(tmp_path, "wide", model={"width": 5}).module.width == 5
     assert made(tmp_path, "Wide.of", model={"name": "four"}).module.width == 4

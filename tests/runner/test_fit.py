@@ -321,6 +321,7 @@ def test_what_only_the_set_up_sees_has_its_key_and_line(tmp_path, monkeypatch):
         fit(load(Path("few.yaml")))
 
 
+@pytest.mark.slow
 def test_a_package_is_listed_as_its_metadata_says(tmp_path):
     text = "Metadata-Version: 2.1\nName: some-package\nVersion: 1.2\nSummary: short\n\nVersion: 9 was worse\n"
     (tmp_path / "METADATA").write_text(text)

@@ -168,6 +168,7 @@ class Weighed(Judged):
         wandb.finish()
 
 
+@pytest.mark.long
 def test_a_project_that_begins_runs_of_wandb_has_one(run: Run, tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -108,6 +108,7 @@ WORDS = ("language_model_python_help", "gpt")
 COMMON = "; the same in both: network.encoder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "run", "parts", "overrides", "message"),
     [

@@ -34,7 +34,7 @@ def test_many_to_one_a_digit_is_recognised_by_its_rows(fitted):
     assert drawn.keys() == {"classes.png", "gradient.png"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_to_many_copied_symbols_are_scored_where_they_are_asked_for(fitted):
     settings = {"length": 2, "max_sequences": 1_500}
     module, data = made(ClassifySequence, "copying", settings, network="transformer", hidden=32, lr=5e-3, depth=2)
@@ -49,7 +49,7 @@ def test_many_to_many_copied_symbols_are_scored_where_they_are_asked_for(fitted)
     assert drawn.keys() == {"classes.png", "gradient.png", "steps.png"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_to_many_an_oscillation_is_drawn_from_its_first_step(fitted):
     settings = {"length": 20, "max_sequences": 2_000}
     module, data = made(RegressSequence, "oscillation", settings, network="gru", hidden=32, lr=1e-2)

@@ -106,6 +106,7 @@ def test_what_is_wrong_with_a_claim_is_said_with_its_line(home):
     assert said[-1].startswith("claim.yaml:6: seeds: expected")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recipes("claim"))
 def test_every_shipped_claim_can_be_judged(name, monkeypatch):
     monkeypatch.setattr("lab.runner.weights.chosen", lambda *_: None)  # the run it begins with is not here

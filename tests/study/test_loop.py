@@ -64,6 +64,7 @@ def test_each_sampler_finds_a_good_value_of_a_smooth_function(planned, tuned, sa
     assert max(values) > -0.25, "within a factor of three of the best rate"
 
 
+@pytest.mark.slow
 def test_several_metrics(planned, tuned):
     def both(job, line):
         found = works.instant(job, line)

@@ -40,6 +40,7 @@ def test_a_default_outside_of_the_list_is_a_value_of_the_other_lines(planned):
     )
 
 
+@pytest.mark.slow
 def test_metric_and_direction_are_the_tasks_unless_the_study_says_otherwise(planned):
     assert planned("sampler: none").metrics == ("best/val/return",)
     assert planned("sampler: none").modes == ("max",)

@@ -99,6 +99,7 @@ def test_values_survive_being_a_category(values):
         assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.slow
 @given(st.recursive(VALUES, lambda inner: st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8))
 def test_no_entry_surprises_the_parser(entry):
     dimensions, complaints = parse({"k": entry})

@@ -57,6 +57,7 @@ def test_a_search_has_all_pictures(planned, tuned, tmp_path):
         assert 0.005 < filled < 0.6, name
 
 
+@pytest.mark.slow
 def test_a_table_of_one_change_at_a_time(planned, tuned, tmp_path):
     lines = "sampler: one_at_a_time", "space: {model.lr: [0.01, 1.0]}", "seeds: [0, 1]", "metric: test/return"
     study, _ = tuned(planned(*lines, "published: {model.lr: [-1, -2]}"), works.failing)
@@ -77,6 +78,7 @@ def test_several_metrics(planned, tuned, tmp_path):
     assert {"table", "history", "slice"} <= set(files)
 
 
+@pytest.mark.slow
 def test_a_full_grid_of_two_settings_is_curves_over_the_numbers(planned, tuned):
     space = "space: {model.hidden: [[16], [8]], model.lr: [0.1, 0.001, 0.01]}"
     study, _ = tuned(planned("sampler: grid", space, "seeds: [0, 1]", "metric: test/return"), works.instant)
@@ -142,6 +144,7 @@ class Shelf:
         self.kept |= {f"{folder}/{file.name}" if folder else file.name: file.read_bytes() for file in files}
 
 
+@pytest.mark.slow
 def test_what_goes_to_mlflow(planned, tuned):
     study, _ = tuned(planned("sampler: grid", "space: {model.lr: [0.01, 1.0]}", "seeds: [0, 1]"), works.failing)
     shelf = Shelf()

@@ -33,6 +33,7 @@ def exact(values, of=np.mean):
     return np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
 
 
+@pytest.mark.slow
 def test_a_line_for_each_value_of_each_key(planned, tuned):
     study, _ = tuned(planned(*ONE, PUBLISHED), noisy)
     found = table(study.record)
@@ -128,6 +129,7 @@ def test_a_value_that_is_no_number_has_no_interval(planned, tuned):
     assert render.cells(table(study.record))[1][0][-1] == "-"
 
 
+@pytest.mark.slow
 def test_several_metrics_have_a_front(planned, tuned):
     def both(job, line):
         found = works.instant(job, line)

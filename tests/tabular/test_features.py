@@ -139,6 +139,7 @@ def test_rows_that_cannot_be_used_are_one_line(lines, settings, message, tmp_pat
     assert "\n" not in str(problem)
 
 
+@pytest.mark.slow
 def test_numbers_that_are_no_classes_and_files_that_are_no_parquet_are_one_line(tmp_path):
     (tmp_path / "rows.parquet").write_text("a,b")
     for settings, message in (
@@ -173,7 +174,7 @@ def test_a_step_on_the_perceptron_loss_is_rosenblatt_s_rule():
         torch.testing.assert_close(torch.cat([layer.weight[0], layer.bias]), weights)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_perceptron_separates_what_a_line_can_and_no_more():
     rule = {"hidden": [], "loss": "perceptron", "optimizer": "sgd", "lr": 1.0, "schedule": "constant"}
     line, xor = (LabeledFeatureData(name=name, batch_size=1) for name in ("separable", "xor"))

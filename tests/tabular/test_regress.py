@@ -145,6 +145,7 @@ def test_it_learns_the_waves_and_says_what_scikit_learn_says(monkeypatch):
     assert drawn.keys() == {"curve.png", "layers.png"}
 
 
+@pytest.mark.slow
 def test_pictures_show_every_layer_and_every_pair():
     network = nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 1))
     page = pictures.layers(network, [torch.tensor([[0.0, 1.0, 2.0], [0.0, 2.0, 2.0]]), torch.randn(2, 1)])

@@ -60,7 +60,7 @@ def test_the_baselines_see_words_and_pairs_of_words() -> None:
     assert baseline_accuracies(pairs * 9, labels * 9, pairs, labels)["linear_svm"] == 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_order_is_learnt_where_counting_words_is_chance() -> None:
     scores: dict[str, Any] = {}
     for network in ("lstm", "bag"):

@@ -123,6 +123,7 @@ def test_bad_settings_are_named(tmp_path: Path) -> None:
         data.train_dataloader()
 
 
+@pytest.mark.slow
 def test_sentences_follow_from_their_seed_and_none_is_in_two_parts() -> None:
     dataset = find_tagged("reports", None, None)
     train, test = (to_texts(dataset.load(split)["text"]) for split in ("train", "test"))

@@ -34,6 +34,7 @@ def connected(data: TextData, max_length: int = 64, kind: Any = "word") -> TextD
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reviews", "news"])
 def test_generated_texts_follow_from_their_seed_and_none_is_in_two_parts(name: str) -> None:
     dataset = find_texts(name, None)

@@ -210,7 +210,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     [
         ({"optimizer": "adagrad", "sparse": True, "lr": 0.1}, 4),
         pytest.param({"method": "cbow", "lr": 1e-2}, 6, marks=pytest.mark.long),
-        ({"method": "glove", "lr": 1e-2}, 20),
+        pytest.param({"method": "glove", "lr": 1e-2}, 20, marks=pytest.mark.long),
     ],
 )
 def test_planted_meanings_are_found(settings: dict[str, Any], epochs: int, drawn: dict[str, Any]) -> None:

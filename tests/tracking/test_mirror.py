@@ -80,6 +80,7 @@ def test_metrics_of_one_step_that_come_apart_share_a_row(tmp_path: Path) -> None
     assert (tmp_path / "metrics.csv").read_text().split() == ["step,a,b", "1,1.0,2.0", "1,3.0,", "2,nan,"]
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_curves_pictures_and_parameters(folder: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -173,6 +173,7 @@ SPELLINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @given(user=users, password=passwords, host=hosts)
 def test_no_message_says_the_password(spelling, user, password, host):
@@ -293,7 +294,7 @@ def test_a_page_of_curves_names_runs_and_metrics():
     assert shown["workflowType"] == "machine_learning"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mlflow_reads_the_address_from_there(tmp_path):
     """A database that is none: MLflow's own complaint names it."""
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": "nowhere://host/db"}

@@ -142,6 +142,7 @@ def test_the_target_of_a_corrupted_image_is_the_clean_one():
     assert torch.equal(first, second), "every validation in the same"
 
 
+@pytest.mark.slow
 def test_26_classes_are_told_apart_on_a_map():
     names = [chr(ord("A") + i) for i in range(26)]
     vectors, labels = torch.randn(52, 4), torch.arange(52) % 26
@@ -171,7 +172,7 @@ def test_neighbours_vote_as_those_of_scikit_learn(monkeypatch):
 # ---- training, figures, pictures -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_variational_one_that_is_disturbed_says_everything(monkeypatch):
     module, data = letters(latent_dim=4, loss="bce", beta=2.0, corruption={"noise": 0.2})
     drawn = {}
@@ -205,7 +206,7 @@ def test_images_without_labels_are_enough(monkeypatch, tmp_path):
     assert drawn.keys() == {"reconstructions.png", "interpolation.png", "codes.png"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_digits_come_back_and_codes_of_a_digit_lie_together():
     torch.manual_seed(0)
     data = ImageData("digits", size=28, batch_size=64)

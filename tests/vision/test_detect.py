@@ -148,6 +148,7 @@ def test_an_image_of_another_size_and_no_path_are_one_line(tmp_path):
             find_images("boxes", path)
 
 
+@pytest.mark.slow
 def test_data_without_boxes_and_unknown_networks_are_one_line(tmp_path):
     for settings, message in (
         (["data.name=letters"], "this dataset has no boxes"),
@@ -206,6 +207,7 @@ def test_the_grid_finds_what_its_cells_say():
     assert losses[1] == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_only_training_changes_a_network_of_torchvision():
     torch.manual_seed(0)
     module = Detect(**FACTS, network=f"{PREFIX}fasterrcnn_mobilenet_v3_large_fpn").eval()

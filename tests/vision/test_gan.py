@@ -122,6 +122,7 @@ def test_a_label_changes_what_is_drawn_and_what_is_believed():
     assert believed[0] != believed[1]
 
 
+@pytest.mark.slow
 def test_spectral_normalisation_keeps_the_largest_singular_value_at_one():
     torch.manual_seed(0)
     player = networks.Discriminator(True, 1, 8, 0, 0.1, True)

@@ -63,6 +63,7 @@ def test_shapes_fill_some_of_the_unit_circle_and_nothing_beyond(shape):
     assert (torch.hypot(x, y)[inside] < 1.2).all()
 
 
+@pytest.mark.slow
 def test_the_targets_of_scenes_agree_with_each_other():
     found = scenes.load(True, 156, 0)
     mask, boxes, points, label = (found[key] for key in ("mask", "boxes", "points", "label"))

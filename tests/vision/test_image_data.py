@@ -50,6 +50,7 @@ def trainer(folder, **settings):
     return Trainer(accelerator="cpu", devices=1, max_epochs=2, default_root_dir=folder, **quiet, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "letters"])
 def test_parts_share_nothing_and_have_their_share_of_every_class(name):
     data = ImageData(name, max_images=1040, val_fraction=0.25)

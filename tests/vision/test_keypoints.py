@@ -70,6 +70,7 @@ def test_bfloat16_does_not_round_the_places():
 # ---- unknown points --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"network": "lenet"}, SMALL])
 def test_unknown_points_have_no_part_in_the_loss(settings, some_faces):
     torch.manual_seed(0)
@@ -194,7 +195,7 @@ def test_pictures_can_be_drawn(count, some_faces, tmp_path):
     drawing.savefig(tmp_path / "bars.png")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_heat_maps_find_the_main_shape():
     """From 416 scenes, some of which have no second and third shape; the middle of the image is 7 pixels off."""
     torch.manual_seed(0)

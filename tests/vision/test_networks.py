@@ -113,6 +113,7 @@ def test_a_frozen_backbone_moves_nothing_but_its_classifier():
     assert moved == {"fc"}
 
 
+@pytest.mark.slow
 def test_trained_weights_are_taken_where_timm_finds_them(tmp_path, monkeypatch):
     torch.manual_seed(0)
     theirs = timm.create_model("resnet10t")  # of photographs in colour, with 1,000 classes

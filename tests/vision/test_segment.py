@@ -115,6 +115,7 @@ def test_overlaps_are_those_of_torchmetrics_over_the_whole_set():
     torch.testing.assert_close(1 - wrong(found, masks).mean(), scores["accuracy"])  # all images have as many pixels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_test_measures_every_image_and_keeps_the_worst(binary, monkeypatch):
     torch.manual_seed(0)
@@ -230,6 +231,7 @@ def test_the_generic_network_sees_the_last_map_alone():
     assert torch.equal(network.decoder([*blind, maps[-1]]), network.decoder(maps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet", "torchvision:deeplabv3_mobilenet_v3_large"])
 def test_trained_weights_are_taken_but_for_the_last_layer(name, monkeypatch):
     network = Segmenter(name, "timm:lcnet_050", 3, 32, 4)
@@ -251,6 +253,7 @@ def test_trained_weights_are_taken_but_for_the_last_layer(name, monkeypatch):
     assert all(torch.equal(value, kept[key]) for key, value in network.head.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "encoder"),
     [("unet", "resnet18"), ("unet", "timm:lcnet_050"), ("torchvision:fcn_resnet50", "")],
@@ -311,7 +314,7 @@ def test_pictures_can_be_drawn(count, tmp_path):
 # ---- training and bad input ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_learns_where_the_shapes_are():
     torch.manual_seed(0)
     images = some_scenes(520, binary=True)

@@ -73,6 +73,7 @@ def test_the_firing_rate_is_the_mean_over_all_images():
     torch.testing.assert_close(module.compute_metrics("test")["firing_rate"], expected)
 
 
+@pytest.mark.slow
 def test_the_network_can_be_exported_and_gives_the_same_logits():
     torch.manual_seed(0)
     network, images = make("spiking", 1, 4, 3, settings={"hidden": [8], "steps": 3}).eval(), torch.randn(2, 1, 4, 4)

@@ -81,6 +81,7 @@ def test_the_order_and_number_of_starts_do_not_matter(solved):
     assert optimal_returns(HUNDRED[41:37:-1]) == pytest.approx(solved[1][41:37:-1], abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reach", [0.3, 0.6, 1.0])
 @pytest.mark.parametrize("gain", [5.0, 20.0])
 def test_no_energy_pumping_controller_beats_it(solved, reach, gain):
@@ -119,6 +120,7 @@ def test_no_disturbed_sequence_beats_it(solved, size):
     assert (total - returns).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_optima_of_the_test_starts_as_they_are_worked_out(monkeypatch):
     starts = start_states([TEST_SEEDS, TEST_SEEDS + 99])
     kept = optimal_returns(starts)
@@ -128,6 +130,7 @@ def test_the_file_holds_the_optima_of_the_test_starts_as_they_are_worked_out(mon
     assert optimal_returns(starts) == pytest.approx(kept, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_starts_within_and_without_the_file_may_be_asked_for_together():
     (known,) = start_states([TEST_SEEDS + 7])
     assert optimal_returns(np.array([[0.0, 0.0], known])) == pytest.approx(

@@ -154,6 +154,7 @@ def test_blocks_with_the_same_weights_go_on_with_their_recording():
     assert recorder.recordings[next(iter(recorder.proven))] is kept
 
 
+@pytest.mark.slow
 def test_short_runs_are_not_recorded(monkeypatch):
     seed_everything(0, verbose=False)
     agent, data = CASES["td3"]()

@@ -59,6 +59,7 @@ def test_an_episode_depends_on_its_seed_alone(cartpole):
     assert all(each.terminated for each in one)
 
 
+@pytest.mark.slow
 def test_noise_is_that_of_the_kind_of_action():
     random = np.random.default_rng(0)
     torque = {"low": [-2.0], "high": [2.0]}

@@ -57,11 +57,13 @@ def test_epochs_end_where_validation_is_due(settings, epochs, first):
     assert data.env_steps == epochs[-1]
 
 
+@pytest.mark.slow
 def test_a_block_is_trained_on_before_the_next_is_collected():
     _, watch = train()
     assert [block.env_steps for block in watch.blocks] == watch.collected
 
 
+@pytest.mark.slow
 def test_the_loader_has_the_length_of_its_epoch_and_collects_only_when_asked():
     found = []
 
@@ -95,6 +97,7 @@ def test_without_a_trainer_each_round_of_blocks_is_an_epoch():
     data.teardown("fit")
 
 
+@pytest.mark.slow
 def test_a_batch_holds_real_transitions():
     _, watch = train()
     batches = watch.blocks[-1].steps
@@ -117,6 +120,7 @@ def test_returns_of_training_episodes_are_sums_of_their_rewards():
     assert len(returns) == 5
 
 
+@pytest.mark.slow
 def test_the_policy_of_a_block_has_seen_the_updates_before_it():
     """The actions of a block are those of the current actor, to within the noise."""
     seed_everything(0, verbose=False)

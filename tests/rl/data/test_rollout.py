@@ -84,6 +84,7 @@ def test_advantages_are_those_of_a_plain_loop_and_of_torchrl(decay):
     torch.testing.assert_close(found, theirs)
 
 
+@pytest.mark.slow
 def test_a_rollout_is_what_happened():
     _, data, watch = train(episode_steps=5)
     assert data.env_steps == 480
@@ -122,6 +123,7 @@ def test_the_simulator_repeats_what_the_rollout_says():
             np.testing.assert_allclose(steps["next", "reward"][step, number], reward, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_rollouts_may_start_anew():
     _, data, watch = train("Pendulum-v1", reset_each_rollout=True)
     first = [rollout.steps["observation"][0] for rollout in watch.rollouts]
@@ -189,6 +191,7 @@ def test_more_environments_than_sense_are_refused():
         RolloutData("CartPole-v1", total_steps=1000, num_envs=100)
 
 
+@pytest.mark.slow
 def test_how_environments_are_stepped_changes_nothing(monkeypatch):
     monkeypatch.setattr("lab.rl.envs.async_stepper.cores", lambda: 2)
     here, data, _ = train(episode_steps=17)
@@ -228,6 +231,7 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, vector
         assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
+@pytest.mark.slow
 def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
     monkeypatch.setattr("lab.rl.envs.state.snapshot.take", lambda _: None)
     train(watch=Watch(tmp_path, (96,)))

@@ -73,6 +73,7 @@ def test_only_environments_are_called(entry_point, registered, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_no_module_of_python_s_own_is_imported():
     for module in sorted(sys.stdlib_module_names):  # `antigravity` opens a browser, `idlelib.idle` a window
         before = set(sys.modules)

@@ -60,6 +60,7 @@ def test_a_step_has_the_predicted_mean_and_deviation(batch):
     assert reward.shape == ended.shape == (2, 5_000, 1)
 
 
+@pytest.mark.slow
 def test_a_model_learns_when_an_episode_ends():
     torch.manual_seed(0)
     model = DynamicsModel(1, 1, [16], num_members=2)

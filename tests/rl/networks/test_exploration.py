@@ -28,6 +28,7 @@ def test_actions_stay_within_their_bounds(kind):
     assert (actions.amax(0) == torch.tensor(BOUNDS["high"])).all()
 
 
+@pytest.mark.slow
 def test_gaussian_noise_has_its_size_in_every_dimension():
     torch.manual_seed(0)
     noise = GaussianNoise(Middle(), BOUNDS, sigma=0.1)

@@ -81,7 +81,7 @@ class Halfway(Callback):
             torch.set_rng_state(rest["generator"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_agent_learns_from_a_game_and_goes_on_in_the_middle_of_it(tmp_path):
     pytest.importorskip("ale_py", reason=EXTRA)
     agent, data = learn(tmp_path)

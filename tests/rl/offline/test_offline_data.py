@@ -68,6 +68,7 @@ def test_a_block_depends_on_how_far_the_run_is(data):
     assert data.progress() == (4, 4, "updates")
 
 
+@pytest.mark.slow
 def test_the_best_episodes_can_be_chosen():
     whole = OfflineData("cartpole_random").episodes()
     best = OfflineData("cartpole_random", top_fraction=0.1).episodes()

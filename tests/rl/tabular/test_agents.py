@@ -115,6 +115,7 @@ def test_a_learned_model_is_solved_and_explored_by_optimism(limited):
     np.testing.assert_allclose(agent.table[-1].detach(), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["value_iteration", "policy_iteration"])
 @pytest.mark.parametrize(("limited", "best"), [(True, 0.7442), (False, 0.7402)])
 def test_a_plan_is_optimal_within_its_limit(algorithm, limited, best):

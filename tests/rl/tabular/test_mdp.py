@@ -29,6 +29,7 @@ def test_the_optimum_within_the_time_limit(name, keywords, horizon, optimum):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keywords", [{"sab": True}, {"natural": True, "sab": False}, {"sab": False}])
 def test_blackjack_pays_what_its_table_says(keywords):
     env, rng = gym.make("Blackjack-v1", **keywords), np.random.default_rng(0)
