@@ -27,6 +27,7 @@ PACKAGES = (
     "tabular",
     "task",
     "testing",
+    "text",
     "vision",
 )
 INNER = ("rl.common", "rl.data", "rl.envs", "rl.networks")  # rooms that export names of their own

@@ -27,6 +27,8 @@ class LabeledTexts(NamedTuple):
 def read_labeled(path: Path) -> LabeledTexts:
     """The columns `text` and `label` of a file whose first row names its columns; further columns are left out.
 
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
     >>> path = root() / "reviews.csv"
     >>> _ = path.write_text("text,label\\n" + "good soup,positive\\nstale bread,negative\\n" * 5)
     >>> read_labeled(path).labels[:2]

@@ -18,6 +18,8 @@ def read_similarities(path: Path) -> Similarities:
 
     In SimLex-999 the third one is the part of speech, `POS`, and the number follows.
 
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
     >>> path = root() / "combined.csv"
     >>> _ = path.write_text("Word 1,Word 2,Human (mean)\\nlove,sex,6.77\\ntiger,cat,7.35\\n")
     >>> read_similarities(path)
@@ -44,6 +46,8 @@ def read_similarities(path: Path) -> Similarities:
 def read_analogies(path: Path) -> Analogies:
     """Four words a line, `a is to b as c is to d`, below lines `: KIND`.
 
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
     >>> path = root() / "questions-words.txt"
     >>> _ = path.write_text(": family\\nboy girl king queen\\nhe she his her\\n: capital\\nAthens Greece Rome Italy\\n")
     >>> read_analogies(path)["capital"]

@@ -27,6 +27,8 @@ class TaggedSentences(NamedTuple):
 def read_tagged(path: Path, column: int | None = None) -> TaggedSentences:
     """The sentences of a file whose columns are separated by blanks.
 
+    >>> from lab.data import root
+    >>> root().mkdir(exist_ok=True)
     >>> path = root() / "train.txt"
     >>> _ = path.write_text("-DOCSTART- -X- O O\\n\\nEU NNP I-NP I-ORG\\nrejects VBZ I-VP O\\n\\nPeter NNP I-NP I-PER")
     >>> read_tagged(path)

@@ -34,7 +34,10 @@ def similarity_correlation(
     """Spearman's rank correlation of cosines with known similarities, and how many pairs have vectors.
 
     >>> pairs = [("a", "b", 1.0), ("a", "c", 0.0), ("b", "c", 0.5), ("a", "zebra", 0.5)]
-    >>> similarity_correlation(torch.tensor([[1.0, 0], [1, 0.5], [0, 1]]), {"a": 0, "b": 1, "c": 2}, pairs)
+    >>> correlation, known = similarity_correlation(
+    ...     torch.tensor([[1.0, 0], [1, 0.5], [0, 1]]), {"a": 0, "b": 1, "c": 2}, pairs
+    ... )
+    >>> round(correlation, 4), known
     (1.0, 3)
 
     Args:

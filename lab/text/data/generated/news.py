@@ -106,7 +106,7 @@ def news(random: Random) -> tuple[str, int]:
 
     >>> text, topic = news(Random(0))
     >>> text.split(" . ")[0], CLASSES[topic]
-    ('the flour debated the foreign violin', 'science')
+    ('the foreign senate discovered the experiment', 'science')
     """
     topic = random.randrange(len(CLASSES))
     sentences = [_sentence(random, CLASSES[topic]) for _ in range(random.randint(2, 4))]

@@ -58,8 +58,8 @@ def review(random: Random) -> tuple[str, int]:
     have two clauses that contradict each other, and the main clause decides: what comes behind `but`, and what does not
     stand behind `although`. So the same words have either class, and their order says which.
 
-    >>> review(Random(3))
-    ('the menu was never stale , although the dessert was very dull .', 1)
+    >>> review(Random(38))
+    ('although the menu was never really fine , the coffee was not really boring .', 1)
     """
     sentiment = random.randrange(2)
     main = _clause(random, sentiment)
