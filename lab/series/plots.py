@@ -61,11 +61,15 @@ def steps(labels: Tensor, predicted: Tensor, names: Sequence[str]) -> Figure:
         predicted: (N, T).
         names: of the classes.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
     labels, predicted = labels[:SEQUENCES].cpu(), predicted[:SEQUENCES].cpu()
     values = np.ma.masked_less(labels.numpy(), 0)
     with figure(width=6.8, height=0.9 + 0.22 * len(labels)) as (drawing, axes):
+        colors = ListedColormap(colormaps[SHARES]([(i + 0.5) / len(names) for i in range(len(names))]))
         image = axes.imshow(
-            values, cmap=SHARES, aspect="auto", vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest"
+            values, cmap=colors, aspect="auto", vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest"
         )
         rows, columns = ((labels >= 0) & (labels != predicted)).nonzero(as_tuple=True)
         axes.plot(columns, rows, "x", color=WRONG, markersize=5)

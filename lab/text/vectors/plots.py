@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PANELS, PAIRS = 3, 10  # kinds of pairs, and pairs of each
 WORDS = 40  # without pairs
+LABEL = 0.036  # height of a label, as a share of the panel
+ROUNDS = 100
 
 
 def word_map(vectors: Tensor, index: Mapping[str, int], pairs: Mapping[str, Sequence[tuple[str, str]]]) -> Figure:
@@ -39,8 +42,30 @@ def word_map(vectors: Tensor, index: Mapping[str, int], pairs: Mapping[str, Sequ
                 axis.plot(*zip(at[a], at[b], strict=True), color=RULE, linewidth=1, zorder=1)
             for column, color in zip(zip(*joined, strict=True), COLORS, strict=False):
                 axis.scatter(*zip(*(at[word] for word in column), strict=True), s=14, color=color, zorder=2)
-            for word, (x, y) in at.items():
-                axis.annotate(word, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=7)
             axis.set(title=kind, xlabel="first principal component", ylabel="second")
-            axis.margins(0.15)
+            axis.margins(x=0.3, y=0.1)
+            low, high = axis.get_ylim()
+            least = LABEL * (high - low) if pairs else 0.0  # many words without pairs would go far from their places
+            for side, offset, align in ((-1, -5, "right"), (1, 5, "left")):  # labels stand outside
+                column = {word: place for word, place in at.items() if (place[0] < 0) == (side < 0)}
+                heights = apart([y for _, y in column.values()], least)
+                for (word, (x, _)), y in zip(column.items(), heights, strict=True):
+                    axis.annotate(
+                        word, (x, y), xytext=(offset, 0), textcoords="offset points", ha=align, va="center", fontsize=7
+                    )
     return drawing
+
+
+def apart(heights: Sequence[float], least: float) -> list[float]:
+    """Heights of labels, moved from one another until they are `least` apart, in the same order.
+
+    >>> [round(height, 3) for height in apart([0.5, 0.0, 0.0], least=0.2)]
+    [0.5, -0.1, 0.1]
+    """
+    moved, order = list(heights), sorted(range(len(heights)), key=lambda i: heights[i])
+    for _ in range(ROUNDS):
+        for below, above in pairwise(order):
+            missing = least - (moved[above] - moved[below])
+            if missing > 0:
+                moved[below], moved[above] = moved[below] - missing / 2, moved[above] + missing / 2
+    return moved
