@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ import torch
 from lightning import Trainer
 
 from lab.errors import BadSetting
-from lab.text.data.generated.lexicon import analogies, similarities, word_features
+from lab.text.data.generated.lexicon import analogies, rare_words, similarities, word_features
+from lab.text.data.generated.stories import story, uneven_story
 from lab.text.data.word_tests import read_analogies, read_similarities
 from lab.text.vectors import objectives
 from lab.text.vectors.cooccurrences import cooccurrences
-from lab.text.vectors.evaluation import analogy_scores, similarity_correlation
+from lab.text.vectors.evaluation import analogy_scores, rare_pairs, similarity_correlation
 from lab.text.vectors.glove import GloVe
 from lab.text.vectors.huffman import huffman_paths
 from lab.text.vectors.objectives import WindowEmbeddings
@@ -244,3 +246,18 @@ def test_a_sparse_step_changes_the_vectors_of_its_words(optimizer: Any, output: 
         steps.step()
     changed = (module.network.word_vectors() != before).any(1).nonzero().flatten().tolist()
     assert changed == sorted({*TEXT.tolist()})
+
+
+def test_half_of_the_words_of_uneven_stories_are_rare() -> None:
+    words = {write: Counter(" ".join(map(write, [Random(0)] * 4_000)).split()) for write in (story, uneven_story)}
+    ratio = {word: words[uneven_story][word] / words[story][word] for word in word_features()}
+    rare, common = ([ratio[word] for word in ratio if (word in rare_words()) == kind] for kind in (True, False))
+    assert 0.4 < len(rare) / len(ratio) < 0.6
+    assert max(rare) < 0.2
+    assert min(common) > 1.2
+
+
+def test_the_correlation_of_rare_words_is_that_of_pairs_with_one() -> None:
+    index = {word: i for i, word in enumerate("abcdef")}
+    pairs = [("a", "b", 1.0), ("a", "d", 0.1), ("c", "e", 0.2), ("e", "f", 0.9), ("a", "unknown", 0.5)]
+    assert rare_pairs(index, pairs) == pairs[1:4], "d, e and f are the rarer half"

@@ -54,6 +54,21 @@ def similarity_correlation(
     return round(float(spearman_corrcoef(cosines, degrees.float())), 6), len(known)
 
 
+def rare_pairs(index: Mapping[str, int], pairs: Sequence[tuple[str, str, float]]) -> list[tuple[str, str, float]]:
+    """The pairs with a word of the rarer half of all words in pairs.
+
+    >>> rare_pairs({"a": 0, "b": 1, "c": 2, "d": 3}, [("a", "b", 1.0), ("a", "c", 0.0), ("c", "d", 0.5)])
+    [('a', 'c', 0.0), ('c', 'd', 0.5)]
+
+    Args:
+        index: the row of each word, the most frequent words first.
+        pairs: two words, and how similar they are.
+    """
+    known = sorted({word for a, b, _ in pairs for word in (a, b) if word in index}, key=lambda word: index[word])
+    rare = set(known[len(known) // 2 :])
+    return [pair for pair in pairs if not rare.isdisjoint(pair[:2])]
+
+
 def analogy_scores(
     vectors: Tensor, index: Mapping[str, int], questions: Sequence[tuple[str, str, str, str]]
 ) -> AnalogyScores:

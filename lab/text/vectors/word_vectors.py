@@ -19,7 +19,7 @@ from lab.task import Task
 from lab.text.module import TextModule
 from lab.text.tokenizer import SPECIAL, Tokenizer
 from lab.text.vectors import plots as draw
-from lab.text.vectors.evaluation import analogy_scores, similarity_correlation
+from lab.text.vectors.evaluation import analogy_scores, rare_pairs, similarity_correlation
 from lab.text.vectors.glove import GloVe
 from lab.text.vectors.objectives import Output, WindowEmbeddings, WordEmbeddings
 from lab.text.vectors.vector_data import VectorData
@@ -94,6 +94,9 @@ class WordVectors(TextModule):
             return values
         if pairs:
             values["spearman/pairs"] = float(pairs)
+            correlation, pairs = similarity_correlation(vectors, index, rare_pairs(index, data.similarities))
+            if not math.isnan(correlation):
+                values["spearman/rare"] = correlation
         everything = [question for several in data.analogies.values() for question in several]
         scores = analogy_scores(vectors, index, everything)
         if scores.asked:

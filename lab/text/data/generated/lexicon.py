@@ -87,6 +87,17 @@ def word_features() -> dict[str, frozenset[str]]:
     return found
 
 
+def rare_words() -> frozenset[str]:
+    """The words with a meaning of every second pair of persons, places or actions, and of every second set of synonyms.
+
+    >>> sorted({"king", "father", "queen", "mother"} & rare_words())
+    ['father', 'mother']
+    """
+    return frozenset(
+        word for entries in (PEOPLE, PLACES, ACTIONS, SYNONYMS) for several in list(entries)[1::2] for word in several
+    )
+
+
 def similarities() -> list[tuple[str, str, float]]:
     """Pairs of words and the share of features that they have in common (Jaccard), each degree as often as another.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from lab.text.data.generated.lexicon import ACTIONS, GENDERS, KINDS, PEOPLE, PLACES, SYNONYMS, TENSES
+from lab.text.data.generated.lexicon import ACTIONS, GENDERS, KINDS, PEOPLE, PLACES, SYNONYMS, TENSES, rare_words
 
 JOINING = ["and", "while", "because"]
 NEAR = ["near", "behind", "beside"]
+RARE = rare_words()
+KEPT = 0.02  # of the stories on rare words
 
 
 def story(random: Random) -> str:
@@ -18,6 +20,19 @@ def story(random: Random) -> str:
     """
     write = random.choice((_person, _person, _place, _action, _synonym))
     return write(random)
+
+
+def uneven_story(random: Random) -> str:
+    """A story; one on a rare word is written a fiftieth as often as `story` does.
+
+    >>> stories = [uneven_story(Random(seed)) for seed in range(200)]
+    >>> sum("king" in each.split() for each in stories) > sum("father" in each.split() for each in stories)
+    True
+    """
+    while True:
+        written = story(random)
+        if RARE.isdisjoint(written.split()) or random.random() < KEPT:
+            return written
 
 
 def _person(random: Random) -> str:
