@@ -6,6 +6,7 @@ from lab.data.csv_file import CsvFile, Gaps, read_csv
 from lab.data.download import download_file, fetch_into
 from lab.data.loader import Batch, TableLoader, Transform, seed_from
 from lab.data.module import Split, TableDataModule
+from lab.data.near_duplicates import warn_near_duplicates
 from lab.data.splits import (
     check_count,
     check_fold,
@@ -51,4 +52,5 @@ __all__ = [
     "time_series_split",
     "train_val_split",
     "train_val_test_split",
+    "warn_near_duplicates",
 ]

@@ -11,7 +11,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from lab.data import Table, cached_table, check_count
+from lab.data import Table, cached_table, check_count, warn_near_duplicates
 from lab.errors import BadInput, BadSetting
 from lab.vision.data.real.captions import read_captions
 from lab.vision.data.real.folder import of_desktop
@@ -57,6 +57,7 @@ def find_videos(path: Path) -> Videos:
         raise BadSetting("path", f"{beside[0]} is in no folder of a class; move it into one, or elsewhere")
     files: list[Path] = []
     labels: list[int] = []
+    warn_near_duplicates((folder.name for folder in folders), path)
     for number, folder in enumerate(folders):
         videos = _inside(folder)
         if not videos:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.data import warn_near_duplicates
 from lab.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Encoder:
             if len(counts) > min(MOST_CATEGORIES, max(2, len(known) // 2)):
                 found = f"{len(counts)} different texts in {len(known)} training rows are no categories"
                 raise BadSetting("drop", f"column {name} of {source}: {found}; leave it out, or group them")
+            warn_near_duplicates(counts.index, f"column {name} of {source}")
             most = min(counts.index[counts == counts.max()])
             columns.append(Column(name, most, tuple(sorted(counts.index))))
         return cls(tuple(columns))

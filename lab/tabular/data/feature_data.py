@@ -21,6 +21,7 @@ from lab.data import (
     find_dataset,
     stratified_permutation,
     train_val_test_split,
+    warn_near_duplicates,
 )
 from lab.errors import BadSetting, suggestion
 from lab.tabular.data.encoder import Encoder, Missing
@@ -132,6 +133,7 @@ class LabeledFeatureData(FeatureData):
             raise BadSetting("target", f"{found}, which are no classes; use the task regress_tabular")
         names = [f"{value:g}" if isinstance(value, float) else str(value) for value in target]
         known = self.classes or tuple(sorted(set(names), key=float if target.dtype == np.float64 else str))
+        warn_near_duplicates(known, f"column {target.name} of {self.title}")
         numbers = {name: number for number, name in enumerate(known)}
         labels = torch.tensor([numbers[name] for name in names])
         counts = labels.bincount(minlength=len(known))

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from lab.data import DatasetInfo, Table, find_dataset, root, stratified_permutation
+from lab.data import DatasetInfo, Table, find_dataset, root, stratified_permutation, warn_near_duplicates
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column, to_labels
 from lab.text.data.generated import news, reviews
@@ -138,6 +138,7 @@ def _generated(
 def _file(path: Path) -> TextDataset:
     texts, labels = read_labeled(path)
     classes = tuple(sorted(set(labels)))
+    warn_near_duplicates(classes, path)
     numbers = [classes.index(label) for label in labels]
 
     def read(split: Literal["train", "test"], max_rows: int | None = None) -> Table:

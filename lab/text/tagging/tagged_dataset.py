@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from lab.data import DatasetInfo, Ragged, Table, check_count, find_dataset, root
+from lab.data import DatasetInfo, Ragged, Table, check_count, find_dataset, root, warn_near_duplicates
 from lab.errors import BadSetting
 from lab.text.data.columns import to_column
 from lab.text.data.generated.distinct import rows_of_split
@@ -136,6 +136,7 @@ def _files(own: TaggedDataset, path: Path, column: int | None) -> TaggedDataset:
         files = {part: _file(path, names) for part, names in PARTS.items()}
         parts = {part: read_tagged(file, column) for part, file in files.items()}
     tags = tuple(sorted({tag for row in parts["train"].tags for tag in row}))
+    warn_near_duplicates(tags, files["train"])
     if len(tags) < 2:
         raise BadSetting("path", f"{files['train']}: every word has the tag {tags[0]!r}; there is nothing to learn")
     for row, line in zip(parts["test"].tags, parts["test"].lines, strict=True):

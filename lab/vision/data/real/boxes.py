@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import torch
 
-from lab.data import Table, read_text
+from lab.data import Table, read_text, warn_near_duplicates
 from lab.errors import BadSetting
 from lab.vision.data.real import decode
 
@@ -92,6 +92,7 @@ def _coco(path: Path) -> Annotated:
     classes = tuple(_named(f"{path}: category {key!r}", categories[key], "name") for key in numbers)
     if twice := [name for name, count in Counter(classes).items() if count > 1]:
         raise BadSetting("path", f"{path}: two categories are called {twice[0]!r}")
+    warn_near_duplicates(classes, path)
     files = {key: _named(f"{path}: image {key!r}", each, "file_name") for key, each in images.items()}
     sizes = {key: _size(f"{path}: image {key!r}", each) for key, each in images.items()}
     rows: dict[Any, list[Row]] = {key: [] for key in images}
@@ -187,6 +188,7 @@ def _voc(path: Path) -> Annotated:
         words = f"{len(left_out)} files in {path / 'JPEGImages'} have no annotation and are left out"
         warnings.warn(f"{words}: {left_out[0].name}{', ...' * (len(left_out) > 1)}", stacklevel=4)
     classes = tuple(sorted({name for _, boxes in named for name, _ in boxes}))
+    warn_near_duplicates(classes, path)
     rows = [
         [_row(classes.index(name), (sides[0] - 1, sides[1] - 1, *sides[2:]), size, str(file)) for name, sides in boxes]
         for (file, boxes), size in zip(named, sizes, strict=True)

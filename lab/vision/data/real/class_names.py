@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab.data import read_lines
+from lab.data import read_lines, warn_near_duplicates
 from lab.errors import BadSetting, nearest
 from lab.vision.data.images import IGNORE_INDEX
 
@@ -41,6 +41,7 @@ def class_names(path: Path) -> tuple[str, ...]:
             raise BadSetting("path", f"{names}:{number} is a comment, but each line is the name of a value; remove it")
         if line in lines[: number - 1]:
             raise BadSetting("path", f"{names}:{number} repeats {line!r}, the name of value {lines.index(line)}")
+    warn_near_duplicates(lines, names)
     _check_numbers(names, lines)
     if not 2 <= len(lines) < IGNORE_INDEX:
         found = f"{len(lines)} class{'es' * (len(lines) != 1)}"
