@@ -102,15 +102,23 @@ class Recurrent(nn.Module):
         if self.tbptt_steps is not None:
             outputs, state = self._truncated(x, lengths, state, self.tbptt_steps)
         elif lengths is None:
-            outputs, state = self.layers(x, state)
+            outputs, state = self._read(x, state)
         else:
             packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-            packed_outputs, state = self.layers(packed, state)
+            packed_outputs, state = self._read(packed, state)
             outputs, _ = pad_packed_sequence(packed_outputs, batch_first=True, total_length=x.shape[1])
         hidden = state[0] if isinstance(state, tuple) else state
         assert hidden is not None
         last = torch.cat(hidden[-self.directions :].unbind(), -1)
         return RecurrentOutput(outputs, last, state)
+
+    def _read(self, x: Any, state: State | None) -> tuple[Any, State]:
+        """On a CPU always in single precision, as torch computes a GRU: not every CPU has an LSTM in half precision."""
+        if torch.is_autocast_enabled("cpu") and self.layers.weight_ih_l0.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                found: tuple[Any, State] = self.layers(x.float(), state)
+                return found
+        return self.layers(x, state)
 
     @torch.no_grad()
     def _keep_state(self, cell: Cell, hidden: int, steps: int) -> None:
@@ -132,7 +140,7 @@ class Recurrent(nn.Module):
         for piece in x.split(steps, 1):
             if state is not None:
                 state = (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
-            outputs, state = self.layers(piece, state)
+            outputs, state = self._read(piece, state)
             found.append(outputs)
         assert state is not None
         return torch.cat(found, 1), state

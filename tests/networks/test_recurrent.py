@@ -94,3 +94,14 @@ def test_an_unknown_cell_is_one_line():
     with pytest.raises(BadSetting, match=r"^cell: there is no 'lsmt'; did you mean 'lstm'\?$"):
         Recurrent(3, 4, "lsmt")
     assert isinstance(Recurrent(3, 4).layers, nn.LSTM)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_mixed_precision_on_a_cpu_computes_states_in_single_precision(cell):
+    network, x, lengths = Recurrent(3, 4, cell, depth=2), torch.randn(2, 5, 3), torch.tensor([5, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = [network(nn.functional.relu(x).bfloat16(), given).outputs for given in (None, lengths)]
+    plain = [network(nn.functional.relu(x).bfloat16().float(), given).outputs for given in (None, lengths)]
+    assert mixed[0].dtype == torch.float32
+    torch.testing.assert_close(mixed, plain, rtol=0, atol=0)
+    mixed[1].sum().backward()
