@@ -122,8 +122,8 @@ def report(found: dict[str, Any]) -> str:
             f"`word_vectors` is {few:.2f} times as fast as gensim with few words, and {many:.2f} times with many. "
             f"Gensim's loop computes the pairs of a window, {needed} for each word on average. Ours multiplies "
             f"matrices, which compute {computed} for each word, and share negative samples. With many words gensim "
-            "waits for memory; with few ones all vectors lie in the nearest cache, and pairs that nobody needs are not "
-            "paid back. In a profile of 36 steps with few words a third of the time went to the products, a quarter to "
+            "waits for memory; with few ones all vectors lie in the nearest cache, and less is gained by products of "
+            "matrices. In a profile of 36 steps with few words a third of the time went to the products, a quarter to "
             "the logarithms of the loss and their gradient, a seventh to the gradient of the vectors and a seventh to "
             "who is whose neighbour.",
         ]

@@ -47,9 +47,9 @@ def word_map(vectors: Tensor, index: Mapping[str, int], pairs: Mapping[str, Sequ
             low, high = axis.get_ylim()
             least = LABEL * (high - low) if pairs else 0.0  # many words without pairs would go far from their places
             for side, offset, align in ((-1, -5, "right"), (1, 5, "left")):  # labels stand outside
-                column = {word: place for word, place in at.items() if (place[0] < 0) == (side < 0)}
-                heights = apart([y for _, y in column.values()], least)
-                for (word, (x, _)), y in zip(column.items(), heights, strict=True):
+                shown = {word: place for word, place in at.items() if (place[0] < 0) == (side < 0)}
+                heights = apart([y for _, y in shown.values()], least)
+                for (word, (x, _)), y in zip(shown.items(), heights, strict=True):
                     axis.annotate(
                         word, (x, y), xytext=(offset, 0), textcoords="offset points", ha=align, va="center", fontsize=7
                     )
