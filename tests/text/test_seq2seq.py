@@ -19,7 +19,7 @@ from lab.text.seq2seq.network import EncoderDecoder
 from lab.text.seq2seq.pair_data import PairData
 from lab.text.seq2seq.pair_dataset import find_pairs
 from lab.text.seq2seq.seq2seq import Seq2Seq
-from lab.text.tokenizer import BEGIN, END
+from lab.text.tokenizer import BEGIN, END, PAD
 
 NETWORKS = get_args(DecoderName)
 SOURCE, TARGET = torch.tensor([[2, 9, 8, 7, 3], [2, 5, 3, 0, 0]]), torch.tensor([[2, 7, 6], [2, 5, 4]])
@@ -220,3 +220,10 @@ def test_the_evaluation_compares_whole_texts(drawn: dict[str, Any]) -> None:
     assert scores["test/exact_match"] < 0.1
     assert 0 <= scores["test/bleu"] < scores["test/nearest/bleu"] < 0.5
     assert drawn.keys() == {"attention.png", "most_wrong.png"}
+
+
+def test_tokens_are_drawn_as_they_are_read() -> None:
+    module = Seq2Seq(hidden=16, depth=1, max_length=32, tokenizer="bpe", vocab_size=264)
+    module.tokenizer.train_on(["a dog"])
+    ids = torch.cat([torch.tensor([BEGIN]), module.tokenizer.encode(["a dog"])[0], torch.tensor([END, PAD])])
+    assert "".join(module._tokens(ids)) == "[BOS]adog[EOS]"

@@ -144,7 +144,9 @@ class Seq2Seq(TextModule):
         plots.log_figure(self, "most_wrong.png", draw_texts.most_wrong(list(rows)))
 
     def _tokens(self, ids: Tensor) -> list[str]:
-        return [self.tokenizer.token(token) for token in ids.tolist() if token != PAD]
+        """As they are read: pairs of bytes as their characters, and what has none, such as [EOS], by its name."""
+        known = ids[ids != PAD]
+        return [self.tokenizer.decode(each).strip() or self.tokenizer.token(int(each)) for each in known.split(1)]
 
 
 TASK = Task(module=Seq2Seq, data=PairData, monitor="val/exact_match", mode="max")
