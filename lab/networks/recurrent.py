@@ -114,11 +114,13 @@ class Recurrent(nn.Module):
 
     def _read(self, x: Any, state: State | None) -> tuple[Any, State]:
         """On a CPU always in single precision, as torch computes a GRU: not every CPU has an LSTM in half precision."""
+        found: tuple[Any, State]
         if torch.is_autocast_enabled("cpu") and self.layers.weight_ih_l0.device.type == "cpu":
             with torch.autocast("cpu", enabled=False):
-                found: tuple[Any, State] = self.layers(x.float(), state)
-                return found
-        return self.layers(x, state)
+                found = self.layers(x.float(), state)
+        else:
+            found = self.layers(x, state)
+        return found
 
     @torch.no_grad()
     def _keep_state(self, cell: Cell, hidden: int, steps: int) -> None:
