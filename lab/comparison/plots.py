@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")
 WIDE, NARROW = 58, 34  # characters in a line of a label: above a score, and in a legend
+CAPS, LINE = 14, 12  # points: the caps of an interval, and a line of a label, from top to bottom
 
 Look = Mapping[str, Any]  # colour, line and marker of a group
 
@@ -103,6 +104,8 @@ def draw_scores(axes: Any, figures: Comparison, looks: Mapping[str, Look] | None
         figures: the rows, from top to bottom.
         looks: by label, as `styles` makes them.
     """
+    from matplotlib.transforms import ScaledTranslation
+
     looks = looks or styles([row.label for row in figures.rows])
     for place, row in enumerate(figures.rows):
         look = looks[row.label]
@@ -110,13 +113,16 @@ def draw_scores(axes: Any, figures: Comparison, looks: Mapping[str, Look] | None
         if row.interval:
             ends = [row.interval.low, row.interval.high]
             # caps that are taller than the point, behind which a short bar hides
-            caps = {"marker": "|", "markersize": 14, "markeredgewidth": 1.5}
+            caps = {"marker": "|", "markersize": CAPS, "markeredgewidth": 1.5}
             axes.plot(ends, [place] * 2, color=color, linestyle=line, linewidth=2.5, **caps)
         axes.plot([row.iqm], [place], color=color, marker=look["marker"], markersize=6, linestyle="none")
-        left = axes.get_yaxis_transform()  # the left edge, whatever the scores are
         words = f"{_folded(row.label, WIDE)} ({row.runs})"
-        axes.plot([0.015, 0.055], [place - 0.3] * 2, color=color, linestyle=line, linewidth=2, transform=left)
-        axes.text(0.07, place - 0.3, words, transform=left, va="center", clip_on=True)
+        above = (
+            CAPS / 2 + 2 + LINE / 2 * (words.count("\n") + 1)
+        ) / 72  # inches, whatever the scores and the height are
+        left = axes.get_yaxis_transform() + ScaledTranslation(0, above, axes.figure.dpi_scale_trans)
+        axes.plot([0.015, 0.055], [place] * 2, color=color, linestyle=line, linewidth=2, transform=left)
+        axes.text(0.07, place, words, transform=left, va="center", clip_on=True)
     axes.set_yticks([])
     axes.set_ylim(len(figures.rows) - 0.65, -0.95)
     axes.set(title="IQM and its 95 % interval (runs)")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.plots import INK, SHARES, WRONG, figure
-from lab.vision.plots.tiles import bare, montage, rgb
+from lab.vision.plots.tiles import bare, heading, montage, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def attention_over_images(images: Tensor, captions: Sequence[str], attention: Te
     side, size = round(attention.shape[2] ** 0.5), images.shape[-1]
     columns = 1 + max(map(len, words))
     with figure(len(tiles), columns, width=0.95, height=1.15) as (drawing, grid):
-        drawing.suptitle("Where each word of the caption looks: the brighter, the more", x=0.01, ha="left")
+        heading(drawing, "Where each word of the caption looks: the brighter, the more")
         for axes, tile, sentence, weights in zip(grid.reshape(-1, columns), tiles, words, attention, strict=True):
             for axis in axes:
                 axis.set_axis_off()
@@ -57,7 +57,7 @@ def attention_over_clips(clips: Tensor, captions: Sequence[str], attention: Tens
     words = [caption.split() for caption in captions]
     longest = max(map(len, words))
     with figure(len(clips), 1, width=6.4, height=0.9 + 0.17 * longest) as (drawing, axes):
-        drawing.suptitle("Attention of each word of the caption to the frames of the clip")
+        heading(drawing, "Attention of each word of the caption to the frames of the clip")
         for axis, clip, sentence, weights in zip(axes.reshape(-1), clips, words, attention, strict=True):
             frames, rows = weights.shape[-1], len(sentence)
             axis.imshow(weights[:rows].float().cpu().numpy(), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
@@ -88,7 +88,7 @@ def most_wrong(inputs: Tensor, captions: Sequence[str], written: Sequence[str]) 
         tiles = list(rgb(inputs))
     rows = -(-len(tiles) // COLUMNS)
     with figure(rows, COLUMNS, width=1.9, height=1.9) as (drawing, axes):
-        drawing.suptitle("Test captions with the largest loss, and what was written", x=0.01, ha="left")
+        heading(drawing, "Test captions with the largest loss, and what was written")
         for axis in axes.flat:
             axis.set_axis_off()
         for axis, tile, true, found in zip(axes.flat, tiles, captions, written, strict=False):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lab.plots import COLORS, INK, RIGHT, RULE, SHARES, figure, text_on
-from lab.vision.plots.tiles import bare, rgb
+from lab.vision.plots.tiles import bare, heading, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def zero_shot(shown: dict[str, Tensor], names: list[str], unseen: list[int], mos
     with figure(most // columns, 2 * columns, width=1.75, height=1.6) as (drawing, axes):
         of = " of pairs that training never saw" if unseen else ""
         title = f"Test images{of}, and the most probable of {len(names)} prompts; bold: the true one"
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        heading(drawing, title)
         for place in axes.flat:
             place.set_axis_off()
         for i, tile in enumerate(rgb(shown["image"][rows])):
@@ -122,7 +122,7 @@ def text_to_image(shown: dict[str, Tensor], captions: list[str], most: int = 6, 
         layout: Any = drawing.get_layout_engine()
         layout.set(h_pad=0.12)
         title = f"Captions, and the nearest of {len(captions)} test images; framed: those with this caption"
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        heading(drawing, title)
         for i, row in enumerate(rows):
             tiles = rgb(shown["image"][places[i]])
             above = {"transform": axes[i, 0].transAxes, "in_layout": False}  # else the column would become as wide
@@ -147,7 +147,7 @@ def image_to_text(shown: dict[str, Tensor], captions: list[str], most: int = 8, 
     places = (shown["image_vector"][rows] @ shown["text_vector"][different].T).topk(nearest).indices.tolist()
     with figure(-(-len(rows) // 2), 2, width=5.2, height=1.25) as (drawing, axes):
         title = f"Images, and the nearest of {len(different)} captions; bold: their own"
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        heading(drawing, title)
         for place, row, tile, found in zip(axes.flat, rows, rgb(shown["image"][rows]), places, strict=False):
             place.imshow(tile, extent=(0, 1, 1, 0), interpolation="nearest")
             for j, caption in enumerate(captions[different[k]] for k in found):

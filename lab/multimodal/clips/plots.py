@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from lab.plots import INK, WRONG, figure
-from lab.vision.plots.tiles import montage, rgb
+from lab.vision.plots.tiles import heading, montage, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
     clips, probabilities = worst["clip"], worst["probabilities"].float().cpu()
     frames = clips.shape[1]
     with figure(len(clips), 1, width=7.0, height=0.3 + 7.0 / frames) as (drawing, axes):
-        drawing.suptitle("Test clips with the least probability for their true class", x=0.01, ha="left")
+        heading(drawing, "Test clips with the least probability for their true class")
         for i, axis in enumerate([axes] if len(clips) == 1 else axes):
             axis.set_axis_off()
             axis.imshow(montage(rgb(clips[i]), frames), interpolation="nearest")

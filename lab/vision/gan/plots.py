@@ -71,7 +71,7 @@ def by_class(images: Tensor, names: list[str]) -> Figure:
     """Images (K * 10, C, H, W) from 0 to 1, a row for each class that was asked for, in two panels."""
     tiles, half = rgb(images), -(-len(names) // 2)
     height = tiles.shape[1] + 1
-    with figure(1, 2, width=4, height=0.4 * half + 0.4) as (drawing, axes):
+    with figure(1, 2, width=4, height=0.37 * half + 0.4) as (drawing, axes):
         for place, begin in ((axes[0], 0), (axes[1], half)):
             shown = names[begin : begin + half]
             place.imshow(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from lab.plots import COLORS, INK, WRONG, figure
-from lab.vision.plots.tiles import bare, rgb
+from lab.vision.plots.tiles import bare, heading, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,10 +29,8 @@ def most_wrong(worst: dict[str, Tensor], names: list[str]) -> Figure:
     other, rivals = worst["probabilities"].cpu().scatter(1, labels.unsqueeze(1), -1).max(1)
     columns, count = 8, min(WORST, len(tiles))
     with figure(-(-count // columns), columns, width=1.35, height=1.75) as (drawing, axes):
-        drawing.suptitle(
-            "Test images with the least probability for their true class, and the most probable other class",
-            x=0.01, ha="left", fontsize=11,
-        )  # fmt: skip
+        title = "Test images with the least probability for their true class, and the most probable other class"
+        heading(drawing, title)
         for place in axes.flat:
             place.set_axis_off()
         for i, (place, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
@@ -57,7 +55,7 @@ def attention(images: Tensor, maps: Tensor) -> Figure:
     tiles, shares = rgb(images), (maps / maps.amax((1, 2), keepdim=True)).float().cpu().numpy()
     with figure(2, ATTENDED, width=1.35, height=1.5) as (drawing, axes):
         title = "Where the class token looks in the last layer (mean of its heads); bright is much"
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        heading(drawing, title)
         for place in axes.flat:
             place.set_axis_off()
         for i, (tile, share) in enumerate(zip(tiles, shares, strict=True)):
@@ -78,9 +76,7 @@ def spikes(images: Tensor, trains: Tensor) -> Figure:
     tiles, trains = rgb(images), trains.float().cpu()
     _, steps, neurons = trains.shape
     with figure(2, SPIKING, width=2.0, height=2.3) as (drawing, axes):
-        drawing.suptitle(
-            "Spikes of the hidden neurons for the test images with the largest loss", x=0.01, ha="left", fontsize=11
-        )
+        heading(drawing, "Spikes of the hidden neurons for the test images with the largest loss")
         for place in axes.flat:
             place.set_axis_off()
         for i, (tile, train) in enumerate(zip(tiles, trains, strict=True)):

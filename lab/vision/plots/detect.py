@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from lab.plots import INK, figure
-from lab.vision.plots.tiles import bare, colours, outlined, rgb
+from lab.vision.plots.tiles import bare, colours, heading, outlined, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str], mas
         tiles = outlined(tiles, masks.cpu().numpy())
     with figure(ROWS, COLUMNS, width=2.2, height=2.3) as (drawing, axes):
         title = f"Boxes with a score of {LEAST_SCORE} or more; dotted, the true ones"
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        heading(drawing, title)
         for i, place in enumerate(axes.flat):
             bare(place, "")
             if i >= len(images):

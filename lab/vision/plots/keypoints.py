@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from lab.plots import COLORS, figure
-from lab.vision.plots.tiles import bare, rgb
+from lab.vision.plots.tiles import bare, heading, rgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,16 +28,16 @@ def overlays(part: dict[str, Tensor], width: str, title: str) -> Figure:
     """
     tiles, points, found = rgb(part["image"]), part["points"].cpu().numpy(), part["predicted"].cpu().numpy()
     with figure(max(1, -(-min(PLACES, len(tiles)) // COLUMNS)), COLUMNS, width=1.9, height=2.1) as (drawing, axes):
-        drawing.suptitle(f"{title}: rings are true points, dots are predicted", x=0.01, ha="left", fontsize=11)
+        heading(drawing, f"{title}: rings are true points, dots are predicted")
         for place in axes.flat:
             place.set_axis_off()
         for i, (place, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
             bare(place, "")
             place.imshow(tile, interpolation="nearest", extent=(0, tile.shape[1], tile.shape[0], 0))
-            place.plot(*np.stack([points[i], found[i]], 1).T, color=COLORS[1], linewidth=1)
-            place.plot(*points[i].T, "o", color=COLORS[2], markersize=4.5, markerfacecolor="none", markeredgewidth=1)
+            place.plot(*np.stack([points[i], found[i]], 1).T, color=COLORS[1], linewidth=1.2)
+            place.plot(*points[i].T, "o", color=COLORS[5], markersize=7, markerfacecolor="none", markeredgewidth=1.2)
             seen = found[i][~np.isnan(points[i]).any(1)]
-            place.plot(*seen.T, "o", color=COLORS[1], markersize=2, markeredgewidth=0)
+            place.plot(*seen.T, "o", color=COLORS[1], markersize=3.5, markeredgecolor="white", markeredgewidth=0.4)
             words = f"{100 * part['error'][i]:.1f} % of the {WIDTHS[width]}"
             place.set_title(words, fontsize=7, weight="normal", loc="center", pad=2)
     return drawing

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lab.plots import COLORS, figure
 from lab.vision.data.images import IGNORE_INDEX
-from lab.vision.plots.tiles import bare, colours, outlined, rgb, tinted
+from lab.vision.plots.tiles import bare, colours, heading, outlined, rgb, tinted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,9 +30,9 @@ def overlays(part: dict[str, Tensor], names: list[str], title: str) -> Figure:
     tiles, truth, found = rgb(part["image"]), part["mask"].cpu().numpy(), part["predicted"].cpu().numpy()
     rows = {"image": tiles, "true": outlined(tiles, truth), "predicted": _painted(tiles, found)}
     count = max(1, min(COLUMNS, len(tiles)))
-    with figure(3, count, width=1.45, height=1.6) as (drawing, axes):
+    with figure(3, count, width=1.45, height=1.75) as (drawing, axes):
         axes = np.reshape(axes, (3, count))
-        drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+        heading(drawing, title)
         for row, (name, drawn) in enumerate(rows.items()):
             for i, place in enumerate(axes[row]):
                 bare(place, "")
@@ -76,7 +76,7 @@ def _legend(drawing: Figure, truth: NDArray[Any], found: NDArray[Any], names: li
     shades = colours(max(shown, default=1))
     patches = [Patch(color=tuple(shades[(i - 1) % len(shades)]), label=names[i]) for i in shown]
     if patches:
-        drawing.legend(handles=patches, loc="outside lower center", ncols=8, fontsize=8, handlelength=1.0)
+        drawing.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8, handlelength=1.0)
 
 
 def _painted(tiles: NDArray[Any], masks: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from lab.plots import COLORS
 from lab.vision.data.images import IGNORE_INDEX
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def rgb(images: Tensor) -> NDArray[np.float32]:
@@ -45,6 +48,13 @@ def montage(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
     return sheet
 
 
+def heading(drawing: Figure, title: str) -> None:
+    """A title above all panels, with room below it; the figure's layout has to be `constrained`."""
+    layout: Any = drawing.get_layout_engine()
+    layout.set(h_pad=0.08)
+    drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+
+
 def bare(axes: Any, title: str) -> None:
     """Axes without numbers and lines, around a picture."""
     axes.set(title=title, xticks=[], yticks=[])
@@ -53,9 +63,12 @@ def bare(axes: Any, title: str) -> None:
 
 
 def colours(count: int) -> NDArray[np.float64]:
-    """Colours for so many classes, (count or more, 3): the palette, then its lighter and darker shades, and again."""
+    """Colours for so many classes, (count or more, 3): the palette, then its lighter and darker shades, and again.
+
+    Its grey is left out, which could not be seen on a grey picture.
+    """
     from matplotlib.colors import to_rgb
 
-    palette = np.array([to_rgb(color) for color in COLORS])
+    palette = np.array([to_rgb(color) for color in COLORS[:-1]])
     shades = np.concatenate([palette, 0.45 * palette + 0.55, 0.55 * palette])
     return np.tile(shades, (max(1, -(-count // len(shades))), 1))
