@@ -59,7 +59,7 @@ def call(module: LightningModule, inputs: dict[str, Tensor]) -> Any:
 
 
 @rank_zero_only
-def log_model(tracker: Tracker, module: LightningModule) -> None:
+def log_model(tracker: Tracker, module: LightningModule, name: str) -> None:
     """Logs the module's `forward` and its assets as the run's model, where the module has an example of its input."""
     inputs = example_inputs(module.eval(), size=2)  # of one row, the size of a batch would be fixed
     if inputs is None:
@@ -103,7 +103,7 @@ def log_model(tracker: Tracker, module: LightningModule) -> None:
             _export_by_name(Forward(), inputs, folder)
         if len(arrays) > 1:
             _save_example(dict(zip(order, arrays, strict=True)), folder)
-        tracker.log_model(folder)
+        tracker.log_model(folder, name)
     finally:
         module.trainer = trainer
 

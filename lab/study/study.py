@@ -236,7 +236,7 @@ def make_job(
     from lab.study.work.parent_run import trial_recipe
 
     recipe = trial_recipe(plan, settings, seed)
-    name = Naming(plan).run(settings, seed)
+    name = Naming(plan).run(int(tags["trial"]), settings, seed)
     track = replace(
         recipe.track,
         experiment=recipe.track.experiment or plan.task,

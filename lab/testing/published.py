@@ -69,8 +69,9 @@ def check_logged_model(task: Task, run: RunResult) -> None:
         return
     try:
         with current_run(run.uri, run.run_id):
-            logged = mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")
-            folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{run.run_id}/model"))
+            (kept,) = mlflow.get_run(run.run_id).outputs.model_outputs
+            logged = mlflow.pytorch.load_model(f"models:/{kept.model_id}")
+            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{kept.model_id}"))
         with torch.inference_mode():
             found, expected = logged(*batch.values()), call(module, batch)
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)

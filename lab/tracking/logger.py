@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -167,9 +168,14 @@ class Tracker(LoggerVerbs):
         self.write(op="dataset", dataset={"name": name, "digest": digest, **about}, context=context)
 
     @rank_zero_only
-    def log_model(self, folder: Path, name: str = "model") -> None:
-        """Keeps a model that MLflow saved in `folder`, which lies in `home`, as the run's logged model."""
-        self.write(op="model", folder=str(folder.relative_to(self.home)), name=name)
+    def log_model(self, folder: Path, name: str) -> None:
+        """Keeps a model that MLflow saved in `folder`, which lies in `home`, as the run's logged model.
+
+        Args:
+            folder: the model.
+            name: the model's, by which MLflow lists it; what MLflow allows in no name becomes `-`.
+        """
+        self.write(op="model", folder=str(folder.relative_to(self.home)), name=re.sub("[/:.%\"']", "-", name))
 
     def write(self, **operation: Any) -> None:
         """Adds an operation to the journal, behind everything logged so far; `op` says of which kind it is."""

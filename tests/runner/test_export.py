@@ -87,10 +87,10 @@ def test_the_exported_model_takes_what_the_module_takes(
 ) -> None:
     module = kind()
     module.trainer = trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
-    kept: list[Path] = []
-    tracker: Any = SimpleNamespace(home=tmp_path, log_model=kept.append)
-    log_model(tracker, module)
-    assert kept == [tmp_path / "model"]
+    kept: list[Any] = []
+    tracker: Any = SimpleNamespace(home=tmp_path, log_model=lambda *given: kept.extend(given))
+    log_model(tracker, module, "small")
+    assert kept == [tmp_path / "model", "small"]
     assert module.trainer is trainer
     loaded = mlflow.pytorch.load_model(str(kept[0]))
     batch = example_inputs(module, size=3)
@@ -113,7 +113,7 @@ def test_the_exported_model_takes_what_the_module_takes(
 
 
 def test_a_module_without_an_example_logs_nothing() -> None:
-    log_model(SimpleNamespace(), Base())  # type: ignore[arg-type]
+    log_model(SimpleNamespace(), Base(), "none")  # type: ignore[arg-type]
 
 
 def test_packages_are_found_as_python_finds_them():

@@ -180,9 +180,9 @@ def test_a_tokenizer_travels_with_its_network(recipe: tuple[str, ...], monkeypat
     assert alone.tokenizer.words == words
     texts = ["the sun warm song", "the rain and tears"]
     mlflow.set_tracking_uri(whole.uri)
-    logged = mlflow.pytorch.load_model(f"runs:/{whole.run_id}/model")
+    logged = mlflow.pytorch.load_model(f"runs:/{whole.run_id}/reviews")
     torch.testing.assert_close(logged(alone.tokenizer(texts)), alone(alone.tokenizer(texts)))
-    folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{whole.run_id}/model"))
+    folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{whole.run_id}/reviews"))
     assert (folder / "extra_files" / "vocabulary.txt").read_text().split() == words
 
 

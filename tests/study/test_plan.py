@@ -157,16 +157,16 @@ def test_every_shipped_study_can_be_begun(name, monkeypatch):
 @pytest.mark.parametrize(
     ("sampler", "settings", "seeds", "name"),
     [
-        ("tpe", {"model.lr": 0.001, "model.gamma": 0.95}, (0, 1, 2), "lr=0.001 gamma=0.95 seed 2"),
-        ("grid", {"model.hidden": [64, 64]}, (2,), "hidden=[64, 64]"),
-        ("tpe", {"model.lr": 1.234567e-4, "model.critic.lr": 0.1}, (2,), "model.lr=0.0001235 model.critic.lr=0.1"),
+        ("tpe", {"model.lr": 0.001, "model.gamma": 0.95}, (0, 1, 2), "#4 seed 2 lr=0.001 gamma=0.95"),
+        ("grid", {"model.hidden": [64, 64]}, (2,), "#4 hidden=[64, 64]"),
+        ("tpe", {"model.lr": 1.234567e-4, "model.critic.lr": 0.1}, (2,), "#4 model.lr=0.0001235 model.critic.lr=0.1"),
         ("none", {}, (0, 2), "seed 2"),
         ("grid", {"data.fold": 1}, (2,), "fold 1 of 5"),
-        ("grid", {"model.network": "x" * 300}, (0, 2), f"network={'x' * 109}..."),
+        ("grid", {"model.network": "x" * 300}, (0, 2), f"#4 seed 2 network={'x' * 99}..."),
     ],
 )
 def test_a_run_of_a_study_is_named_by_what_it_differs_in(sampler, settings, seeds, name):
     recipe = SimpleNamespace(data={"folds": 5})
     keys = [SimpleNamespace(key=key) for key in settings]
     plan = SimpleNamespace(file=SimpleNamespace(sampler=sampler), seeds=seeds, dimensions=keys, recipe=recipe)
-    assert Naming(plan).run(settings, 2) == name
+    assert Naming(plan).run(4, settings, 2) == name

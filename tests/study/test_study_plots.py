@@ -1,6 +1,7 @@
 """Pictures of studies: there, not empty, and without a trace in pyplot; left out where they would say nothing."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import works
 from lab.study.plan.plan import make_plan
 from lab.study.plan.schema import load_study
 from lab.study.report.chart import chart
-from lab.study.report.plots import draw, rank, slices
+from lab.study.report.plots import draw, history, rank, slices
 from lab.study.report.report import publish
 from lab.study.report.scales import Axis, axis_of
 from lab.study.report.table import table
@@ -117,6 +118,22 @@ def test_a_single_trial_has_a_table_alone(planned, tuned, tmp_path, lines):
     files, left_out = drawn(study, tmp_path)
     assert set(files) == {"table"}
     assert len(left_out) == 5
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("max", 1), ("min", -1)])
+def test_a_trial_that_is_far_off_is_told_at_the_edge_and_does_not_flatten_the_others(mode, sign):
+    values = [sign * value for value in (-800.0, -125.0, -120.0, -123.0, -121.0, -124.0)]
+    trials = [SimpleNamespace(number=i, values=[value]) for i, value in enumerate(values)]
+    record = SimpleNamespace(name="rates", metrics=["val/return"], modes=[mode])
+    (drawing,) = history(record, trials)
+    (axes,) = drawing.axes
+    low, high = axes.get_ylim()
+    assert high - low < 20
+    assert [text.get_text() for text in axes.texts] == [f"{sign * -800}"]
+    dots = axes.collections[0].get_offsets().tolist()
+    assert dots == [[i, value] for i, value in enumerate(values) if i > 0]
+    without = [trial for trial in trials if trial.number > 0]
+    assert not next(history(record, without)).axes[0].texts
 
 
 @pytest.mark.slow

@@ -115,7 +115,7 @@ def save_model(tracker):
         pip_requirements=["torch"],
         serialization_format="pt2",
     )
-    tracker.log_model(folder)
+    tracker.log_model(folder, "mine.2: small")
     return layer
 
 
@@ -184,7 +184,7 @@ def test_a_run_that_ends_while_the_server_is_away_is_sent_later(machine, monkeyp
 
 def loaded_model(uri, run_id):
     with current_run(uri, ""), torch.inference_mode():
-        return mlflow.pytorch.load_model(f"runs:/{run_id}/model")
+        return mlflow.pytorch.load_model(f"runs:/{run_id}/mine-2- small")
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from lab.study.report.table import StudyTable, varying
 from lab.study.work.record import StudyRecord
 
 MOST_KEYS, MOST_IN_PAIRS, MOST_COLUMNS = 8, 5, 5  # settings in one plot; in one of pairs; panels in a row
+FAR = 5  # ranges of the better three quarters of the trials, from which on the worst flattens them
 
 
 def draw(record: StudyRecord, found: StudyTable, folder: Path) -> tuple[list[Path], dict[str, list[str]]]:
@@ -56,7 +57,7 @@ def draw(record: StudyRecord, found: StudyTable, folder: Path) -> tuple[list[Pat
 
 
 def history(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any]:
-    """Each trial's value in the order of trials, and the best one so far."""
+    """Each trial's value in the order of trials, and the best one so far; values far off are told at the edge."""
     _need(trials, 2)
     trials = sorted(trials, key=lambda trial: trial.number)
     numbers = [trial.number for trial in trials]
@@ -64,9 +65,16 @@ def history(record: StudyRecord, trials: Sequence[TrialSummary]) -> Iterator[Any
         for i, (panel, metric, mode) in enumerate(zip(_flat(axes), record.metrics, record.modes, strict=True)):
             values = [trial.values[i] for trial in trials]
             best: Callable[[float, float], float] = min if mode == "min" else max
-            leaders = list(itertools.accumulate(values, best))
-            panel.plot(numbers, leaders, drawstyle="steps-post", color=COLORS[1], label="best so far")
-            panel.scatter(numbers, values, s=16, color=COLORS[0], label="trial")
+            pairs, edge = list(zip(numbers, values, strict=True)), near(values, mode)
+            leaders = itertools.accumulate(values if edge is None else [best(value, edge) for value in values], best)
+            panel.plot(numbers, list(leaders), drawstyle="steps-post", color=COLORS[1], label="best so far")
+            far = [] if edge is None else [pair for pair in pairs if best(pair[1], edge) != pair[1]]
+            kept = [pair for pair in pairs if pair not in far]
+            panel.scatter(*zip(*kept, strict=True), s=16, color=COLORS[0], label="trial")
+            for number, value in far:
+                panel.scatter([number], [edge], s=28, color=COLORS[0], marker="v" if mode == "max" else "^")
+                beside: dict[str, Any] = {"xytext": (-5, 0), "textcoords": "offset points", "ha": "right"}
+                panel.annotate(f"{value:.4g}", (number, edge), va="center", fontsize=7, **beside)
             panel.set(xlabel="trial", ylabel=metric, title=f"{record.name}: history")
             panel.xaxis.get_major_locator().set_params(integer=True)
         drawing.legend(*_flat(axes)[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -212,6 +220,25 @@ def _ranks(record: StudyRecord, trials: Sequence[TrialSummary]) -> list[float]:
     sign = -1 if record.modes[0] == "min" else 1
     ranks = rankdata([sign * trial.values[0] for trial in trials])
     return [float(each) for each in (ranks - 1) / max(len(trials) - 1, 1)]
+
+
+def near(values: Sequence[float], mode: str) -> float | None:
+    """The value beyond which a trial would flatten all others in a plot; None if there is no such trial.
+
+    It lies as far from the best value as twice the range of the better three quarters.
+
+    >>> near([1.0, 2.0, 3.0, 4.0, 900.0], "min")
+    7.0
+
+    Args:
+        values: of the trials.
+        mode: whether a smaller (`min`) or a larger (`max`) value is better.
+    """
+    ordered = sorted(values, reverse=mode == "max")
+    usual = ordered[math.ceil(0.75 * len(ordered)) - 1] - ordered[0]
+    if abs(ordered[-1] - ordered[0]) <= FAR * abs(usual) or not usual:
+        return None
+    return ordered[0] + 2 * usual
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

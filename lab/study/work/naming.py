@@ -56,20 +56,23 @@ class Naming:
             return f"fold {settings[FOLD]}" + (f" of {folds}" if folds else "")
         return f"trial {trial}" + (f", seed {seed}" if len(self.plan.seeds) > 1 else "")
 
-    def run(self, settings: Mapping[str, Any], seed: int) -> str:
-        """The name of its run in MLflow, of what it differs in: `lr=0.001 gamma=0.95 seed 2`.
+    def run(self, trial: int, settings: Mapping[str, Any], seed: int) -> str:
+        """The name of its run in MLflow, of what it differs in: `#4 seed 2 lr=0.001 gamma=0.95`.
+
+        The numbers stand first: MLflow's lists cut a name after a dozen characters.
 
         Args:
+            trial: number of its trial.
             settings: of the recipe, chosen for the trial.
             seed: the recipe's.
         """
         if self.kind != "trial":
-            return self.training(0, settings, seed)
+            return self.training(trial, settings, seed)
         last = Counter(key.rpartition(".")[2] for key in settings)
         short = {key: key.rpartition(".")[2] for key in settings}
+        numbers = [f"#{trial}", *([f"seed {seed}"] if len(self.plan.seeds) > 1 else [])]
         parts = [f"{short[key] if last[short[key]] == 1 else key}={label(value)}" for key, value in settings.items()]
-        parts += [f"seed {seed}"] if len(self.plan.seeds) > 1 else []
-        text = " ".join(" ".join(parts).split())
+        text = " ".join(" ".join([*numbers, *parts]).split())
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
     def finished(self, trials: list[TrialSummary]) -> str:
