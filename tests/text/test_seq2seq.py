@@ -150,6 +150,7 @@ def test_bad_settings_are_named(tmp_path: Path) -> None:
     for settings, message in (
         ({"name": "pairs"}, "name the CSV file"),
         ({"name": "parallel"}, "name the folder"),
+        ({"name": "parallel", "path": str(tmp_path / "nowhere")}, "there is no folder .*nowhere"),
         ({"source": "en"}, "no languages to choose from"),
         ({"path": str(tmp_path)}, "fixed location"),
     ):

@@ -140,12 +140,14 @@ def _read_pairs(path: Path) -> Pairs:
 
 def _parallel(folder: Path, source: str, target: str, split: Literal["train", "test"]) -> Pairs:
     """The lines of `train.en` and `train.de`."""
+    if not folder.is_dir():
+        raise BadSetting("path", f"there is no folder {folder}")
     sides = []
     for setting, language in (("source", source), ("target", target)):
         names = [f"{each}.{language}" for each in (("train",) if split == "train" else TESTS)]
         file = next((folder / name for name in names if (folder / name).is_file()), None)
         if file is None:
-            raise BadSetting("path" if not folder.is_dir() else setting, f"{folder} has no file {names[0]}")
+            raise BadSetting(setting, f"{folder} has no file {names[0]}")
         sides.append((file, [line.strip() for line in read_lines(file)]))
     (first, lines), (second, others) = sides
     if len(lines) != len(others):
