@@ -110,7 +110,7 @@ def test_every_session_prints_what_its_page_shows(page, folder):
     assert wrong_sessions(page.read_text()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_command_that_only_reads_works(folder):
     """Each once, whichever pages have it."""
     done, failed = set(), []

@@ -66,7 +66,9 @@ def test_fetch_says_what_needs_no_download(lab: Lab) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits", "scenes", "faces"])
+@pytest.mark.parametrize(
+    "name", ["digits", *(pytest.param(name, marks=pytest.mark.long) for name in ("scenes", "faces"))]
+)
 def test_show_draws_a_page(lab: Lab, tmp_path: Path, name: str) -> None:
     outcome = lab("data", "show", name, "--max-rows", "104", "--plot", "page.png", "--json")
     assert outcome.code == 0

@@ -118,7 +118,7 @@ def test_the_penalty_is_the_sum_of_absolute_weights() -> None:
         torch.testing.assert_close(whole - plain, 0.5 * sum(weight.abs().sum() for weight in weights))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_elastic_net_of_scikit_learn() -> None:
     from sklearn.linear_model import ElasticNet
 

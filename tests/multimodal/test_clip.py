@@ -185,7 +185,7 @@ def test_the_temperature_has_an_end(batch):
     assert float(figures()["train/scale"].detach()) == pytest.approx(100, rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_training_calls_is_compiled(batch):
     eager, compiled, graphs, losses = alone(module()), alone(module()), [], []
     compiled.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
@@ -243,7 +243,7 @@ def test_an_image_goes_to_the_prompt_that_suits_it_best(batch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unseen", [UNSEEN, []])
+@pytest.mark.parametrize("unseen", [UNSEEN, pytest.param([], marks=pytest.mark.long)])
 def test_pictures_can_be_drawn(unseen, tmp_path):
     found = scenes.load(False, 60, 0)
     said = [" ".join(WORDS[word] for word in row if word) for row in found["caption"]]

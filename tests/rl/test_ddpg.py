@@ -156,7 +156,7 @@ def train(seed=0, **settings):
     return agent, data
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_seed_gives_one_set_of_weights_and_another_seed_another():
     first, again, other = (train(seed)[0].state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)

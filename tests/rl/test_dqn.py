@@ -251,7 +251,7 @@ def test_the_target_moves_when_it_is_due(every):
     assert moved == [(number + 1) % every == 0 for number in range(6)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("uncompiled_kernels")
 @pytest.mark.parametrize("settings", [{}, pytest.param(RAINBOW, marks=pytest.mark.long)])
 def test_the_compiled_update_is_the_eager_one(settings):

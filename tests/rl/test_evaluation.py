@@ -47,7 +47,7 @@ def test_episodes_of_different_lengths_do_not_disturb_each_other():
     np.testing.assert_array_equal(evaluation.play(balance, EnvFactory("CartPole-v1"), seeds, CPU, num_envs=4), wanted)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_policy_beats_the_optimum_of_the_same_starts():
     seeds = range(20)
     returns = evaluation.play(swing, EnvFactory("Pendulum-v1"), list(seeds), CPU)

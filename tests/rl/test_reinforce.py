@@ -76,7 +76,7 @@ def test_a_baseline_bootstraps_and_is_taken_off():
     torch.testing.assert_close(agent.experience(steps).advantage.view(2, 2), expected)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("baseline", [pytest.param(True, marks=pytest.mark.long), False])
 def test_it_learns_to_balance_a_pole(baseline):
     seed_everything(100, workers=True, verbose=False)

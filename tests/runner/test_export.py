@@ -116,6 +116,7 @@ def test_a_module_without_an_example_logs_nothing() -> None:
     log_model(SimpleNamespace(), Base(), "none")  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_packages_are_found_as_python_finds_them():
     """One CPU second, of which Python's own search takes nearly all; it asks whether each listed file exists."""
     found, expected = packages_distributions(), importlib_metadata.packages_distributions()

@@ -158,7 +158,7 @@ def test_what_cannot_be_found_is_said_in_one_line(finished, tmp_path):
         evaluate("last", None, "best", ["model.lrr=1"], uri)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_from_python_it_is_one_call(recipe):
     result = lab.run(str(recipe), "data.total_steps=300", "data.eval_every=100", "track.system_metrics=false")
     assert result.uri == f"sqlite:///{Path('mlflow.db').absolute()}"
@@ -166,7 +166,7 @@ def test_from_python_it_is_one_call(recipe):
     assert torch.load(result.last, weights_only=True)["env_steps"] == 300
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_seed_twice_is_the_same_run(recipe):
     def weights(seed):
         short = ["data.total_steps=300", "trainer.limit_test_batches=0", "track.system_metrics=false"]
@@ -178,7 +178,7 @@ def test_the_same_seed_twice_is_the_same_run(recipe):
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_callback_of_the_recipe_stops_early(recipe):
     stop = {"class_path": "lightning.pytorch.callbacks.EarlyStopping",
             "init_args": {"monitor": "val/return", "mode": "max", "stopping_threshold": -1e9}}  # fmt: skip

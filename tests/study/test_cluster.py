@@ -83,6 +83,7 @@ def until(launcher: RayLauncher, kind: type, count: int = 1) -> list[Event]:
     return found
 
 
+@pytest.mark.long
 def test_every_training_is_done_once_and_both_nodes_work(studied):
     study = studied("shared:on_a_node", name="shared")
     assert [trial.state for trial in study.trials] == ["complete"] * 3
@@ -93,6 +94,7 @@ def test_every_training_is_done_once_and_both_nodes_work(studied):
     assert [sorted(trial.results) for trial in study.trials] == [[0, 1]] * 3
 
 
+@pytest.mark.long
 def test_a_task_that_is_killed_is_done_again(studied):
     study = studied("shared:shot", "retries: 6", name="shot")
     assert [trial.state for trial in study.trials] == ["complete"] * 3
@@ -100,6 +102,7 @@ def test_a_task_that_is_killed_is_done_again(studied):
     assert {path.name for path in Path("done").iterdir()} == ALL
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("home")
 def test_a_death_is_an_event_and_says_why():
     launcher = RayLauncher(1, "works:mortal")
@@ -114,6 +117,7 @@ def test_a_death_is_an_event_and_says_why():
         launcher.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("home")
 def test_work_that_cannot_be_imported_is_a_line():
     launcher = RayLauncher(1, "works:nothing")
@@ -126,6 +130,7 @@ def test_work_that_cannot_be_imported_is_a_line():
         launcher.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("home")
 def test_jobs_report_are_answered_and_stopped():
     launcher = RayLauncher(3, "shared:watched")
@@ -148,6 +153,7 @@ def test_jobs_report_are_answered_and_stopped():
         launcher.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("recipe", "asked"),
     [
@@ -167,6 +173,7 @@ def test_what_a_job_asks_for(recipe, asked):
         launcher.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("home")
 def test_several_machines_need_a_tracking_server():
     launcher = RayLauncher(1)
@@ -179,6 +186,7 @@ def test_several_machines_need_a_tracking_server():
         launcher.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("home")
 def test_ctrl_c_and_sigterm_stay_the_studys_own():
     before = signal.getsignal(signal.SIGTERM)

@@ -55,7 +55,7 @@ def test_more_trials_go_on_with_what_there_is(planned, tuned):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "gp", "qmc"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", pytest.param("gp", marks=pytest.mark.long), "qmc"])
 def test_each_sampler_finds_a_good_value_of_a_smooth_function(planned, tuned, sampler):
     space = "space: {model.lr: {float: [0.0001, 1], log: true}, model.tau: {float: [0.001, 0.1]}}"
     study, _ = tuned(planned(f"sampler: {sampler}", "trials: 16", space), works.instant)

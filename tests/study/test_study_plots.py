@@ -67,7 +67,7 @@ def test_a_table_of_one_change_at_a_time(planned, tuned, tmp_path):
     assert set(left_out) == {"history.png", "importance.png", "slice.png", "parallel.png", "rank.png"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_metrics(planned, tuned, tmp_path):
     def both(job, line):
         found = works.instant(job, line)
@@ -136,7 +136,7 @@ def test_a_trial_that_is_far_off_is_told_at_the_edge_and_does_not_flatten_the_ot
     assert not next(history(record, without)).axes[0].texts
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_trials_that_are_all_the_same(planned, tuned, tmp_path):
     study, _ = tuned(planned("sampler: random", "trials: 6", FEW), flat)
     files, left_out = drawn(study, tmp_path)

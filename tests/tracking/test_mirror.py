@@ -99,7 +99,7 @@ def test_tensorboard_shows_curves_pictures_and_parameters(folder: Path) -> None:
     assert "_hparams_/session_start_info" in events.summary_metadata
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_wandb_offline(folder: Path) -> None:
     run = tracker()
     run.mirror(["wandb"])

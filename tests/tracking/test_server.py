@@ -319,7 +319,7 @@ def test_a_new_database_is_a_copy_of_an_empty_one_that_mlflow_made_before(folder
     assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_damaged_empty_database_is_made_anew(folder, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     kept = folder / "cache" / "torch-lab" / f"mlflow-{metadata.version('mlflow')}.db"

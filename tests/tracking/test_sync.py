@@ -312,7 +312,7 @@ def test_sync_speaks_json(capsys):
     assert json.loads(capsys.readouterr().out) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_what_a_project_writes_into_log_dir_reaches_the_server(machine, monkeypatch):
     monkeypatch.setattr(tracking, "FINISH_TIMEOUT", 60.0)

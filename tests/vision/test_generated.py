@@ -105,7 +105,7 @@ def test_captions_say_what_is_to_be_seen():
     assert relations == {"above", "below", "beside", "with"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_pairs_are_kept_for_the_test():
     seen = set(scenes.load(True, 1040, 0)["pair"].tolist())
     assert len(seen) == 90

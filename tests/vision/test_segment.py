@@ -151,7 +151,9 @@ def test_a_class_of_any_name_can_be_part_of_a_metric():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unet", "fpn", "deeplabv3plus", "pan", "dpt", "generic"])
+@pytest.mark.parametrize(
+    "name", ["unet", "fpn", "deeplabv3plus", "pan", pytest.param("dpt", marks=pytest.mark.long), "generic"]
+)
 def test_every_architecture_takes_sides_that_it_cannot_halve(name):
     torch.manual_seed(0)
     encoder = "timm:test_vit" if name == "dpt" else "timm:lcnet_050"

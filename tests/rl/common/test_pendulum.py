@@ -24,7 +24,7 @@ def real_return(start, torques):
     return sum(float(env.step(np.array([torque]))[1]) for torque in torques)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_return_is_reached_in_the_real_environment(solved):
     torques, returns = solved
     assert torques.shape == (100, gymnasium.spec("Pendulum-v1").max_episode_steps)

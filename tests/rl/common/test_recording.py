@@ -65,7 +65,9 @@ CASES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in ("dqn", "ppo") else pytest.param(case, marks=pytest.mark.long) for case in CASES]
+)
 def test_a_recorded_training_gives_the_weights_of_an_eager_one(case, monkeypatch):
     eager, recorded = (trained(CASES[case], record, monkeypatch) for record in (False, True))
     assert recorded.update.proven

@@ -85,7 +85,7 @@ def test_training_ends_with_a_life_and_goes_on_in_the_same_game():
     assert ends == 10  # five lives a game
 
 
-@pytest.mark.parametrize("game", ["Pong", "Breakout"])
+@pytest.mark.parametrize("game", ["Pong", pytest.param("Breakout", marks=pytest.mark.long)])
 def test_a_game_goes_on_in_another_emulator(game, tmp_path):
     one, other = (atari.for_training(environment.make(f"{game}NoFrameskip-v4")) for _ in range(2))
     one.reset(seed=0)

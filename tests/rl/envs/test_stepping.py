@@ -186,6 +186,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", [pytest.param("sleep", marks=pytest.mark.long), "fail"])
 def test_no_process_outlives_the_run(end, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
