@@ -80,7 +80,7 @@ def trained_weights(auto: Any, name: str, folder: str, unused: tuple[str, ...] =
         unused: beginnings of the names of weights that may be missing, and are left out.
 
     Raises:
-        LabError: they are not there, or those of another network.
+        LabError: they are not there, cannot be read, or are those of another network.
     """
     try:
         trained, found = auto.from_pretrained(
@@ -88,7 +88,7 @@ def trained_weights(auto: Any, name: str, folder: str, unused: tuple[str, ...] =
         )
         if missing := [key for key in found["missing_keys"] if not key.startswith(unused)]:
             raise ValueError(f"they lack {min(missing)}")
-    except REFUSALS as error:
+    except Exception as error:  # a damaged file raises classes of safetensors and pickle
         raise LabError(
             f"there are no pretrained weights for {TRANSFORMERS}{name} in {folder}: {_one_line(error)}"
         ) from None

@@ -195,6 +195,9 @@ def test_what_cannot_be_built_is_refused(bert: Path, gpt2: Path, tmp_path: Path)
     module = ClassifyText(["a", "b"], network=f"transformers:{tmp_path}", max_length=16)
     with pytest.raises(LabError, match="there are no pretrained weights for"):
         module.pretrain()
+    (tmp_path / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(LabError, match=r"there are no pretrained weights for .* header"):
+        module.pretrain()
 
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
