@@ -57,7 +57,7 @@ def attention_over_clips(clips: Tensor, captions: Sequence[str], attention: Tens
     words = [caption.split() for caption in captions]
     longest = max(map(len, words))
     with figure(len(clips), 1, width=6.4, height=0.9 + 0.17 * longest) as (drawing, axes):
-        heading(drawing, "Attention of each word of the caption to the frames of the clip")
+        heading(drawing, "Attention of each word of the caption to the frames of the clip: the darker, the more")
         for axis, clip, sentence, weights in zip(axes.reshape(-1), clips, words, attention, strict=True):
             frames, rows = weights.shape[-1], len(sentence)
             axis.imshow(weights[:rows].float().cpu().numpy(), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
