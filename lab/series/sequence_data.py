@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Lt
 from torch.nn import functional as F
 
 from lab.data import Batch, Split, Table, TableDataModule, check_fold, find_dataset, train_val_split
+from lab.errors import BadSetting
 from lab.series.sequence_dataset import SequenceDataset
 
 
@@ -48,6 +49,11 @@ class SequenceData(TableDataModule):
         self.dataset = find_dataset(name, SequenceDataset)
         first = self.dataset.load("train", 2, length=length, seed=data_seed)  # so that a wrong length is refused here
         self.steps = first["x"].shape[1]
+        if max_sequences is not None and self.dataset.origin == "real":
+            there = len(self.dataset.load("train", max_sequences, length=length, seed=data_seed))
+            if there < max_sequences:
+                found = f"{name} has {there} sequences to learn from, found {max_sequences}"
+                raise BadSetting("max_sequences", found)
         self.length, self.max_sequences, self.data_seed = length, max_sequences, data_seed
         self.val_fraction, self.fold, self.folds = val_fraction, fold, folds
 

@@ -103,3 +103,8 @@ def test_classes_and_numbers_are_not_mixed_up():
         made(ClassifySequence, "adding")
     with pytest.raises(BadSetting, match="use the task classify_sequence"):
         made(RegressSequence, "dyck")
+
+
+def test_more_sequences_than_there_are_is_one_line():
+    with pytest.raises(BadSetting, match=r"^max_sequences: digit_rows has 1438 sequences to learn from, found 5000$"):
+        SequenceData("digit_rows", max_sequences=5000)
