@@ -22,6 +22,7 @@ from lab.text.vectors.evaluation import analogy_scores, rare_pairs, similarity_c
 from lab.text.vectors.glove import GloVe
 from lab.text.vectors.huffman import huffman_paths
 from lab.text.vectors.objectives import WindowEmbeddings
+from lab.text.vectors.plots import word_map
 from lab.text.vectors.vector_data import VectorData, stretches
 from lab.text.vectors.word_vectors import SPARSE, WordVectors
 
@@ -231,6 +232,13 @@ def test_planted_meanings_are_found(settings: dict[str, Any], epochs: int, drawn
     assert scores["test/spearman"] > 0.75
     assert scores["test/analogies/accuracy"] > 0.75
     assert drawn.keys() == {"words.png"}
+
+
+@pytest.mark.parametrize(("pairs", "said"), [([("a", "b"), ("c", "d")], ["first of a pair", "second"]), ([], None)])
+def test_the_map_tells_the_words_of_a_pair_apart(pairs: list[tuple[str, str]], said: list[str] | None) -> None:
+    drawing = word_map(torch.randn(4, 3), dict(zip("abcd", range(4), strict=True)), {"kind": pairs})
+    assert [[text.get_text() for text in legend.texts] for legend in drawing.legends] == ([said] if said else [])
+    assert sorted(text.get_text() for text in drawing.axes[0].texts) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("optimizer", SPARSE)

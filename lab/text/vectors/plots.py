@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lab.plots import COLORS, RULE, figure
+from lab.plots import COLORS, MARKERS, RULE, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS, PAIRS = 3, 10  # kinds of pairs, and pairs of each
 WORDS = 40  # without pairs
+ORDER = ("first of a pair", "second")
 LABEL = 0.036  # height of a label, as a share of the panel
 ROUNDS = 100
 
@@ -31,7 +32,7 @@ def word_map(vectors: Tensor, index: Mapping[str, int], pairs: Mapping[str, Sequ
         f"the {min(WORDS, len(index))} most frequent words": [(word, word) for word in list(index)[:WORDS]]
     }
     unit = F.normalize(vectors.float().cpu(), dim=1)
-    with figure(1, len(panels), width=4.2, height=4.0) as (drawing, axes):
+    with figure(1, len(panels), width=4.2, height=4.2) as (drawing, axes):
         for axis, (kind, joined) in zip([axes] if len(panels) == 1 else axes, panels.items(), strict=True):
             words = list(dict.fromkeys(word for pair in joined for word in pair))
             chosen = unit[[index[word] for word in words]]
@@ -40,8 +41,9 @@ def word_map(vectors: Tensor, index: Mapping[str, int], pairs: Mapping[str, Sequ
             at = dict(zip(words, plane.tolist(), strict=True))
             for a, b in joined:
                 axis.plot(*zip(at[a], at[b], strict=True), color=RULE, linewidth=1, zorder=1)
-            for column, color in zip(zip(*joined, strict=True), COLORS, strict=False):
-                axis.scatter(*zip(*(at[word] for word in column), strict=True), s=14, color=color, zorder=2)
+            for column, color, marker, which in zip(zip(*joined, strict=True), COLORS, MARKERS, ORDER, strict=False):
+                look = {"color": color, "marker": marker, "zorder": 2}
+                axis.scatter(*zip(*(at[word] for word in column), strict=True), s=14, label=which, **look)
             axis.set(title=kind, xlabel="first principal component", ylabel="second")
             axis.margins(x=0.3, y=0.1)
             low, high = axis.get_ylim()
@@ -53,6 +55,8 @@ def word_map(vectors: Tensor, index: Mapping[str, int], pairs: Mapping[str, Sequ
                     axis.annotate(
                         word, (x, y), xytext=(offset, 0), textcoords="offset points", ha=align, va="center", fontsize=7
                     )
+        if any(pairs.values()):
+            drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawing
 
 
