@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 
 from lab.rl.envs.environment import make
 from lab.rl.envs.state import snapshot
+from tests.rl.points import Point
 
 CLASSIC = ("Pendulum-v1", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0")
 TOY = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1", "Blackjack-v1")
@@ -237,3 +238,26 @@ def test_an_observation_in_parts_is_kept(make_it):
     snapshot.restore(other, snapshot.take(one))
     for action in (1, 2, 1):
         assert np.array_equal(one.step(action)[0], other.step(action)[0])
+
+
+def test_objects_in_a_list_are_kept_where_there_are_as_many():
+    class Crowd(Point):
+        def __init__(self, count=2):
+            super().__init__()
+            self.others = [SimpleObject(number) for number in range(count)]
+            self.spaces = {"one": self.observation_space}
+
+    env, same, fewer = Crowd(), Crowd(), Crowd(1)
+    env.reset(seed=0)
+    env.others[1].place = 7
+    state = snapshot.take(env)
+    snapshot.restore(same, state)
+    assert [other.place for other in same.others] == [0, 7]
+    assert same.spaces["one"] is same.observation_space
+    with pytest.raises(snapshot.Mismatch, match="found a builtins"):
+        snapshot.restore(fewer, state)
+
+
+class SimpleObject:
+    def __init__(self, place):
+        self.place = place

@@ -14,6 +14,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
@@ -143,6 +144,7 @@ class _Writer:
             or (module.partition(".")[0] in FIXED_PACKAGES and not is_mujoco_data(value) and not is_emulator(value))
             or module in FIXED_MODULES
             or (type(value) is list and value != [] and all(self.fixed(item) for item in value))
+            or (type(value) is dict and value != {} and all(self.fixed(item) for item in value.values()))
         )
 
     def value(self, value: Any, owned: bool = False) -> Any:
@@ -168,8 +170,8 @@ class _Writer:
         if kind is np.random.Generator and type(value.bit_generator).__name__ in GENERATORS:
             bits = value.bit_generator
             return {"kind": "generator", "class": type(bits).__name__, "state": self.value(bits.state)}
-        if kind in (list, set):
-            return {"kind": kind.__name__, "items": [self.value(item) for item in value]}
+        if kind in (list, set):  # the restored owner's list has objects of the same classes, else its episode restarts
+            return {"kind": kind.__name__, "items": [self.value(item, owned and kind is list) for item in value]}
         if kind is deque:
             return {"kind": "deque", "items": [self.value(item) for item in value], "length": value.maxlen}
         if kind is dict:
@@ -221,7 +223,10 @@ class _Reader:
         match saved["kind"]:
             case "generator":
                 made.bit_generator.state = self.value(saved["state"])
-            case "list" | "deque":
+            case "list":
+                there = live[: len(saved["items"])] if type(live) is list else []
+                made.extend(self.value(item, one) for item, one in zip_longest(saved["items"], there))
+            case "deque":
                 made.extend(self.value(item) for item in saved["items"])
             case "set":
                 made.update(self.value(item) for item in saved["items"])
