@@ -104,9 +104,10 @@ class PPO(OnPolicy):
             old = self.policy(experience.observation)
             log_prob = self.policy.log_prob(old, experience.action)
         measured_each: list[dict[str, Tensor]] = []
+        count = max(1, len(log_prob) // self.batch_size)  # which divides a rollout, but not what is left of one
         for _ in range(self.update_epochs):
             order = torch.randperm(len(log_prob), device=log_prob.device)
-            batches = [column[order].split(self.batch_size) for column in (*experience, old, log_prob)]
+            batches = [column[order].tensor_split(count) for column in (*experience, old, log_prob)]
             measured_each = [self.update(state, *batch) for batch in zip(*batches, strict=True)]
         self.updates += self.update_epochs * len(measured_each)
         measured = {name: torch.stack([each[name] for each in measured_each]).mean() for name in measured_each[0]}

@@ -10,6 +10,7 @@ from lab.registry import find_task, task_names
 from lab.rl.common import evaluation
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs import async_stepper
+from lab.rl.multi_agent.team_data import TeamRolloutData
 from lab.rl.offline.offline_data import OfflineData
 from lab.rl.tabular.data import TabularData
 from tests.rl import points
@@ -19,8 +20,8 @@ TASKS = {name: find_task(name) for name in task_names()}
 AGENTS = {
     name: task
     for name, task in TASKS.items()
-    # tables take no vectors, and offline agents never collect
-    if issubclass(task.data, CollectionData) and not issubclass(task.data, TabularData | OfflineData)
+    # tables take no vectors, offline agents never collect, and teams need several agents
+    if issubclass(task.data, CollectionData) and not issubclass(task.data, TabularData | OfflineData | TeamRolloutData)
 }
 DISCRETE = ("dqn", "ppo", "a2c", "reinforce", "trpo")
 

@@ -20,6 +20,7 @@ from tests.rl.points import Cells, Lookup, Point, Shared, SharedCells, SharedLoo
 pytestmark = pytest.mark.slow
 TASKS = {name: task for name in task_names() if (task := find_task(name)).module.__module__.startswith("lab.rl.")}
 TASKS.pop("maml")  # learns from drawn functions, without an environment
+TASKS.pop("ippo")  # needs several agents: tests/rl/multi_agent
 PLANNING = ("bandit", "dynamic_programming")  # no step of an environment, nothing random in what they validate
 ALSO = {  # agents by their switches
     "rainbow": ("dqn", {"model": {"noisy": True, "distributional": True, "double": True, "dueling": True},

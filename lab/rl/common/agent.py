@@ -94,6 +94,10 @@ class Agent(LightningModule):
         """The metrics of a validation (`val`) or test, from one episode of each start seed."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         returns = evaluation.play(self.evaluation_policy(), self.env_factory, starts, self.device, data.eval_envs)
+        return self.scores(stage, starts, returns)
+
+    def scores(self, stage: str, starts: list[int], returns: np.ndarray) -> dict[str, float]:
+        """The metrics of returns (N,) from these start seeds."""
         metrics = {f"{stage}/return": float(returns.mean())}
         if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
             metrics["test/optimality_gap"] = float((evaluation.OPTIMA[self.env](starts) - returns).mean())

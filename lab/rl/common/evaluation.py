@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,12 @@ from torch import Tensor
 from lab.rl.common import pendulum
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory, draw
+from lab.rl.multi_agent import rendezvous
 
 # environments whose optimum can be computed: name -> (start seeds -> best possible returns)
 OPTIMA: dict[str, Callable[[Sequence[int]], np.ndarray]] = {
     "Pendulum-v1": lambda seeds: pendulum.optimal_returns(pendulum.start_states(seeds)),
+    "lab.rl.multi_agent.rendezvous:Rendezvous": rendezvous.optimal_returns,
 }
 
 
@@ -28,6 +31,7 @@ def play(
     seeds: Sequence[int],
     device: torch.device,
     num_envs: int = 1,
+    observe: Callable[[int, dict[str, Any]], None] | None = None,
 ) -> np.ndarray:
     """Undiscounted returns (len(seeds),) of one episode from each start seed.
 
@@ -47,6 +51,7 @@ def play(
         seeds: start seeds, one per episode, whole numbers from 0.
         device: where `policy` lives.
         num_envs: how many episodes are played side by side at most, from 1.
+        observe: told the number of the episode and the info of every step.
 
     Raises:
         LabError: the environment itself failed; the message names the start seed.
@@ -72,8 +77,10 @@ def play(
         actions = policy(torch.from_numpy(np.stack(observations)).to(device)).cpu().numpy()
         ended = []
         for i, (episode, lane) in enumerate(playing):
-            observations[i], reward, terminated, truncated, _ = lane.step(actions[i])
+            observations[i], reward, terminated, truncated, info = lane.step(actions[i])
             returns[episode] += reward
+            if observe is not None:
+                observe(episode, info)
             if terminated or truncated or lane.episode_steps == limit:
                 if not (terminated or truncated) and factory.episode_steps is None:
                     warnings.warn(_unlimited(factory.env), stacklevel=3)

@@ -155,18 +155,22 @@ class OnPolicy(Learner):
 
     @torch.no_grad()
     def experience(self, steps: TensorDictBase) -> Experience:
-        """The rollout with its advantages; the running statistics move on afterwards."""
+        """The rollout with its advantages; the running statistics move on afterwards.
+
+        Steps may say in `valid` (T, N) which of them are learnt from, if not all are.
+        """
+        valid = steps.get("valid", None)
         observation, following = steps["observation"], steps["next"]  # (T, N, O)
         both = self.normalize(torch.stack([observation, following["observation"]]))
         value, future = self.value(both)  # (T, N) each
         reward, done = following["reward"], following["done"]
         if self.reward_scale is not None:
-            reward = self.reward_scale(reward, done)
+            reward = self.reward_scale(reward, done, valid)
         advantage = gae(value, future, reward, following["terminated"], done, self.gamma, self.gae_lambda)
         if self.observation_norm is not None:
-            self.observation_norm.update(observation.flatten(0, 1))
+            self.observation_norm.update(observation.flatten(0, 1) if valid is None else observation[valid])
         columns = (both[0], steps["action"], advantage, advantage + value)
-        return Experience(*(column.flatten(0, 1) for column in columns))
+        return Experience(*(column.flatten(0, 1) if valid is None else column[valid] for column in columns))
 
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
         """All updates of one rollout; returns what is logged. Here it is a single one.

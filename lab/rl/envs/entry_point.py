@@ -19,6 +19,7 @@ from lab.errors import BadInput, BadSetting, closest, nearest, suggestion
 from lab.imports import load_class, load_module, load_object
 from lab.keywords import REQUIRED, keywords
 from lab.rl.envs.layers import atari
+from lab.rl.envs.layers.team import Team, is_parallel
 
 KEY = "env_kwargs"  # of the data module
 ELSEWHERE = {  # what `gymnasium.make` takes besides: who sets it
@@ -36,7 +37,7 @@ PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
 def find_spec(env: str) -> EnvSpec:
     """The registry entry of `env`; `module:Name-v0` imports the module first, also from the current folder.
 
-    `module:Class` needs no registry: it is the environment's class.
+    `module:Class` needs no registry: it is the environment's class. That of several agents becomes a `Team`.
 
     Raises:
         BadSetting: there is no such module, or nobody registered that name.
@@ -50,6 +51,8 @@ def find_spec(env: str) -> EnvSpec:
             raise BadSetting("env", str(error)) from error
         if isinstance(found, type) and issubclass(found, gym.Env):
             return EnvSpec(name, entry_point=cast("Callable[..., Any]", found))
+        if is_parallel(found, name):
+            return EnvSpec(name, entry_point=partial(Team, found))
     elif env not in gym.registry and not atari.register() and atari.NAMES.match(env):
         raise BadSetting("env", f"{env!r} needs a package that is not installed: pip install 'torch-lab[atari]'")
     if name not in gym.registry:
@@ -75,6 +78,8 @@ def find_creator(env: str, spec: EnvSpec) -> Callable[..., Any]:
         creator: Any = load_object(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
     except BadInput as error:
         raise BadSetting("env", f"{env!r} could not be created: {error}") from error.__cause__
+    if is_team(spec):
+        return cast("Callable[..., Any]", creator.args[0])
     maker = creator.func if isinstance(creator, partial) else creator
     if isinstance(maker, type):
         if issubclass(maker, gym.Env):
@@ -86,6 +91,19 @@ def find_creator(env: str, spec: EnvSpec) -> Callable[..., Any]:
             return cast("Callable[..., Any]", creator)
         kind = f"{module}.{maker.__qualname__}" if callable(maker) else repr(maker)
     raise BadSetting("env", f"{env!r} is registered with {kind}; expected a subclass of gymnasium.Env")
+
+
+def is_team(spec: EnvSpec) -> bool:
+    """Whether it is an environment of several agents."""
+    return isinstance(spec.entry_point, partial) and spec.entry_point.func is Team
+
+
+def home(spec: EnvSpec) -> str:
+    """The module that an environment is from."""
+    point: Any = spec.entry_point
+    if isinstance(point, str):
+        return point.partition(":")[0]
+    return str(getattr(point.args[0] if is_team(spec) else point, "__module__", ""))
 
 
 def check_owners(given: Mapping[str, Any]) -> None:
@@ -147,7 +165,7 @@ def _suggestion(module: str, name: str) -> str:
     if not module:
         return nearest(name, gym.registry)
     package = module.partition(".")[0]
-    own = [each for each, spec in gym.registry.items() if _home(spec).partition(".")[0] == package]
+    own = [each for each, spec in gym.registry.items() if home(spec).partition(".")[0] == package]
     close = closest(_bare(name), map(_bare, own))
     if close is not None:
         return f"; did you mean {next(f'{module}:{each}' for each in own if _bare(each) == close)!r}?"
@@ -159,10 +177,3 @@ def _suggestion(module: str, name: str) -> str:
 def _bare(name: str) -> str:
     """A name without its namespace and version."""
     return name.rpartition("/")[2].partition("-v")[0]
-
-
-def _home(spec: EnvSpec) -> str:
-    """The module that an environment is from."""
-    if isinstance(spec.entry_point, str):
-        return spec.entry_point.partition(":")[0]
-    return str(getattr(spec.entry_point, "__module__", ""))

@@ -31,6 +31,7 @@ def make(
     action_masks: bool = False,
     is_flat: bool = True,
     frame_stack: int | None = None,
+    is_team: bool = False,
     is_scored: bool = False,
     **settings: Any,
 ) -> CheckedEnv:
@@ -46,6 +47,7 @@ def make(
         action_masks: whether observations have a mask of valid actions in them.
         is_flat: whether every observation becomes one array.
         frame_stack: observations that are shown at once; None for 1, and for 4 of Atari games.
+        is_team: whether it is to be an environment of several agents.
         is_scored: whether rewards are the environment's own, whatever wrappers make of them.
         settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
 
@@ -62,6 +64,9 @@ def make(
         if isinstance(error.__cause__, MISSING) and (extra := _extra(env, error.__cause__)):
             raise BadSetting("env", f"{env!r} needs a package that is not installed: {extra}") from None
         raise
+    if entry_point.is_team(spec) != is_team:
+        found = "one agent: use another task, such as ppo" if is_team else "several agents: use task=ippo"
+        raise BadSetting("env", f"{env!r} has {found}")
     entry_point.check_keywords(env, creator, given, spec.kwargs)
     try:
         if ".mujoco." in str(spec.entry_point):

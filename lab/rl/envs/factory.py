@@ -19,7 +19,7 @@ from gymnasium.wrappers import TimeLimit
 from lab.errors import BadSetting, LabError
 from lab.rl.envs import environment
 from lab.rl.envs.checked import CheckedEnv
-from lab.rl.envs.entry_point import find_spec
+from lab.rl.envs.entry_point import find_spec, home
 from lab.rl.envs.interface import check_interface
 from lab.rl.envs.layers import atari
 from lab.rl.envs.state import snapshot
@@ -43,6 +43,7 @@ class EnvFactory:
         action_masks: whether observations have a mask of valid actions in them.
         is_flat: whether every observation becomes one array; if not, choices stay as their space has them.
         frame_stack: observations that are shown at once; None for 1, and for 4 of Atari games.
+        is_team: whether it is an environment of several agents.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class EnvFactory:
         action_masks: bool = False,
         is_flat: bool = True,
         frame_stack: int | None = None,
+        is_team: bool = False,
     ) -> None:
         self.env, self.env_kwargs, self.wrappers = env, dict(env_kwargs or {}), list(wrappers or ())
         self.episode_steps, self.action_masks, self.is_flat = episode_steps, action_masks, is_flat
-        self.frame_stack = frame_stack
+        self.frame_stack, self.is_team = frame_stack, is_team
         self._kept: list[CheckedEnv] = []  # the evaluation's
         self._facts: dict[str, Any] = {}
         self._end = weakref.finalize(self, _close, self._kept)
@@ -71,6 +73,7 @@ class EnvFactory:
             self.action_masks,
             self.is_flat,
             self.frame_stack,
+            self.is_team,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -85,8 +88,8 @@ class EnvFactory:
 
     def package(self) -> str:
         """The package that the environment is from, such as `gymnasium 1.4.0`; its name alone if it has no version."""
-        point = getattr(self.for_evaluation(1)[0].spec, "entry_point", None)
-        name = (point if isinstance(point, str) else getattr(point, "__module__", "")).partition(".")[0]
+        spec = self.for_evaluation(1)[0].spec
+        name = home(spec).partition(".")[0] if spec is not None else ""
         return f"{name} {getattr(sys.modules.get(name), '__version__', '')}".strip()
 
     def for_training(self) -> CheckedEnv:
@@ -145,7 +148,7 @@ class EnvFactory:
         return made
 
     def _make(self, **settings: Any) -> CheckedEnv:
-        how = (self.action_masks, self.is_flat, self.frame_stack)
+        how = (self.action_masks, self.is_flat, self.frame_stack, self.is_team)
         return environment.make(self.env, self.env_kwargs, self.wrappers, *how, **settings)
 
     def close(self) -> None:

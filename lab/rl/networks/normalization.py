@@ -152,9 +152,9 @@ class RewardNorm(RunningMeanStd):
         self.gamma = gamma
         self.register_buffer("returns", torch.zeros(num_envs))  # each environment's discounted return so far
 
-    def forward(self, reward: Tensor, done: Tensor) -> Tensor:
-        """Merges rewards (T, N) into the statistics, and normalises them."""
-        self.merge(reward, done)
+    def forward(self, reward: Tensor, done: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Merges rewards (T, N) into the statistics, those that are `valid` if not all, and normalises them."""
+        self.merge(reward, done, valid)
         return self.scale(reward)
 
     def scale(self, reward: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class RewardNorm(RunningMeanStd):
         return (reward * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)
 
     @torch.no_grad()
-    def merge(self, reward: Tensor, done: Tensor) -> None:
+    def merge(self, reward: Tensor, done: Tensor, valid: Tensor | None = None) -> None:
         """Merges rewards (T, N) into the statistics."""
         returns, current = reward.cpu().numpy().copy(), self.returns.cpu().numpy().copy()
         not_done = ~done.cpu().numpy()
@@ -170,4 +170,5 @@ class RewardNorm(RunningMeanStd):
             row += self.gamma * current
             current = row * alive
         self.returns.copy_(torch.from_numpy(current))
-        self.update(torch.from_numpy(returns).reshape(-1, 1).to(reward.device))
+        found = torch.from_numpy(returns).to(reward.device)
+        self.update((found if valid is None else found[valid]).reshape(-1, 1))
