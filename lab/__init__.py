@@ -30,6 +30,7 @@ __all__ = [
     "tune",
 ]
 
+_ELSEWHERE = {"train": "run", "fit": "run", "eval": "evaluate", "test": "evaluate", "optimize": "tune", "sweep": "tune"}
 _exported = lazy(__name__, dict.fromkeys(__all__, "api") | {"LabError": "errors"})
 
 
@@ -38,6 +39,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("torch-lab")
+    if name in _ELSEWHERE:
+        raise AttributeError(f"module 'lab' has no attribute {name!r}; did you mean lab.{_ELSEWHERE[name]}?")
     return _exported(name)
 
 

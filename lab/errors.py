@@ -93,22 +93,23 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return next(iter(same or difflib.get_close_matches(word, known, n=1, cutoff=cutoff)), None)
 
 
-def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
+def nearest(word: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.6) -> str:
     """`; did you mean 'gamma'?` for a word close to a known one, else an empty string.
 
     Args:
         word: what was written.
         known: what could have been.
         prefix: written before each of them.
+        cutoff: how like it has to be, from 0 to 1.
     """
-    close = closest(word, known)
+    close = closest(word, known, cutoff)
     return "" if close is None else f"; did you mean {prefix + close!r}?"
 
 
-def suggestion(word: str, known: Iterable[str], listed: str = "known are") -> str:
+def suggestion(word: str, known: Iterable[str], listed: str = "known are", cutoff: float = 0.6) -> str:
     """The same, and where no known word is close all of them: `; known are relu, tanh`."""
     known = list(known)
-    return nearest(word, known) or f"; {listed} {', '.join(known) or 'none'}"
+    return nearest(word, known, cutoff=cutoff) or f"; {listed} {', '.join(known) or 'none'}"
 
 
 def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> BadSetting:
@@ -121,6 +122,18 @@ def unknown_name(key: str, name: str, known: Iterable[str], synonyms: Mapping[st
         synonyms: other common names of some of them.
     """
     return BadSetting(key, f"there is no {name!r}{suggestion((synonyms or {}).get(name, name), known)}")
+
+
+def unknown_task(name: str, tasks: Iterable[str]) -> str:
+    """The message for a task that is not installed; a class is written out instead.
+
+    Args:
+        name: what was written.
+        tasks: the names of the installed ones.
+    """
+    if ":" in name or "." in name:
+        return f"no task {name!r}; classes are written out: task: {{module: {name}, data: package.module:Name}}"
+    return f"no task {name!r}{suggestion(name, tasks, 'installed:')}"
 
 
 def error_text(error: BaseException) -> str:

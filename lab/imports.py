@@ -97,6 +97,11 @@ def load_module(module_name: str, path: str) -> ModuleType:
     Raises:
         BadInput: there is no such module, its import fails, or it may not be imported.
     """
+    if module_name.endswith(".py"):
+        dotted = module_name.removesuffix(".py").removeprefix("./").replace("/", ".")
+        raise BadInput(
+            f"expected a module, found the file {module_name!r}; write {dotted}{path.removeprefix(module_name)}"
+        )
     if not re.fullmatch(r"\w+(\.\w+)*", module_name):
         raise BadInput(f"expected `package.module:Name`, found {path!r}")
     parts = module_name.split(".")

@@ -13,6 +13,11 @@ from lab.errors import closest
 Shelf = Literal["recipe", "study", "claim"]
 SHELVES: tuple[Shelf, ...] = ("recipe", "study", "claim")
 VERBS: dict[Shelf, str] = {"recipe": "run", "study": "tune", "claim": "claim"}
+OTHER_FILES = {  # by suffix: what it is, and what to do with it
+    ".py": "a Python file; a recipe names its classes: task: {module: package.module:Name}",
+    ".ipynb": "a notebook; a recipe names classes in a Python file: task: {module: package.module:Name}",
+    ".ckpt": "a checkpoint; lab resume RUN and lab eval RUN take the run that it is of",
+}
 MOST_READ = 1_000_000  # characters of a file that are looked at
 
 

@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.errors import BadInput, one_line, suggestion
+from lab.errors import BadInput, one_line, unknown_task
 from lab.imports import load_object
-from lab.recipe_files import SHELVES, Shelf, kind_of, missing_file, summary, task_in, wrong_kind
+from lab.recipe_files import OTHER_FILES, SHELVES, Shelf, kind_of, missing_file, summary, task_in, wrong_kind
 from lab.task import Task
 
 Kind = Literal["task", "recipes", "datasets"]
@@ -96,7 +96,7 @@ def find_task(name: str) -> Task:
     """
     found = [entry for entry in _entries("task") if entry.name == name]
     if not found:
-        raise BadInput(f"no task {name!r}{suggestion(name, task_names(), 'installed:')}")
+        raise BadInput(unknown_task(name, task_names()))
     if len(found) > 1:
         raise BadInput(f"{_duplicate(found)}; uninstall one of them")
     try:
@@ -177,6 +177,8 @@ def find_file(name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", 
         kind = kind_of(Path(name_or_path)) or shelves[0]
         if kind not in shelves:
             raise BadInput(wrong_kind(name_or_path, kind, shelves))
+        if (instead := OTHER_FILES.get(Path(name_or_path).suffix)) is not None:
+            raise BadInput(f"{name_or_path} is {instead}")
         return kind, Path(name_or_path)
     known: dict[Shelf, dict[str, RecipeFile]] = {}
     for shelf in shelves:

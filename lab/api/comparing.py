@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lab.api import html
 from lab.api.repeated import RepeatedRuns
 from lab.api.session import reading
+from lab.api.settings import refuses_other_keywords
 from lab.api.studies import TunedStudy
 from lab.api.wording import in_python
 from lab.errors import BadInput
@@ -122,6 +123,7 @@ class ComparedRuns:
         return html.page(better(self.metric, self.comparison.mode), html.table(rows, titles), *notes)
 
 
+@refuses_other_keywords
 def compare(
     *what: Compared,
     metric: str | None = None,
@@ -149,6 +151,10 @@ def compare(
 
     if not what:
         raise BadInput("nothing to compare; give recipes, experiments, studies or runs")
+    for each in what:
+        if not isinstance(each, Compared):
+            kind = type(each).__name__
+            raise BadInput(f'expected names, ids or results, such as compare("a", "b"); found a {kind}')
     with reading():
         address = tracking_uri(uri or next(filter(None, map(_address, what)), None))
         chosen = comparison.select([_word(each) for each in what], metric, mode, address)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lab.api.session import reading, training
-from lab.api.settings import at_least
+from lab.api.settings import at_least, refuses_other_keywords
 from lab.api.training_run import TrainingRun
 from lab.errors import BadInput
 from lab.runner.results import RunResult
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+@refuses_other_keywords
 def load(run: str | RunResult = "last", *, uri: str | None = None) -> TrainingRun:
     """The result of a run that was trained before, here or on another machine.
 
@@ -41,6 +42,7 @@ def load(run: str | RunResult = "last", *, uri: str | None = None) -> TrainingRu
         return _result(find_run(run_word(run), uri), tracking_uri(uri))
 
 
+@refuses_other_keywords
 def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = None) -> DataFrame:
     """The newest runs as a table of pandas, newest first: a row for each run.
 
@@ -70,6 +72,7 @@ def runs(experiment: str | None = None, *, last: int = 20, uri: str | None = Non
     return pd.DataFrame([asdict(row) for row in rows], columns=columns)
 
 
+@refuses_other_keywords
 def collect(
     run: str | RunResult,
     *,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from lab.errors import BadInput
+from lab.errors import BadInput, nearest, suggestion
 
 SECTIONS = ("model", "data", "trainer", "track", "checkpoint")  # of a recipe, with settings of their own
 Override = str | Mapping[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def texts(overrides: Iterable[object]) -> list[str]:
@@ -36,8 +40,31 @@ def texts(overrides: Iterable[object]) -> list[str]:
             found += [override(key, _plain(_checked(key, value), value)) for key, value in given.items()]
         else:
             kind = type(given).__name__
-            raise BadInput(f'override {given!r}: a {kind}; expected "model.gamma=0.95" or {{"model.gamma": 0.95}}')
+            raise BadInput(
+                f'override {given!r}: of type {kind}; expected "model.gamma=0.95" or {{"model.gamma": 0.95}}'
+            )
     return found
+
+
+def refuses_other_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that says how a setting is given where one stands as a keyword: `run("mine.yaml", lr=0.1)`.
+
+    Raises:
+        BadInput: on a call with a keyword that the function does not have.
+    """
+    parameters = signature(function).parameters
+    known = [name for name, each in parameters.items() if each.kind is not each.VAR_POSITIONAL]
+    way = '; a setting is given as "model.lr=0.1" or {"model.lr": 0.1}' if "overrides" in parameters else ""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name, value in kwargs.items():
+            if name not in known:
+                near = nearest(name, known) + way or suggestion(name, known, "it has")
+                raise BadInput(f"{name}={value!r}: no argument of {function.__name__}{near}")
+        return function(*args, **kwargs)
+
+    return call
 
 
 def at_least(least: int, name: str, value: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lab.api import html
 from lab.api.session import reading, training
-from lab.api.settings import Override, texts
+from lab.api.settings import Override, refuses_other_keywords, texts
 from lab.errors import BadInput, LabError
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class TunedStudy:
         return html.page(self.name, html.table(rows, titles), html.note(render.caption(lines)))
 
 
+@refuses_other_keywords
 def tune(
     study: str | Path,
     *overrides: Override,
@@ -219,6 +220,7 @@ class JudgedClaim:
         )
 
 
+@refuses_other_keywords
 def claim(file: str | Path, *, workers: int | None = None, uri: str | None = None) -> JudgedClaim:
     """Train the missing runs of a claim and judge it, as `lab claim` does.
 

@@ -11,7 +11,7 @@ from lab.api import html
 from lab.api.records import address_of, run_word
 from lab.api.repeated import RepeatedRuns
 from lab.api.session import reading, training
-from lab.api.settings import Override, at_least, texts
+from lab.api.settings import Override, at_least, refuses_other_keywords, texts
 from lab.api.training_run import TrainingRun
 from lab.errors import BadInput
 from lab.runner.results import RunResult
@@ -53,6 +53,7 @@ def run(
 ) -> RepeatedRuns: ...
 
 
+@refuses_other_keywords
 def run(
     recipe: str | Path,
     *overrides: Override,
@@ -111,6 +112,7 @@ def run(
         return TrainingRun.of(fit(loaded, offline))
 
 
+@refuses_other_keywords
 def resume(run: str | RunResult, *overrides: Override, uri: str | None = None) -> TrainingRun:
     """Resume an interrupted run, with the same result as without the interruption, as `lab resume` does.
 
@@ -130,6 +132,7 @@ def resume(run: str | RunResult, *overrides: Override, uri: str | None = None) -
         return TrainingRun.of(go_on(run_word(run), address_of(run, uri), overrides=settings))
 
 
+@refuses_other_keywords
 def evaluate(
     run: str | RunResult,
     *overrides: Override,
@@ -189,6 +192,7 @@ class PlayedEpisode:
         )
 
 
+@refuses_other_keywords
 def play(
     run: str | RunResult,
     video: str | Path,
@@ -220,6 +224,7 @@ def play(
     return PlayedEpisode(file, seed, score)
 
 
+@refuses_other_keywords
 def sample(
     run: str | RunResult,
     prompt: str = "",

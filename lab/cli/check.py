@@ -65,14 +65,15 @@ def check(
 def checked_recipe(name: str, path: Path, overrides: Sequence[str]) -> Recipe:
     """The recipe as a run would record it, after building all that it would use; warns of misspelt hooks."""
     with working(f"reading {name}"):
-        from lab.data import root
         from lab.recipe import load
         from lab.runner.assemble import assemble
+
+        found = load(path, overrides)
+        assembly = assemble(found)  # imports Lightning only once the recipe can be used
+        from lab.data import root
         from lab.runner.weights import chosen
         from lab.task import lookalikes
 
-        found = load(path, overrides)
-        assembly = assemble(found)
         kept = chosen(assembly, found.track.uri)[0]
         missing = missing_datasets(assembly.datamodule)
     for sentence in lookalikes(assembly.task):
@@ -107,7 +108,7 @@ def _checked(name: str, kind: Shelf, path: Path, overrides: Sequence[str]) -> No
     if kind == "recipe":
         checked_recipe(name, path, overrides)
         return
-    with working(f"importing what {name} needs"):
+    with working(f"reading {name}"):
         from lab.study import load_claim, load_study, make_plan
         from lab.study.claim import make_plans
 

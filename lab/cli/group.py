@@ -23,7 +23,11 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         except Exception as error:
             option = getattr(error, "option_name", None)
-            if type(error).__name__ == "NoSuchOption" and any(each.name == "overrides" for each in self.params):
+            if type(error).__name__ != "NoSuchOption":
+                raise
+            if (instead := advice.for_other_option(ctx.command_path.split()[-1], str(option))) is not None:
+                raise BadInput(f"{ctx.command_path} has no option {option}; {instead}") from None
+            if any(each.name == "overrides" for each in self.params):
                 setting = advice.for_option(str(option), given)
                 if setting is not None:
                     raise BadInput(

@@ -90,7 +90,7 @@ def _repeat(
     as_json: bool,
 ) -> None:
     """Train one recipe with several seeds, or on several folds."""
-    with working(f"importing what {recipe} needs"):
+    with working(f"reading {recipe}"):
         from lab.registry import find_recipe
         from lab.study.repeated import train_repeatedly
 

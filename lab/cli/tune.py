@@ -51,7 +51,7 @@ def tune(
     as_json: words.Json = False,
 ) -> None:
     """Train the trials of a study that are not finished yet, and print the table."""
-    with working(f"importing what {study} needs"):
+    with working(f"reading {study}"):
         from lab.registry import find_recipe
         from lab.study.plan import schema
         from lab.study.plan.plan import make_plan
@@ -145,7 +145,7 @@ def claim(
     as_json: words.Json = False,
 ) -> None:
     """Train the missing runs of a claim and print whether it is upheld."""
-    with working(f"importing what {file} needs"):
+    with working(f"reading {file}"):
         from lab.registry import find_recipe
         from lab.study import judge, load_claim
 

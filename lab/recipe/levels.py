@@ -6,15 +6,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 
 from lab.errors import Problem, closest
-from lab.recipe.schema import Envelope, Recipe, Schedule, StartFrom, Track
+from lab.recipe.schema import ClassSpec, Envelope, InlineTask, Recipe, Schedule, StartFrom, Track
 from lab.recipe.static import section_keywords
-from lab.recipe.synonyms import SYNONYMS
+from lab.recipe.synonyms import INSTEAD, SYNONYMS
 
 Levels = Mapping[str, Collection[str]]  # section, empty for the recipe itself, -> its keys
 
 UNKNOWN = "unknown key"
 SURE = 0.8  # how much a key of another section has to look like the one that was written
-RECIPES_OWN = {"track": Track, "checkpoint": Schedule, "start_from": StartFrom}
+RECIPES_OWN = {
+    "track": Track,
+    "checkpoint": Schedule,
+    "start_from": StartFrom,
+    "task": InlineTask,
+    "optimizer": ClassSpec,
+    "lr_scheduler": ClassSpec,
+}
+NAMED = {"optimizer": "optimizer", "lr_scheduler": "schedule"}  # objects of a recipe that many modules take by name
+TASKS = ("", "model", "data", "trainer")  # where else a key may belong; of another section's own only from the top
 
 
 def levels(recipe: Recipe, entry: str | None) -> Levels:
@@ -26,6 +35,8 @@ def levels(recipe: Recipe, entry: str | None) -> Levels:
     """
     found: dict[str, Collection[str]] = {"": [key.name for key in fields(Envelope)]}
     found |= {section: names for section, names in section_keywords(recipe, entry).items() if names is not None}
+    if {"model", "data"} <= found.keys():  # what both have, the data tell the module
+        found["model"] = [name for name in found["model"] if name not in found["data"]]
     return found | {section: [key.name for key in fields(kind)] for section, kind in RECIPES_OWN.items()}
 
 
@@ -36,7 +47,8 @@ def meant(key: str, known: Levels) -> list[str]:
         return []
     name = name.replace("-", "_")
     own = {section: known[section]}
-    others = {other: names for other, names in known.items() if other != section}
+    others = {other: names for other, names in known.items() if other != section and (not section or other in TASKS)}
+    others = {} if section == "task" else others
     words = SYNONYMS.get(name.lower(), ())
     for places, names in ((own, (name,)), (others, (name,)), (own, words), (others, words)):
         if found := [_dotted(place, each) for each in names for place in places if each in places[place]]:
@@ -52,8 +64,16 @@ def at_their_level(problems: Iterable[Problem], recipe: Recipe, entry: str | Non
     known: Levels | None = None
     for problem in problems:
         words = problem.message
+        if (own := NAMED.get(problem.key)) is not None and ", found '" in words:  # such as `optimizer: adam`
+            known = known or levels(recipe, entry)
+            near = did_you_mean([f"model.{own}"]) if own in known.get("model", ()) else ""
+            yield replace(problem, message=f"{words}{near}")
+            continue
         if not words.startswith(UNKNOWN) or "it is called" in words:
             yield problem
+            continue
+        if (instead := INSTEAD.get(problem.key.rpartition(".")[2])) is not None:
+            yield replace(problem, message=f"{words.partition(';')[0]}; {instead}")
             continue
         known = known or levels(recipe, entry)
         found = meant(problem.key, known)

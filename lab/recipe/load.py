@@ -136,6 +136,8 @@ def _is_torn(override: str, following: str | None = None) -> bool:
 def _parse_override(override: str) -> tuple[list[Key], Any]:
     name, equals, text = override.partition("=")
     keys: list[Key] = [int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")]
+    if advice := _other_spelling(name, text if equals else None):
+        raise ReadError(advice)
     if not equals or "" in keys:
         raise ReadError("expected a dotted key and a value, such as model.lr=1e-3")
     check_text(name)
@@ -155,6 +157,19 @@ def _parse_override(override: str) -> tuple[list[Key], Any]:
     if len(name) + max(map(len, lines)) - len("x") > MAX_KEY:
         raise ReadError(LONG_KEY)
     return keys, data["x"]
+
+
+def _other_spelling(name: str, value: str | None) -> str | None:
+    """How a setting is written here that is written as other programs have it; None for all else."""
+    if value is None:
+        if name.endswith((".yaml", ".yml")):
+            return "one recipe at a time; the words behind it are settings, such as model.lr=1e-3"
+        if name.startswith("~"):
+            return f"a key is not taken away but set; write {name[1:]}=null"
+        pair = re.fullmatch(r"([A-Za-z_][\w.]*):\s*(\S+)", name)
+        return f"write {pair[1]}={pair[2]}" if pair else None
+    plain = name.lstrip("+").replace("/", ".")
+    return f"write {plain}={value}" if plain != name and re.fullmatch(r"\w+(\.\w+)*", plain) else None
 
 
 def _put(data: dict[Key, Any], keys: list[Key], value: Any) -> None:

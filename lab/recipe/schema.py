@@ -53,7 +53,7 @@ class ClassSpec:
     """A class and its keywords, in Lightning's own spelling.
 
     Args:
-        class_path: the importable class, such as `lightning.pytorch.callbacks.EarlyStopping`.
+        class_path: the importable class, such as `lightning.pytorch.callbacks.EarlyStopping` or `torch.optim.AdamW`.
         init_args: its keywords.
     """
 

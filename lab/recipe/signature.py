@@ -24,8 +24,9 @@ from lab.recipe.converted import converted
 from lab.recipe.objects import Construction, holds_objects, meant_object
 from lab.recipe.offers import fitting, offer, takes_objects
 from lab.recipe.renamed import renamed
+from lab.recipe.synonyms import VALUES
 from lab.recipe.types import UNIONS, adapter, choices, fits, limits, plain
-from lab.recipe.wording import bounds, code, show, words
+from lab.recipe.wording import bounds, code, other_spelling, show, words
 
 # complaints of pydantic that already say what a user needs
 _TOLD = {"value_error", "assertion_error", "string_pattern_mismatch", "predicate_failed"}
@@ -258,4 +259,5 @@ def _message(hint: Any, value: Any, errors: list[ErrorDetails]) -> str:
     if isinstance(value, str) and "a mapping" in expected and (pair := re.fullmatch(r"(\w[\w.-]*)[:=] *(.+)", value)):
         return f"expected {expected}, {found}; write {{{pair[1]}: {pair[2]}}}"
     texts = [choice for choice in choices(hint) if isinstance(choice, str)]
-    return f"expected {expected}, {found}{nearest(value, texts) if isinstance(value, str) else ''}"
+    near = nearest(VALUES.get(value.lower(), value), texts) if isinstance(value, str) else ""
+    return f"expected {expected}, {found}{near or other_spelling(expected, value)}"

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from functools import cache
 
-from lab.errors import Problem, suggestion
+from lab.errors import Problem, suggestion, unknown_task
 from lab.recipe.renamed import renamed
 from lab.recipe.schema import InlineTask, Recipe
 from lab.recipe.source import DEPTH, class_source, tree
@@ -57,9 +57,7 @@ def without_import(recipe: Recipe, entry: str | None, tasks: Collection[str]) ->
     """
     problems = list(recipe.problems)
     if isinstance(recipe.task, str) and recipe.task and recipe.task not in tasks:
-        problems.append(
-            recipe.problem("task", f"no task {recipe.task!r}{suggestion(recipe.task, tasks, 'installed:')}")
-        )
+        problems.append(recipe.problem("task", unknown_task(recipe.task, tasks)))
     return problems + [recipe.problem(*each) for each in unknown_keys(recipe, entry)]
 
 

@@ -63,4 +63,59 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "amp": ("precision",),
     "eval_freq": ("eval_every", "check_val_every_n_epoch"),
     "n_eval_episodes": ("eval_episodes",),
+    "seed_everything": ("seed",),
+    "val_split": ("val_fraction",),
+    "validation_split": ("val_fraction",),
+    "data_dir": ("path",),
+    "root": ("path",),
+    "dropout_rate": ("dropout",),
+    "optim": ("optimizer",),
+    "net": ("network",),
+    "datamodule": ("data",),
+    "model": ("module",),
+    "n_trials": ("trials",),
+    "num_trials": ("trials",),
+    "direction": ("mode",),
+    "parameters": ("space",),
+    "params": ("space",),
+    "search_space": ("space",),
+    "method": ("sampler",),
+    "objective": ("metric",),
 }
+
+# Values as other libraries write them, and what they are called here.
+VALUES = {
+    "fp16": "16-mixed",
+    "float16": "16-mixed",
+    "half": "16-mixed",
+    "amp": "16-mixed",
+    "mixed": "16-mixed",
+    "bfloat16": "bf16-mixed",
+    "fp32": "32-true",
+    "float32": "32-true",
+    "double": "64-true",
+    "maximize": "max",
+    "minimize": "min",
+    "bayes": "tpe",
+    "bayesian": "tpe",
+    "optuna": "tpe",
+    "cma-es": "cmaes",
+    "asha": "hyperband",
+}
+
+# What there is in place of keys that a recipe does not have.
+_INSTEAD = {
+    "seeds num_seeds n_seeds": "several seeds: lab run RECIPE --seeds N",
+    "defaults hydra _target_": "a recipe is one file, without groups; lab cp RECIPE copies one",
+    "early_stopping early_stop patience": (
+        "it is a callback: callbacks: [{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: ...}]"
+    ),
+    "ckpt_path resume resume_from resume_from_checkpoint": (
+        "lab resume RUN continues a run, and start_from.run=RUN begins with its weights"
+    ),
+    "wandb tensorboard mlflow tensorboard_log logger logdir log_dir": (
+        "runs are recorded in MLflow; track.mirror=[tensorboard] copies one"
+    ),
+    "fit validate predict": "move its keys one level up; the command says what is done",
+}
+INSTEAD = {word: advice for words, advice in _INSTEAD.items() for word in words.split()}

@@ -39,6 +39,31 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def other_spelling(expected: str, value: Any) -> str:
+    """How a number or a list is written that was written in another way, as `; write 1000000`; empty where it is not.
+
+    Args:
+        expected: what there should be, in words.
+        value: what there is.
+    """
+    if expected.startswith("a whole number"):
+        if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+            return f"; write {value:.0f}"
+        if isinstance(value, str) and re.fullmatch(r"[0-9]+([_,][0-9]{3})+", value):
+            return f"; write {re.sub('[_,]', '', value)}"
+        if isinstance(value, str) and (found := re.fullmatch(r"([0-9]+)([kKmM])", value)):
+            return f"; write {int(found[1]) * (1000 if found[2] in 'kK' else 1_000_000)}"
+    number = r"[-+0-9.e]+"
+    several = isinstance(value, str) and re.fullmatch(rf"{number}(,\s*{number})+", value) is not None
+    if expected.startswith(("a list of numbers", "a list of whole numbers")):
+        single = isinstance(value, int | float) and not isinstance(value, bool)
+        return f"; write [{value}]" if single or several else ""
+    numbers = isinstance(value, list) and len(value) > 1 and all(isinstance(each, int | float) for each in value)
+    if expected.startswith(("a number", "a whole number")) and (several or numbers):
+        return "; for several values: lab tune STUDY; for several seeds: --seeds N"
+    return ""
+
+
 def bounds(hint: Any) -> str:
     """The values an annotation allows, such as `> 0, <= 1`; empty without one."""
     own = ", ".join(f"{_BOUNDS[name][0]} {bound}" for name, bound in limits(hint).items())

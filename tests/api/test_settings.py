@@ -101,8 +101,30 @@ def test_the_example_is_true():
         (lambda: lab.runs(last="all"), r"^last='all': expected a whole number"),
         (lambda: lab.run({"task": "ddpg"}), r"^recipe {'task': 'ddpg'}: expected the path of a YAML file, or the name"),
         (lambda: lab.run(None, seeds=2), r"^recipe None: expected the path of a YAML file"),
+        (
+            lambda: lab.run("x", lr=0.1),
+            r'^lr=0.1: no argument of run; a setting is given as "model.lr=0.1" or \{"model.lr"',
+        ),
+        (lambda: lab.run("x", seed=3), r"^seed=3: no argument of run; did you mean 'seeds'\?; a setting is given as"),
+        (
+            lambda: lab.run("x", overrides=["seed=3"]),
+            r"^overrides=\['seed=3'\]: no argument of run; a setting is given as",
+        ),
+        (lambda: lab.tune("x", trials=5), r"^trials=5: no argument of tune; a setting is given as"),
+        (lambda: lab.runs(limit=5), r"^limit=5: no argument of runs; it has experiment, last, uri$"),
+        (lambda: lab.run("x", ["seed=3"]), r"^override \['seed=3'\]: of type list; expected"),
+        (
+            lambda: lab.compare(["a", "b"]),
+            r"^expected names, ids or results, such as compare\(\"a\", \"b\"\); found a list$",
+        ),
     ],
 )
 def test_an_argument_of_another_type_is_named(call, sentence):
     with pytest.raises(BadInput, match=sentence):
         call()
+
+
+def test_a_function_of_another_library_is_named():
+    for name, meant in (("train", "run"), ("fit", "run"), ("eval", "evaluate")):
+        with pytest.raises(AttributeError, match=rf"no attribute '{name}'; did you mean lab.{meant}\?"):
+            getattr(lab, name)

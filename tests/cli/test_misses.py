@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,17 @@ from lab import registry
 
 Lab = Callable[..., Any]
 STUDY = "recipe: mine.yaml\nsampler: grid\nspace: {model.lr: [0.1, 0.2]}\n"
+FOREIGN = {  # written as other programs have it
+    "hydra.yaml": "defaults: [ddpg]\ntask: ddpg\n",
+    "fit.yaml": "task: ddpg\nfit: {model: {lr: 0.1}}\n",
+    "own.yaml": "task: {model: 'x:Y', datamodule: 'x:Z'}\n",
+    "sweep.yaml": "recipe: mine.yaml\nmethod: random\nparameters: {model.lr: {min: 0.1, max: 0.2}}\n",
+    "optuna.yaml": (
+        "recipe: mine.yaml\nsampler: bayes\nn_trials: 3\nmode: maximize\n"
+        "space: {model.lr: {low: 0.1, high: 0.2, log: true}}\n"
+    ),
+    "flat.yaml": "recipe: mine.yaml\nsampler: grid\nspace: {lr: [0.1, 0.2]}\n",
+}
 NO_RUNS = "mlflow.db yet; start one: lab run ddpg_pendulum"
 
 
@@ -22,6 +35,9 @@ def here(lab: Lab) -> Lab:
     Path("mine.yaml").write_bytes(registry.find_recipe("ddpg_pendulum").read_bytes())
     Path("my_study.yaml").write_text(STUDY)
     Path("folder").mkdir()
+    Path("train.py").write_text("import nowhere")
+    for name, text in FOREIGN.items():
+        Path(name).write_text(text)
     return lab
 
 
@@ -85,7 +101,60 @@ def here(lab: Lab) -> Lab:
         ("run mine.yaml --dryrun", "lab run has no option --dryrun; did you mean '--dry-run'?"),
         ("run mine.yaml model.lr 0.1", "the value is missing; write model.lr=0.1, without spaces"),
         ("run mine.yaml model.lr =0.1", "the value is missing; write model.lr=0.1, without spaces"),
+        # as Hydra, LightningCLI, CleanRL and Stable-Baselines3 have them
+        ("run --config mine.yaml", "the recipe comes first: lab run mine.yaml"),
+        ("run -c mine.yaml", "lab run has no option -c; the recipe comes first"),
+        ("run --config-name=mine", "the recipe comes first"),
+        ("run mine.yaml --multirun model.lr=0.1", "several values are a study: lab tune STUDY"),
+        ("run mine.yaml -m model.lr=0.1", "several values are a study: lab tune STUDY"),
+        ("run mine.yaml +model.lr=0.1", "override +model.lr=0.1: write model.lr=0.1"),
+        ("run mine.yaml ++data.eval_every=9", "write data.eval_every=9"),
+        ("run mine.yaml ~model.lr", "a key is not taken away but set; write model.lr=null"),
+        ("run mine.yaml model/lr=0.1", "write model.lr=0.1"),
+        ("run mine.yaml model.lr:0.1", "write model.lr=0.1"),
+        ("run mine.yaml other.yaml", "one recipe at a time; the words behind it are settings"),
+        ("run mine.yaml seed=0,1,2", "for several seeds: --seeds N"),
+        ("run mine.yaml seeds=3", "several seeds: lab run RECIPE --seeds N"),
+        ("run mine.yaml --repeat 5", "--seeds N trains with N seeds"),
+        ("run mine.yaml --n-jobs 5", "--workers N is the number of parallel trainings"),
+        ("run mine.yaml --env-id Pendulum-v1", "settings have no dashes: data.env=Pendulum-v1"),
+        ("run mine.yaml env=Pendulum-v1", "did you mean 'data.env'?"),
+        ("run mine.yaml --fast-dev-run", "settings have no dashes: trainer.fast_dev_run=true"),
+        ("run mine.yaml --cuda", "settings have no dashes: trainer.accelerator=gpu"),
+        ("run mine.yaml --device cuda", "settings have no dashes: trainer.accelerator=cuda"),
+        ("run mine.yaml --resume", "lab resume RUN continues a run"),
+        ("run mine.yaml --ckpt_path last.ckpt", "start_from.run=RUN begins with its weights"),
+        ("run mine.yaml ckpt_path=last.ckpt", "unknown key 'ckpt_path'; lab resume RUN continues a run"),
+        ("run mine.yaml --logdir out", "runs are recorded in MLflow, and lab ui shows them"),
+        ("run mine.yaml --debug", "LAB_DEBUG=1 before the command"),
+        ("run mine.yaml --list", "lab ls lists the recipes"),
+        ("run mine.yaml patience=5", "it is a callback: callbacks: [{class_path:"),
+        ("run mine.yaml trainer.early_stopping=true", "it is a callback"),
+        ("run mine.yaml seed_everything=3", "did you mean 'seed'?"),
+        ("run mine.yaml track.wandb=true", "track.mirror=[tensorboard] copies one"),
+        ("run mine.yaml optimizer.lr=0.1", "unknown key 'lr'; did you mean 'model.lr'?"),
+        ("run train.py", "train.py is a Python file; a recipe names its classes"),
+        ("run mine.yaml task=lab.rl.ddpg:DDPG", "classes are written out: task: {module: lab.rl.ddpg:DDPG"),
+        ("check own.yaml --no-import", "unknown key 'datamodule'; did you mean 'task.data'?"),
+        ("check own.yaml --no-import", "unknown key 'model'; did you mean 'task.module'?"),
+        ("check hydra.yaml --no-import", "unknown key 'defaults'; a recipe is one file, without groups"),
+        ("check fit.yaml --no-import", "unknown key 'fit'; move its keys one level up"),
+        # studies as Optuna and W&B have them
+        ("tune my_study.yaml --n-trials 5", "settings have no dashes: trials=5"),
+        ("tune my_study.yaml --jobs 2", "--workers N is the number of parallel trainings"),
+        ("tune my_study.yaml model.lr=0.1", "unknown key 'model'; for every trial, `set: {model.lr: 0.1}`"),
+        ("tune sweep.yaml", "unknown key 'method'; did you mean 'sampler'?"),
+        ("tune sweep.yaml", "unknown key 'parameters'; did you mean 'space'?"),
+        ("tune optuna.yaml", "unknown key 'n_trials'; did you mean 'trials'?"),
+        ("tune optuna.yaml", "found 'maximize'; did you mean 'max'?"),
+        ("tune optuna.yaml", "found 'bayes'; did you mean 'tpe'?"),
+        ("tune optuna.yaml", "space.model.lr: expected a list of values, {float: [low, high]} or {int: [low, high]}"),
+        ("tune flat.yaml", "space.lr.0: cannot be part of the space; did you mean 'model.lr'?"),
         # commands
+        ("help run", "did you mean: lab run --help"),
+        ("runs --limit 5", "lab runs has no option --limit; --last N lists the N latest runs"),
+        ("collect last --n-episodes 3", "--episodes N records N episodes"),
+        ("play last --render", "--video FILE.mp4 is the file to write"),
         ("train mine.yaml", "did you mean: lab run mine.yaml"),
         ("fit mine.yaml lr=1", "did you mean: lab run mine.yaml lr=1"),
         ("test last", "did you mean: lab eval last"),
@@ -147,7 +216,7 @@ def test_a_miss_gets_the_right_word(here: Lab, command: str, words: str, monkeyp
     outcome = here(*command.split())
     assert words in outcome.err
     assert (outcome.code, outcome.out) == (2, "")
-    left = {path.name for path in Path().iterdir()} - {"mine.yaml", "my_study.yaml", "folder"}
+    left = {path.name for path in Path().iterdir()} - {"mine.yaml", "my_study.yaml", "folder", "train.py", *FOREIGN}
     assert not left, "a mistake, and reading, leave nothing behind"
 
 
@@ -206,6 +275,34 @@ model: {width: 9}
 data: {rows: 9}
 trainer: {max_epochs: 1, precision: 16-mixed, accelerator: cpu, devices: 0}
 """
+
+
+SLOW = """
+import sys
+from lab.cli import main
+
+for words in sys.argv[1:]:
+    try:
+        main(words.split())
+    except SystemExit as left:
+        assert left.code == 2, words
+assert not {"torch", "lightning", "mlflow"} & sys.modules.keys()
+"""
+
+
+@pytest.mark.usefixtures("here")
+def test_a_misspelt_key_is_said_before_anything_slow_is_imported() -> None:
+    Path("misspelt.yaml").write_text("recipe: mine.yaml\nsampler: grid\nspace: {model.lrr: [0.1, 0.2]}\n")
+    commands = [
+        "run mine.yaml model.gama=0.9",
+        "run mine.yaml model.gama=0.9 --dry-run",
+        "check mine.yaml -o model.gama=0.9",
+        "tune misspelt.yaml",
+        "check misspelt.yaml",
+    ]
+    told = subprocess.run([sys.executable, "-c", SLOW, *commands], capture_output=True, text=True, check=True).stderr
+    assert told.count("did you mean 'gamma'?") == 3
+    assert told.count("space.model.lrr.0: unknown key 'lrr'; did you mean 'lr'?") == 2
 
 
 def test_constructors_that_refuse_are_all_heard(lab: Lab) -> None:

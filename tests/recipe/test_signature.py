@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from nowhere import Unknown
 
 
+SEVERAL = "; for several values: lab tune STUDY; for several seeds: --seeds N"
+
+
 class Colour(enum.Enum):
     RED = "red"
     BLUE = "blue"
@@ -77,6 +80,7 @@ class Net:
         batch: Annotated[int, Field(ge=2, le=64), MultipleOf(2)] = 2,
         act: Literal["relu", "tanh"] = "relu",
         colour: Colour = Colour.RED,
+        precision: Literal["16-mixed", "bf16-mixed"] = "16-mixed",
         size: Size | None = None,
         pair: tuple[int, int] = (1, 2),
         names: Annotated[list[str], Len(1)] = ("a",),  # type: ignore[assignment]
@@ -139,8 +143,24 @@ def test_what_passes_and_as_what(key: str, value: Any, made: Any) -> None:
         ("tau", 2, "expected a number above 0 and at most 1, found 2"),
         ("batch", 128, "expected a whole number from 2 to 64 and divisible by 2, found 128"),
         ("batch", 3, "expected a whole number from 2 to 64 and divisible by 2, found 3"),
-        ("batch", 4.0, "expected a whole number from 2 to 64 and divisible by 2, found 4.0"),
-        ("hidden", 64, "expected a list of whole numbers, found 64"),
+        ("batch", 4.0, "expected a whole number from 2 to 64 and divisible by 2, found 4.0; write 4"),
+        ("batch", 1e300, "expected a whole number from 2 to 64 and divisible by 2, found 1e+300"),
+        ("limit", 1e6, "expected a whole number or null, found 1000000.0; write 1000000"),
+        ("limit", "1_000_000", "expected a whole number or null, found '1_000_000'; write 1000000"),
+        ("limit", "20k", "expected a whole number or null, found '20k'; write 20000"),
+        (
+            "lr",
+            "1e-3,1e-4",
+            "expected a number above 0, found '1e-3,1e-4'" + SEVERAL,
+        ),
+        (
+            "lr",
+            [0.1, 0.2],
+            "expected a number above 0, found [0.1, 0.2]" + SEVERAL,
+        ),
+        ("hidden", 64, "expected a list of whole numbers, found 64; write [64]"),
+        ("hidden", "64, 64", "expected a list of whole numbers, found '64, 64'; write [64, 64]"),
+        ("precision", "fp16", "expected '16-mixed' or 'bf16-mixed', found 'fp16'; did you mean '16-mixed'?"),
         ("pair", [1, 2, 3], "expected a list of 2 (a whole number, a whole number), found [1, 2, 3]"),
         ("act", "rleu", "expected 'relu' or 'tanh', found 'rleu'; did you mean 'relu'?"),
         ("colour", "bleu", "expected 'red' or 'blue', found 'bleu'; did you mean 'blue'?"),

@@ -103,8 +103,11 @@ def make_plan(file: StudyFile, name: str | None = None, settings: Sequence[str] 
     if wrong := name_problem(file.name if name is None else name, MAX_NAME):
         problems.append(Problem(str(file.path) if name is None else "--name", "", f"the name of the study: {wrong}"))
     mistyped = any(problem.message.startswith(UNKNOWN) for problem in file.problems)
-    if recipe is None or mistyped:  # which needs no import to be said
-        raise RecipeError(problems if recipe is None else problems + static.of_recipe(file, recipe, dimensions))
+    if recipe is None:
+        raise RecipeError(problems)
+    early = static.of_recipe(file, recipe, dimensions)
+    if mistyped or static.all_mistyped(file, early):  # which needs no import to be said
+        raise RecipeError(problems + early)
     there = uri or recipe.track.uri
     assembly = _assembled(file, recipe, there, problems)
     if assembly is not None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval, MinLen
 
+from lab.recipe.levels import UNKNOWN, did_you_mean, meant
 from lab.recipe.load import read
-from lab.recipe.schema import Document
+from lab.recipe.schema import Document, Envelope
 
 Sampler = Literal["none", "one_at_a_time", "grid", "random", "tpe", "cmaes", "gp", "qmc", "nsga2"]
 Pruner = Literal["none", "median", "hyperband", "wilcoxon", "patient"]
@@ -90,7 +91,20 @@ def build(data: dict[Any, Any], **about: Any) -> StudyFile:
 
     values, complaints = check(StudyKeys, {key: value for key, value in data.items() if value is not None})
     study = StudyFile(**{"recipe": "", **values, **about})
-    wrong = [study.problem(*complaint) for complaint in complaints]
+    wrong = [study.problem(key, _advised(key, message, data.get(key))) for key, message in complaints]
     if study.seeds is not None and len(set(study.seeds)) < len(study.seeds):
         wrong.append(study.problem("seeds", "the same seed twice"))
     return replace(study, problems=(*study.problems, *wrong))
+
+
+def _advised(key: str, message: str, value: Any) -> str:
+    """The message, with what is meant by a key that no study has."""
+    if not message.startswith(UNKNOWN):
+        return message
+    said = message.partition(";")[0]
+    if key in {each.name for each in fields(Envelope)}:
+        inner = next(iter(value.items())) if isinstance(value, dict) and value else None
+        setting = f"{key}: {value}" if inner is None else f"{key}.{inner[0]}: {inner[1]}"
+        return f"{said}; for every trial, `set: {{{setting}}}`"
+    found = meant(key, {"": [each.name for each in fields(StudyKeys)]})
+    return f"{said}{did_you_mean(found)}" if found else message

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 Complaint = tuple[str, str]  # key inside the space, what is wrong with it
 RANGES: dict[str, type] = {"float": float, "int": int}
 OPTIONS = ("log", "step")
+ELSEWHERE = {
+    "min",
+    "max",
+    "low",
+    "high",
+    "value",
+    "values",
+    "choice",
+    "choices",
+    "categorical",
+    "uniform",
+    "loguniform",
+}
+ENTRY = "a list of values, {float: [low, high]} or {int: [low, high]}, also with log: true"
 PROBES = 32  # values of a range that are checked
 
 
@@ -164,11 +178,13 @@ def _dimension(key: str, entry: Any, complaints: list[Complaint]) -> Dimension |
             return Choice(key, tuple(entry), ((),) * len(entry))
     elif isinstance(entry, dict) and set(entry) & set(RANGES):
         return _range(key, entry, complaints)
+    elif isinstance(entry, dict) and set(map(str, entry)) & ELSEWHERE and not all(map(_opens, entry.values())):
+        complaints.append((key, f"expected {ENTRY}"))  # as other programs write it
     elif isinstance(entry, dict) and entry:
         inner = []
         for value, opened in entry.items():
             dimensions, wrong = parse(opened if isinstance(opened, dict) else {})
-            if opened is not None and not isinstance(opened, dict):
+            if not _opens(opened):
                 wrong = [("", "expected the keys that vary under this value, or nothing")]
             complaints += [(f"{key}.{value}.{place}".rstrip("."), message) for place, message in wrong]
             inner.append(dimensions)
@@ -176,6 +192,11 @@ def _dimension(key: str, entry: Any, complaints: list[Complaint]) -> Dimension |
     else:
         complaints.append((key, "expected a list of values, {float: [low, high]}, {int: [low, high]}, or value: space"))
     return None
+
+
+def _opens(inner: Any) -> bool:
+    """Whether this can stand behind a value: a space, or nothing."""
+    return inner is None or isinstance(inner, dict)
 
 
 def _range(key: str, entry: Mapping[str, Any], complaints: list[Complaint]) -> Range | None:

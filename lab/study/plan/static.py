@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe import Recipe
 from lab.recipe import load as load_recipe
-from lab.recipe.levels import at_their_level
+from lab.recipe.levels import at_their_level, did_you_mean, levels, meant
 from lab.recipe.static import unknown_keys, without_import
 from lab.registry import find_recipe, task_entry, task_names
 from lab.study.plan import checks
@@ -41,6 +41,17 @@ def of_recipe(file: StudyFile, recipe: Recipe, dimensions: tuple[Dimension, ...]
     """All that is wrong with the recipe of a study, and with the keys that vary."""
     found = checks.relocated(file, "set", file.set, recipe_problems(recipe))
     return [*found, *_of_space(file, recipe, dimensions)]
+
+
+def all_mistyped(file: StudyFile, problems: Sequence[Problem]) -> bool:
+    """Whether each key of `space` and `set` has a problem: then the constructors have nothing more to say of them.
+
+    Args:
+        file: the study.
+        problems: what `of_recipe` has found.
+    """
+    places = [f"{section}.{key}" for section, keys in (("space", file.space), ("set", file.set)) for key in keys]
+    return bool(places) and all(any(f"{each.key}.".startswith(f"{place}.") for each in problems) for place in places)
 
 
 def _base_recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
@@ -84,6 +95,8 @@ def _of_space(file: StudyFile, recipe: Recipe, dimensions: tuple[Dimension, ...]
             continue
         found = load_recipe(recipe.path, [*recipe.overrides, *checks.overrides({key: value})])
         why = checks.misplaced(key)
+        if why and "." not in key and (near := meant(key, levels(recipe, entry))):
+            why = f"cannot be part of the space{did_you_mean(near)}"
         complaints = [(key, why)] if why else [(problem.key, problem.message) for problem in found.problems]
         if not complaints:
             complaints = [each for each in unknown_keys(found, entry) if f"{key}.".startswith(f"{each[0]}.")]

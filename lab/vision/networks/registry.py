@@ -58,7 +58,8 @@ def make(
             raise BadSetting("network_args", f"{name} takes none; choose another network of timm by its name")
         return TimmClassifier(name.removeprefix(TIMM), channels, size, classes, frozen)
     if name not in NETWORKS:
-        raise BadSetting("network", f"no network {name!r}{suggestion(name, NETWORKS)}; or {TIMM}NAME")
+        known = suggestion(name, NETWORKS, cutoff=0.75)  # resnet50 is no lenet
+        raise BadSetting("network", f"no network {name!r}{known}; or one of timm, such as {TIMM}resnet18")
     if frozen:
         raise BadSetting("frozen", f"{name} has no pretrained backbone to freeze; only networks of timm have one")
     build, min_size = NETWORKS[name]
