@@ -95,7 +95,8 @@ def _of_space(file: StudyFile, recipe: Recipe, dimensions: tuple[Dimension, ...]
             continue
         found = load_recipe(recipe.path, [*recipe.overrides, *checks.overrides({key: value})])
         why = checks.misplaced(key)
-        if why and "." not in key and (near := meant(key, levels(recipe, entry))):
+        near = [each for each in meant(key, levels(recipe, entry)) if "." in each] if why and "." not in key else []
+        if near:
             why = f"cannot be part of the space{did_you_mean(near)}"
         complaints = [(key, why)] if why else [(problem.key, problem.message) for problem in found.problems]
         if not complaints:
