@@ -135,7 +135,8 @@ def publish(assembly: Assembly, tracker: Tracker, trained: Trained, tested: dict
             rest = {key: value for key, value in trained.metrics.items() if not tracker.has_metric(key)}
             tracker.log_metrics(rest, step=assembly.trainer.global_step)
         record.score(tracker, assembly.recipe, assembly.task, name, score)
-        log_model(tracker, assembly.module, assembly.recipe.name)
+        recipe = assembly.recipe
+        log_model(tracker, assembly.module, recipe.track.tags.get("recipe", recipe.name))  # a study names its recipe so
         assembly.saver.clean_up()
         if tracker.folder is None:  # the artifacts lie on another machine
             tracker.experiment.log_artifacts(tracker.run_id, str(assembly.saver.folder), "checkpoints")

@@ -85,6 +85,7 @@ def test_mlflow_knows_every_parameter_tag_and_artifact(finished):
     assert (used.dataset.name, used.tags[0].value) == ("Pendulum-v1", "training")
     assert re.search(r'"package": "gymnasium \d', used.dataset.profile)
     (model,) = client.search_logged_models([run.info.experiment_id])
+    assert model.name == run.data.tags["recipe"]
     scores = {metric.key: metric.value for metric in model.metrics}
     assert scores["test/return"] == result.score
     assert scores.keys() >= {"best/val/return", "test/optimality_gap"}
