@@ -70,11 +70,15 @@ class Forgetful(Judged):
 
 
 class Careful(Forgetful):
-    """The same, and what it changes is in its checkpoints."""
+    """The same, and what it changes is in its checkpoints, or set at the start of each training."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(2, 1)
+        self.length = 0
+
+    def on_train_start(self) -> None:
+        self.length = int(self.trainer.estimated_stepping_batches)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["own"] = {"average": self.average, "count": self.count, "seen": self.seen}

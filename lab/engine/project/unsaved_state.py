@@ -26,7 +26,7 @@ OURS = ("lab", "lightning", "torch", "torchmetrics")
 
 
 class UnsavedState(Callback):
-    """Compares plain attributes at the start of training and when a checkpoint is written: numbers, tensors, lists.
+    """Compares plain attributes before the first batch and when a checkpoint is written: numbers, tensors, lists.
 
     Lightning saves weights and buffers. An attribute that is neither, and that no `on_save_checkpoint`, `state_dict` or
     `get_extra_state` writes, has its first value again in a resumed run. This is said at the first checkpoint that a
@@ -38,16 +38,24 @@ class UnsavedState(Callback):
 
     def __init__(self, saver: Saver) -> None:
         self.saver = saver
-        self.at_start: dict[str, object] = {}
+        self.at_start: dict[str, object] | None = None
         self.said = False
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.at_start = dict(_marks(trainer, pl_module))
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self.at_start = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.at_start is None:  # not before: what a module sets in its own `on_train_start` is set again by a resume
+            self.at_start = dict(_marks(trainer, pl_module))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # which a resume within an epoch leaves out
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self.saver.pending is None or self.saver.pending["trained"]:
             return
-        changed = [name for name, mark in _marks(trainer, pl_module) if mark != self.at_start.get(name)]
+        now = [] if self.at_start is None else _marks(trainer, pl_module)
+        changed = [name for name, mark in now if mark != (self.at_start or {}).get(name)]
         self.saver.pending[KEY] = changed  # the saver comes later where a module brings callbacks
         checkpoint.get("lab", {})[KEY] = changed
         if changed and not self.said and trainer.is_global_zero:
