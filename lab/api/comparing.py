@@ -151,6 +151,7 @@ def compare(
 
     if not what:
         raise BadInput("nothing to compare; give recipes, experiments, studies or runs")
+    each: object  # callers have no type checker
     for each in what:
         if not isinstance(each, Compared):
             kind = type(each).__name__

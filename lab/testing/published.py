@@ -69,7 +69,8 @@ def check_logged_model(task: Task, run: RunResult) -> None:
         return
     try:
         with current_run(run.uri, run.run_id):
-            (kept,) = mlflow.get_run(run.run_id).outputs.model_outputs
+            outputs: Any = mlflow.get_run(run.run_id).outputs
+            (kept,) = outputs.model_outputs
             logged = mlflow.pytorch.load_model(f"models:/{kept.model_id}")
             folder = Path(mlflow.artifacts.download_artifacts(f"models:/{kept.model_id}"))
         with torch.inference_mode():
