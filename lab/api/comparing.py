@@ -151,15 +151,19 @@ def compare(
 
     if not what:
         raise BadInput("nothing to compare; give recipes, experiments, studies or runs")
-    each: object  # callers have no type checker
     for each in what:
-        if not isinstance(each, Compared):
-            kind = type(each).__name__
-            raise BadInput(f'expected names, ids or results, such as compare("a", "b"); found a {kind}')
+        _check(each)
     with reading():
         address = tracking_uri(uri or next(filter(None, map(_address, what)), None))
         chosen = comparison.select([_word(each) for each in what], metric, mode, address)
         return ComparedRuns(chosen, comparison.report(chosen.groups, chosen.mode, chosen.ranked), address)
+
+
+def _check(what: object) -> None:
+    """Callers have no type checker."""
+    if not isinstance(what, Compared):
+        kind = type(what).__name__
+        raise BadInput(f'expected names, ids or results, such as compare("a", "b"); found a {kind}')
 
 
 def _word(what: Compared) -> str:
