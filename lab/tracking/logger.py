@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 import time
@@ -19,7 +18,7 @@ from lab.errors import BadInput
 from lab.tracking.experiment import Experiment
 from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, identity
 from lab.tracking.mirror.mirrors import Mirrors
-from lab.tracking.names import INTERNAL, metric_name
+from lab.tracking.names import INTERNAL, metric_name, model_name
 from lab.tracking.redaction import redact, without_password
 from lab.tracking.remote_run import RemoteRun
 from lab.tracking.sender import Sender
@@ -152,7 +151,7 @@ class Tracker(LoggerVerbs):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the whole resolved recipe is logged at the start, see `lab.runner.record`."""
+        """Nothing: `lab.runner.record` logs the whole resolved recipe at the start."""
 
     @rank_zero_only
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -169,13 +168,8 @@ class Tracker(LoggerVerbs):
 
     @rank_zero_only
     def log_model(self, folder: Path, name: str) -> None:
-        """Keeps a model that MLflow saved in `folder`, which lies in `home`, as the run's logged model.
-
-        Args:
-            folder: the model.
-            name: the model's, by which MLflow lists it; what MLflow allows in no name becomes `-`.
-        """
-        self.write(op="model", folder=str(folder.relative_to(self.home)), name=re.sub("[/:.%\"']", "-", name))
+        """Keeps a model saved in `folder`, within `home`, by a `name`; what MLflow allows in none becomes `-`."""
+        self.write(op="model", folder=str(folder.relative_to(self.home)), name=model_name(name))
 
     def write(self, **operation: Any) -> None:
         """Adds an operation to the journal, behind everything logged so far; `op` says of which kind it is."""

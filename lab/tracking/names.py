@@ -41,3 +41,15 @@ def safe_file_name(name: str) -> str:
         return name
     start = re.sub(r"[^\w-]", "_", name, flags=re.ASCII)[:60]
     return f"{start}-{sha256(name.encode()).hexdigest()[:12]}"
+
+
+def model_name(text: str) -> str:
+    """A name of a logged model, in which MLflow takes fewer characters.
+
+    >>> model_name("mine.2: small")
+    'mine-2- small'
+
+    Args:
+        text: the name as a person gave it.
+    """
+    return re.sub("[/:.%\"']", "-", text)

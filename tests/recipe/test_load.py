@@ -256,7 +256,7 @@ zzzzzz: 1
         "x.yaml:8: callbacks.0.class_path: expected text, found 3",
         "x.yaml:9: callbacks.1.init_arg: unknown key 'init_arg'; did you mean 'init_args'?",
         "x.yaml:9: callbacks.1.class_path: missing; expected text: the importable class, such as "
-        "`lightning.pytorch.callbacks.EarlyStopping`",
+        "`lightning.pytorch.callbacks.EarlyStopping` or `torch.optim.AdamW`",
         "x.yaml:10: callbacks.2: expected a mapping with class_path, init_args, found 5",
         "x.yaml:12: track.expriment: unknown key 'expriment'; did you mean 'experiment'?",
         "x.yaml:13: track.tags.fold: expected text, found 1",

@@ -134,6 +134,9 @@ class IPPO(Learner):
             inputs = size + count if share_params else size  # with the number of the agent, one-hot
             learners.append(make(observation_size=inputs, action=action, num_envs=num_envs * len(of)))
         self.learners = nn.ModuleList(learners)
+        self.single_updates = [
+            learner.update for learner in learners
+        ]  # before `update_on_batch` puts this one's in place
         self.register_buffer("numbers", torch.eye(count) if share_params else torch.empty(count, 0), persistent=False)
         self.test_rewards = np.zeros((0, count))  # returns of each agent in the latest evaluation
         self.example_input_array = torch.zeros(1, count * self.columns)
@@ -234,7 +237,7 @@ class IPPO(Learner):
         return found
 
     def _update(self, state: Sequence[Any], *batch: Any, learner: int) -> dict[str, Tensor]:
-        return self.parts()[learner][0]._update(state, *batch)
+        return self.single_updates[learner](state, *batch)
 
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         """As `Agent` has it, for the sum over all agents; and `val/return/NAME` of each."""
