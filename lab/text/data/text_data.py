@@ -105,6 +105,6 @@ class TextData(DividedTextData):
         return table.assign({"tokens": tokens.truncated(limit).to(table.device)})
 
     def _check(self, lengths: Tensor, split: Split) -> None:
-        longest, limit = int(lengths.max()), self.module.max_length
-        if longest > limit and not self.truncate:
-            raise self.too_long(f"a text of the {split} part", longest, limit, way=", or data.truncate to true")
+        if not self.truncate:
+            what, way = f"a text of the {split} part", ", or data.truncate to true"
+            self.check_length(what, int(lengths.max()), self.module.max_length, way=way)

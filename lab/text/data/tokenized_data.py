@@ -107,11 +107,12 @@ class DividedTextData(TokenizedData):
             BadSetting: one is longer than the network takes, whatever the vocabulary.
         """
 
-    def too_long(self, what: str, tokens: int, limit: int, unit: str = "tokens", way: str = "") -> BadSetting:
-        """The error of a text with more tokens than the network takes."""
-        key = "name" if self.dataset.locate is None else "path"
-        words = f"{what} has {tokens} {unit}, and the network takes {limit}; set model.max_length to {tokens}{way}"
-        return BadSetting(key, words)
+    def check_length(self, what: str, tokens: int, limit: int, unit: str = "tokens", way: str = "") -> None:
+        """Refuses a text with more tokens than the network takes."""
+        if tokens > limit:
+            key = "name" if self.dataset.locate is None else "path"
+            words = f"{what} has {tokens} {unit}, and the network takes {limit}; set model.max_length to {tokens}{way}"
+            raise BadSetting(key, words)
 
     def load_tables(self, test: bool) -> Mapping[Split, Table]:
         if test:

@@ -97,5 +97,4 @@ class PairData(DividedTextData):
         return found
 
     def _check(self, lengths: Tensor, what: str) -> None:
-        if (longest := int(lengths.max())) > self.module.max_length:
-            raise self.too_long(what, longest, self.module.max_length, "tokens with its beginning and end")
+        self.check_length(what, int(lengths.max()), self.module.max_length, "tokens with its beginning and end")

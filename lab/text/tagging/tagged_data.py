@@ -77,20 +77,20 @@ class TaggedData(DividedTextData):
 
     def check_lengths(self, split: Split) -> None:
         words, _ = self.sentences(split)
-        self._check(max(map(len, words)), self.module.max_length, split, "words")
+        self._check_words(words, split)
 
     def encode(self, split: Split) -> Table:
         table, (words, _) = self.tables[split], self.sentences(split)
-        self._check(max(map(len, words)), self.module.max_length, split, "words")
+        self._check_words(words, split)
         pieces, _ = self.module.tokenizer.encode([word for row in words for word in row]).padded(length=PIECES)
         pieces[pieces.sum(1) == 0, 0] = UNKNOWN  # a word in which the tokenizer finds nothing
         offsets = table["tag"].offsets.cpu()
         if self.module.max_tokens is not None:
             counts = torch.cat([offsets.new_zeros(1), (pieces != PAD).sum(1).cumsum(0)])[offsets].diff()
-            self._check(int(counts.max()), self.module.max_tokens, split, "tokens")
+            self.check_length(f"a sentence of the {split} part", int(counts.max()), self.module.max_tokens)
         tokens = Ragged(pieces, offsets).to(table.device)
         return table.assign({"tokens": tokens, "row": torch.arange(len(table), device=table.device)})
 
-    def _check(self, longest: int, limit: int, split: Split, unit: str) -> None:
-        if longest > limit:
-            raise self.too_long(f"a sentence of the {split} part", longest, limit, unit)
+    def _check_words(self, words: list[list[str]], split: Split) -> None:
+        longest = max(map(len, words))
+        self.check_length(f"a sentence of the {split} part", longest, self.module.max_length, "words")
