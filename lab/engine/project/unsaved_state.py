@@ -54,8 +54,8 @@ class UnsavedState(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self.saver.pending is None or self.saver.pending["trained"]:
             return
-        now = [] if self.at_start is None else _marks(trainer, pl_module)
-        changed = [name for name, mark in now if mark != (self.at_start or {}).get(name)]
+        before = self.at_start
+        changed = [] if before is None else [n for n, mark in _marks(trainer, pl_module) if mark != before.get(n)]
         self.saver.pending[KEY] = changed  # the saver comes later where a module brings callbacks
         checkpoint.get("lab", {})[KEY] = changed
         if changed and not self.said and trainer.is_global_zero:
