@@ -253,7 +253,7 @@ def test_the_target_moves_when_it_is_due(every):
 
 @pytest.mark.long
 @pytest.mark.usefixtures("uncompiled_kernels")
-@pytest.mark.parametrize("settings", [{}, pytest.param(RAINBOW, marks=pytest.mark.long)])
+@pytest.mark.parametrize("settings", [{}, RAINBOW])
 def test_the_compiled_update_is_the_eager_one(settings):
     eager, compiled = make(target_update_interval=2, **settings), make(target_update_interval=2, **settings)
     (columns, _), _ = batch(eager), compiled.compile()
