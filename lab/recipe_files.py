@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -83,15 +85,16 @@ def missing_file(
 
 
 def _near_file(name: str) -> str | None:
-    """A YAML file of the same folder with nearly this name."""
+    """A YAML file with another ending or in a folder below, or one of the same folder with nearly this name."""
     path = Path(name)
     try:
         files = [each for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
     except (OSError, ValueError):
         return None
-    same = [each for each in files if each.stem == path.stem]
+    below = (path.parent.glob(f"[!.]*/{glob.escape(path.stem)}{suffix}") for suffix in (".yaml", ".yml"))
+    same = next((each for each in itertools.chain(files, *below) if each.stem == path.stem), None)
     near = closest(path.name, [each.name for each in files], cutoff=0.75)
-    return str(same[0]) if same else str(path.parent / near) if near else None
+    return str(same) if same else str(path.parent / near) if near else None
 
 
 def wrong_kind(name: str, kind: Shelf, wanted: Sequence[Shelf]) -> str:

@@ -103,6 +103,17 @@ def check(
     return accepted, complaints
 
 
+def check_value(hint: Any, value: Any, path: Path) -> list[Complaint]:
+    """What is wrong with a value that may describe objects, as `check` would say it.
+
+    Args:
+        hint: the type of the keyword.
+        value: plain data.
+        path: the keys of the recipe that it stands under.
+    """
+    return [(".".join(place), message) for place, message in _compose(hint, value, path)[1]]
+
+
 def parameters(target: Callable[..., Any], given: Collection[str] = ()) -> list[Parameter]:
     """Every keyword of `target`, in its order."""
     meaning = meanings(target)

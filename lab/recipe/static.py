@@ -1,18 +1,35 @@
-"""Checks of a recipe's keys from source text alone, without importing anything that the recipe names."""
+"""Checks of a recipe's keys and values from source text alone, without importing anything that the recipe names."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+import typing
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
+from typing import Any, NamedTuple
 
 from lab.errors import Problem, suggestion, unknown_task
 from lab.recipe.renamed import renamed
 from lab.recipe.schema import InlineTask, Recipe
-from lab.recipe.source import DEPTH, class_source, tree
+from lab.recipe.source import DEPTH, class_source, tree, written_type
 
 TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
 ENDS = ("LightningModule", "LightningDataModule", "Module", "ABC", "Generic", "Protocol", "object")  # take no keywords
+
+
+class Written(NamedTuple):
+    """A keyword in the source of the module that its type belongs to.
+
+    Args:
+        module: the module.
+        argument: its name and its type.
+        default: its default's text; None where there is none.
+    """
+
+    module: str
+    argument: ast.arg
+    default: str | None
 
 
 def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
@@ -39,12 +56,33 @@ def section_keywords(recipe: Recipe, task: str | None) -> dict[str, tuple[str, .
         recipe: the recipe.
         task: the task's entry point, `package.module:TASK`; None for one that is written out.
     """
+    return {section: keywords(path) for section, path in _classes(recipe, task).items()}
+
+
+def wrong_values(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
+    """The values of `model`, `data` and `trainer` that the types in the source forbid, as (key, message).
+
+    Args:
+        recipe: the recipe.
+        task: the task's entry point, `package.module:TASK`; None for one that is written out.
+    """
+    from lab.recipe.signature import check_value  # pydantic takes 0.1 s to import
+
+    paths = _classes(recipe, task)
+    facts = keywords(paths["data"]) if "data" in paths else ()  # what both have, the data tell the model
+    for section, path in paths.items():
+        known = types(path)
+        for key, value in getattr(recipe, section).items():
+            if key in known and not (section == "model" and key in (facts or ())):
+                yield from check_value(known[key], value, (section, key))
+
+
+def _classes(recipe: Recipe, task: str | None) -> dict[str, str]:
+    """The classes that take the values of `model`, `data` and `trainer`, as far as the source says them plainly."""
     paths = {"trainer": TRAINER}
     if isinstance(recipe.task, InlineTask):
-        paths |= {key: path for key, path in (("model", recipe.task.module), ("data", recipe.task.data)) if path}
-    elif task is not None:
-        paths |= task_classes(task)
-    return {section: keywords(path) for section, path in paths.items()}
+        return paths | {key: path for key, path in (("model", recipe.task.module), ("data", recipe.task.data)) if path}
+    return paths | ({} if task is None else task_classes(task))
 
 
 def without_import(recipe: Recipe, entry: str | None, tasks: Collection[str]) -> list[Problem]:
@@ -62,11 +100,14 @@ def without_import(recipe: Recipe, entry: str | None, tasks: Collection[str]) ->
 
 
 def mistyped(recipe: Recipe, task: str | None) -> list[Problem]:
-    """Unknown keys, and what is wrong with the envelope, if every override has one and nothing else does.
+    """Unknown keys, values of a wrong type or range, and what is wrong with the envelope, if that is all overrides.
 
     Otherwise nothing: the whole check reports it, together with what only the constructors can say of the other values.
     """
-    found = [*recipe.problems, *(recipe.problem(*each) for each in unknown_keys(recipe, task))]
+    if not recipe.overrides:
+        return []
+    complaints = [*unknown_keys(recipe, task), *wrong_values(recipe, task)]
+    found = [*recipe.problems, *(recipe.problem(*each) for each in complaints)]
     return found if {problem.where for problem in found} == {f"override {each}" for each in recipe.overrides} else []
 
 
@@ -87,13 +128,30 @@ def task_classes(entry: str) -> dict[str, str]:
 @cache
 def keywords(path: str) -> tuple[str, ...] | None:
     """The keywords of a class, `package.module:Name`; None where its source does not say all of them."""
+    found = _written(path)
+    return None if found is None else tuple(found)
+
+
+@cache
+def types(path: str) -> Mapping[str, Any]:
+    """The types of the keywords of a class, without those of which the source does not say all."""
+    found: dict[str, Any] = {}
+    for name, (module, argument, default) in (_written(path) or {}).items():
+        if argument.annotation is not None:
+            with suppress(LookupError, TypeError, ValueError):
+                hint = written_type(module, argument.annotation)
+                found[name] = typing.Optional[hint] if default == "None" else hint  # noqa: UP045
+    return found
+
+
+@cache
+def _written(path: str) -> Mapping[str, Written] | None:
     module, _, name = path.partition(":")
     found = class_source(module, name)
-    names = None if found is None else _named(*found, 0)
-    return None if names is None else tuple(dict.fromkeys(names))
+    return None if found is None else _named(*found, 0)
 
 
-def _named(module: str, owner: ast.ClassDef, depth: int) -> list[str] | None:
+def _named(module: str, owner: ast.ClassDef, depth: int) -> dict[str, Written] | None:
     if depth > DEPTH or owner.decorator_list or owner.keywords:  # a dataclass, a metaclass: other rules
         return None
     init = next((node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
@@ -103,16 +161,21 @@ def _named(module: str, owner: ast.ClassDef, depth: int) -> list[str] | None:
     if not all(each.endswith("defaults_from_env_vars") for each in decorators):  # the Trainer's, which keeps all names
         return None
     arguments = init.args
-    own = [each.arg for each in (*arguments.posonlyargs, *arguments.args)][1:]
-    own += [each.arg for each in arguments.kwonlyargs]
+    by_position = [*arguments.posonlyargs, *arguments.args]
+    defaults = [*[None] * (len(by_position) - len(arguments.defaults)), *arguments.defaults, *arguments.kw_defaults]
+    pairs = zip([*by_position, *arguments.kwonlyargs], defaults, strict=True)
+    own = {
+        each.arg: Written(module, each, None if default is None else ast.unparse(default))
+        for each, default in [*pairs][1:]
+    }
     if arguments.kwarg is None:
         return own
     above = _of_parents(module, owner, depth)
-    return None if above is None else own + above
+    return None if above is None else _first_wins(own, above)
 
 
-def _of_parents(module: str, owner: ast.ClassDef, depth: int) -> list[str] | None:
-    found: list[str] = []
+def _of_parents(module: str, owner: ast.ClassDef, depth: int) -> dict[str, Written] | None:
+    found: dict[str, Written] = {}
     for base in owner.bases:
         name = ast.unparse(base).partition("[")[0]
         if name.rpartition(".")[2] in ENDS:
@@ -121,5 +184,9 @@ def _of_parents(module: str, owner: ast.ClassDef, depth: int) -> list[str] | Non
         names = None if parent is None else _named(*parent, depth + 1)
         if names is None:
             return None
-        found += names
+        found = _first_wins(found, names)
     return found
+
+
+def _first_wins(first: dict[str, Written], second: dict[str, Written]) -> dict[str, Written]:
+    return first | {name: each for name, each in second.items() if name not in first}

@@ -31,10 +31,11 @@ NO_RUNS = "mlflow.db yet; start one: lab run ddpg_pendulum"
 
 @pytest.fixture
 def here(lab: Lab) -> Lab:
-    """`lab` in a folder with a recipe, a study and an empty folder."""
+    """`lab` in a folder with a recipe, a study, and a folder with another recipe."""
     Path("mine.yaml").write_bytes(registry.find_recipe("ddpg_pendulum").read_bytes())
     Path("my_study.yaml").write_text(STUDY)
     Path("folder").mkdir()
+    Path("folder/deep.yml").write_text("task: ddpg\n")
     Path("train.py").write_text("import nowhere")
     for name, text in FOREIGN.items():
         Path(name).write_text(text)
@@ -69,6 +70,7 @@ def here(lab: Lab) -> Lab:
         ("run mine", "did you mean 'mine.yaml'?"),
         ("run mien.yaml", "did you mean 'mine.yaml'?"),
         ("run mine.yml", "did you mean 'mine.yaml'?"),
+        ("run deep.yaml", "did you mean 'folder/deep.yml'?"),
         ("run my_study.yaml", "my_study.yaml is a study, not a recipe: lab tune my_study.yaml"),
         ("tune mine.yaml", "mine.yaml is a recipe, not a study: lab run mine.yaml"),
         ("tune my_studdy.yaml", "did you mean 'my_study.yaml'?"),
@@ -291,17 +293,20 @@ assert not {"torch", "lightning", "mlflow"} & sys.modules.keys()
 
 
 @pytest.mark.usefixtures("here")
-def test_a_misspelt_key_is_said_before_anything_slow_is_imported() -> None:
+def test_a_wrong_setting_is_said_before_anything_slow_is_imported() -> None:
     Path("misspelt.yaml").write_text("recipe: mine.yaml\nsampler: grid\nspace: {model.lrr: [0.1, 0.2]}\n")
     commands = [
         "run mine.yaml model.gama=0.9",
         "run mine.yaml model.gama=0.9 --dry-run",
         "check mine.yaml -o model.gama=0.9",
+        "run mine.yaml model.gamma=1.5",
+        "check mine.yaml -o model.gamma=1.5",
         "tune misspelt.yaml",
         "check misspelt.yaml",
     ]
     told = subprocess.run([sys.executable, "-c", SLOW, *commands], capture_output=True, text=True, check=True).stderr
     assert told.count("did you mean 'gamma'?") == 3
+    assert told.count("model.gamma: expected a number from 0 to 1, found 1.5") == 2
     assert told.count("space.model.lrr.0: unknown key 'lrr'; did you mean 'lr'?") == 2
 
 

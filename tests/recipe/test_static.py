@@ -6,27 +6,35 @@ import sys
 import pytest
 
 from lab import registry
+from lab.errors import RecipeError
 from lab.keywords import keywords as imported
 from lab.recipe import load
-from lab.recipe.static import TRAINER, keywords, mistyped, task_classes, unknown_keys
+from lab.recipe.static import TRAINER, keywords, mistyped, task_classes, types, unknown_keys
+from lab.runner.assemble import assemble
 
 RECIPE = "task: ddpg\nmodel: {lr: 0.1}\ndata: {env: Pendulum-v1}\ntrainer: {devices: 1}\n"
 
 
 @pytest.mark.parametrize("name", [plugin.name for plugin in registry.plugins(load=False) if plugin.value[:4] == "lab."])
-def test_the_source_says_the_same_keywords_as_the_class(name):
+def test_the_source_says_the_same_keywords_and_types_as_the_class(name):
     entry = registry.task_entry(name)
     if entry is None:
         return  # a folder of recipes
     task, paths = registry.find_task(name), task_classes(entry)
     assert set(keywords(paths["model"])) == set(imported(task.module)[0])
     assert set(keywords(paths["data"])) == set(imported(task.data)[0])
+    for path, owner in ((paths["model"], task.module), (paths["data"], task.data)):
+        known = types(path)
+        assert {key: imported(owner)[0][key].hint for key in known} == known
+        assert len(known) > 0.7 * len(keywords(path))
 
 
 def test_the_trainers_keywords():
     from lightning import Trainer
 
     assert set(keywords(TRAINER)) == set(imported(Trainer)[0])
+    assert {key: imported(Trainer)[0][key].hint for key in types(TRAINER)} == types(TRAINER)
+    assert {"max_epochs", "gradient_clip_val", "limit_train_batches"} <= types(TRAINER).keys()
 
 
 def test_unknown_keys_of_each_section(tmp_path):
@@ -43,6 +51,19 @@ def test_unknown_keys_of_each_section(tmp_path):
     assert mistyped(load(path, ["model.lrr=1"]), registry.task_entry("ddpg")) == [], "all of it is said together"
 
 
+def test_wrong_values_are_said_as_the_whole_check_says_them(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(RECIPE)
+    overrides = ["model.gamma=1.5", "model.lr=fast", "model.noise=gausian", "data.batch_size=0", "data.envv=2"]
+    overrides += ["model.hidden=[8, 0]", "trainer.max_epochs=few", "seed=-1"]
+    early = mistyped(load(path, overrides), registry.task_entry("ddpg"))
+    assert len(early) == len(overrides)
+    with pytest.raises(RecipeError) as whole:
+        assemble(load(path, [*overrides, "data.env=Pendulm-v1"]))  # which only the constructor knows
+    assert set(early) <= set(whole.value.problems)
+    assert len(whole.value.problems) == len(overrides) + 1
+
+
 def test_a_task_of_this_folder_is_read_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(
@@ -51,6 +72,7 @@ def test_a_task_of_this_folder_is_read_and_not_run(tmp_path, monkeypatch):
         "class Unknown(nowhere.Thing):\n    def __init__(self, a, **rest): ...\n"
     )
     assert keywords("mine:Net") == ("lr", "width")
+    assert types("mine:Net") == {"width": int}
     assert keywords("mine:Unknown") is None
     assert keywords("mine:Missing") is None
     assert keywords("no_such_package.deep:X") is None
