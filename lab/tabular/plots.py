@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lab.plots import COLORS, INK, figure
+from lab.plots import COLORS, INK, MARKERS, PAPER, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,6 +135,7 @@ def regions(classify: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor, nam
     shown = [COLORS[i % len(COLORS)] for i in range(len(names))]
     with figure(width=4.8, height=4.4) as (drawing, axes):
         from matplotlib.colors import ListedColormap
+        from scipy.ndimage import distance_transform_edt
 
         said = classify(grid).cpu().view(200, 200).numpy()
         extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
@@ -142,8 +143,14 @@ def regions(classify: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor, nam
         axes.imshow(said, origin="lower", extent=extent, aspect="auto", interpolation="nearest", **look)
         for i, name in enumerate(names):
             points = x[labels == i].cpu().numpy()
-            axes.scatter(points[:, 0], points[:, 1], s=14, color=shown[i], linewidth=0, label=name)
-        axes.set(title="Predicted class, with the test rows", xlabel="first column", ylabel="second column")
+            marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
+            axes.scatter(points[:, 0], points[:, 1], s=18, color=shown[i], marker=marker, linewidth=0, label=name)
+            if (here := np.pad(said == i, 1)).any():  # the name, where the region is widest
+                row, column = np.unravel_index(distance_transform_edt(here).argmax(), here.shape)
+                place = (float(across[column - 1]), float(up[row - 1]))
+                box = {"color": PAPER, "alpha": 0.6, "pad": 1.5}
+                axes.annotate(name, place, ha="center", va="center", bbox=box, zorder=0.5)  # below the rows
+        axes.set(title="Predicted class (ground) and true class (marks)", xlabel="first column", ylabel="second column")
         axes.grid(visible=False)
         drawing.legend(loc="outside lower center", ncols=min(len(names), 4))
     return drawing

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
-from lab.plots import COLORS, INK, WRONG, figure
+from lab.plots import COLORS, INK, MARKERS, WRONG, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 WORST = 12  # texts on a page
 WIDTH = 84  # characters of a line
 GAP = 0.6  # between two texts, in lines
+ORDINALS = ("first", "second", "third")
 
 
 def most_wrong(rows: Sequence[tuple[str, str, str]]) -> Figure:
@@ -47,16 +49,36 @@ def loss_by_position(losses: Tensor, baselines: Mapping[str, float]) -> Figure:
 
 
 def groups(places: Any, labels: Sequence[int], names: Sequence[str], found: Sequence[int], score: float) -> Figure:
-    """Texts on the first two main directions: on the left their classes, on the right the groups that were found."""
-    x = places[:, -2] if places.shape[1] > 1 else 0 * places[:, -1]  # of a few texts there is one direction
-    with figure(1, 2, width=3.8, height=3.6) as (drawing, axes):
-        for axis, title, numbers in ((axes[0], "classes", labels), (axes[1], "groups by k-means", found)):
-            for number in sorted(set(numbers)):
-                chosen = [i for i, each in enumerate(numbers) if each == number]
-                name = names[number] if axis is axes[0] else None
-                color = COLORS[number % len(COLORS)]
-                axis.scatter(x[chosen], places[chosen, -1], s=6, color=color, label=name, linewidths=0)
-            axis.set(title=title, xticks=[], yticks=[])
-        axes[1].set_xlabel(f"adjusted Rand index {score:.2f}")
-        drawing.legend(loc="outside lower center", ncols=4, fontsize=8, markerscale=2)
+    """Texts on two main directions: on the left their classes, on the right the groups that were found.
+
+    The first direction is left out where there are three: vectors of words are not centred, so all texts share it.
+    Groups have no names; one looks like the class that it shares texts with, each class once.
+
+    Args:
+        places: the coordinates of the texts on the main directions, (N, D).
+        labels: their classes, N numbers below K.
+        names: of the K classes.
+        found: the groups of the texts, N numbers below K.
+        score: how far groups and classes agree, 1 at most.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    last = places.shape[1] - 1
+    across, up = (1, 2) if last > 1 else (0, last)  # of a few texts there is one direction
+    shared = np.zeros((len(names), len(names)))
+    np.add.at(shared, (list(found), list(labels)), 1)
+    _, matched = linear_sum_assignment(shared, maximize=True)
+    title = f"k-means (adjusted Rand index {round(score, 2) + 0.0:.2f})"  # no -0.00
+    with figure(1, 2, width=3.8, height=3.8) as (drawing, axes):
+        for axis, said, numbers in ((axes[0], "classes", labels), (axes[1], title, matched[list(found)])):
+            for i, name in enumerate(names):
+                chosen = np.flatnonzero(np.asarray(numbers) == i)
+                marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
+                look = {"s": 12, "color": COLORS[i % len(COLORS)], "marker": marker, "linewidths": 0}
+                axis.scatter(places[chosen, across], places[chosen, up], label=name, **look)
+            axis.set(title=said, xlabel=f"{ORDINALS[across]} main direction")
+        axes[0].set_ylabel(f"{ORDINALS[up]} main direction")
+        handles = axes[0].get_legend_handles_labels()
+        caption = "class, or the class that a group matches best"
+        drawing.legend(*handles, title=caption, loc="outside lower center", ncols=4, fontsize=8, markerscale=1.5)
     return drawing

@@ -238,3 +238,7 @@ def test_pictures_say_what_was_measured():
     said = plane.axes[0].images[0].get_array()
     assert said[:, 0].max() == 0
     assert said[:, -1].min() == 1
+    assert [text.get_text() for text in plane.axes[0].texts] == ["a", "b"]  # told apart without colours, too
+    assert [round(text.xy[0], 1) for text in plane.axes[0].texts] == [-0.6, 0.6]
+    one, other = (dots.get_paths()[0].vertices for dots in plane.axes[0].collections)
+    assert one.shape != other.shape

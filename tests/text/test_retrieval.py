@@ -78,3 +78,16 @@ def test_a_few_texts_are_grouped_and_drawn(count: int) -> None:
     found = cluster(places, 3).tolist()
     assert len(set(found)) <= count
     assert len(plots.groups(places, [0] * count, ["cats"], found, 1.0).axes) == 2
+
+
+def test_a_group_looks_like_the_class_that_it_matches() -> None:
+    places = np.array([[0.9, 0.1, 0.2], [0.9, 0.3, 0.4], [0.9, -0.5, 0.6], [0.9, -0.7, 0.8]])
+    drawing = plots.groups(places, [0, 0, 1, 1], ["cats", "dogs", "birds"], [2, 2, 0, 1], -0.001)
+    classes, groups = drawing.axes
+    assert (classes.get_xlabel(), classes.get_ylabel()) == ("second main direction", "third main direction")
+    assert groups.get_title(loc="left") == "k-means (adjusted Rand index 0.00)"
+    for axes, sizes in ((classes, [2, 2, 0]), (groups, [2, 1, 1])):
+        assert [len(dots.get_offsets()) for dots in axes.collections] == sizes
+    np.testing.assert_allclose(groups.collections[0].get_offsets(), places[:2, 1:])
+    shapes = {dots.get_paths()[0].vertices.tobytes() for dots in classes.collections}
+    assert len(shapes) == 3  # told apart without colours, too
