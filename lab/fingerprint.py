@@ -84,12 +84,18 @@ def of_rows(dataset: Any) -> Fingerprint:
         dataset: any; looked at are tensors, arrays and lists of numbers among its attributes, and those of data sets
             in it.
     """
-    digest, found = hashlib.blake2b(digest_size=8), Fingerprint()
+    found = Fingerprint()
     with contextlib.suppress(TypeError, NotImplementedError):  # of a stream
         found["rows"] = len(dataset)
-    if _add(digest, dataset, depth=6):
-        found["contents"] = _hash(digest)
+    if (contents := of_value(dataset)) is not None:
+        found["contents"] = contents
     return found
+
+
+def of_value(value: Any) -> str | None:
+    """A hash of the numbers that a value holds in memory, None if there are none."""
+    digest = hashlib.blake2b(digest_size=8)
+    return _hash(digest) if _add(digest, value, depth=6) else None
 
 
 def differences(then: dict[str, Fingerprint], now: dict[str, Fingerprint]) -> list[str]:
@@ -181,8 +187,8 @@ def _add(digest: Any, value: Any, depth: int) -> bool:
     inner: Sequence[Any] = ()
     if isinstance(value, Mapping):
         inner = list(value.values())
-    elif isinstance(value, list | tuple) and len(value) <= READ_FILES:
-        inner = value
+    elif isinstance(value, list | tuple):
+        inner = value[:: max(1, len(value) // READ_FILES)]
     elif hasattr(value, "to_numpy") and hasattr(value, "columns"):  # a frame of pandas
         inner = [value[column].to_numpy() for column in value.columns]
     elif isinstance(value, Dataset) or is_dataclass(value):

@@ -35,6 +35,8 @@ PRIVATE = (
     Name("fit_loop.epoch_loop._results", ("items", "log"), "half-finished averages of `self.log(on_epoch=True)`"),
     Name("fit_loop.epoch_loop.val_loop._results", ("values",), "the names that the sanity check logs, of every loader"),
     Name("_logger_connector", ("on_batch_start",), "whether these averages go on or start anew with the next batch"),
+    Name("fit_loop._data_source", ("dataloader",), "data of later epochs, put back into the loaders"),
+    Name("fit_loop._last_train_dl_reload_epoch", ("__sub__",), "the epoch in which the loaders are made anew next"),
     Name("_default_root_dir", ("__str__",), "the folder for what is written without saying where"),
 )
 PRIVATE_OF_MODULES = (Name("_log_hyperparams", ("__bool__",), "whether the loggers get a module's hyperparameters"),)
@@ -63,8 +65,9 @@ def extend(
     begin: Callable[[Any, Callable[[Any], None]], None],
     between: Callable[[Any], None],
     around_validation: Callable[[], AbstractContextManager[None]],
+    made: Callable[[Any], Any],
 ) -> None:
-    """Calls back from three places of the training for which Lightning has no hook.
+    """Calls back from four places of the training for which Lightning has no hook.
 
     Args:
         trainer: before it trains.
@@ -73,9 +76,11 @@ def extend(
         between: called with the fetcher after all that belongs to a batch, its validation and its logging included, and
             before the next batch is fetched.
         around_validation: a context that holds during each validation, its loaders' new iterators included.
+        made: called with the training loaders each time the module has made them; returns those to train on.
     """
     fit: Any = trainer.fit_loop
     loop, kind, validation = fit.epoch_loop, type(fit.epoch_loop), fit.epoch_loop.val_loop
+    source = fit._data_source
 
     def on_advance_end(fetcher: Any) -> None:
         kind.on_advance_end(loop, fetcher)
@@ -93,9 +98,23 @@ def extend(
         with around_validation():
             return type(validation).run(validation)
 
+    def dataloader() -> Any:
+        return made(type(source).dataloader(source))
+
+    source.dataloader = dataloader
     validation.run = run
     loop.on_run_start, loop.on_advance_end = on_run_start, on_advance_end
     fit.load_state_dict = load_state_dict
+
+
+def reloaded_in(trainer: Trainer) -> float:
+    """The epoch for which the present training loaders were made; minus infinity before the first."""
+    return trainer.fit_loop._last_train_dl_reload_epoch
+
+
+def set_reloaded_in(trainer: Trainer, epoch: float) -> None:
+    """The counterpart of `reloaded_in`."""
+    trainer.fit_loop._last_train_dl_reload_epoch = epoch
 
 
 def set_root(trainer: Trainer, folder: str) -> None:

@@ -13,13 +13,13 @@ from typing import Any, Protocol, runtime_checkable
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from lab import files
 from lab.engine import boundary
 from lab.engine import loop_state as state
-from lab.engine.checkpoint import BUFFERS, LAST, NEXT, PREVIOUS
+from lab.engine.checkpoint import BUFFERS, LAST, NEXT, PREVIOUS, Files
 from lab.engine.data_order import DataOrder
 from lab.engine.loop_state import State
 from lab.engine.progress import counted
+from lab.engine.reloaded_data import ReloadedData
 from lab.engine.signals import SignalHandler, Stopped
 from lab.errors import LabError
 from lab.task import hook
@@ -53,7 +53,7 @@ class Saver(Checkpoint):
 
     def __init__(self, seed: int, every_seconds: float | None, every_steps: int | None, signals: SignalHandler) -> None:
         self.every_seconds, self.every_steps, self.signals = every_seconds, every_steps, signals
-        self.order = DataOrder(seed)
+        self.order, self.reloaded = DataOrder(seed), ReloadedData()
         self.folder = Path()
         self.tracker: Rewindable | None = None
         self.loaded: State | None = None  # of the loaded checkpoint, until training continues
@@ -92,12 +92,18 @@ class Saver(Checkpoint):
         if stage != "fit":
             return
         boundary.extend(
-            trainer, partial(self._begin, trainer), partial(self._between, trainer), state.generators_preserved
+            trainer,
+            partial(self._begin, trainer),
+            partial(self._between, trainer),
+            state.generators_preserved,
+            partial(self.reloaded.made, trainer),
         )
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         self.since = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if self.loaded is not None:
+            boundary.set_reloaded_in(trainer, self.loaded.get("reloaded_in", trainer.current_epoch))
         self.signals.reinstall()
         self.signals.deferred = True
         self.saved_at = (time.monotonic(), counted(trainer)[0])
@@ -176,7 +182,7 @@ class Saver(Checkpoint):
             }
             trainer.save_checkpoint(self.folder / NEXT)
             if not trainer.is_global_zero:  # what the first process cannot know
-                files.save(self.own, self._of_process(trainer) / NEXT)
+                Files().save_checkpoint(self.own, self._of_process(trainer) / NEXT)
         except OSError as error:
             words = f"cannot write to {self.folder}: {error.strerror or error}"
             raise LabError(
@@ -208,6 +214,8 @@ class Saver(Checkpoint):
             "metrics": state.partial_metrics(pl_module),
             "results": state.partial_results(trainer),
             "order": self.order.state_dict(trainer, self.pending["boundary"]),
+            "reloaded": {} if self.pending["trained"] else self.reloaded.state_dict(),
+            "reloaded_in": boundary.reloaded_in(trainer),
             "seconds": self.seconds,
         }
         name = type(_data(trainer)).__qualname__  # where Lightning keeps the state of the data module
@@ -224,6 +232,7 @@ class Saver(Checkpoint):
                 data.load_state_dict(own[type(data).__qualname__])
         self.loaded, self.serial = loaded, loaded["serial"]
         self.spent, self.buffers = loaded["seconds"], [loaded["buffers"], []]
+        self.reloaded.load_state_dict(loaded.get("reloaded", {}))  # older checkpoints have none
         if self.tracker is not None and trainer.is_global_zero:
             self.tracker.rewind(loaded["position"])
         if loaded["trained"]:
@@ -240,7 +249,7 @@ class Saver(Checkpoint):
         folder = self._of_process(trainer)
         for name in (NEXT, LAST, PREVIOUS):
             if (folder / name).exists():
-                own: State = files.load(folder / name)
+                own: State = Files().load_checkpoint(folder / name)
                 if own["lab"]["serial"] == serial:
                     return own
         raise LabError(f"{folder} lacks the state of this process; resume with the same number of processes")

@@ -168,7 +168,7 @@ def train(
     path = usable(folder) if go_on else None
     try:
         assembly.trainer.fit(
-            assembly.module, datamodule=assembly.data, ckpt_path=path, weights_only=True if path else None
+            assembly.module, datamodule=assembly.datamodule, ckpt_path=path, weights_only=True if path else None
         )
     except Stopped:
         assert stop

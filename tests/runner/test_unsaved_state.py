@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from lab.errors import LabError
 from lab.runner.resume import resume
@@ -17,7 +18,7 @@ from tests.runner.projects import Judged, Rows, Run
 
 pytestmark = pytest.mark.slow  # each trains
 
-NAMES = ("model.layer.bank", "model.average", "model.count", "model.seen", "data.asked", "Keeper.losses")
+NAMES = ("model.average", "model.count", "model.seen", "model.held", "model.layer.bank", "data.asked", "Keeper.losses")
 
 
 class Bank(nn.Linear):
@@ -57,12 +58,14 @@ class Forgetful(Judged):
         self.layer = Bank()
         self.average: Tensor | None = None
         self.count, self.seen, self.fixed = 0, np.zeros(2), torch.ones(3)
+        self.held = self.same = TensorDataset(torch.zeros(2))
 
     def training_step(self, batch: list[Tensor]) -> Tensor:
         loss = self.loss(batch)
         self.average = loss.detach() if self.average is None else 0.9 * self.average + 0.1 * loss.detach()
         self.count += 1
         self.seen += 1
+        self.held = TensorDataset(torch.ones(2))
         if self.trainer.global_step == 6 and not Path("failed").exists():
             Path("failed").touch()
             raise RuntimeError("once")
@@ -81,7 +84,7 @@ class Careful(Forgetful):
         self.length = int(self.trainer.estimated_stepping_batches)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["own"] = {"average": self.average, "count": self.count, "seen": self.seen}
+        checkpoint["own"] = {"average": self.average, "count": self.count, "seen": self.seen, "held": 1}
 
 
 def failing(run: Run, module: type, data: type, more: str = "") -> None:
@@ -96,10 +99,11 @@ def test_state_outside_of_checkpoints_is_named(run: Run, capsys: pytest.CaptureF
     for name in NAMES[:5]:
         assert name in said
     assert "fixed" not in said
+    assert "model.same" not in said
     resume("last")
     said = capsys.readouterr().err
     assert "the checkpoint does not contain model." in said
-    assert "and 1 more" in said
+    assert "and 2 more" in said
 
 
 def test_state_that_a_module_saves_is_not(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
