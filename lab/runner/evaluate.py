@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import BadInput, LabError, RecipeError, error_text
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
-from lab.runner.recorded import artifact, recipe_of
+from lab.runner.recorded import artifact, recipe_of, with_moved_data
 from lab.runner.results import final_metrics, find_run
 from lab.stages import stage
 from lab.task import hook
@@ -42,7 +42,7 @@ def evaluate(
     """
     length = [] if episodes is None else [f"{EPISODES}={episodes}"]
     try:
-        found, assembly, path = _restore(run, checkpoint, [*length, *overrides], uri)
+        found, assembly, path = _restore(run, checkpoint, [*length, *overrides], uri, "lab eval")
     except RecipeError as error:
         if episodes is not None and any(problem.key == EPISODES for problem in error.problems):
             raise BadInput(
@@ -177,11 +177,17 @@ def _trained(assembly: Assembly, path: Path) -> Any:
     return module
 
 
-def _restore(run: str, checkpoint: str, overrides: Sequence[str], uri: str | None) -> tuple[Run, Assembly, Path]:
-    """The run, its own recipe assembled again, and the checkpoint on this machine."""
+def _restore(
+    run: str, checkpoint: str, overrides: Sequence[str], uri: str | None, command: str = ""
+) -> tuple[Run, Assembly, Path]:
+    """The run, its own recipe assembled again, and the checkpoint on this machine; `command` takes overrides."""
     found = find_run(run, uri)
     server = client(tracking_uri(uri))
     if checkpoint not in ("best", "last"):
         raise BadInput(f"checkpoint {checkpoint!r}: expected best or last")
-    assembly = assemble(recipe_of(found, server, overrides))
+    recipe = recipe_of(found, server, overrides)
+    try:
+        assembly = assemble(recipe)
+    except RecipeError as error:
+        raise with_moved_data(error, recipe, command and f"{command} {found.info.run_id[:8]}") from None
     return found, assembly, artifact(found, server, f"checkpoints/{checkpoint}.ckpt")

@@ -6,10 +6,11 @@ import json
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import BadInput
+from lab.errors import BadInput, RecipeError
 from lab.recipe import Recipe, load_text, override
 from lab.tracking.names import INTERNAL
 
@@ -55,6 +56,24 @@ def recipe_of(run: Run, server: MlflowClient, overrides: Sequence[str] = ()) -> 
         text = artifact(run, server, "recipe.yaml", folder).read_text(encoding="utf-8")
     place = f"recipe of run {run.info.run_id[:8]}"
     return load_text(text, place, [override("track.name", run.info.run_name), *moved(run).values(), *overrides])
+
+
+def with_moved_data(error: RecipeError, recipe: Recipe, command: str) -> RecipeError:
+    """The problems of a recorded recipe; those of its data with what to do if the data has moved.
+
+    Args:
+        error: its problems.
+        recipe: of the run.
+        command: takes overrides; an empty string if the command that failed takes none.
+    """
+    places = [f"data.{key}" for key, value in recipe.data.items() if MOVABLE.fullmatch(f"data.{key}") and value]
+    problems = []
+    for problem in error.problems:
+        keys = [key for key in places if problem.key in (key, "data")]
+        step = f"{command} {' '.join(f'{key}=...' for key in keys)}" if command else "put it back"
+        advised = replace(problem, message=f"{problem.message}; if it has moved: {step}")
+        problems.append(advised if keys else problem)
+    return RecipeError(problems)
 
 
 def artifact(run: Run, server: MlflowClient, name: str, folder: str | None = None) -> Path:

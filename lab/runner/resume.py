@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe.schema import printable
-from lab.runner.recorded import MOVABLE, MOVED, moved, override_key, recipe_of
+from lab.runner.recorded import MOVABLE, MOVED, moved, override_key, recipe_of, with_moved_data
 from lab.runner.results import find_run
 from lab.tracking.names import INTERNAL
 from lab.tracking.server import client, tracking_uri
@@ -61,7 +60,7 @@ def resume(
     except BaseException as error:
         tracker.finish("FAILED")
         if isinstance(error, RecipeError):
-            raise _with_advice(error, recipe, run_id) from None
+            raise with_moved_data(error, recipe, f"lab resume {run_id[:8]}") from None
         raise
     if overrides:  # for the next time, and for whoever tests or plays the run
         tracker.set_tag(MOVED, json.dumps(moved(found, overrides)))
@@ -70,7 +69,7 @@ def resume(
     try:
         return execute(assembly, tracker, checkpoint, watch)
     except RecipeError as error:
-        raise _with_advice(error, recipe, run_id) from None
+        raise with_moved_data(error, recipe, f"lab resume {run_id[:8]}") from None
 
 
 def _refuse(overrides: Sequence[str], run_id: str) -> None:
@@ -87,17 +86,6 @@ def _refuse(overrides: Sequence[str], run_id: str) -> None:
             Problem(f"override {printable(override)}", printable(key), f"cannot change while a run is resumed: {again}")
             for override, key in wrong.items()
         )
-
-
-def _with_advice(error: RecipeError, recipe: Recipe, run_id: str) -> RecipeError:
-    """The problems of a recorded recipe; those of its data with the command that says where the data is now."""
-    places = [f"data.{key}" for key, value in recipe.data.items() if MOVABLE.fullmatch(f"data.{key}") and value]
-    problems = []
-    for problem in error.problems:
-        keys = [key for key in places if problem.key in (key, "data")]
-        step = f"; if it has moved: lab resume {run_id[:8]} {' '.join(f'{key}=...' for key in keys)}"
-        problems.append(replace(problem, message=problem.message + step) if keys else problem)
-    return RecipeError(problems)
 
 
 def _recipe(found: Run, server: MlflowClient, uri: str | None, overrides: Sequence[str]) -> Recipe:

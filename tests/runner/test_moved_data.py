@@ -12,6 +12,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from lab.cli import main
+from lab.errors import Problem, RecipeError
+from lab.recipe import load
+from lab.runner.recorded import with_moved_data
 from tests.runner.projects import Judged, loader
 
 pytestmark = pytest.mark.slow  # each trains
@@ -111,3 +114,12 @@ def test_what_decides_what_is_learnt_is_refused_and_an_unknown_key(lab: Any, int
     code, _, err = lab("resume", interrupted, "data.root=new.pt")
     assert code == 2
     assert "data.root: unknown key 'root'" in err
+
+
+def test_what_is_missing_is_said_with_the_command_that_takes_the_new_place(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("task: series\ndata: {path: old.csv, batch_size: 8}\n")
+    error = RecipeError([Problem("r", "data.path", "there is no old.csv"), Problem("r", "model.lr", "too large")])
+    for command, step in {"lab eval 12ab": "lab eval 12ab data.path=...", "": "put it back"}.items():
+        moved, other = with_moved_data(error, load(tmp_path / "r.yaml"), command).problems
+        assert moved.message == f"there is no old.csv; if it has moved: {step}"
+        assert other.message == "too large"
