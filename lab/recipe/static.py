@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -45,7 +46,8 @@ def unknown_keys(recipe: Recipe, task: str | None) -> Iterator[tuple[str, str]]:
                 if new := renamed(f"{section}.{key}", names):
                     yield f"{section}.{key}", f"unknown key {key!r}; it is called {new!r} now"
                 else:
-                    known = suggestion(str(key), names, "known keys:")
+                    facts = _facts(recipe, task) if section == "model" else set()
+                    known = suggestion(str(key), [name for name in names if name not in facts], "known keys:")
                     yield f"{section}.{key}", f"unknown key {key!r}{known}"
 
 
@@ -83,6 +85,23 @@ def _classes(recipe: Recipe, task: str | None) -> dict[str, str]:
     if isinstance(recipe.task, InlineTask):
         return paths | {key: path for key, path in (("model", recipe.task.module), ("data", recipe.task.data)) if path}
     return paths | ({} if task is None else task_classes(task))
+
+
+def _facts(recipe: Recipe, task: str | None) -> set[str]:
+    """The names in the source of the data's `facts`: its keys, and those that its docstring says, such as `size`."""
+    module, _, name = _classes(recipe, task).get("data", "").partition(":")
+    nodes = (node for method in _methods(module, name, "facts", 0) for node in ast.walk(method))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return {name for text in texts for name in (text, *re.findall(r"`(\w+)`", text))}
+
+
+def _methods(module: str, owner: str, name: str, depth: int) -> Iterator[ast.FunctionDef]:
+    """The methods of that name of a class and its parents."""
+    found = class_source(module, owner) if depth < DEPTH else None
+    if found is not None:
+        yield from (each for each in found[1].body if isinstance(each, ast.FunctionDef) and each.name == name)
+        for base in found[1].bases:
+            yield from _methods(found[0], ast.unparse(base).partition("[")[0], name, depth + 1)
 
 
 def without_import(recipe: Recipe, entry: str | None, tasks: Collection[str]) -> list[Problem]:

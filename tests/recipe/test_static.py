@@ -7,6 +7,7 @@ import pytest
 
 from lab import registry
 from lab.errors import RecipeError
+from lab.keywords import REQUIRED
 from lab.keywords import keywords as imported
 from lab.recipe import load
 from lab.recipe.static import TRAINER, keywords, mistyped, task_classes, types, unknown_keys
@@ -16,7 +17,7 @@ RECIPE = "task: ddpg\nmodel: {lr: 0.1}\ndata: {env: Pendulum-v1}\ntrainer: {devi
 
 
 @pytest.mark.parametrize("name", [plugin.name for plugin in registry.plugins(load=False) if plugin.value[:4] == "lab."])
-def test_the_source_says_the_same_keywords_and_types_as_the_class(name):
+def test_the_source_says_the_same_keywords_and_types_as_the_class(name, tmp_path):
     entry = registry.task_entry(name)
     if entry is None:
         return  # a folder of recipes
@@ -27,6 +28,12 @@ def test_the_source_says_the_same_keywords_and_types_as_the_class(name):
         known = types(path)
         assert {key: imported(owner)[0][key].hint for key in known} == known
         assert len(known) > 0.7 * len(keywords(path))
+    (tmp_path / "r.yaml").write_text(f"task: {name}\nmodel: {{qqqqqqqq: 1}}\n")
+    [(_, message)] = unknown_keys(load(tmp_path / "r.yaml"), entry)
+    facts = [key for key, each in imported(task.module)[0].items() if each.default is REQUIRED]
+    listed = message.rpartition(": ")[2].split(", ")
+    assert listed
+    assert not {*facts} & {*listed}, "what the data says is nothing that a recipe could set"
 
 
 def test_the_trainers_keywords():
