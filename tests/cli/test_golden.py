@@ -17,6 +17,7 @@ from lab.cli.doctor import Finding
 from lab.cli.group import DEFAULT
 from lab.runner.results import RunResult
 from lab.stages import say, stage
+from lab.tracking.sync import Report
 
 Lab = Callable[..., Any]
 
@@ -28,7 +29,6 @@ def golden(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callabl
     def call(command: str, again: Callable[[], Any] = lambda: None, file_text: bool = False, **places: str) -> None:
         def show(width: int) -> Any:
             golden_files.terminal(monkeypatch, width)
-            monkeypatch.setattr("lab.cli.results.ago", lambda _: "1 s ago")  # a longer time would hide another column
             again()
             words = command
             for name, place in places.items():
@@ -130,6 +130,34 @@ def test_results(golden: Callable[..., None], recorded_runs: str, command: str) 
     golden(command, runs=recorded_runs)
 
 
+def test_a_plot_and_the_browser(
+    golden: Callable[..., None], recorded_runs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.comparison.draw", lambda *_: None)
+    golden("compare slow recipe:fast --plot speed.png --uri RUNS", runs=recorded_runs)
+    monkeypatch.setattr("os.execv", lambda *_: None)
+    monkeypatch.setattr("lab.cli.tracking._free", lambda _, port: port != 5000)
+    golden("ui --port 5001 --uri RUNS", runs=recorded_runs)
+    golden("ui --uri RUNS", runs=recorded_runs)
+
+
+def test_runs_that_are_sent_and_data_that_are_fetched(
+    golden: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [digit * 16 for digit in ("1a", "2b", "3c")]
+    server = "http://tracking.example:5000"
+    reports = [
+        Report(runs[0], "ddpg_pendulum", server, 214, 0),
+        Report(runs[1], "two_moons", server, 0, 96, f"{server} does not answer", failed=True),
+        Report(runs[2], "classify_digits", server, 0, 0, "still training"),
+    ]
+    monkeypatch.setattr("lab.tracking.sync.sync", lambda *_: iter(reports))
+    golden("sync last")
+    monkeypatch.delenv("LAB_DATA", raising=False)
+    monkeypatch.setattr("lab.data.DatasetInfo.prepare", lambda _: None)
+    golden("data fetch mnist")
+
+
 @pytest.mark.parametrize("command", ["runs", "studies", "sync", "compare x", "eval 7af3", "ui --uri http://host:5000"])
 def test_a_folder_without_runs(golden: Callable[..., None], command: str) -> None:
     golden(command)
@@ -137,7 +165,19 @@ def test_a_folder_without_runs(golden: Callable[..., None], command: str) -> Non
 
 def test_mistakes_in_a_recipe(golden: Callable[..., None], good: Path) -> None:
     golden(f"check {good} -o model.lrr=1 -o lr=1 -o data.env=Pendulm-v1")
+    golden(f"check {good} --no-import")
     golden(f"run {good} --lr 0.1")
+
+
+@pytest.mark.slow
+def test_the_text_of_files(golden: Callable[..., None], good: Path) -> None:
+    golden(f"show {good}", file_text=True)
+    golden(f"run {good} --dry-run", file_text=True)
+    Path("study.yaml").write_text(
+        f"recipe: {good}\nsampler: grid\nspace: {{model.lrr: [0.1], model.gamma: [0.9, 2]}}\n"
+    )
+    golden("show study.yaml", file_text=True)
+    golden("check study.yaml")
 
 
 def test_copies(golden: Callable[..., None]) -> None:

@@ -22,6 +22,8 @@ worse: {name: large, set: {model.lr: 1.0}}
 metric: test/return
 seeds: [0, 1, 2]
 """
+WRONG = CLAIM.replace("0.01 beats one of 1", "1 beats one of 0.01").replace("better", "x").replace("worse", "better")
+WRONG = WRONG.replace("x:", "worse:")
 
 
 @pytest.fixture
@@ -61,6 +63,8 @@ def test_seeds_that_fail(golden: Callable[..., None]) -> None:
 def test_a_claim(golden: Callable[..., None]) -> None:
     Path("rate.yaml").write_text(CLAIM)
     golden(works.instant, "claim rate.yaml --workers 1")
+    Path("wrong.yaml").write_text(WRONG)
+    golden(works.instant, "claim wrong.yaml --workers 1")
 
 
 @pytest.mark.slow
