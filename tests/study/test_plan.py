@@ -57,6 +57,15 @@ def test_metric_and_direction_are_the_tasks_unless_the_study_says_otherwise(plan
     assert (two.metrics, two.modes) == (("test/return", "updates"), ("max", "min"))
 
 
+@pytest.mark.slow
+def test_a_metric_that_looks_mistyped_is_named_before_the_first_trial(planned, caplog):
+    with caplog.at_level("INFO"):
+        planned("sampler: none", "metric: [test/retrun, updates]", "mode: max")
+    assert [line.partition(": ")[2] for line in caplog.messages if "metric" in line] == [
+        "metric: 'test/retrun' is no metric that the task names; did you mean 'test/return'?"
+    ]
+
+
 def test_seeds_are_the_recipes_own_by_default(planned):
     assert planned("sampler: none").seeds == (0,)
     assert planned("sampler: none", "seeds: [3, 4]").seeds == (3, 4)

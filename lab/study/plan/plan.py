@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import Problem, RecipeError
+from lab.errors import Problem, RecipeError, nearest
 from lab.recipe import Recipe
 from lab.recipe.levels import UNKNOWN
 from lab.recipe.schema import MAX_RUN_NAME, name_problem
+from lab.stages import say
 from lab.study.plan import checks, sampling, static
 from lab.study.plan.schema import StudyFile
 from lab.study.plan.space import Choice, Dimension, combinations, identity, label
@@ -179,6 +180,9 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
             message = f"missing; give min or max for {', '.join(unknown)}"
             problems.append(file.problem("mode", message))
         return metrics, tuple(known.get(metric, "min") for metric in metrics)
+    for metric in metrics:  # the module may log others, so this is no reason to refuse it
+        if metric not in known and (meant := nearest(metric, known, cutoff=0.8)):
+            say(str(file.problem("metric", f"{metric!r} is no metric that the task names{meant}")))
     modes = (file.mode,) * len(metrics) if isinstance(file.mode, str) else file.mode
     if len(modes) != len(metrics):
         problems.append(file.problem("mode", f"{len(modes)} modes for {len(metrics)} metrics"))
