@@ -37,10 +37,9 @@ PAPER, INK, RULE = (
 
 History = Mapping[str, Sequence[tuple[float, float]]]  # of a run: steps and values of each metric, ascending
 
-PAGE = 6.8  # inches of width; at 100 dots each the picture fits into MLflow's page of a run
+PAGE, TALL = 6.8, 1.8  # inches: the width that at 100 dots each fits into MLflow's page of a run; height of a panel
 MOST_PANELS, MOST_LINES = 3, 6  # in the picture of a training, and in a panel
-DRAWN = 1000  # points of a curve
-SINGLE = 30  # points of a curve up to which each is marked
+DRAWN, SINGLE = 1000, 30  # points of a curve, and up to how many each is marked
 WIDE = 100  # of the largest and the smallest loss, from which on their axis is logarithmic
 _STAGES = {"train": "training", "training": "training", "val": "validation", "valid": "validation"}
 _STAGES |= {"validation": "validation", "eval": "validation", "evaluation": "validation"}
@@ -184,11 +183,12 @@ def training_curves(
     if not (panels := _panels(history, monitor)):
         return None
     axis = axis or ("environment steps" if "env_steps" in history else "training steps")
-    width, height = PAGE / max(len(panels), 2), 2.6
+    legends = {name: len(lines) + (monitor in lines) for name, lines in panels.items()}  # lines of text
+    above, below = 0.55 if title else 0.3, 0.5 + 0.16 * max([0, *(each for each in legends.values() if each > 1)])
+    width, height = PAGE / max(len(panels), 2), above + TALL + below
     with figure(1, len(panels), width=width, height=height, layout=None) as (drawing, axes):
         whole = width * len(panels)
-        margins = {"left": 0.6 / whole, "right": 1 - 0.1 / whole, "bottom": 0.5 / height, "wspace": 0.6 / width}
-        drawing.subplots_adjust(**margins, top=1 - (0.55 if title else 0.3) / height)
+        drawing.subplots_adjust(0.6 / whole, below / height, 1 - 0.1 / whole, 1 - above / height, 0.6 / width)
         for panel, (name, lines) in zip([axes] if len(panels) == 1 else axes, panels.items(), strict=True):
             words = {metric: _word(metric) for metric in lines}
             others = [word for word in dict.fromkeys(words.values()) if word not in _COLORED]
@@ -198,14 +198,14 @@ def training_curves(
             if monitor in lines:
                 _best(panel, history[monitor], mode)
             values = [value for metric in lines for _, value in history[metric] if math.isfinite(value)]
-            if "loss" in name and min(values) > 0 and max(values) > WIDE * min(values):
-                panel.set_yscale("log")
-            panel.set(xlabel=axis, title=better(name, mode) if monitor in lines else name)
+            scale = "log" if "loss" in name and 0 < WIDE * min(values) < max(values) else "linear"
+            panel.set(xlabel=axis, yscale=scale, title=better(name, mode) if monitor in lines else name)
             panel.xaxis.set_major_formatter(thousands)
             panel.xaxis.get_major_locator().set_params(nbins=4)
             panel.tick_params(labelsize=8)
-            if len(panel.get_legend_handles_labels()[0]) > 1 or monitor in lines:
-                panel.legend(loc="best", fontsize=7, handlelength=1.2)
+            if legends[name] > 1:
+                look = {"borderaxespad": 0, "fontsize": 7, "handlelength": 1.2, "labelspacing": 0.3}
+                panel.legend(loc="upper left", bbox_to_anchor=(0, -0.43 / TALL), **look)
         if title:
             drawing.suptitle(title, x=0.01, ha="left", fontsize="medium")
     return drawing

@@ -134,6 +134,11 @@ def test_a_training_is_drawn_with_losses_and_monitor_and_the_best_checkpoint_is_
         "loss": {"training": [[1, 3.0], [2, 1.0]], "validation": [[4, 0.5]]},
     }
     assert {panel.get_xlabel() for panel in drawing.axes} == {"training steps"}
+    drawing.draw_without_rendering()
+    for panel in drawing.axes:  # no legend lies on a curve or is cut
+        box = panel.get_legend().get_window_extent()
+        assert box.y0 > 0
+        assert box.y1 < panel.xaxis.get_label().get_window_extent().y0
 
 
 def test_curves_of_other_names_find_their_panel():
