@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.plots import COLORS, INK, RIGHT, SHARES, WRONG, figure
+from lab.plots import COLORS, INK, MARKERS, RIGHT, SHARES, WRONG, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -142,10 +142,11 @@ def forecast(rows: Mapping[str, Tensor], quantiles: Sequence[float]) -> Figure:
 def errors(by_name: Mapping[str, Tensor]) -> Figure:
     """The mean absolute error of each forecast by how far ahead it looks; each (horizon,)."""
     with figure(width=5.5, height=3.0) as (drawing, axes):
-        for (name, values), color in zip(by_name.items(), (COLORS[1], COLORS[-1], COLORS[2], COLORS[0]), strict=False):
+        looks = zip((COLORS[1], COLORS[-1], COLORS[2], COLORS[0]), MARKERS, strict=False)
+        for (name, values), (color, marker) in zip(by_name.items(), looks, strict=False):
             ahead, style = np.arange(1, len(values) + 1), "-" if name == "network" else "--"
             label, points = name.replace("_", " "), values.float().cpu()
-            axes.plot(ahead, points, style, color=color, marker="o", markersize=3, label=label)
+            axes.plot(ahead, points, style, color=color, marker=marker, markersize=4, label=label)
         axes.set(title="Test error by distance", xlabel="points ahead", ylabel="mean absolute error")
         axes.set_ylim(bottom=0)
         drawing.legend(loc="outside lower center", ncols=4)

@@ -144,6 +144,8 @@ def test_it_beats_the_seasons_and_says_what_scikit_learn_says(log, fitted):
     assert found["test/ar/mae"] < found["test/naive/mae"]
     assert 0.6 < found["test/coverage"] < 0.95
     assert drawn.keys() == {"forecast.png", "errors.png", "gradient.png"}
+    lines = drawn["errors.png"].axes[0].lines
+    assert len({line.get_marker() for line in lines}) == len(lines) == 4  # told apart without colours, too
 
 
 @pytest.mark.parametrize("network", ["rnn", "lstm", "gru", "tcn", "transformer", "linear", "naive"])
