@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardInde
 
 from lab.data import Table, TableLoader
 from lab.errors import LabError, RecipeError
+from lab.plots import figure
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.runner.assemble import assemble
@@ -18,7 +19,7 @@ from lab.vision.data.images import to_batch
 from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.segmentation import BUILDERS, Segmenter, builder
 from lab.vision.plots import segment as pictures
-from lab.vision.plots.tiles import tinted
+from lab.vision.plots.tiles import heading, tinted
 from lab.vision.segment import Segment, classes, criterion, overlaps, tidy, wrong
 
 SMALL = {"encoder": "timm:lcnet_050", "depth": 3}
@@ -362,3 +363,14 @@ def test_attention_is_added_to_the_decoder_of_a_u_net_alone():
     assert "SCSEModule" in {type(layer).__name__ for layer in made.decoder.modules()}
     with pytest.raises(LabError, match="decoder_attention: fpn has none; unet and unetplusplus have"):
         Segmenter("fpn", "resnet18", 3, 32, 3, attention="scse")
+
+
+@pytest.mark.parametrize("width", [2.9, 12.0])
+def test_a_heading_is_as_wide_as_its_picture(width):
+    title = "Test images with the largest share of pixels of a wrong class, in the order of their shares"
+    with figure(width=width, height=3.0) as (drawing, _):
+        heading(drawing, title)
+    drawing.draw_without_rendering()
+    box = drawing._suptitle.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= drawing.bbox.x1
+    assert len(drawing.get_suptitle().splitlines()) == (4 if width < 3 else 1)

@@ -172,7 +172,7 @@ class Caption(SupervisedModule):
     def report(self) -> None:
         first, worst = self.examples.first, self.examples.worst
         text = captions_to_text(first["caption"], self.words)
-        if self.network.attends:
+        if first["attention"].shape[2] > 1:  # more than one place to look at
             looked = draw.attention_over_clips if self.inputs == "clip" else draw.attention_over_images
             plots.log_figure(self, "attention.png", looked(first["input"], text, first["attention"]))
         true, written = (captions_to_text(worst[name], self.words) for name in ("caption", "written"))

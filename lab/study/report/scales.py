@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.plots import thousands
 from lab.study.plan.space import Choice, Dimension, Range
 from lab.study.report.render import label
 from lab.study.report.summary import TrialSummary
@@ -74,6 +75,9 @@ class Axis:
     def marks(self, low: float, high: float) -> Iterator[tuple[float, str]]:
         """Height from 0 to 1 and text of the tick labels where the axis is one of parallel coordinates.
 
+        >>> [text for _, text in Axis("test/return").marks(-1309, -165)]
+        ['-1310', '-1020', '-737', '-451', '-165']
+
         Args:
             low: the place of the lower end; the exponent of ten if the axis is logarithmic.
             high: that of the upper end.
@@ -84,7 +88,7 @@ class Axis:
             return
         for part in (0, 0.25, 0.5, 0.75, 1) if high > low else (0,):
             value = low + part * span
-            yield part, f"{10**value if self.log else value:.3g}"
+            yield part, thousands(float(f"{10**value if self.log else value:.3g}"))
 
 
 def axis_of(key: str, dimensions: Sequence[Dimension], trials: Sequence[TrialSummary]) -> Axis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from lab.vision.data.images import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LETTER = 0.1  # inches of a heading's letter
 
 
 def rgb(images: Tensor) -> NDArray[np.float32]:
@@ -49,10 +52,11 @@ def montage(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
 
 
 def heading(drawing: Figure, title: str) -> None:
-    """A title above all panels, with room below it; the figure's layout has to be `constrained`."""
+    """A title above all panels, on as many lines as it needs, with room below; the layout has to be `constrained`."""
     layout: Any = drawing.get_layout_engine()
     layout.set(h_pad=0.08)
-    drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
+    lines = textwrap.fill(title, int(drawing.get_figwidth() / LETTER))
+    drawing.suptitle(lines, x=0.01, ha="left", fontsize=11)
 
 
 def bare(axes: Any, title: str) -> None:
