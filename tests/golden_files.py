@@ -37,8 +37,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch, width: int, errors: bool = True) -
         monkeypatch.setattr(stream, "isatty", lambda: True)
     for name, value in {"TERM": "xterm", "COLUMNS": str(width), "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((width, 50)))
-    monkeypatch.setattr("lab.cli.terminal.working.FIRST_SECONDS", 1e6)  # the same words however busy the machine is
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((width, 50)))
+    for name in ("FIRST_SECONDS", "SILENCE_SECONDS"):  # the same words however busy the machine is
+        monkeypatch.setattr(f"lab.cli.terminal.working.{name}", 1e6)
     for module in ("results", "tune"):
         monkeypatch.setattr(f"lab.cli.{module}.ago", lambda _: "1 s ago")  # a longer time would hide another column
 

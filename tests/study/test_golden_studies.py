@@ -29,6 +29,7 @@ WRONG = WRONG.replace("x:", "worse:")
 @pytest.fixture
 def golden(home: Path, inline: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Calls a command whose trainings are `work` at both widths, and compares."""
+    monkeypatch.setattr("lab.study.work.display.SILENCE_SECONDS", 1e6)  # no line more on a machine that is busy
 
     def call(work: Any, command: str, file_text: bool = False) -> None:
         def show(width: int) -> Any:
