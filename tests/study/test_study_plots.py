@@ -89,6 +89,7 @@ def test_a_full_grid_of_two_settings_is_curves_over_the_numbers(planned, tuned):
     assert (axes.get_xlabel(), axes.get_xscale()) == ("model.lr", "log")
     curves = [line for line in axes.lines if not line.get_label().startswith("_")]
     assert [line.get_label() for line in curves] == ["[16]", "[8]"]
+    assert len({line.get_marker() for line in curves}) == 2  # told apart without colours, too
     for curve in curves:
         assert curve.get_xdata().tolist() == [0.001, 0.01, 0.1]
         expected = [

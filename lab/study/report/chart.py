@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lab.plots import COLORS, INK, better, figure
+from lab.plots import COLORS, INK, MARKERS, better, figure
 from lab.study.report.render import NAMES, exact, label
 from lab.study.report.table import StudyTable, TableRow
 
@@ -124,9 +124,8 @@ def _curves(table: StudyTable, along: str) -> Iterator[Any]:
             )
             found = [line.metrics[metric] for line in lines]
             look = {"color": COLORS[i % len(COLORS)], "linestyle": "-" if i < len(COLORS) else "--"}
-            axes.plot(
-                places, [each.statistic_value for each in found], marker="o", markersize=5, label=label(value), **look
-            )
+            marks = {"marker": MARKERS[i % len(MARKERS)], "markersize": 5, "label": label(value)}
+            axes.plot(places, [each.statistic_value for each in found], **marks, **look)
             for place, each in zip(places, found, strict=True):
                 if each.statistic_interval:
                     axes.plot(
@@ -144,9 +143,8 @@ def _curves(table: StudyTable, along: str) -> Iterator[Any]:
             axes.set_xscale("log")
         axes.minorticks_off()
         axes.set_xticks(places, [label(place) for place in places])
-        sure = (
-            f", {NAMES[table.statistic]} with 95 % interval" if any(line.finished > 1 for line in table.lines) else ""
-        )
+        several = any(line.finished > 1 for line in table.lines)
+        sure = f", {NAMES[table.statistic]} with 95 % interval; dashes are seeds" if several else ""
         axes.set(title=table.name, xlabel=along, ylabel=better(metric, mode))
         drawing.legend(title=f"{other}{sure}", loc="outside lower center", ncols=4)
         yield drawing
