@@ -154,6 +154,7 @@ def test_26_classes_are_told_apart_on_a_map():
     }
     assert list(looks) == names
     assert len(set(looks.values())) == 26, "by colour and marker"
+    assert len({marker for _, marker in list(looks.values())[:8]}) == 8, "and the first eight without colours"
     assert [text.get_text() for text in axes.get_legend().texts] == names
 
 

@@ -40,7 +40,7 @@ def neighbours(axes: Any, vectors: NDArray[Any], labels: NDArray[Any] | None, na
     places = TSNE(perplexity=min(30, (len(codes) - 1) / 3), init="pca", random_state=0).fit_transform(codes)
     classes = np.zeros(len(places), dtype=int) if labels is None else labels[:MAPPED]
     for i in np.unique(classes):
-        marker = MARKERS[int(i) // len(COLORS) % len(MARKERS)]
+        marker = MARKERS[(int(i) + int(i) // len(COLORS)) % len(MARKERS)]  # eight without colours, too
         look = {"color": COLORS[int(i) % len(COLORS)], "marker": marker, "linewidth": 0, "alpha": 0.8}
         axes.scatter(*places[classes == i].T, s=min(18, 12_000 / len(places)), label=names[i] if names else "", **look)
     if labels is not None and 1 < len(names) <= NAMED:
