@@ -27,6 +27,7 @@ from lab.recipe.offers import products
 from lab.recipe.signature import check
 from lab.rl.envs import wrappers
 from lab.rl.envs.entry_point import find_creator, find_spec
+from lab.rl.multi_agent.rendezvous import Rendezvous
 from lab.runner.assemble import assemble
 from lab.runner.assembly import callbacks_of, replace_optimizers, task_of
 from lab.study.plan.checks import refused
@@ -44,7 +45,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "callbacks": (Callback,),
     "optimizer": (Optimizer,),
     "lr_scheduler": (LRScheduler,),
-    "env": (Env,),
+    "env": (Env, Rendezvous),  # the one environment of several agents, which has no class of Gymnasium's
     "wrappers.0": (Wrapper,),
     "wrappers.0.class_path": (Wrapper,),
     "trainer.profiler": (Profiler,),
