@@ -179,6 +179,8 @@ def train(task, env, *, discrete=False, model=None, trainer=None, **settings):
     data = task.data(env=env, **(steps | own | settings))
     keywords |= {"batch_size": 10} if issubclass(task.module, PPO) else {}
     keywords |= {"memory_size": 8} if name == "RecurrentPPO" else {}
+    if name == "PETS":
+        keywords = {"model_hidden": [8], "horizon": 3, "num_candidates": 8, "num_iterations": 2}
     facts = {key: value for key, value in data.facts().items() if key in task.module.__init__.__code__.co_varnames}
     agent = task.module(**facts, **keywords | (model or {}))
     data.connect(agent)

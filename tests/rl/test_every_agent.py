@@ -56,7 +56,7 @@ def test_actions_lie_in_their_space(kind, agent, register):
 
 
 @pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (1,)), Box(0, np.inf, (1,))])
-@pytest.mark.parametrize("name", ["ddpg", "td3", "sac", "tqc", "crossq", "mbpo", "dqn"])
+@pytest.mark.parametrize("name", ["ddpg", "td3", "sac", "tqc", "crossq", "mbpo", "pets", "dqn"])
 def test_actions_without_bounds_are_refused_where_they_are_squashed(space, name, register):
     class Unbounded(Point):
         def __init__(self):

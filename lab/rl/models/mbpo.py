@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from lab import plots
 from lab.rl.common.learner import HiddenSizes
-from lab.rl.data.episodes import reactive, record
 from lab.rl.data.replay import ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, continuous
@@ -25,8 +24,6 @@ from lab.rl.models import open_loop
 from lab.rl.models.dynamics import DynamicsModel
 from lab.rl.sac import SAC
 from lab.task import Task, Unit
-
-TESTED_EPISODES = 10  # whose steps the model has to repeat in the test
 
 
 class MBPO(SAC):
@@ -74,12 +71,8 @@ class MBPO(SAC):
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         metrics = super().evaluate(stage, starts)
         if stage == "test":
-            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-            policy, seeds = reactive(self.evaluation_policy(), self.device), starts[:TESTED_EPISODES]
-            episodes = record(policy, self.env_factory, seeds, num_envs=data.eval_envs)
-            errors = open_loop.open_loop_errors(self.model, episodes)
-            self.model_errors = errors.cpu()
-            metrics |= {f"test/model_error_{k}": float(errors[k - 1, 0]) for k in (1, 10) if k <= len(errors)}
+            self.model_errors, errors = open_loop.greedy_errors(self, self.model, starts)
+            metrics |= errors
         return metrics
 
     def draw(self) -> None:

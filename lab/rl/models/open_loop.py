@@ -6,20 +6,44 @@ reinforcement learning in a handful of trials using probabilistic dynamics model
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lab import plots
-from lab.rl.data.episodes import Episode
+from lab.rl.common.agent import Agent
+from lab.rl.data.episodes import Episode, reactive, record
 from lab.rl.models.dynamics import DynamicsModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_STEPS = 50
+TESTED_EPISODES = 10  # whose steps the model has to repeat in the test
+
+
+def greedy_errors(
+    agent: Agent,
+    model: DynamicsModel,
+    starts: Sequence[int],
+    numbers: Callable[[Tensor], Tensor] = lambda action: action,
+) -> tuple[Tensor, dict[str, float]]:
+    """The errors (K, 2) of `open_loop_errors` on the greedy episodes from the first start seeds, and as metrics.
+
+    Args:
+        agent: plays the episodes; has a Trainer.
+        model: predicts what its actions lead to.
+        starts: start seeds, at least one.
+        numbers: actions as they are recorded -> the rows of numbers that the model reads.
+    """
+    data: Any = agent.trainer.datamodule  # type: ignore[attr-defined]
+    policy = reactive(agent.evaluation_policy(), agent.device)
+    episodes = record(policy, agent.env_factory, starts[:TESTED_EPISODES], num_envs=data.eval_envs)
+    rows = [each._replace(actions=numbers(torch.as_tensor(each.actions, device=agent.device))) for each in episodes]
+    errors = open_loop_errors(model, rows).cpu()
+    return errors, {f"test/model_error_{k}": float(errors[k - 1, 0]) for k in (1, 10) if k <= len(errors)}
 
 
 @torch.no_grad()

@@ -138,7 +138,9 @@ def test_a_part_that_is_not_in_its_space_is_named(change, words, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in AGENTS if name not in ("mbpo", "policy_search")])  # need vectors
+@pytest.mark.parametrize(
+    "name", [name for name in AGENTS if name not in ("mbpo", "pets", "policy_search")]
+)  # need vectors
 def test_every_agent_learns_from_parts(name, monkeypatch):
     kind = OneSwitch if name == "dqn" else Parts if name in DISCRETE else Handle
     model, data, trainer = points.train(AGENTS[name], points.register(monkeypatch, kind), discrete=True)
