@@ -89,10 +89,10 @@ def _near_file(name: str) -> str | None:
     path = Path(name)
     try:
         files = [each for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
-    except (OSError, ValueError):
+        below = (path.parent.glob(f"[!.]*/{glob.escape(path.stem)}{suffix}") for suffix in (".yaml", ".yml"))
+        same = next((each for each in itertools.chain(files, *below) if each.stem == path.stem), None)
+    except (OSError, ValueError):  # the name is too long, or no name of a file
         return None
-    below = (path.parent.glob(f"[!.]*/{glob.escape(path.stem)}{suffix}") for suffix in (".yaml", ".yml"))
-    same = next((each for each in itertools.chain(files, *below) if each.stem == path.stem), None)
     near = closest(path.name, [each.name for each in files], cutoff=0.75)
     return str(same) if same else str(path.parent / near) if near else None
 

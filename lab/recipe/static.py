@@ -16,6 +16,7 @@ from lab.recipe.schema import InlineTask, Recipe
 from lab.recipe.source import DEPTH, class_source, tree, written_type
 
 TRAINER = "lightning.pytorch.trainer.trainer:Trainer"
+SECTIONS = ("data", "model", "trainer")
 ENDS = ("LightningModule", "LightningDataModule", "Module", "ABC", "Generic", "Protocol", "object")  # take no keywords
 
 
@@ -126,6 +127,7 @@ def mistyped(recipe: Recipe, task: str | None) -> list[Problem]:
     if not recipe.overrides:
         return []
     complaints = [*unknown_keys(recipe, task), *wrong_values(recipe, task)]
+    complaints.sort(key=lambda each: SECTIONS.index(each[0].partition(".")[0]))  # as the whole check has them
     found = [*recipe.problems, *(recipe.problem(*each) for each in complaints)]
     return found if {problem.where for problem in found} == {f"override {each}" for each in recipe.overrides} else []
 
