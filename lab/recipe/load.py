@@ -136,7 +136,8 @@ def _is_torn(override: str, following: str | None = None) -> bool:
 def _parse_override(override: str) -> tuple[list[Key], Any]:
     name, equals, text = override.partition("=")
     keys: list[Key] = [int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")]
-    if advice := _other_spelling(name, text if equals else None):
+    advice = _other_spelling(name, text if equals else None)
+    if advice is not None and advice.isprintable():
         raise ReadError(advice)
     if not equals or "" in keys:
         raise ReadError("expected a dotted key and a value, such as model.lr=1e-3")

@@ -473,6 +473,8 @@ def test_any_bytes_load_or_say_why(problems, raw: bytes) -> None:
 @given(
     st.text() | st.text("model.data0=\n\t -[]{}'\"#&*!|>%:", max_size=40), st.sampled_from(["", "model.a=", "seed="])
 )
+@example("model.lr:\x91", "")
+@example("~\x91=1", "")
 def test_any_override_loads_or_says_why(problems, override: str, key: str) -> None:
     problems(RECIPE, key + override)
 
