@@ -2,7 +2,7 @@
 
 Many environments return the same array in every step, or change an action in place; others are of an older interface or
 show NaN. Whatever passes here is a copy of the declared type, so that nobody behind it has to know. A step through it
-takes 1.5 us more than without.
+takes 1.5 to 6 us more than without, by the processor.
 """
 
 from __future__ import annotations
