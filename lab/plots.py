@@ -29,11 +29,11 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#88
 RIGHT, WRONG = COLORS[0], COLORS[1]  # of predictions
 SEQUENTIAL, SHARES, DIVERGING = "viridis", "Blues", "RdBu_r"  # colour maps: of values, of shares of one, and around 0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LOOKS = [(COLORS[i % 8], MARKERS[(i + i // 8) % 8]) for i in range(64)]  # of classes; each eight also by marks alone
 STYLE = "LAB_PLOT_STYLE"  # in the environment: `light` or `dark`
 DARK = os.environ.get(STYLE, "").strip().lower() == "dark"
-PAPER, INK, RULE = (
-    ("#0f172a", "#e2e8f0", "#475569") if DARK else ("#ffffff", "#334155", "#cbd5e1")
-)  # ground, text, lines
+# ground, text, lines
+PAPER, INK, RULE = ("#0f172a", "#e2e8f0", "#475569") if DARK else ("#ffffff", "#334155", "#cbd5e1")
 
 History = Mapping[str, Sequence[tuple[float, float]]]  # of a run: steps and values of each metric, ascending
 

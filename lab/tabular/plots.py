@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lab.plots import COLORS, INK, MARKERS, PAPER, figure
+from lab.plots import COLORS, INK, LOOKS, PAPER, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,19 +132,23 @@ def regions(classify: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor, nam
     low, high = low - 0.1 * (high - low), high + 0.1 * (high - low)
     across, up = (torch.linspace(float(a), float(b), 200) for a, b in zip(low, high, strict=True))
     grid = torch.cartesian_prod(up, across).flip(1).to(x.device)
-    shown = [COLORS[i % len(COLORS)] for i in range(len(names))]
+    looks = [LOOKS[i % len(LOOKS)] for i in range(len(names))]
     with figure(width=4.8, height=4.4) as (drawing, axes):
         from matplotlib.colors import ListedColormap
         from scipy.ndimage import distance_transform_edt
 
         said = classify(grid).cpu().view(200, 200).numpy()
         extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
-        look = {"cmap": ListedColormap(shown), "vmin": -0.5, "vmax": len(names) - 0.5, "alpha": 0.25}
+        look = {
+            "cmap": ListedColormap([color for color, _ in looks]),
+            "vmin": -0.5,
+            "vmax": len(names) - 0.5,
+            "alpha": 0.25,
+        }
         axes.imshow(said, origin="lower", extent=extent, aspect="auto", interpolation="nearest", **look)
-        for i, name in enumerate(names):
+        for i, (name, (color, marker)) in enumerate(zip(names, looks, strict=True)):
             points = x[labels == i].cpu().numpy()
-            marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
-            axes.scatter(points[:, 0], points[:, 1], s=18, color=shown[i], marker=marker, linewidth=0, label=name)
+            axes.scatter(points[:, 0], points[:, 1], s=18, color=color, marker=marker, linewidth=0, label=name)
             if (here := np.pad(said == i, 1)).any():  # the name, where the region is widest
                 row, column = np.unravel_index(distance_transform_edt(here).argmax(), here.shape)
                 place = (float(across[column - 1]), float(up[row - 1]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from lab.plots import COLORS, INK, MARKERS, WRONG, figure
+from lab.plots import COLORS, INK, LOOKS, WRONG, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,8 +73,8 @@ def groups(places: Any, labels: Sequence[int], names: Sequence[str], found: Sequ
         for axis, said, numbers in ((axes[0], "classes", labels), (axes[1], title, matched[list(found)])):
             for i, name in enumerate(names):
                 chosen = np.flatnonzero(np.asarray(numbers) == i)
-                marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
-                look = {"s": 12, "color": COLORS[i % len(COLORS)], "marker": marker, "linewidths": 0}
+                color, marker = LOOKS[i % len(LOOKS)]
+                look = {"s": 12, "color": color, "marker": marker, "linewidths": 0}
                 axis.scatter(places[chosen, across], places[chosen, up], label=name, **look)
             axis.set(title=said, xlabel=f"{ORDINALS[across]} main direction")
         axes[0].set_ylabel(f"{ORDINALS[up]} main direction")

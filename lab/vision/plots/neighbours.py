@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.plots import COLORS, MARKERS
+from lab.plots import LOOKS
 from lab.vision.plots.tiles import bare
 
 NAMED, ROWS = 64, 16  # classes of a legend, as many as look different, and in one column of it
@@ -40,8 +40,8 @@ def neighbours(axes: Any, vectors: NDArray[Any], labels: NDArray[Any] | None, na
     places = TSNE(perplexity=min(30, (len(codes) - 1) / 3), init="pca", random_state=0).fit_transform(codes)
     classes = np.zeros(len(places), dtype=int) if labels is None else labels[:MAPPED]
     for i in np.unique(classes):
-        marker = MARKERS[(int(i) + int(i) // len(COLORS)) % len(MARKERS)]  # eight without colours, too
-        look = {"color": COLORS[int(i) % len(COLORS)], "marker": marker, "linewidth": 0, "alpha": 0.8}
+        color, marker = LOOKS[i % len(LOOKS)]
+        look = {"color": color, "marker": marker, "linewidth": 0, "alpha": 0.8}
         axes.scatter(*places[classes == i].T, s=min(18, 12_000 / len(places)), label=names[i] if names else "", **look)
     if labels is not None and 1 < len(names) <= NAMED:
         box = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 8, "markerscale": 1.6}
