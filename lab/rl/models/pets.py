@@ -9,7 +9,8 @@ so that uncertainty counts as the disagreement of the members; and those of `lab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -30,7 +31,7 @@ from lab.rl.envs.spaces import ActionSpec, continuous
 from lab.rl.models import open_loop
 from lab.rl.models.dynamics import DynamicsModel
 from lab.rl.models.planner import Method, Planner
-from lab.rl.models.true_models import TRUE_MODELS
+from lab.rl.models.true_models import TRUE_MODELS, StepFunction
 from lab.rl.networks.exploration import Act, ExplorationPolicy
 from lab.task import Task, Unit
 
@@ -101,9 +102,7 @@ class PETS(OffPolicy):
 
         return self.plan(observation, step, members)
 
-    def plan(
-        self, observation: Tensor, step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]], members: int = 1
-    ) -> Tensor:
+    def plan(self, observation: Tensor, step: StepFunction, members: int = 1) -> Tensor:
         """The same with any model.
 
         Args:
@@ -162,7 +161,7 @@ class PETS(OffPolicy):
             true_model = None if self.env_factory.env_kwargs else TRUE_MODELS.get(self.env)
             if true_model is not None:
                 data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-                policy = lambda observation: self.plan(observation, true_model)  # noqa: E731
+                policy = partial(self.plan, step=true_model)
                 returns = evaluation.play(policy, self.env_factory, starts, self.device, data.eval_envs)
                 metrics["test/return_true_model"] = float(returns.mean())
         return metrics

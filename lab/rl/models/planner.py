@@ -108,12 +108,10 @@ class Planner(nn.Module):
     def _weights(self, returns: Tensor) -> Tensor:
         """How much each sequence counts, (B, P), with a sum of 1."""
         if self.method == "mppi":
-            return ((returns - returns.mean(-1, keepdim=True)) / self._scale(returns)).softmax(-1)
+            scale = self.temperature * returns.std(-1, keepdim=True).clamp_min(1e-6)
+            return ((returns - returns.mean(-1, keepdim=True)) / scale).softmax(-1)
         best = returns.topk(1 if self.method == "random_shooting" else self.elite, -1).indices
         return torch.zeros_like(returns).scatter(-1, best, 1 / best.shape[-1])
-
-    def _scale(self, returns: Tensor) -> Tensor:
-        return self.temperature * returns.std(-1, keepdim=True).clamp_min(1e-6)
 
 
 def _uniform(normal: Tensor) -> Tensor:

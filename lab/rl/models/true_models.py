@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # observations (..., O) and actions (..., A) -> next observations (..., O), rewards (..., 1), terminations (..., 1)
-TrueModel = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+StepFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 def pendulum(observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,4 +57,4 @@ def cartpole(observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tenso
     return following, torch.ones_like(x[..., None]), ended[..., None].to(x.dtype)
 
 
-TRUE_MODELS: dict[str, TrueModel] = {"Pendulum-v1": pendulum, "CartPole-v1": cartpole}
+TRUE_MODELS: dict[str, StepFunction] = {"Pendulum-v1": pendulum, "CartPole-v1": cartpole}

@@ -134,9 +134,8 @@ class IPPO(Learner):
             inputs = size + count if share_params else size  # with the number of the agent, one-hot
             learners.append(make(observation_size=inputs, action=action, num_envs=num_envs * len(of)))
         self.learners = nn.ModuleList(learners)
-        self.single_updates = [
-            learner.update for learner in learners
-        ]  # before `update_on_batch` puts this one's in place
+        # before `update_on_batch` puts this one's in place
+        self.single_updates = [learner.update for learner in learners]
         self.register_buffer("numbers", torch.eye(count) if share_params else torch.empty(count, 0), persistent=False)
         self.test_rewards = np.zeros((0, count))  # returns of each agent in the latest evaluation
         self.example_input_array = torch.zeros(1, count * self.columns)

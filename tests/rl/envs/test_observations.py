@@ -18,6 +18,7 @@ from tests.rl.test_every_agent import AGENTS, DISCRETE
 PARTS = Dict(
     camera=Box(0, 255, (12, 10, 3), np.uint8), place=Box(-9, 9, (2, 1), np.float64), phase=Discrete(3, start=1)
 )
+NEED_VECTORS = ("mbpo", "pets", "policy_search")
 KINDS = [
     (Box(-1, 1, ()), 1),
     (Box(-1, 1, (3, 2)), 6),
@@ -138,9 +139,7 @@ def test_a_part_that_is_not_in_its_space_is_named(change, words, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [name for name in AGENTS if name not in ("mbpo", "pets", "policy_search")]
-)  # need vectors
+@pytest.mark.parametrize("name", [name for name in AGENTS if name not in NEED_VECTORS])
 def test_every_agent_learns_from_parts(name, monkeypatch):
     kind = OneSwitch if name == "dqn" else Parts if name in DISCRETE else Handle
     model, data, trainer = points.train(AGENTS[name], points.register(monkeypatch, kind), discrete=True)
