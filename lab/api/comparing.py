@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +13,7 @@ from lab.api.studies import TunedStudy
 from lab.api.wording import in_python
 from lab.errors import BadInput
 from lab.runner.results import RunResult
+from lab.sentences import note
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ class ComparedRuns:
             chosen = replace(self.selection, curves=list(curve) or self.selection.curves)
             lines = [line for metric in chosen.curves for line in curves(chosen.groups, metric, server)]
             for line in missing(chosen.groups, chosen.curves, lines):
-                print(line, file=sys.stderr)
+                note(line)
             return shown(draw_all(chosen, self.comparison, lines))
 
     def __repr__(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from lab.api import html
 from lab.api.wording import in_python
 from lab.errors import LabError
+from lab.sentences import note
 
 if TYPE_CHECKING:
     import optuna
@@ -39,7 +39,7 @@ class RepeatedRuns:
         if repetition.missing and not repetition.results:
             raise LabError(in_python(repetition.missing))
         for line in [*repetition.warnings, *filter(None, [repetition.missing])]:
-            print(in_python(line), file=sys.stderr)
+            note(in_python(line))
         return cls(repetition)
 
     @property

@@ -15,8 +15,8 @@ import lab
 from lab.cli import browse, check, compare, data, install, results, schema, tracking, train, tune
 from lab.cli.group import Command, Group, Subgroup
 from lab.cli.terminal.messages import explain, surprise
-from lab.cli.terminal.tables import note
 from lab.errors import BadInput, LabError
+from lab.sentences import note
 from lab.startup import defer
 
 app = typer.Typer(

@@ -15,9 +15,10 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
-from lab.cli.terminal.tables import note, paragraph, table, tell
+from lab.cli.terminal.tables import paragraph, table
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, RecipeError, nearest, suggestion
+from lab.sentences import note, tell
 
 INLINE = "inline"  # in place of a task's name, for a recipe that brings its own
 

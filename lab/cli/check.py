@@ -12,9 +12,9 @@ import typer
 from lab.cli.terminal import words
 from lab.cli.terminal.messages import explain
 from lab.cli.terminal.output import emit
-from lab.cli.terminal.tables import note
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, Problem, RecipeError
+from lab.sentences import note
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe

@@ -10,10 +10,11 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import check_plot, emit, plain
-from lab.cli.terminal.tables import note, table
+from lab.cli.terminal.tables import table
 from lab.cli.terminal.working import working
 from lab.errors import BadInput
 from lab.plots import better
+from lab.sentences import note
 from lab.stages import number
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import typer
 from lab.cli.group import Subgroup
 from lab.cli.terminal import words
 from lab.cli.terminal.output import check_plot, emit
-from lab.cli.terminal.tables import note, paragraph, table, tell
+from lab.cli.terminal.tables import paragraph, table
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, BadSetting
+from lab.sentences import note, tell
 from lab.stages import number, say
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
-from lab.cli.terminal.tables import tell
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, nearest
+from lab.sentences import tell
 
 if TYPE_CHECKING:
     from lab.recipe import Recipe

@@ -11,9 +11,9 @@ import typer
 
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
-from lab.cli.terminal.tables import tell
 from lab.cli.terminal.working import working
 from lab.errors import LabError
+from lab.sentences import note, tell
 
 if TYPE_CHECKING:
     from lab.tracking.sync import Report
@@ -68,7 +68,7 @@ def ui(
         other = next((p for p in range(port + 1, 65536) if _free(host, p)), None)
         raise LabError(f"port {port} is taken; try: lab ui --port {other}")
     print(_page(f"http://{host}:{port}", what, store), flush=True)
-    print("Ctrl-C stops it", file=sys.stderr, flush=True)
+    note("Ctrl-C stops it")
     os.environ["MLFLOW_BACKEND_STORE_URI"] = store  # no argument: `ps` shows those, and it may hold a password
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # eight more processes, for judges of texts
     address = ["--host", host, "--port", str(port)]

@@ -12,9 +12,10 @@ import typer
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
 from lab.cli.terminal.result import print_result
-from lab.cli.terminal.tables import note, table, tell
+from lab.cli.terminal.tables import table
 from lab.cli.terminal.working import working
 from lab.errors import BadInput, LabError
+from lab.sentences import note, tell
 from lab.stages import number
 
 MOST = 10_000  # trainings of one command: each is a trial, and queueing them takes time

@@ -11,9 +11,10 @@ import typer
 from lab.cli.group import DEFAULT, Command, DefaultGroup
 from lab.cli.terminal import words
 from lab.cli.terminal.output import emit
-from lab.cli.terminal.tables import ago, note, table, tell
+from lab.cli.terminal.tables import ago, table
 from lab.cli.terminal.working import working
 from lab.errors import LabError
+from lab.sentences import note, tell
 from lab.stages import number
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ A checkpoint is Lightning's own file with one more entry, `lab`, and its folder 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from lab import files
 from lab.engine.hyperparameters import with_plain_hyperparameters
 from lab.engine.plain_values import Marks, pack, unpack
 from lab.errors import LabError
+from lab.sentences import note
 
 MARKS = "lab_marks"  # what values were that are kept as plainer ones
 OBJECTS = "lab_objects"  # entries that the module writes and no checkpoint can keep: those of the rebuilt module count
@@ -74,7 +74,7 @@ class Files(CheckpointIO):
     def _say(self, lost: list[str], instead: str) -> None:
         if lost and not self.left_out.issuperset(lost):
             self.left_out.update(lost)
-            print(f"checkpoints do not contain {', '.join(lost)}; {instead}", file=sys.stderr)
+            note(f"checkpoints do not contain {', '.join(lost)}; {instead}")
 
     def _of_module(self, checkpoint: dict[str, Any], without: str | None = None) -> dict[str, Any]:
         """A copy of the checkpoint with what the module, as it is now, writes into it besides."""
@@ -101,7 +101,7 @@ def usable(folder: Path) -> Path | None:
             for name in files.load(path)["lab"]["buffers"]:
                 files.check(folder / BUFFERS / name)
         except (files.Corrupt, OSError, LookupError, TypeError) as error:
-            print(f"skipped the damaged checkpoint {path.name}: {error}", file=sys.stderr)
+            note(f"skipped the damaged checkpoint {path.name}: {error}")
             path.replace(path.with_suffix(".broken"))
         else:
             return path

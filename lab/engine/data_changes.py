@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,6 +15,7 @@ from torch.utils.data import IterableDataset
 from lab import files
 from lab.engine.saver import Saver
 from lab.fingerprint import Fingerprint, differences, of_plain, of_rows, of_settings, texts
+from lab.sentences import note
 from lab.task import hook
 
 DATA = "data.json"  # beside the checkpoints
@@ -103,4 +103,4 @@ class DataChanges(Callback):
         self.now[part] = found
         if part in self.then and (changed := differences(self.then[part], found)):
             words = f"the data changed since the run was saved: {'; '.join(changed)}"
-            print(f"{words}; results may differ", file=sys.stderr)
+            note(f"{words}; results may differ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from torch.utils.data import Dataset, Sampler
 from lab.engine.loop_state import State
 from lab.engine.plain_values import AS_IS, pack
 from lab.fingerprint import of_value
+from lab.sentences import note
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,9 @@ class ReloadedData:
         self.changed = {name: parts[name].value for name in differ if name not in self.lost}
         if self.lost and not self.said and trainer.is_global_zero:
             self.said = True
-            print(
+            note(
                 f"checkpoints do not contain {self.lost[0]}, which later epochs make anew: a run that is resumed in "
-                "one of them goes on with other data; keep the data as tensors or arrays in datasets of one class",
-                file=sys.stderr,
+                "one of them goes on with other data; keep the data as tensors or arrays in datasets of one class"
             )
 
     def _put_back(self, trainer: Trainer, loaded: State, parts: dict[str, Part]) -> None:
@@ -91,10 +90,9 @@ class ReloadedData:
             parts[name].put(self.changed[name])
         missing = [*self.lost, *(name for name in self.changed if name not in parts)]
         if missing and trainer.is_global_zero:
-            print(
+            note(
                 f"the checkpoint does not contain {missing[0]} of this epoch: the results differ from those of a run "
-                "that was not interrupted",
-                file=sys.stderr,
+                "that was not interrupted"
             )
 
 

@@ -16,6 +16,8 @@ from typing import NoReturn
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from lab.sentences import note
+
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # 128 + number, as shells have it
 
 
@@ -80,7 +82,7 @@ class SignalHandler:
             raise Stopped(signum)
         if getattr(rank_zero_only, "rank", 0) == 0 and not self.ending:
             how = "interrupt again to stop now" if interactive() else "press Ctrl-C again to quit now"
-            print(f"stopping after this batch; {how}", file=sys.stderr, flush=True)
+            note(f"stopping after this batch; {how}")
 
 
 def interactive() -> bool:

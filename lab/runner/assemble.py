@@ -19,6 +19,7 @@ from lab.recipe.objects import ConstructionError, construct
 from lab.recipe.static import mistyped
 from lab.registry import task_entry
 from lab.runner.assembly import Assembly, build, callbacks_of, checked, refused, replace_optimizers, task_of
+from lab.sentences import note
 from lab.stages import stage
 from lab.startup import importing
 from lab.task import Task, hook
@@ -113,7 +114,7 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
             monitor = task.monitor
             if monitor is not None and settings.get("limit_val_batches") == 0:
                 monitor = None
-                print("no validation (trainer.limit_val_batches: 0): the last checkpoint is the best", file=sys.stderr)
+                note("no validation (trainer.limit_val_batches: 0): the last checkpoint is the best")
             schedule = None if recipe.lr_scheduler is None else "lr_scheduler"
             check = MonitorCheck(monitor, "task.monitor" if inline else "task", monitors, schedule)
             best = BestCheckpoint(monitor, task.mode, check.at_epoch_end)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from lab.errors import BadInput, BadSetting
 from lab.recipe import Recipe
 from lab.runner.assemble import assemble  # imports Lightning only once the recipe can be used
 from lab.runner.assembly import Assembly
+from lab.sentences import note
 from lab.stages import say, stage
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def execute(
             status = "KILLED"
             run = tracker.run_id[:8]
             if run:  # the first process
-                print(f"{stopped}: run {run} is marked KILLED; lab resume {run} continues it", file=sys.stderr)
+                note(f"{stopped}: run {run} is marked KILLED; lab resume {run} continues it")
             if stopped.signum == signal.SIGINT:
                 raise KeyboardInterrupt from None
             raise SystemExit(EXIT_CODES[signal.Signals(stopped.signum)]) from None

@@ -6,7 +6,6 @@ import functools
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from lab.plots import training_curves
 from lab.recipe.objects import holds_objects
 from lab.registry import field_of
 from lab.runner.results import MODE, MONITOR, SCORE
+from lab.sentences import note
 from lab.task import Task, hook
 from lab.tracking.journal import history
 from lab.tracking.names import DESCRIPTION, INTERNAL, metric_name
@@ -133,7 +133,7 @@ def _picture(tracker: Tracker, monitor: str | None, mode: Literal["min", "max"])
             return ""
         tracker.experiment.log_figure(tracker.run_id, drawing, CURVES, save_kwargs={"dpi": 100})
     except Exception as error:  # matplotlib's: a finished training matters more
-        print(f"no {CURVES}: {one_line(error)}", file=sys.stderr)
+        note(f"no {CURVES}: {one_line(error)}")
         return ""
     return markdown_picture(tracker.run_id, CURVES)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import BadInput, nearest, suggestion
+from lab.sentences import note
 from lab.task import counterpart, distinct_metrics
 from lab.tracking.names import INTERNAL
 from lab.tracking.server import client, has_runs, no_runs, tracking_uri
@@ -97,7 +97,7 @@ def score_name(task: Task, tested: Collection[str]) -> str | None:
     """
     if task.score is not None and task.score not in tested:
         logged = suggestion(task.score, distinct_metrics(tested), "it logged")
-        print(f"task.score: the test logged no {task.score!r}{logged}", file=sys.stderr)
+        note(f"task.score: the test logged no {task.score!r}{logged}")
     wanted = [] if task.score is None else [task.score]
     if task.monitor is not None:
         other = counterpart(task.monitor)

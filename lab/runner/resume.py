@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe.schema import printable
 from lab.runner.recorded import MOVABLE, MOVED, moved, override_key, recipe_of, with_moved_data
 from lab.runner.results import find_run
+from lab.sentences import note
 from lab.tracking.names import INTERNAL
 from lab.tracking.server import client, tracking_uri
 
@@ -113,10 +113,10 @@ def _restored(found: Run, recipe: Recipe, tracker: Tracker) -> tuple[Assembly, P
     then, now = found.data.tags, record.tags(assembly)
     for tag, what in DECISIVE.items():
         if then.get(tag) != now.get(tag):
-            print(f"another {what} ({now.get(tag)}, was {then.get(tag)}): results may differ", file=sys.stderr)
+            note(f"another {what} ({now.get(tag)}, was {then.get(tag)}): results may differ")
     checkpoint = usable(tracker.checkpoints if tracker.run_id else Path(then[f"{INTERNAL}checkpoints"]))
     if checkpoint is None:
-        print(f"run {found.info.run_id[:8]} has no checkpoint yet; it starts from the beginning", file=sys.stderr)
+        note(f"run {found.info.run_id[:8]} has no checkpoint yet; it starts from the beginning")
         assembly = begin(assembly, tracker.uri)
         tracker.rewind(0)
     return assembly, checkpoint

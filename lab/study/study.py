@@ -6,7 +6,6 @@ import difflib
 import json
 import os
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import BadInput
+from lab.sentences import note
 from lab.stages import stage
 from lab.study.plan.plan import Plan
 from lab.study.work import storage
@@ -143,7 +143,7 @@ def tune(
     finally:
         parent.end(status)
     if signals.received is not None:
-        print(f"stopped: study {plan.name} keeps its trials; run the same command again to continue", file=sys.stderr)
+        note(f"stopped: study {plan.name} keeps its trials; run the same command again to continue")
         if signals.received == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(EXIT_CODES[signal.Signals(signals.received)])

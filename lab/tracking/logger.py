@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.errors import BadInput
+from lab.sentences import note
 from lab.tracking.experiment import Experiment
 from lab.tracking.journal import OFFLINE_TARGET, OWN_SERVER, POINTS, Identity, Journal, Point, identity
 from lab.tracking.mirror.mirrors import Mirrors
@@ -224,7 +224,7 @@ class Tracker(LoggerVerbs):
             self._journal.append({"op": "end", "status": status, "time": int(time.time() * 1000)})
             self._journal.sync()
         except OSError as error:
-            print(f"run {self.run_id[:8]}: {error}; its last metrics are lost", file=sys.stderr)
+            note(f"run {self.run_id[:8]}: {error}; its last metrics are lost")
         finally:
             if owned:
                 self._lock.release()
@@ -235,7 +235,7 @@ class Tracker(LoggerVerbs):
         finally:  # also if somebody interrupts the waiting
             waiting = self.waiting()
             if waiting:
-                print(f"{waiting} operations are not sent yet ({self.home}); lab sync sends them", file=sys.stderr)
+                note(f"{waiting} operations are not sent yet ({self.home}); lab sync sends them")
             if status == "FINISHED" and not waiting:
                 self._journal.remove()
             else:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.sentences import note
 from lab.tracking.client import CONTEXT
 from lab.tracking.journal import Operation
 from lab.tracking.names import DESCRIPTION
 from lab.tracking.redaction import mask_secrets, without_password
-from lab.tracking.sender import ServerUnavailable, to_stderr
+from lab.tracking.sender import ServerUnavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,7 +50,7 @@ class RemoteRun:
                 self._send_one(operation["op"], operations)
         except Refused as error:
             what = operation.get("file") or operation.get("key") or operation["op"]
-            to_stderr(f"{self._address} refuses {what} of run {self._run_id[:8]}, it is left out: {error}")
+            note(f"{self._address} refuses {what} of run {self._run_id[:8]}, it is left out: {error}")
             return False
         return True
 
@@ -97,7 +98,7 @@ class RemoteRun:
                 return
             name = entries[0].key
             self._refused.add((kind, name))  # its later values would be refused as well
-            to_stderr(f"{self._address} refuses {kind.rstrip('s')} {name!r}, it is left out: {error}")
+            note(f"{self._address} refuses {kind.rstrip('s')} {name!r}, it is left out: {error}")
 
     def _describe(self, text: str, instead_of: str) -> None:
         """The text of the run's page, unless a project has described the run itself.

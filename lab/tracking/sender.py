@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from lab.sentences import note
 from lab.tracking.journal import POINTS, Journal, Operation
 
 RETRY_SECONDS = 0.5
@@ -106,7 +106,7 @@ class Sender:
                 self._ending.wait(pause(self._seconds, time.thread_time() - begin))
             except Exception as error:  # of any kind: the thread must live as long as the run
                 if not complained and not self._given_up.is_set():
-                    to_stderr(f"not sent: {error}; what the run records waits in {self._journal.folder}")
+                    note(f"not sent: {error}; what the run records waits in {self._journal.folder}")
                 complained = True
                 (self._given_up.wait(RETRY_SECONDS) if ending else self._ending.wait(self._seconds))
 
@@ -134,8 +134,3 @@ def _bundles(operations: Iterator[tuple[Operation, int]]) -> Iterator[tuple[list
         points, end = points + more, after
     if bundle:
         yield bundle, end
-
-
-def to_stderr(line: str) -> None:
-    """Prints a line on standard error, so that standard output stays data."""
-    print(line, file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from lab.sentences import note
 
 _said: set[str] = set()
 
@@ -11,4 +11,4 @@ def warn_once(sentence: str) -> None:
     """Prints a sentence on standard error, unless this process has printed it before."""
     if sentence not in _said:
         _said.add(sentence)
-        print(sentence, file=sys.stderr, flush=True)
+        note(sentence)

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import signal
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -209,12 +211,14 @@ def test_a_run_that_is_interrupted_is_marked(recipe, monkeypatch, capsys):
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(DDPG, "training_step", impatient)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((60, 24)))
     with pytest.raises(KeyboardInterrupt):
         fit(load(recipe, ["track.system_metrics=false"]))
     (row,) = runs()
     assert row.status == "KILLED"
     run = row.run_id[:8]
-    assert capsys.readouterr().err.endswith(f"SIGINT: run {run} is marked KILLED; lab resume {run} continues it\n")
+    assert capsys.readouterr().err.endswith(f"SIGINT: run {run} is marked KILLED; lab resume {run}\n  continues it\n")
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
+
+from lab.sentences import lines_of, note
 
 GAP = 2  # between two columns
 SHORTEST = 8  # a run id; a cell is not shortened below it
@@ -123,52 +124,15 @@ def facts(entries: Mapping[str, str | Path | None]) -> None:
     column = max(map(len, shown), default=0)
     width = shutil.get_terminal_size().columns - column - 2 * GAP if sys.stdout.isatty() else sys.maxsize
     for name, value in shown.items():
-        first, *rest = _lines(value, max(width, SHORTENED)) or [""]
+        first, *rest = lines_of(value, max(width, SHORTENED)) or [""]
         print(f"{' ' * GAP}{name:<{column}}{' ' * GAP}{first}".rstrip())
         for line in rest:
             print(" " * (column + 2 * GAP) + line)
 
 
-def tell(text: str) -> None:
-    """Prints a sentence on standard output; a terminal gets it broken between words."""
-    print(_fitted(text, sys.stdout), flush=True)
-
-
-def note(text: str) -> None:
-    """Prints a sentence on standard error, likewise."""
-    print(_fitted(text, sys.stderr), file=sys.stderr, flush=True)
-
-
-def _fitted(text: str, stream: TextIO) -> str:
-    """The lines of a text, those that are too wide for a terminal continued on indented ones."""
-    if not stream.isatty():
-        return text
-    width = shutil.get_terminal_size().columns
-    fitted = []
-    for line in text.split("\n"):
-        first, *rest = _lines(line, width) or [""]
-        more = _lines(" ".join(rest), width - GAP) if rest else []
-        fitted += [first, *(" " * GAP + each for each in more)]
-    return "\n".join(fitted)
-
-
 def _path(path: Path) -> str:
     """A path, from this folder on if it lies there."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
-def _lines(text: str, width: int) -> list[str]:
-    """Lines of a text, no wider than that where spaces and slashes allow it; an address of the web stays whole."""
-    lines: list[str] = []
-    for word in text.split(" "):
-        whole = len(word) <= width or "://" in word
-        for i, piece in enumerate([word] if whole else re.findall(r"[^/]*/|[^/]+", word)):
-            gap = "" if i else " "
-            if lines and len(lines[-1] + gap + piece) <= width:
-                lines[-1] += gap + piece
-            else:
-                lines.append(piece)
-    return lines
 
 
 def ago(moment: datetime) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lab.cli.terminal.tables import note
+from lab.sentences import note
 from lab.stages import LOGGER, duration
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -20,6 +19,7 @@ from torchmetrics import Metric
 
 from lab.engine.saver import Saver
 from lab.fingerprint import of_rows
+from lab.sentences import note
 
 KEY = "unsaved"  # of the part of a checkpoint that is lab's
 CHECKPOINT_HOOKS = ("state_dict", "on_save_checkpoint")
@@ -62,10 +62,9 @@ class UnsavedState(Callback):
         checkpoint.get("lab", {})[KEY] = changed
         if changed and not self.said and trainer.is_global_zero:
             self.said = True
-            print(
+            note(
                 f"checkpoints do not contain {_listed(changed)}, which training changes: a resumed run begins with the "
-                "first values; use buffers, on_save_checkpoint or state_dict",
-                file=sys.stderr,
+                "first values; use buffers, on_save_checkpoint or state_dict"
             )
 
     def _marks(self, trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, object]]:
@@ -78,10 +77,9 @@ class UnsavedState(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         lost = checkpoint["lab"].get(KEY) if trainer.state.fn == "fit" and "lab" in checkpoint else None
         if lost and trainer.is_global_zero:
-            print(
+            note(
                 f"the checkpoint does not contain {_listed(lost)}: the results may differ from those of a run that was "
-                "not interrupted",
-                file=sys.stderr,
+                "not interrupted"
             )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.runner.results import BEST
+from lab.sentences import note
 from lab.stages import number
 from lab.study.report import render
 from lab.study.report.summary import best
@@ -38,7 +38,7 @@ def publish(record: StudyRecord, parent: ParentRun, seconds: float | None) -> No
             _draw(record, found, parent, Path(folder))
     except Exception as error:  # MLflow's, matplotlib's
         reason = mask_secrets(str(error).strip().partition("\n")[0])
-        print(f"the table of {record.name} is not in MLflow: {type(error).__name__}: {reason}", file=sys.stderr)
+        note(f"the table of {record.name} is not in MLflow: {type(error).__name__}: {reason}")
 
 
 def study_metrics(record: StudyRecord, seconds: float | None) -> dict[str, float]:
@@ -69,7 +69,7 @@ def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Pat
     files, left_out = draw(record, found, folder)
     is_search = record.sampler != "none" and {each.key for each in record.dimensions} != {FOLD}  # else none is missing
     for reason, names in left_out.items() if is_search else ():
-        print(f"no {', '.join(names)}: {reason}", file=sys.stderr)
+        note(f"no {', '.join(names)}: {reason}")
     parent.files(files, "plots")
     leader = best(record.modes[0], record.trials)
     values = zip(record.metrics, leader.values, strict=True) if leader else ()

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import socket
-import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from lab.errors import BadInput, one_line
+from lab.sentences import note
 from lab.tracking.address import problem
 from lab.tracking.names import safe_file_name
 from lab.tracking.redaction import keep_secret, mask_secrets, without_password
@@ -149,10 +149,7 @@ def _mend(path: Path, lock: Any) -> None:
             rest = path.with_name(f"{path.name}.damaged")
             rest.write_bytes(text)
             line_number = text.count(b"\n", 0, whole) + 1
-            print(
-                f"{path}: line {line_number} is damaged; the trials up to there are kept, and all of it is in {rest}",
-                file=sys.stderr,
-            )
+            note(f"{path}: line {line_number} is damaged; the trials up to there are kept, and all of it is in {rest}")
         file.truncate(whole)
 
 

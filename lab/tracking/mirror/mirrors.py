@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 
+from lab.sentences import note
 from lab.tracking.journal import Journal, Operation
 from lab.tracking.names import safe_file_name
 from lab.tracking.sender import Destination, Sender
@@ -76,7 +76,7 @@ class Mirrors:
             if mirror.FROM_THE_START:
                 journal.advance(f"mirror-{kind}", 0)
             self._senders.append(Sender(journal, Named(kind, destination), f"mirror-{kind}", SECONDS))
-            print(f"mirror: {mirror.HOW_TO_LOOK.format(base=base / kind, folder=folder)}", file=sys.stderr)
+            note(f"mirror: {mirror.HOW_TO_LOOK.format(base=base / kind, folder=folder)}")
 
     def finish(self, timeout: float) -> None:
         """Delivers what is left, but waits no longer than `timeout` seconds for one that does not move."""
