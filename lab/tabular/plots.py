@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -49,16 +49,17 @@ def layers(network: nn.Sequential, activations: Sequence[Tensor]) -> Figure:
         activations: what comes out of each hidden layer (N, width), and of the last one.
     """
     linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+    shape: dict[str, Any] = {"histtype": "stepfilled"}  # one polygon, drawn much faster than forty bars
     with figure(2, len(linear), width=3.0, height=2.3) as (drawing, panels):
         for i, (layer, values) in enumerate(zip(linear, activations, strict=True)):
             top, bottom = panels.reshape(2, -1)[:, i]
             last = i + 1 == len(linear)
             weights, biases = (each.detach().flatten().cpu().numpy() for each in (layer.weight, layer.bias))
             edges = np.histogram_bin_edges(np.concatenate([weights, biases]), BINS)
-            top.hist(weights, edges, color=COLORS[0], label="weights")
-            top.hist(biases, edges, color=COLORS[1], alpha=0.7, label="biases")
+            top.hist(weights, edges, color=COLORS[0], label="weights", **shape)
+            top.hist(biases, edges, color=COLORS[1], alpha=0.7, label="biases", **shape)
             top.set(title=f"{'output' if last else f'layer {i + 1}'}: {layer.in_features} to {layer.out_features}")
-            bottom.hist(values.float().flatten().cpu().numpy(), BINS, color=COLORS[2], label="activations")
+            bottom.hist(values.float().flatten().cpu().numpy(), BINS, color=COLORS[2], label="activations", **shape)
             still = int((values.float().std(0, correction=0) < STILL).sum())
             if not last:
                 bottom.set_xlabel(f"activation; {still} of {layer.out_features} units are constant")
