@@ -33,8 +33,8 @@ def table(rows: Iterable[Sequence[str]], titles: Sequence[str] = ()) -> str:
 
 
 def span(interval: Interval | None) -> str:
-    """The bounds of an interval."""
-    return f"[{interval.low:.4g}, {interval.high:.4g}]" if interval else "-"
+    """The bounds of an interval, on one line."""
+    return f"[{interval.low:.4g},\N{NO-BREAK SPACE}{interval.high:.4g}]" if interval else "-"
 
 
 def note(text: str) -> str:

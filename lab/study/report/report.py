@@ -67,8 +67,9 @@ def _draw(record: StudyRecord, found: StudyTable, parent: ParentRun, folder: Pat
     from lab.study.report.plots import draw
 
     files, left_out = draw(record, found, folder)
-    is_search = record.sampler != "none" and {each.key for each in record.dimensions} != {FOLD}  # else none is missing
-    for reason, names in left_out.items() if is_search else ():
+    settings = {each.key for each in record.dimensions} - {FOLD}
+    missed = record.sampler != "none" and len(settings) > 1  # one setting has no importance and no pairs to draw
+    for reason, names in left_out.items() if missed else ():
         note(f"no {', '.join(names)}: {reason}")
     parent.files(files, "plots")
     leader = best(record.modes[0], record.trials)
