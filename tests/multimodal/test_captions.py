@@ -1,5 +1,7 @@
 """The tasks `caption` and `caption_clips`: data, decoders, what is measured and drawn, and what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from PIL import Image
@@ -9,6 +11,7 @@ from lab.errors import BadInput, BadSetting, LabError
 from lab.multimodal.captions import plots as pictures
 from lab.multimodal.captions.caption import Caption, names_any, to_captions, to_tokens
 from lab.multimodal.captions.pointing import pointing_hits
+from lab.multimodal.captions.words import WordDetector, recolored
 from lab.multimodal.clip.network import captions_to_text
 from lab.multimodal.clips import moving
 from lab.recipe import load
@@ -102,7 +105,7 @@ def test_what_is_right_counts_and_what_is_unseen_counts_apart(images):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_share_of_the_words_is_hidden_in_training(share, images, monkeypatch):
-    made, seen = module(word_dropout=share), []
+    made, seen = module(word_dropout=share, pretrain_fraction=0.0), []
     batch = dict(images.columns) | {"image": images["image"].float() / 255}
     whole = made.network.forward
     monkeypatch.setattr(made.network, "forward", lambda inputs, words: seen.append(words) or whole(inputs, words))
@@ -112,6 +115,86 @@ def test_a_share_of_the_words_is_hidden_in_training(share, images, monkeypatch):
     words = true[:, 1:] != 0
     assert (seen[0][:, 1:][words] == 0).float().mean() == pytest.approx(share, abs=0.1)
     assert torch.equal(seen[0][seen[0] != 0], true[seen[0] != 0])
+
+
+def test_the_encoder_learns_before_the_decoder_does(images):
+    made = module(pretrain_fraction=0.5).train()
+    batch = dict(images[:8].columns) | {"image": images[:8]["image"].float() / 255}
+    made.training_loss(batch, 0.49).backward()
+    names = {name for name, _ in made.named_parameters()}
+    learnt = {name for name, each in made.named_parameters() if each.grad is not None}
+    assert learnt == {name for name in names if ".places." in name or "_shown." in name}
+    for detector, named in ((made.shapes_shown, scenes.CLASSES), (made.colors_shown, scenes.COLORS)):
+        learnt = detector.head.weight.grad.flatten(1).abs().sum(1).nonzero().squeeze(1).tolist()
+        assert {scenes.WORDS[word] for word in learnt} == set(named)
+    made.zero_grad()
+    made.training_loss(batch, 0.5).backward()
+    learnt = {name for name, each in made.named_parameters() if each.grad is not None}
+    assert learnt == {name for name in names if ".trunk." not in name and "_shown." not in name}
+
+
+@pytest.mark.parametrize("progress", [0.0, 1.0])
+def test_every_parameter_has_a_gradient_where_processes_wait_for_it(progress, images, monkeypatch):
+    made, batch = module().train(), dict(images[:4].columns) | {"image": images[:4]["image"].float() / 255}
+    torch.manual_seed(1)
+    alone = made.training_loss(batch, progress)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    torch.manual_seed(1)
+    together = made.training_loss(batch, progress)
+    assert together == alone
+    together.backward()
+    assert all(each.grad is not None for each in made.parameters())
+
+
+@pytest.mark.parametrize("facts", [SCENES, CLIPS])
+def test_shapes_are_learnt_in_other_colours_and_colours_in_their_own(facts, monkeypatch):
+    made, seen = module(facts), {}
+    monkeypatch.setattr("lab.multimodal.captions.caption.recolored", lambda images: 1 - images)
+    for name in ("trunk", "colors"):
+        part = getattr(made.network.encoder.places, name)
+        part.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0]}))
+    inputs = torch.rand(2, *made.example_input_array[0].shape[1:])
+    made.training_loss({made.inputs: inputs, "caption": torch.ones(2, 5, dtype=torch.int64)}, 0.0)
+    torch.testing.assert_close(seen["trunk"] + seen["colors"], torch.zeros(2, 3, *inputs.shape[-2:]))
+    frames = made.normalise(inputs).unflatten(0, (2, 1)).flatten(1, -4)  # (2, T, C, H, W)
+    assert any(torch.equal(seen["colors"][0], frame) for frame in frames[0])
+
+
+def test_all_words_are_learnt_where_none_is_known_to_be_a_colour(images):
+    made = module(SCENES | {"pairs": [], "unseen": []})
+    batch = dict(images[:8].columns) | {"image": images[:8]["image"].float() / 255}
+    assert made.training_loss(batch, 0.0) == made.training_loss(batch, 0.0), "nothing is recoloured"
+    assert made.shapes.tolist() == made.colors.tolist() == list(range(1, len(made.words)))
+
+
+def test_a_share_of_a_run_needs_its_length(monkeypatch):
+    made = module(schedule="constant", warmup=0.0)
+    monkeypatch.setattr(type(made), "trainer", SimpleNamespace(estimated_stepping_batches=float("inf")))
+    with pytest.raises(BadSetting, match="pretrain_fraction: a share of the run needs max_epochs"):
+        made.on_train_start()
+    made.pretrain_fraction = 0.0
+    made.on_train_start()
+
+
+def test_an_image_with_other_colours_has_the_same_edges():
+    torch.manual_seed(0)
+    images = torch.rand(64, 2, 3, 4, 5)
+    made = recolored(images)
+    steps = [(each[..., 1:] - each[..., :-1]).abs().sum(2) for each in (made, images)]
+    torch.testing.assert_close(*steps)
+    assert len({tuple(each[0, :, 0, 0].tolist()) for each in recolored(images[:1].expand(999, -1, -1, -1, -1))}) == 48
+    assert recolored(images[:, 0, :1]).shape == (64, 1, 4, 5)
+
+
+def test_a_word_is_shown_where_its_place_says_so_most():
+    detector = WordDetector(2, 3)
+    maps = torch.zeros(1, 2, 2, 2)
+    maps[0, 1, 1, 0] = 5.0
+    torch.nn.init.constant_(detector.head.weight, 1.0)
+    assert detector(maps).tolist() == [[3.0, 3.0, 3.0]]
+    logits, captions = detector(maps)[0], torch.tensor([[2, 0]])
+    expected = F.softplus(-logits[2]) + F.softplus(logits[1])
+    torch.testing.assert_close(detector.loss(maps, captions, torch.tensor([1, 2])), expected)
 
 
 def test_the_true_captions_are_an_exact_match(images, monkeypatch):

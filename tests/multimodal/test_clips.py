@@ -50,11 +50,27 @@ def test_shuffled_frames_are_the_same_ones_in_another_order(clips):
 @pytest.mark.parametrize("temporal", ["mean", "lstm", "attention"])
 def test_only_the_mean_does_not_see_the_order_of_frames(temporal):
     torch.manual_seed(0)
-    encoder = ClipEncoder(3, 16, 4, 16, temporal).eval()
-    inputs = torch.rand(2, 4, 3, 16, 16)
+    encoder, inputs = ClipEncoder(3, 16, 4, 16, temporal), torch.rand(2, 4, 3, 16, 16)
+    for norm in encoder.places.modules():
+        norm.momentum = 1.0
+    encoder(inputs)  # whose statistics keep the signal through eight layers at their first weights
+    encoder.eval()
     found, other = (encoder.pool(encoder(each))[0] for each in (inputs, inputs.flip(1)))
     assert torch.allclose(found, other, atol=1e-5) == (temporal == "mean")
     assert found.shape == (2, 16)
+
+
+def test_a_frame_says_what_is_in_it_wherever_it_is():
+    torch.manual_seed(0)
+    encoder = ClipEncoder(3, 128, 1, 16, "mean", width=4).eval()
+    torch.nn.init.zeros_(encoder.where.weight)
+    ground, shape = torch.zeros(1, 1, 3, 128, 128), torch.rand(3, 8, 8)
+    frames = [ground.clone(), ground.clone()]
+    for frame, corner in zip(frames, (56, 64), strict=True):  # one place of the maps apart, far from the edges
+        frame[0, 0, :, corner : corner + 8, corner : corner + 8] = shape
+    found, other, nothing = (encoder(frame) for frame in (*frames, ground))
+    torch.testing.assert_close(found, other)
+    assert not torch.allclose(found, nothing)
 
 
 def test_attention_has_a_weight_for_each_frame():

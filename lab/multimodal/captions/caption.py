@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -19,9 +20,11 @@ from lab.learning import Stage, SupervisedModule
 from lab.multimodal.captions import plots as draw
 from lab.multimodal.captions.network import CaptionNetwork, DecoderName, ImagePlaces
 from lab.multimodal.captions.pointing import pointing_hits
+from lab.multimodal.captions.words import WordDetector, recolored
 from lab.multimodal.clip.network import captions_to_text
 from lab.multimodal.clips.clip_data import ClipData
 from lab.multimodal.clips.network import ClipEncoder, NormalizeClips, TemporalName
+from lab.multimodal.places import COLORS
 from lab.task import Task
 from lab.text.tokenizer import BEGIN, END, PAD
 from lab.vision.data.image_data import ImageData
@@ -50,10 +53,16 @@ class Caption(SupervisedModule):
             word; or transformer, which does so in every layer.
         temporal: how frames of a clip are put together: mean, lstm or attention (default).
         hidden: size of embeddings, states and vectors of places; a multiple of 4.
+        width: channels of the first convolution of the encoder; its maps have four times as many.
         depth: layers of the decoder.
         dropout: dropout of the embeddings and of the outputs of layers.
         word_dropout: share of the words before the next one that are hidden in training, so that it is read from the
             image instead of guessed from them: without it no pair of words is written that no caption had.
+        pretrain_fraction: share of the run, at its beginning, in which the encoder alone learns which words of its
+            caption an image shows, or one frame of a clip: colours and shapes, where the data say which words these
+            are, else all. Later its convolutions stay as they are; 0 trains them with the decoder instead.
+        recolor: whether the encoder learns shapes from images whose channels are swapped and inverted, so that it takes
+            no shape to have some colours only. It has no effect where the data do not say which words are colours.
         lr: learning rate of the optimizer.
         weight_decay: decoupled weight decay for adamw, an L2 penalty for the others.
         warmup: linear warm-up of the learning rate, as a fraction of the run (below 1) or a number of steps.
@@ -77,10 +86,13 @@ class Caption(SupervisedModule):
         network: DecoderName = "lstm_attention",
         temporal: TemporalName | None = None,
         hidden: Annotated[int, Gt(0)] = 128,
+        width: Annotated[int, Gt(0)] = 16,
         depth: Annotated[int, Gt(0)] = 1,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
         word_dropout: Annotated[float, Ge(0), Le(1)] = 0.5,
-        lr: Annotated[float, Gt(0)] = 2e-3,
+        pretrain_fraction: Annotated[float, Ge(0), Lt(1)] = 0.5,
+        recolor: bool = True,
+        lr: Annotated[float, Gt(0)] = 5e-3,
         weight_decay: Annotated[float, Ge(0)] = 0.01,
         warmup: Annotated[float, Ge(0)] = 0.05,
         **training: Any,
@@ -93,20 +105,26 @@ class Caption(SupervisedModule):
             raise BadSetting("hidden", f"expected a multiple of 4, found {hidden}")
         if temporal is not None and not frames:
             raise BadSetting("temporal", "images have no frames; leave it out")
-        self.word_dropout = word_dropout
+        self.word_dropout, self.pretrain_fraction = word_dropout, pretrain_fraction
+        self.recolor = recolor and len(pairs) > 0
         self.words, self.max_length = words, caption_length + 2
         self.inputs = "clip" if frames else "image"
         encoder: ImagePlaces | ClipEncoder
+        fixed = pretrain_fraction > 0  # then its convolutions are trained before, and stay as they are
         if frames:
             self.normalise: Normalize = NormalizeClips(channels, size, mean, std)
-            encoder = ClipEncoder(channels, size, frames, hidden, temporal or "attention", dropout)
+            encoder = ClipEncoder(channels, size, frames, hidden, temporal or "attention", width, dropout, fixed)
         else:
             self.normalise = Normalize(channels, size, mean, std)
-            encoder = ImagePlaces(channels, size, hidden)
+            encoder = ImagePlaces(channels, size, hidden, width, fixed)
         self.network = CaptionNetwork(encoder, network, len(words) + SHIFT, self.max_length, hidden, depth, dropout)
+        self.shapes_shown = WordDetector(4 * width, len(words))
+        self.colors_shown = WordDetector(COLORS, len(words))
         place = {word: i for i, word in enumerate(words)}
         self.pairs = torch.tensor([[place[word] for word in pair.split()] for pair in pairs]).view(-1, 2)
         self.unseen = self.pairs[unseen]
+        both = self.pairs.T if pairs else torch.arange(1, len(words)).expand(2, -1)
+        self.colors, self.shapes = (each.unique() for each in both)
         self.bleu, self.exact_match, self.pointing = BLEUScore(), MeanMetric(), MeanMetric()
         self.exact_match_seen, self.exact_match_unseen = MeanMetric(), MeanMetric()
         shape = (1, frames, channels, size, size) if frames else (1, channels, size, size)
@@ -116,12 +134,36 @@ class Caption(SupervisedModule):
         log_probabilities: Tensor = self.network(self.normalise(inputs), captions)
         return log_probabilities
 
-    def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
-        target = to_tokens(batch["caption"])
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        if self.pretrain_fraction and math.isinf(self.total_steps):
+            raise BadSetting("pretrain_fraction", "a share of the run needs max_epochs or max_steps; or set it to 0")
+
+    def training_loss(self, batch: Batch, progress: float) -> Tensor:
+        inputs, captions = batch[self.inputs], batch["caption"]
+        loss = self.word_loss if progress < self.pretrain_fraction else self.caption_loss
+        found = loss(inputs, captions)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():  # which wait for every gradient
+            found = found + 0 * sum(weights.sum() for weights in self.parameters())
+        return found
+
+    def word_loss(self, inputs: Tensor, captions: Tensor) -> Tensor:
+        """The loss of the words that the encoder finds in images (B, C, H, W), or in one frame of each clip, ()."""
+        if self.inputs == "clip":
+            frame = torch.randint(inputs.shape[1], (len(inputs),), device=inputs.device)
+            inputs = inputs[torch.arange(len(inputs), device=inputs.device), frame].unsqueeze(1)
+        others = recolored(inputs) if self.recolor else inputs
+        images, others = (self.normalise(each).flatten(end_dim=-4) for each in (inputs, others))
+        places, device = self.network.encoder.places, captions.device
+        shapes = self.shapes_shown.loss(places.trunk(others), captions, self.shapes.to(device))
+        return shapes + self.colors_shown.loss(places.colors(images), captions, self.colors.to(device))
+
+    def caption_loss(self, inputs: Tensor, captions: Tensor) -> Tensor:
+        """The loss of each next word, (), behind words some of which are hidden."""
+        target = to_tokens(captions)
         known = target[:, :-1]
         hidden = (torch.rand(known.shape, device=known.device) < self.word_dropout) & (known != BEGIN)
-        known = known.masked_fill(hidden, PAD)
-        return F.nll_loss(self(batch[self.inputs], known).mT, target[:, 1:], ignore_index=PAD)
+        return F.nll_loss(self(inputs, known.masked_fill(hidden, PAD)).mT, target[:, 1:], ignore_index=PAD)
 
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         captions, inputs = batch["caption"], batch[self.inputs]

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.multimodal.clips.network import ClipEncoder
+from lab.multimodal.places import Places
 from lab.text.seq2seq.decoder import AttentionDecoder, Memory
-from lab.vision.networks.image_encoder import ImageEncoder
+from lab.vision.detection.grid import STRIDE
 
 DecoderName = Literal["lstm", "lstm_attention", "transformer"]
 
@@ -27,17 +28,18 @@ class ImagePlaces(nn.Module):
         channels: of an image.
         size: height and width of an image.
         hidden: size of the vectors.
+        width: channels of the first convolution.
+        fixed: as in `Places`.
     """
 
-    def __init__(self, channels: int, size: int, hidden: int) -> None:
+    def __init__(self, channels: int, size: int, hidden: int, width: int, fixed: bool = False) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(channels).to(memory_format=torch.channels_last)
-        self.side = -(-size // self.encoder.stride)
-        self.project = nn.Linear(self.encoder.channels, hidden)
-        self.positions = nn.Parameter(0.02 * torch.randn(self.side**2, hidden))
+        self.places = Places(channels, width, fixed)
+        self.project = nn.Linear(self.places.channels, hidden)
+        self.positions = nn.Parameter(0.02 * torch.randn((-(-size // STRIDE)) ** 2, hidden))
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.encoder(images).flatten(2).mT  # (B, S, channels)
+        maps = self.places(images).flatten(2).mT  # (B, S, channels)
         return F.relu(self.project(maps) + self.positions)
 
 

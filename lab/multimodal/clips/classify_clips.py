@@ -34,6 +34,7 @@ class ClassifyClips(SupervisedModule):
         std: standard deviation of the pixels of each channel; a fact of the data.
         temporal: how frames are put together: mean, which does not see their order; lstm; or attention.
         hidden: size of the vectors of frames; a multiple of 4.
+        width: channels of the first convolution; the maps of a frame have four times as many.
         dropout: dropout of the vector of the clip, and inside the attention.
         label_smoothing: label smoothing of the targets.
     """
@@ -50,6 +51,7 @@ class ClassifyClips(SupervisedModule):
         std: list[float],
         temporal: TemporalName = "attention",
         hidden: Annotated[int, Gt(0)] = 128,
+        width: Annotated[int, Gt(0)] = 16,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
         **training: Any,
@@ -60,7 +62,7 @@ class ClassifyClips(SupervisedModule):
         if hidden % 4:
             raise BadSetting("hidden", f"expected a multiple of 4, found {hidden}")
         self.network = ClipClassifier(
-            ClipEncoder(channels, size, frames, hidden, temporal, dropout), hidden, len(class_names), dropout
+            ClipEncoder(channels, size, frames, hidden, temporal, width, dropout), hidden, len(class_names), dropout
         )
         self.normalise, self.names = NormalizeClips(channels, size, mean, std), class_names
         self.label_smoothing = label_smoothing

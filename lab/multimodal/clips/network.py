@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.multimodal.places import Places
 from lab.networks import Recurrent, SinusoidalPositions, TransformerEncoder
-from lab.vision.networks.image_encoder import ImageEncoder
+from lab.vision.detection.grid import STRIDE
 from lab.vision.networks.normalize import Normalize
 
 TemporalName = Literal["mean", "lstm", "attention"]
@@ -36,16 +36,26 @@ class ClipEncoder(nn.Module):
         frames: of a clip.
         hidden: size of the vectors; a multiple of 4.
         temporal: mean of all frames, which does not see their order; an LSTM; or a Transformer layer.
+        width: channels of the first convolution.
         dropout: share of the layers' outputs that are dropped in training, from 0 to 1.
+        fixed: as in `Places`.
     """
 
     def __init__(
-        self, channels: int, size: int, frames: int, hidden: int, temporal: TemporalName, dropout: float = 0.1
+        self,
+        channels: int,
+        size: int,
+        frames: int,
+        hidden: int,
+        temporal: TemporalName,
+        width: int = 16,
+        dropout: float = 0.1,
+        fixed: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(channels).to(memory_format=torch.channels_last)
-        side = -(-size // self.encoder.stride)
-        self.project = nn.Linear(self.encoder.channels * side**2, hidden)
+        self.places = Places(channels, width, fixed)
+        self.where = nn.Linear(self.places.channels * (-(-size // STRIDE)) ** 2, hidden)
+        self.what = nn.Linear(self.places.channels, hidden)  # of the largest values, wherever they are
         self.temporal = temporal
         if temporal == "lstm":
             self.recurrent = Recurrent(hidden, hidden)
@@ -55,8 +65,9 @@ class ClipEncoder(nn.Module):
             self.query = nn.Linear(hidden, 1)
 
     def forward(self, clips: Tensor) -> Tensor:
-        maps = self.encoder(clips.flatten(0, 1))
-        vectors: Tensor = F.relu(self.project(maps.flatten(1))).unflatten(0, clips.shape[:2])
+        maps = self.places(clips.flatten(0, 1))
+        seen = F.relu(self.where(maps.flatten(1)) + self.what(maps.amax((2, 3))))
+        vectors: Tensor = seen.unflatten(0, clips.shape[:2])
         if self.temporal == "mean":
             return vectors.mean(1, keepdim=True)
         if self.temporal == "lstm":
