@@ -68,7 +68,7 @@ def groups(places: Any, labels: Sequence[int], names: Sequence[str], found: Sequ
     shared = np.zeros((len(names), len(names)))
     np.add.at(shared, (list(found), list(labels)), 1)
     _, matched = linear_sum_assignment(shared, maximize=True)
-    title = f"k-means (adjusted Rand index {round(score, 2) + 0.0:.2f})"  # no -0.00
+    title = f"k-means (adjusted Rand index {score:z.2f})"  # never -0.00
     with figure(1, 2, width=3.8, height=3.8) as (drawing, axes):
         for axis, said, numbers in ((axes[0], "classes", labels), (axes[1], title, matched[list(found)])):
             for i, name in enumerate(names):

@@ -255,6 +255,9 @@ def test_pictures_can_be_drawn(unseen, tmp_path):
     assert {text.get_text() for text in grid.texts} == {"100"}
     heat = pictures.similarity(shown, said).axes[0]
     assert [text.get_text() for text in heat.texts[:: 8 + 1]] == ["1.00"] * 8
+    turned = torch.full_like(shown["image_vector"], -1e-4)  # cosines of nearly 0
+    texts = pictures.similarity(shown | {"text_vector": turned * shown["image_vector"].sign()}, said).axes[0].texts
+    assert {text.get_text() for text in texts[:: 8 + 1]} == {"0.00"}, "not -0.00"
     bars = pictures.zero_shot(shown, PAIRS, unseen).axes[1]
     assert bars.texts[0].get_text() in {PAIRS[i] for i in unseen or range(100)}
     pictures.text_to_image(shown, said).savefig(tmp_path / "found.png")

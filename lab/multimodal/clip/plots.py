@@ -33,7 +33,7 @@ def similarity(shown: dict[str, Tensor], captions: list[str], most: int = 8) -> 
             axes.imshow(tile, extent=(i - 0.46, i + 0.46, -0.56, -1.48), interpolation="nearest")
             for j in range(n):
                 color = text_on(image.cmap(image.norm(float(values[i, j]))))
-                axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
+                axes.text(j, i, f"{values[i, j]:z.2f}", ha="center", va="center", fontsize=8, color=color)
         bare(axes, "Cosine similarity of images and captions")
         axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -1.55), anchor="E")
         axes.set_yticks(range(n), [fill(captions[i], 32) for i in rows])
