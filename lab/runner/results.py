@@ -152,7 +152,7 @@ def find_run(run: str, uri: str | None = None) -> Run:
         return everything[0]
     matches = [found for found in everything if found.info.run_id.startswith(run) or found.info.run_name == run]
     if not matches:
-        names = [found.info.run_name for found in everything]
+        names = ["last", *(found.info.run_name for found in everything)]
         raise BadInput(f"no run {run!r}{nearest(run, names)}; lab runs lists them")
     if len(matches) > 1:
         ids = ", ".join(map(_told_apart, matches[:MOST_NAMED])) + (", ..." if len(matches) > MOST_NAMED else "")

@@ -93,6 +93,10 @@ def test_the_page_of_a_comparison(lab: Lab, recorded_runs: str, monkeypatch: pyt
     assert lab("ui", "nobody", "--port", port, "--uri", recorded_runs).code == 2
 
 
+def test_a_slip_in_last(lab: Lab, recorded_runs: str) -> None:
+    assert "no run 'lst'; did you mean 'last'?" in lab("eval", "lst", "--uri", recorded_runs).err
+
+
 def test_a_taken_port(lab: Lab) -> None:
     Path("mlflow.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -56,6 +56,11 @@ def test_a_word_with_two_meanings(server):
     ("words", "message"),
     [
         (["slwo"], "^no study, recipe, experiment or run 'slwo'; did you mean 'slow'\\?; lab runs lists them$"),
+        (["ddpg_pendulum"], "^recipe 'ddpg_pendulum' has no runs yet; start one: lab run ddpg_pendulum$"),
+        (
+            ["slow", "study:pendulum_search"],
+            "^study 'pendulum_search' has no runs yet; start one: lab tune pendulum_search$",
+        ),
         (["study:slow"], "^no study 'slow'; there are rates; lab runs"),
         (["run:pendulum"], "^no run 'pendulum'; there are .*; lab runs"),
         (["empty"], "^experiment 'empty' has no runs yet$"),
