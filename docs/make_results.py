@@ -91,7 +91,7 @@ def make(only: Sequence[str], table: bool, workers: int | None) -> int:
 
 
 def agents() -> Iterator[Agent]:
-    """The recipes that have an environment; one that cannot be assembled here is left out with a message."""
+    """The recipes that learn in an environment; one that cannot be assembled here is left out with a message."""
     from lab.runner.assemble import assemble
     from lab.runner.record import parameters
 
@@ -100,7 +100,8 @@ def agents() -> Iterator[Agent]:
             recipe = load(path)
             if "env" in recipe.data:
                 params = {key: str(value) for key, value in parameters(assemble(recipe))}
-                yield Agent(recipe, _settings(params))
+                if "data.total_steps" in params:  # planning in a known environment takes none
+                    yield Agent(recipe, _settings(params))
         except LabError as error:
             print(f"{path.stem} is left out\n{explain(error)}", file=sys.stderr)
 

@@ -87,6 +87,8 @@ def test_the_agents_are_the_recipes_with_an_environment(
     good = "task: ddpg\nseed: 3\ndata: {env: Pendulum-v1, total_steps: 1200, batch_size: 8}\n"
     (tmp_path / "recipes" / "ddpg_pendulum.yaml").write_text(good)
     (tmp_path / "recipes" / "odd.yaml").write_text(good.replace("Pendulum-v1", "Pendulm-v1"))
+    planned = "task: dynamic_programming\nseed: 0\ndata: {env: FrozenLake-v1}\n"
+    (tmp_path / "recipes" / "planned.yaml").write_text(planned)
     (found,) = results.agents()
     assert (found.name, found.params["data.env"], found.steps) == ("ddpg_pendulum", "Pendulum-v1", 1200)
     assert found.params["model.gamma"] == "0.99", "defaults count too"
