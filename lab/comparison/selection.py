@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lab.errors import BadInput, nearest, suggestion
-from lab.registry import Shelf, recipes
+from lab.registry import recipes
 from lab.tracking.names import KIND
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _unknown(name: str, kinds: Sequence[str], server: MlflowClient, experiments:
     newest = server.search_runs(list(experiments.values()), max_results=PAGE)
     if not newest:
         return "no runs here yet; start one: lab run ddpg_pendulum"
-    starts: dict[Shelf, str] = {"recipe": "run", "study": "tune"}
+    starts: dict[Literal["recipe", "study", "claim"], str] = {"recipe": "run", "study": "tune"}
     for kind, verb in starts.items():
         if kind in kinds and name in recipes(kind):
             return f"{kind} {name!r} has no runs yet; start one: lab {verb} {name}"
