@@ -46,7 +46,7 @@ SMALLER = {
         "model.sampling_steps=2",
         "model.widths=[16]",
     ],
-    "forecast": ["data.window=24"],
+    "forecast": ["data.window=8"],
     "gan": ["data.max_images=100", "data.name=digits"],
     "keypoints": ["data.max_images=60", "model.depth=3"],
     "language_model": ["model.context=16", "model.depth=1"],
@@ -96,6 +96,7 @@ TRAINED = one_for_each_kind_of_data()
 
 @pytest.mark.slow
 @pytest.mark.pictures
+@pytest.mark.filterwarnings("error:no video of the agent")
 @pytest.mark.parametrize(
     "name", [name if name in TRAINED else pytest.param(name, marks=pytest.mark.long) for name in task_names()]
 )

@@ -139,7 +139,7 @@ def record_video(
             writer.send(np.ascontiguousarray(frame))
             if follow is not None:
                 follow([0])
-            action = policy(torch.from_numpy(observation).to(device)[None])[0].cpu().numpy()
+            action = policy(torch.from_numpy(np.stack([observation])).to(device))[0].cpu().numpy()
             observation, reward, terminated, truncated, _ = env.step(action)
             if observe is not None:
                 observe(action, reward)
