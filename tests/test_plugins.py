@@ -15,21 +15,6 @@ import pytest
 pytestmark = pytest.mark.slow
 
 TWO_MOONS = Path(__file__).parents[1] / "plugins" / "two_moons"
-# Two uses in one process: its imports take longer than any of them.
-USES = """
-from contextlib import redirect_stdout
-from lab.cli import main
-
-def lab(file, *words):
-    with open(file, "w") as output, redirect_stdout(output):
-        try:
-            main(words)
-        except SystemExit as leaving:
-            assert leaving.code == 0, words
-
-lab("plugins.txt", "plugins")
-lab("run.json", "run", "two_moons", "trainer.accelerator=cpu", "--json")
-"""
 
 
 class Environment:
@@ -111,17 +96,8 @@ def test_ls_finds_its_task_and_its_recipe_without_importing_either_plugin(enviro
     assert "two_moons" in environment.lab("ls", cwd=tmp_path)
 
 
-@pytest.fixture(scope="module")
-def used(environment, empty_database, tmp_path_factory) -> Path:
-    """The folder with what `lab plugins` and `lab run` say in the new environment."""
-    folder = tmp_path_factory.mktemp("used")
-    shutil.copy(empty_database, folder / "mlflow.db")
-    environment.run("-c", USES, cwd=folder)
-    return folder
-
-
-def test_the_broken_plugin_is_one_line_with_distribution_version_and_error(used):
-    lines = [line.split(maxsplit=5) for line in (used / "plugins.txt").read_text().splitlines()]
+def test_the_broken_plugin_is_one_line_with_distribution_version_and_error(environment, tmp_path):
+    lines = [line.split(maxsplit=5) for line in environment.lab("plugins", cwd=tmp_path).splitlines()]
     (broken,) = [line for line in lines if "broken" in " ".join(line)]
     assert broken[:5] == ["broken", "task", "lab-broken", "0.0.7", "broken"]
     assert "RuntimeError: out of order" in broken[5]
@@ -129,12 +105,13 @@ def test_the_broken_plugin_is_one_line_with_distribution_version_and_error(used)
     assert states["two_moons"] == states["ddpg"] == "ok"
 
 
-def test_it_runs_to_its_expected_score_beside_the_broken_one(used):
-    result = json.loads((used / "run.json").read_text())
+@pytest.mark.long
+def test_it_runs_to_its_expected_score_beside_the_broken_one(environment, tracked):
+    result = json.loads(environment.lab("run", "two_moons", "trainer.accelerator=cpu", "--json", cwd=tracked))
     assert (result["status"], result["monitor"]) == ("FINISHED", "test/accuracy")
     assert 0.96 <= result["score"] <= 0.98
     assert Path(result["best"]).is_file()
-    assert Path(result["best"]).is_relative_to(used)
+    assert Path(result["best"]).is_relative_to(tracked)
 
 
 @pytest.mark.long

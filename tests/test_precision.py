@@ -24,7 +24,7 @@ from lab.testing.short import BATCHES, SMALL, overrides
 
 pytestmark = pytest.mark.slow  # whole trainings, if short ones
 
-FEW = {"autoencode", "classify", "regress", "ddpg", "ppo"}  # all others are trained if long tests are asked for
+FEW = {"classify", "ddpg"}  # all others are trained if long tests are asked for
 TASKS = [name if name in FEW else pytest.param(name, marks=pytest.mark.long) for name in task_names()]
 
 
@@ -77,7 +77,7 @@ def test_every_task_trains_and_is_tested_in_double_precision(name: str, tmp_path
         assert outputs <= {torch.float64}
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name not in ("autoencode", "classify", "ppo")])
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "classify"])
 def test_every_task_resumes_in_double_precision_to_the_same_bits(name: str, tmp_path: Path) -> None:
     short = recipe(name, "64-true", BATCHES)
     check_resume(short, tmp_path, whole(short, tmp_path / "whole"), [0.5])

@@ -31,7 +31,7 @@ def only_run(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["ddpg_pendulum", pytest.param("two_moons", marks=pytest.mark.long), *FIELDS])
+@pytest.mark.parametrize("recipe", [pytest.param("ddpg_pendulum", marks=pytest.mark.long), "two_moons", *FIELDS])
 def test_two_processes_share_one_run(recipe, tracked):
     two = ["trainer.accelerator=cpu", "trainer.strategy=ddp", "trainer.devices=2"]
     done = lab(tracked, "run", recipe, *SHORT[recipe], *two)

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete
@@ -16,6 +17,14 @@ from lab.rl.tabular.data import TabularData
 
 QUIET = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 SHORT = {"total_steps": 60, "eval_every": 40, "eval_episodes": 2, "test_episodes": 2}
+
+# One agent for each way of learning; the others share their code, and are `long` where each of them would train.
+ONE_OF_EACH = {"ddpg", "sac", "dqn", "rainbow", "ppo", "recurrent_ppo", "q_learning", "iql"}
+
+
+def one_of_each(names):
+    """The names as parameters of a test, of which all but one for each way of learning are `long`."""
+    return [name if name in ONE_OF_EACH else pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
 class Point(gym.Env):

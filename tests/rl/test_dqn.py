@@ -293,11 +293,10 @@ def train(callbacks=(), checkpoint=None, env="CartPole-v1", model=None, seed=0, 
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param({}, id="plain"),
+        pytest.param({}, id="plain", marks=pytest.mark.long),
         pytest.param(
             {"n_step": 3, "prioritized": True, "buffer_size": 64, "model": RAINBOW},
             id="Rainbow, a ring",
-            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"env": "Pendulum-v1", "num_action_bins": 5, "n_step": 3, "prioritized": True},

@@ -31,7 +31,7 @@ def register(monkeypatch):
     return lambda kind, **settings: points.register(monkeypatch, kind, **settings)
 
 
-@pytest.fixture(params=AGENTS)
+@pytest.fixture(params=points.one_of_each(AGENTS))
 def agent(request):
     return AGENTS[request.param]
 

@@ -65,7 +65,7 @@ def test_every_agent_is_here():
     assert not any(issubclass(TASKS[name].data, CollectionData) for name in PLANNING)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", points.one_of_each(AGENTS))
 def test_the_same_seed_gives_the_same_weights(name, train):
     plain, shared = train(name), train(name, shared=True)
     often = {"eval_every": 5 if issubclass(TASKS[AGENTS[name][0]].data, OfflineData) else 20}

@@ -56,8 +56,13 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 @pytest.mark.parametrize(
     "setting",
     [
-        *("val_check_interval=1", "val_check_interval=0.5", "check_val_every_n_epoch=2", "num_sanity_val_steps=0"),
-        *("limit_val_batches=1", "limit_val_batches=0", "log_every_n_steps=1"),
+        "val_check_interval=1",
+        "num_sanity_val_steps=0",
+        "log_every_n_steps=1",
+        pytest.param("val_check_interval=0.5", marks=pytest.mark.long),
+        pytest.param("check_val_every_n_epoch=2", marks=pytest.mark.long),
+        pytest.param("limit_val_batches=1", marks=pytest.mark.long),
+        pytest.param("limit_val_batches=0", marks=pytest.mark.long),
     ],
 )
 def test_how_often_and_how_long_one_validates(weights: Any, setting: str) -> None:

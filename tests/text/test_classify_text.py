@@ -30,7 +30,10 @@ def test_padding_changes_nothing(name: TextNetworkName, bidirectional: bool) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("bag", "transformer") else pytest.param(name, marks=pytest.mark.long) for name in NETWORKS],
+)
 def test_an_exported_network_takes_batches_of_any_size(name: TextNetworkName) -> None:
     network = TextNetwork(name, vocab_size=50, max_length=6).eval()
     example, tokens = torch.ones(2, 6, dtype=torch.int64), torch.randint(1, 50, (5, 6))

@@ -44,9 +44,9 @@ def train(callbacks=(), **settings):
     ("settings", "epochs", "first"),
     [
         ({"eval_every": 200}, [200, 400, 500], 150),
-        ({"eval_every": 1000}, [500], 150),
+        pytest.param({"eval_every": 1000}, [500], 150, marks=pytest.mark.long),
         ({"eval_every": 50}, [150, 200, 250, 300, 350, 400, 450, 500], 150),
-        ({"eval_every": 200, "learning_starts": 130}, [200, 400, 500], 150),
+        pytest.param({"eval_every": 200, "learning_starts": 130}, [200, 400, 500], 150, marks=pytest.mark.long),
         ({"eval_every": 120, "train_freq": 30}, [120, 240, 360, 480, 510], 120),
     ],
 )

@@ -209,10 +209,10 @@ NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
     [
         (PPO, "CartPole-v1", {}, "sync"),
         (PPO, "Pendulum-v1", NORMALIZED | {"objective": "kl"}, "async"),
-        (A2C, "CartPole-v1", NORMALIZED, "sync"),
-        (REINFORCE, "CartPole-v1", {"baseline": True}, "sync"),
+        pytest.param(A2C, "CartPole-v1", NORMALIZED, "sync", marks=pytest.mark.long),
+        pytest.param(REINFORCE, "CartPole-v1", {"baseline": True}, "sync", marks=pytest.mark.long),
         (REINFORCE, "CartPole-v1", {"baseline": False}, "sync"),
-        (TRPO, "Pendulum-v1", NORMALIZED, "sync"),
+        pytest.param(TRPO, "Pendulum-v1", NORMALIZED, "sync", marks=pytest.mark.long),
         (RecurrentPPO, "CartPole-v1", NORMALIZED | {"memory_size": 8, "sequence_length": 5}, "sync"),
     ],
 )

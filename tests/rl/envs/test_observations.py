@@ -139,7 +139,7 @@ def test_a_part_that_is_not_in_its_space_is_named(change, words, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in AGENTS if name not in NEED_VECTORS])
+@pytest.mark.parametrize("name", points.one_of_each(name for name in AGENTS if name not in NEED_VECTORS))
 def test_every_agent_learns_from_parts(name, monkeypatch):
     kind = OneSwitch if name == "dqn" else Parts if name in DISCRETE else Handle
     model, data, trainer = points.train(AGENTS[name], points.register(monkeypatch, kind), discrete=True)
