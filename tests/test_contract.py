@@ -46,7 +46,7 @@ SMALLER = {
         "model.sampling_steps=2",
         "model.widths=[16]",
     ],
-    "forecast": ["data.window=8"],
+    "forecast": ["data.window=24", "model.network=tcn"],
     "gan": ["data.max_images=100", "data.name=digits"],
     "keypoints": ["data.max_images=60", "model.depth=3"],
     "language_model": ["model.context=16", "model.depth=1"],
