@@ -19,6 +19,7 @@ EXAMPLES = 4
 WORST = 12
 COLUMNS = 4
 DARKEST = 0.25  # of the light where a word does not look
+ROW = 0.25  # height of the row of a word, as a share of the width of a frame
 
 
 def attention_over_images(images: Tensor, captions: Sequence[str], attention: Tensor) -> Figure:
@@ -56,18 +57,19 @@ def attention_over_clips(clips: Tensor, captions: Sequence[str], attention: Tens
     """
     words = [caption.split() for caption in captions]
     longest = max(map(len, words))
-    with figure(len(clips), 1, width=6.4, height=0.9 + 0.17 * longest) as (drawing, axes):
+    with figure(len(clips), 1, width=6.4, height=0.95 + 0.2 * longest) as (drawing, axes):
         heading(drawing, "Attention of each word of the caption to the frames of the clip: the darker, the more")
         for axis, clip, sentence, weights in zip(axes.reshape(-1), clips, words, attention, strict=True):
             frames, rows = weights.shape[-1], len(sentence)
             axis.imshow(weights[:rows].float().cpu().numpy(), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
-            high = 0.42 * rows
+            wide = 0.97 * frames / len(clip)
+            high = wide / ROW  # as many rows as make the frames as high as wide
             for number, tile in enumerate(rgb(clip)):
                 left = number * frames / len(clip) - 0.5
-                place = (left, left + 0.97 * frames / len(clip), -0.6, -0.6 - high)
+                place = (left, left + wide, -0.6, -0.6 - high)
                 axis.imshow(tile, extent=place, aspect="auto", interpolation="nearest")
             bare(axis, "")
-            axis.set(xlim=(-0.5, frames - 0.5), ylim=(rows - 0.5, -0.65 - high))
+            axis.set(xlim=(-0.5, frames - 0.5), ylim=(rows - 0.5, -0.65 - high), aspect=ROW)
             axis.set_yticks(range(rows), sentence, fontsize=8)
             axis.tick_params(length=0)
     return drawing
