@@ -23,7 +23,7 @@ def note(text: str) -> None:
 
 
 def words_of(text: str) -> Sequence[str]:
-    """What a line may end with: the words of a text, a number and its unit as one.
+    """The words of a text, behind each of which a line may end; a number and its unit are one.
 
     >>> words_of("an interval of 95 % in 2 min")
     ['an', 'interval', 'of', '95 %', 'in', '2 min']

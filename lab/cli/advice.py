@@ -114,7 +114,7 @@ def for_command(word: str, rest: Sequence[str], commands: Collection[str]) -> st
 
 
 def for_other_option(command: str, option: str) -> str | None:
-    """What there is in place of an option that other programs have; None if nothing is known about it.
+    """The counterpart of an option that other programs have; None if nothing is known about it.
 
     Args:
         command: the last word of the command, such as `run`.

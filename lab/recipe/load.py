@@ -161,7 +161,7 @@ def _parse_override(override: str) -> tuple[list[Key], Any]:
 
 
 def _other_spelling(name: str, value: str | None) -> str | None:
-    """How a setting is written here that is written as other programs have it; None for all else."""
+    """The spelling here of a setting that is written as other programs have it; None for all else."""
     if value is None:
         if name.endswith((".yaml", ".yml")):
             return "one recipe at a time; the words behind it are settings, such as model.lr=1e-3"

@@ -104,7 +104,7 @@ def check(
 
 
 def check_value(hint: Any, value: Any, path: Path) -> list[Complaint]:
-    """What is wrong with a value that may describe objects, as `check` would say it.
+    """The problems of a value that may describe objects, as `check` would say them.
 
     Args:
         hint: the type of the keyword.

@@ -40,7 +40,7 @@ def show(value: Any) -> str:
 
 
 def other_spelling(expected: str, value: Any) -> str:
-    """How a number or a list is written that was written in another way, as `; write 1000000`; empty where it is not.
+    """The spelling of a number or a list that was written in another way, as `; write 1000000`; empty where it is not.
 
     Args:
         expected: what there should be, in words.

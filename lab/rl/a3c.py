@@ -54,7 +54,7 @@ class A3C(A2C):
                 self.register_buffer(f"copy_{place}", weight.detach().expand(num_envs, *weight.shape).clone())
 
     def networks(self) -> dict[str, nn.Module]:
-        """What every worker has a copy of, in the order of the parameters that Adam steps."""
+        """The networks that every worker has a copy of, in the order of the parameters that Adam steps."""
         return {"policy": self.policy, "critic": self.critic}
 
     def copies(self, of: str) -> dict[str, Tensor]:

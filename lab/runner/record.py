@@ -83,7 +83,7 @@ def start(tracker: Tracker, assembly: Assembly) -> None:
 
 
 def headers(installed: metadata.Distribution) -> Message:
-    """What a package says about itself.
+    """The metadata of a package.
 
     The `name` and `version` of `importlib.metadata` read the whole description of a package each time, together longer
     than a short training of a small model takes.

@@ -191,7 +191,7 @@ def _describe(study: optuna.Study, plan: Plan) -> None:
 
 
 def _changed(plan: Plan, known: Mapping[str, Any]) -> str:
-    """What differs from the definition that a study was started with."""
+    """Differences from the definition that a study was started with."""
     before, now = (json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (known, plan.definition()))
     lines = list(difflib.unified_diff(before, now, lineterm="", n=0))[2:]
     changed = " ".join(f"{line[0]} {line[1:].strip().rstrip(',')}" for line in lines if line[0] in "+-")

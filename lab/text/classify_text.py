@@ -123,7 +123,7 @@ class ClassifyText(TextModule):
     def _without_labels(
         self, texts: list[str], labels: list[int], asked: list[str], asked_labels: list[int]
     ) -> dict[str, float]:
-        """How well texts of one class are like each other by their words: in a search, and as groups."""
+        """Likeness of the texts of one class by their words: in a search, and as groups."""
         from sklearn.metrics import adjusted_rand_score
 
         index = TextIndex(texts[:MOST_SEARCHED])

@@ -76,6 +76,6 @@ class CaptionNetwork(nn.Module):
         return scores
 
     def encode(self, inputs: Tensor) -> Memory:
-        """What the decoder looks at: vectors (B, S, hidden), or one of them."""
+        """The memory of the decoder: vectors (B, S, hidden), or one of them."""
         vectors = self.encoder(inputs)
         return Memory(vectors if self.attends else vectors.mean(1, keepdim=True))

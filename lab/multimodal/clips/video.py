@@ -71,7 +71,7 @@ def find_videos(path: Path) -> Videos:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What lies in a folder, but for what desktops put into any."""
+    """The files and folders in a folder, but for those that desktops put into any."""
     return sorted(each for each in folder.iterdir() if not of_desktop(each.name))
 
 

@@ -46,7 +46,7 @@ def check_interface(env: gym.Env[Any, Any], wrappers: Wrappers = ()) -> None:
 
 @functools.cache
 def _fault(kind: type, method: str) -> str:
-    """What is old about a method of a class; empty if nothing is, or nothing is known."""
+    """The fault of a method that has an old interface; empty if it has none, or nothing is known."""
     function = getattr(kind, method)
     found = _source(function)
     if found is None:
@@ -76,7 +76,7 @@ def _source(function: Any) -> ast.FunctionDef | None:
 
 
 def _lengths(kind: type, method: str, depth: int = 0) -> set[int]:
-    """How many values its `return` statements return, as far as they show it; 1 where it is certainly no tuple."""
+    """Number of values that its `return` statements have, as far as they show it; 1 where it is certainly no tuple."""
     function = getattr(kind, method, None)
     tree = _source(function)
     if tree is None:

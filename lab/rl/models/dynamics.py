@@ -24,7 +24,7 @@ LOG_VAR_MIN, LOG_VAR_MAX = -10.0, 0.5  # of the predictions, in units of the tar
 
 
 class Prediction(NamedTuple):
-    """What each member says of B steps.
+    """The prediction of each member for B steps.
 
     Args:
         mean: of the change of the observation, and of the reward, (E, B, O + 1).
@@ -102,7 +102,7 @@ class DynamicsModel(nn.Module):
         self.targets.update(torch.cat([following - observation, reward], -1))
 
     def forward(self, observation: Tensor, action: Tensor) -> Prediction:
-        """What each member says of rows of its own, (E, B, O) and (E, B, A)."""
+        """The prediction of each member for rows of its own, (E, B, O) and (E, B, A)."""
         rows = torch.cat([observation, action], -1)
         found = self.network((rows - self.inputs.mean) * (self.inputs.var + EPSILON).rsqrt())
         mean, raw, ended = found.split([self.size + 1, self.size + 1, 1], -1)

@@ -1,4 +1,4 @@
-"""How far a learned model strays from its environment when it takes the actions that were taken there, step after step.
+"""The error of a learned model beside its environment when it takes the actions that were taken there, step after step.
 
 Such errors grow with the number of steps, and say how long rollouts of the model may be; Chua et al. 2018, "Deep
 reinforcement learning in a handful of trials using probabilistic dynamics models", plan with 25 to 100 of them.

@@ -106,7 +106,7 @@ class Planner(nn.Module):
         return torch.clamp(mean + std * noise, self.low, self.high)
 
     def _weights(self, returns: Tensor) -> Tensor:
-        """How much each sequence counts, (B, P), with a sum of 1."""
+        """Weights of the sequences, (B, P), with a sum of 1."""
         if self.method == "mppi":
             scale = self.temperature * returns.std(-1, keepdim=True).clamp_min(1e-6)
             return ((returns - returns.mean(-1, keepdim=True)) / scale).softmax(-1)

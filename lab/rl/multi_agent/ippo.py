@@ -32,7 +32,7 @@ from lab.task import Task, Unit
 
 
 class Share(NamedTuple):
-    """What one learner answers for: agents that follow each other, and what they see and do.
+    """The share of one learner: agents that follow each other, and what they see and do.
 
     Args:
         agents: their numbers.
@@ -48,7 +48,7 @@ class Share(NamedTuple):
 
     @property
     def num_agents(self) -> int:
-        """How many agents."""
+        """Number of agents."""
         return int(self.agents.stop - self.agents.start)
 
 
@@ -146,7 +146,7 @@ class IPPO(Learner):
         return rows
 
     def inputs(self, rows: Tensor, share: Share) -> Tensor:
-        """What a learner sees of its a agents (..., a, O), from rows (..., A, K)."""
+        """Observations of the a agents of a learner (..., a, O), from rows (..., A, K)."""
         numbers = self.numbers[share.agents]
         seen = rows[..., share.agents, : share.size]
         return torch.cat([seen, numbers.to(seen).expand(*seen.shape[:-1], numbers.shape[-1])], -1)

@@ -250,7 +250,7 @@ def check_episodes(name: str, table: Table, facts: Mapping[str, Any]) -> None:
 
 
 def _place(column: Ragged, index: Tensor, name: str) -> str:
-    """Where a value lies, in words that count from 1."""
+    """The place of a value, in words that count from 1."""
     row = int(torch.searchsorted(column.offsets, index[0], right=True))
     step = int(index[0] - column.offsets[row - 1]) + 1
     numbers = ", ".join(str(int(each) + 1) for each in index[1:])

@@ -21,7 +21,7 @@ SMALLEST = 1e-9  # of a probability
 
 
 class Memory(NamedTuple):
-    """What a decoder reads.
+    """The memory that a decoder reads.
 
     Args:
         vectors: (B, S, hidden).

@@ -1,4 +1,4 @@
-"""How much noise is in an image at each time of a diffusion, and one step back in time.
+"""The share of noise in an image at each time of a diffusion, and one step back in time.
 
 Sources: Ho, Jain and Abbeel, Denoising diffusion probabilistic models (DDPM), NeurIPS 2020, with the linear schedule;
 Nichol and Dhariwal, Improved denoising diffusion probabilistic models, ICML 2021, with the cosine schedule; Song, Meng

@@ -59,7 +59,7 @@ class ViT(nn.Module):
         return logits
 
     def attention(self, images: Tensor) -> Tensor:
-        """How much the class token looks at each patch in the last layer, the mean of its heads: (B, side, side)."""
+        """Attention of the class token to each patch in the last layer, the mean of its heads: (B, side, side)."""
         with record_attention(self) as weights:
             self(images)
         last: Tensor = list(weights.values())[-1]
