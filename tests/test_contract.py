@@ -29,6 +29,7 @@ from lab.testing.evaluation import check_metrics, warn_of_global_generators
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
 from lab.testing.short import small
+from tests.parameters import long_but
 
 # Shorter sequences and smaller pictures where they take most of the time, an exported recurrent network's above all.
 SMALLER = {
@@ -97,9 +98,7 @@ TRAINED = one_for_each_kind_of_data()
 @pytest.mark.slow
 @pytest.mark.pictures
 @pytest.mark.filterwarnings("error:no video of the agent")
-@pytest.mark.parametrize(
-    "name", [name if name in TRAINED else pytest.param(name, marks=pytest.mark.long) for name in task_names()]
-)
+@pytest.mark.parametrize("name", long_but(TRAINED, task_names()))
 def test_every_task_keeps_the_contract(name, tmp_path):
     testing.check_task(name, tmp_path=tmp_path, overrides=shorter(name))
 

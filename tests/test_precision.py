@@ -21,11 +21,12 @@ from lab.testing.clauses import needs_nothing, own_recipes
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
 from lab.testing.short import BATCHES, SMALL, overrides
+from tests.parameters import long_but
 
 pytestmark = pytest.mark.slow  # whole trainings, if short ones
 
 FEW = {"classify", "ddpg"}  # all others are trained if long tests are asked for
-TASKS = [name if name in FEW else pytest.param(name, marks=pytest.mark.long) for name in task_names()]
+TASKS = long_but(FEW, task_names())
 
 
 def recipe(name: str, precision: str, batches: int = 1) -> Recipe:

@@ -23,6 +23,7 @@ from lab.engine.signals import Stopped
 from lab.recipe import load
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
+from tests.parameters import long_but
 
 
 class Noisy(Dataset[tuple[Tensor, Tensor]]):
@@ -209,7 +210,7 @@ FEWER = ("shuffled", "accumulated", "read by workers", "without a length")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", [way if way in FEWER else pytest.param(way, marks=pytest.mark.long) for way in WAYS])
+@pytest.mark.parametrize("way", long_but(FEWER, WAYS))
 def test_stopped_anywhere_it_ends_with_the_same_bits_and_the_same_metrics(way: str, recipe: Path, tmp_path: Path):
     whole, logged = train(recipe, WAYS[way], tmp_path / "whole")
     batches = whole.trainer.fit_loop.epoch_loop.batch_progress.total.completed

@@ -14,6 +14,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorD
 
 from lab.engine.checkpoint import LAST
 from tests.engine.test_exact import train
+from tests.parameters import long_but
 
 pytestmark = pytest.mark.slow  # each trains several times
 
@@ -107,7 +108,7 @@ def weights(recipe: Path, settings: list[str], folder: Path, stop: int = 0, go_o
     return torch.cat([p.detach().reshape(-1) for p in assembly.module.parameters()])
 
 
-@pytest.mark.parametrize("way", [way if way in FEWER else pytest.param(way, marks=pytest.mark.long) for way in WAYS])
+@pytest.mark.parametrize("way", long_but(FEWER, WAYS))
 def test_it_goes_on_with_the_data_of_the_epoch(way: str, recipe: Path, tmp_path: Path) -> None:
     whole = weights(recipe, WAYS[way], tmp_path / "whole")
     for batch in (5, 7, 11) if way == "every second epoch" else (5, 7):  # within an epoch, and at the start of one

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
-import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete
@@ -14,6 +13,7 @@ from lab.rl.data.replay import ReplayData
 from lab.rl.offline.offline_data import OfflineData
 from lab.rl.ppo import PPO
 from lab.rl.tabular.data import TabularData
+from tests.parameters import long_but
 
 QUIET = dict.fromkeys(("enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 SHORT = {"total_steps": 60, "eval_every": 40, "eval_episodes": 2, "test_episodes": 2}
@@ -24,7 +24,7 @@ ONE_OF_EACH = {"ddpg", "sac", "dqn", "rainbow", "ppo", "recurrent_ppo", "q_learn
 
 def one_of_each(names):
     """The names as parameters of a test, of which all but one for each way of learning are `long`."""
-    return [name if name in ONE_OF_EACH else pytest.param(name, marks=pytest.mark.long) for name in names]
+    return long_but(ONE_OF_EACH, names)
 
 
 class Point(gym.Env):

@@ -13,6 +13,7 @@ from lab.text.baselines import baseline_accuracies
 from lab.text.classify_text import ClassifyText
 from lab.text.data.text_data import TextData
 from lab.text.network import TextNetwork, TextNetworkName, backwards
+from tests.parameters import long_but
 
 NETWORKS = get_args(TextNetworkName)
 
@@ -30,10 +31,7 @@ def test_padding_changes_nothing(name: TextNetworkName, bidirectional: bool) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [name if name in ("bag", "transformer") else pytest.param(name, marks=pytest.mark.long) for name in NETWORKS],
-)
+@pytest.mark.parametrize("name", long_but(("bag", "transformer"), NETWORKS))
 def test_an_exported_network_takes_batches_of_any_size(name: TextNetworkName) -> None:
     network = TextNetwork(name, vocab_size=50, max_length=6).eval()
     example, tokens = torch.ones(2, 6, dtype=torch.int64), torch.randint(1, 50, (5, 6))

@@ -17,6 +17,7 @@ from lab.rl.dqn import DQN, DQNReplayData
 from lab.rl.ppo import PPO
 from lab.rl.sac import SAC
 from lab.rl.td3 import TD3
+from tests.parameters import long_but
 
 QUIET = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False, "logger": False}
 MODES = {"sac with dropout": (SAC, {"dropout": 0.1, "layer_norm": True}), "td3": (TD3, {})}
@@ -65,9 +66,7 @@ CASES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "case", [case if case in ("dqn", "ppo") else pytest.param(case, marks=pytest.mark.long) for case in CASES]
-)
+@pytest.mark.parametrize("case", long_but(("dqn", "ppo"), CASES))
 def test_a_recorded_training_gives_the_weights_of_an_eager_one(case, monkeypatch):
     eager, recorded = (trained(CASES[case], record, monkeypatch) for record in (False, True))
     assert recorded.update.proven
