@@ -39,3 +39,12 @@ class Places(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         maps = self.trunk(images)
         return torch.cat([maps.detach() if self.fixed else maps, self.colors(images)], 1)
+
+
+def num_places(size: int) -> int:
+    """The places of the maps of an image of that height and width.
+
+    >>> num_places(48)
+    36
+    """
+    return (-(-size // STRIDE)) ** 2

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lab.multimodal.clips.network import ClipEncoder
-from lab.multimodal.places import Places
+from lab.multimodal.places import Places, num_places
 from lab.text.seq2seq.decoder import AttentionDecoder, Memory
-from lab.vision.detection.grid import STRIDE
 
 DecoderName = Literal["lstm", "lstm_attention", "transformer"]
 
@@ -36,7 +35,7 @@ class ImagePlaces(nn.Module):
         super().__init__()
         self.places = Places(channels, width, fixed)
         self.project = nn.Linear(self.places.channels, hidden)
-        self.positions = nn.Parameter(0.02 * torch.randn((-(-size // STRIDE)) ** 2, hidden))
+        self.positions = nn.Parameter(0.02 * torch.randn(num_places(size), hidden))
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.places(images).flatten(2).mT  # (B, S, channels)

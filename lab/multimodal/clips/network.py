@@ -11,9 +11,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.multimodal.places import Places
+from lab.multimodal.places import Places, num_places
 from lab.networks import Recurrent, SinusoidalPositions, TransformerEncoder
-from lab.vision.detection.grid import STRIDE
 from lab.vision.networks.normalize import Normalize
 
 TemporalName = Literal["mean", "lstm", "attention"]
@@ -54,7 +53,7 @@ class ClipEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.places = Places(channels, width, fixed)
-        self.where = nn.Linear(self.places.channels * (-(-size // STRIDE)) ** 2, hidden)
+        self.where = nn.Linear(self.places.channels * num_places(size), hidden)
         self.what = nn.Linear(self.places.channels, hidden)  # of the largest values, wherever they are
         self.temporal = temporal
         if temporal == "lstm":
