@@ -24,7 +24,7 @@ MASKS = {
     r"\x1b\[[0-9;?]*[A-Za-z]": "",
     r"[^\n]*\r": "",
     r"[0-9a-f]{32}": "0123456789abcdef0123456789abcdef",
-    r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8}\b": "01234567",
+    r"(?<![\w.,])(?=[a-f]*\d)[0-9a-f]{8}(?!\w|[.,]\d)": "01234567",  # some ids have no letter
     r"(in|after) (\d+ min )?\d+ s\b": r"\1 1 s",
     r"\b(\d+ min )?\d+ s (spent|left)": r"1 s \2",
     r"(?m)^([\u2800-\u28ff] |importing torch|opening the ).*\n?": "",  # spinners, and what is said once in a process
