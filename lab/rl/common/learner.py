@@ -94,8 +94,8 @@ class Learner(Agent):
             name = type(self).__name__.lower()
             raise BadSetting("compile", f"{name} cannot be compiled with several processes, which average gradients")
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        on_one_processor = self.trainer.world_size == 1 and self.trainer.strategy.root_device.type == "cpu"
-        if not self.compiled and on_one_processor and self.num_updates(data) >= RECORD_FROM:
+        can_record = self.trainer.world_size == 1 and self.trainer.strategy.root_device.type in ("cpu", "cuda")
+        if not self.compiled and can_record and self.num_updates(data) >= RECORD_FROM:
             self.update = Recorder(self, self._update)
 
     def configure_optimizers(self) -> adam.Adam:

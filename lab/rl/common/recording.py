@@ -18,12 +18,14 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
+from lab.rl.common.cuda_graph import CudaGraph
+
 Update = Callable[..., dict[str, Tensor]]
 Key = tuple[Any, ...]
 
 RECORD_FROM = 1_000  # updates: from here on the time that is saved is more than recording takes
 FIRST_CALLS = 20  # of an update with these flags and shapes, before it is worth recording
-GENERATOR = "generator"  # beside the names of tensors
+GENERATORS = ("generator", "generator of the GPU")  # beside the names of tensors
 
 _aten = torch.ops.aten
 _SAME = (_aten.detach.default, _aten.alias.default)  # they return their argument
@@ -65,6 +67,10 @@ class Recording:
         with torch.inference_mode(), torch.autocast(inputs[0].device.type, enabled=False):
             result: dict[str, Tensor] = self.forward(*inputs)
             return result
+
+    def uses(self, memory: int) -> bool:
+        """Whether it reads or writes a tensor in this memory."""
+        return memory in self.memory
 
 
 def _shorten(graph: fx.Graph) -> None:
@@ -123,6 +129,7 @@ def _hasten(node: fx.Node) -> None:
 class Recorder:
     """An agent's update: eager at first, and from a recording as soon as one has shown that it gives the same numbers.
 
+    On the CPU a recording is a `Recording`, on a GPU a `CudaGraph`.
     There is one recording for each combination of flags and of the inputs' shapes. It is used if, on another batch than
     the one it was recorded on, it leaves all weights and the optimizer's state as the eager update does, to the bit;
     else that update stays eager. Updates that are to `measure` are few, and stay eager, too.
@@ -158,17 +165,16 @@ class Recorder:
         before, recording, replayed = self._copies(), self.recordings.get(key), None
         try:
             if recording is None:
-                recording = self.recordings[key] = Recording(
-                    lambda *inputs: self.eager(state, *inputs, **flags), *batch
-                )
-                self.used |= {place for place in self._places() if place[1] in recording.memory}
+                record = CudaGraph if batch[0].is_cuda else Recording
+                recording = self.recordings[key] = record(lambda *inputs: self.eager(state, *inputs, **flags), *batch)
+                self.used |= {place for place in self._places() if recording.uses(place[1])}
             else:
                 replayed = recording(*batch) | self._copies()
         except Exception:  # of an update that is more than operations on tensors
             self.refused.add(key)
         for name, tensor in self._tensors():
             tensor.data.copy_(before[name])
-        torch.set_rng_state(before[GENERATOR])
+        _set_generators([before[name] for name in GENERATORS if name in before])
         result = self.eager(state, *batch, **flags)
         if replayed is not None:
             expected = result | self._copies()
@@ -191,7 +197,7 @@ class Recorder:
 
     def _forget(self) -> None:
         self.calls: Counter[Key] = Counter()
-        self.recordings: dict[Key, Recording] = {}
+        self.recordings: dict[Key, Recording | CudaGraph] = {}
         self.proven: set[Key] = set()
         self.refused: set[Key] = set()
         # the tensors of the agent and the optimizer that recordings use, by name and place in memory
@@ -209,4 +215,16 @@ class Recorder:
 
     def _copies(self) -> dict[str, Tensor]:
         copies = {name: tensor.detach().clone() for name, tensor in self._tensors()}
-        return copies | {GENERATOR: torch.get_rng_state()}
+        return copies | dict(zip(GENERATORS, _generators(), strict=False))
+
+
+def _generators() -> list[Tensor]:
+    """The states of torch's generators: that of the CPU, and that of the GPU once there is one."""
+    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
+    return [torch.get_rng_state(), *on_gpu]
+
+
+def _set_generators(states: Sequence[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    for state in states[1:]:
+        torch.cuda.set_rng_state(state)
