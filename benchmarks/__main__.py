@@ -18,6 +18,7 @@ from benchmarks import (
     compare,
     ddpg_vs_sb3,
     gpt,
+    gpu,
     machine,
     overhead,
     sac_vs_sbx,
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "stepping": stepping,
     "classify": classify,
     "gpt": gpt,
+    "gpu": gpu,
     "word_vectors": word_vectors,
     "scaling": scaling,
     "studies": studies,
@@ -68,7 +70,10 @@ def main() -> None:
     for name in arguments.only or BENCHMARKS:
         say(f"== {name}")
         where = machine.describe()
-        results[name] = {"machine": where, **BENCHMARKS[name].measure(arguments.quick)}
+        found = BENCHMARKS[name].measure(arguments.quick)
+        if not found:  # this machine lacks what it takes; what another one measured stays
+            continue
+        results[name] = {"machine": where, **found}
         if not arguments.quick:
             _keep(results)
     if arguments.quick:

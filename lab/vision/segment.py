@@ -22,7 +22,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lab import plots
 from lab.errors import BadSetting
-from lab.learning import LazyMetrics, Stage, SupervisedModule
+from lab.learning import LazyMetrics, Stage, SupervisedModule, mean_of_known
 from lab.networks import upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
@@ -136,7 +136,8 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         if logits.shape[1] > 1:
-            return F.cross_entropy(logits, masks, ignore_index=IGNORE_INDEX)
+            losses = F.cross_entropy(logits, masks, ignore_index=IGNORE_INDEX, reduction="none")
+            return mean_of_known(losses, masks != IGNORE_INDEX)
         known = masks != IGNORE_INDEX
         return F.binary_cross_entropy_with_logits(logits.squeeze(1)[known], masks[known].to(logits.dtype))
 

@@ -16,7 +16,7 @@ from torchmetrics.text import BLEUScore
 from lab import plots
 from lab.data import Batch
 from lab.errors import BadSetting
-from lab.learning import Stage, SupervisedModule
+from lab.learning import Stage, SupervisedModule, mean_of_known
 from lab.multimodal.captions import plots as draw
 from lab.multimodal.captions.network import CaptionNetwork, DecoderName, ImagePlaces
 from lab.multimodal.captions.pointing import pointing_hits
@@ -163,7 +163,9 @@ class Caption(SupervisedModule):
         target = to_tokens(captions)
         known = target[:, :-1]
         hidden = (torch.rand(known.shape, device=known.device) < self.word_dropout) & (known != BEGIN)
-        return F.nll_loss(self(inputs, known.masked_fill(hidden, PAD)).mT, target[:, 1:], ignore_index=PAD)
+        scores = self(inputs, known.masked_fill(hidden, PAD))
+        losses = F.nll_loss(scores.mT, target[:, 1:], ignore_index=PAD, reduction="none")
+        return mean_of_known(losses, target[:, 1:] != PAD)
 
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         captions, inputs = batch["caption"], batch[self.inputs]

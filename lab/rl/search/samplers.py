@@ -104,14 +104,14 @@ class CMAES(Sampler):
 
     def __init__(self, mean: Tensor, population: int, sigma: float) -> None:
         super().__init__(mean, population, sigma)
-        self.search = CMA(mean=mean.double().numpy(), sigma=sigma, population_size=population)
+        self.search = CMA(mean=mean.double().cpu().numpy(), sigma=sigma, population_size=population)
 
     def sample(self) -> Tensor:
         self.search.reseed_rng(int(torch.randint(2**31, ())))  # so that nothing of its generator has to be kept
         return torch.from_numpy(np.stack([self.search.ask() for _ in range(self.population)])).to(self.mean)
 
     def update(self, weights: Tensor, fitness: Tensor) -> None:
-        self.search.tell(list(zip(weights.double().numpy(), (-fitness).tolist(), strict=True)))
+        self.search.tell(list(zip(weights.double().cpu().numpy(), (-fitness).tolist(), strict=True)))
         self.load(self.state())  # one triangle of the covariance: what a resumed run has, to the last bit
         self.mean.copy_(torch.from_numpy(self.search.mean))
 
@@ -122,7 +122,7 @@ class CMAES(Sampler):
 
     def load(self, state: dict[str, Any]) -> None:
         self.search.__setstate__(
-            {name: value.numpy().copy() if isinstance(value, Tensor) else value for name, value in state.items()}
+            {name: value.cpu().numpy().copy() if isinstance(value, Tensor) else value for name, value in state.items()}
         )
 
 

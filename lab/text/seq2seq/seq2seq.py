@@ -16,7 +16,7 @@ from torchmetrics.text import BLEUScore, ROUGEScore
 from lab import plots
 from lab.data import Batch
 from lab.errors import BadInput, BadSetting
-from lab.learning import Stage
+from lab.learning import Stage, mean_of_known
 from lab.task import Task
 from lab.text import plots as draw_texts
 from lab.text.baselines import nearest_answers
@@ -83,7 +83,9 @@ class Seq2Seq(TextModule):
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         target = batch["target"]
-        return F.nll_loss(self(batch["source"], target[:, :-1]).mT, target[:, 1:], ignore_index=PAD)
+        scores = self(batch["source"], target[:, :-1])
+        losses = F.nll_loss(scores.mT, target[:, 1:], ignore_index=PAD, reduction="none")
+        return mean_of_known(losses, target[:, 1:] != PAD)
 
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         source, target = batch["source"], batch["target"]

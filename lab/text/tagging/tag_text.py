@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from lab import plots
 from lab.data import Batch
-from lab.learning import Stage
+from lab.learning import Stage, mean_of_known
 from lab.learning.plots import confusion
 from lab.networks import upcast
 from lab.task import Task
@@ -93,7 +93,8 @@ class TagText(TextModule):
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:  # noqa: ARG002
         tags = batch["tag"].masked_fill(~batch["tag_mask"], NO_TAG)
-        return F.cross_entropy(upcast(self(batch["tokens"])).mT, tags)
+        losses = F.cross_entropy(upcast(self(batch["tokens"])).mT, tags, reduction="none")
+        return mean_of_known(losses, batch["tag_mask"])
 
     def evaluate_batch(self, batch: Batch) -> dict[str, Tensor]:
         mask = batch["tag_mask"]

@@ -217,7 +217,6 @@ class GAN(GenerativeModule):
             weight.grad = gradient
         optimizer.step()
         optimizer.zero_grad()
-        torch.clear_autocast_cache()  # it holds the weights from before the step
 
     # ---- measuring and showing ---------------------------------------------------------------------------------------
 
