@@ -20,7 +20,9 @@ VALIDATION_SEEDS, TEST_SEEDS = 10_000, 20_000  # first start seeds: fixed, so th
 
 
 FrameStack = Annotated[int, Ge(1)]
-LOGGED_BLOCKS = 50  # of a run, at most: logging the values of one takes some 3 ms, as long as a small block
+# Logging the values of a block takes some 2 ms, as long as a small block: a short run logs so many blocks,
+LOGGED_BLOCKS = 25
+LOG_EVERY = 100  # and a long one every so many
 
 
 class CollectionData(LightningDataModule):
@@ -109,7 +111,7 @@ class CollectionData(LightningDataModule):
             "max_epochs": epochs,
             "reload_dataloaders_every_n_epochs": 1,
             "num_sanity_val_steps": 0,
-            "log_every_n_steps": math.ceil(self.total_steps / self._stride / LOGGED_BLOCKS),
+            "log_every_n_steps": min(LOG_EVERY, math.ceil(self.total_steps / self._stride / LOGGED_BLOCKS)),
         }
 
     def fingerprint(self) -> dict[str, Any]:
