@@ -39,7 +39,7 @@ class Ragged:
     offsets: Tensor
 
     def __post_init__(self) -> None:
-        if self.offsets.device.type != "cpu":  # a graphics card would have to be waited for, in every batch
+        if self.offsets.device.type != "cpu":  # a GPU would have to be waited for, in every batch
             return
         first, last = (int(self.offsets[i]) if len(self.offsets) else -1 for i in (0, -1))
         if first != 0 or last != len(self.values) or bool((self.offsets.diff() < 0).any()):

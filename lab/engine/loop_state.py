@@ -45,7 +45,7 @@ def generators() -> State:
 
 
 def set_generators(state: State) -> None:
-    """The counterpart of `generators`; graphics cards that are not there any more are left out."""
+    """The counterpart of `generators`; GPUs that are not there any more are left out."""
     python, numpy = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
     key = numpy["key"].numpy().astype(np.uint32)

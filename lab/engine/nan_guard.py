@@ -19,7 +19,7 @@ CHECK_EVERY = 50  # batches
 class TerminateOnNaN(Callback):
     """Checks the loss that a training step returns; where it returns none, logged metrics with `loss` in their name.
 
-    Those are checked after every validation, too. On a graphics card checking means waiting for it, so there the losses
+    Those are checked after every validation, too. On a GPU checking means waiting for it, so there the losses
     of 50 batches are added up first: a sum with a NaN or an infinity in it is not finite.
 
     Args:

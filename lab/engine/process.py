@@ -36,7 +36,7 @@ _keepers = 0  # who wants the heap frozen; the garbage collector's own count of 
 
 
 def skip_driver_check() -> None:
-    """Lets torch ask CUDA's runtime whether there is a graphics card, and not the driver's library.
+    """Lets torch ask CUDA's runtime whether there is a GPU, and not the driver's library.
 
     Every step of an optimiser asks. Lightning chooses the library, which is opened anew each time: up to 0.2 ms on a
     machine that has none. (The library leaves processes free to fork; one that trains on the CPU may forget CUDA.)

@@ -87,7 +87,7 @@ class ImageDataset(DatasetInfo):
             table = resize(table, side)
         if "label" in table:
             labels, classes = table["label"], len(self.classes)
-            if wrong := labels[(labels < 0) | (labels >= classes)].tolist():  # a graphics card would end the process
+            if wrong := labels[(labels < 0) | (labels >= classes)].tolist():  # a GPU would end the process
                 raise BadInput(
                     f"{self.name} has the label {wrong[0]}, but its {classes} classes are 0 to {classes - 1}"
                 )
