@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from lab.keywords import REQUIRED, keywords, meanings
 from lab.recipe.offers import members, offer, takes_objects
-from lab.recipe.schema import Envelope
+from lab.recipe.schema import AUTO_PRECISION, Envelope
 from lab.recipe.types import adapter, plain
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,9 +41,12 @@ def recipe_schema(
             properties[name] = about | {"anyOf": [properties[name], {"type": "null"}]}
             continue
         target = receivers[name]
-        inside = {"maxProperties": 0}
+        inside: dict[str, Any] = {"maxProperties": 0}
         if target is not None:
             inside = keyword_schema(target, (without or {}).get(name, ()), f"#/properties/{name}")
+            if name == "trainer":
+                own = inside["properties"]["precision"]
+                inside["properties"]["precision"] = {"anyOf": [own, {"const": AUTO_PRECISION["precision"]}]}
         properties[name] = about | inside | {"type": ["object", "null"]}
     return {"$schema": DRAFT, "title": "a recipe of lab", **found}
 

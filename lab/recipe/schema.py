@@ -108,6 +108,9 @@ class Schedule:
     steps: Annotated[int, Gt(0)] | None = None
 
 
+AUTO_PRECISION = {"precision": "auto"}  # of the Trainer: that in which the network computes faster on this machine
+
+
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
     """The keys of a recipe file.
@@ -154,6 +157,7 @@ class Document:
         problems: what is wrong with the envelope.
         origins: for each dotted key the `file:line` or the override that set it.
         header: the comment at the head of the file.
+        measures_precision: whether it leaves `trainer.precision` to a measurement, by the word `auto`.
     """
 
     name: str
@@ -162,6 +166,7 @@ class Document:
     problems: tuple[Problem, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     header: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    measures_precision: bool = False
 
     @property
     def description(self) -> str:
@@ -190,6 +195,8 @@ class Recipe(Document, Envelope):
         plain["callbacks"] = list(plain["callbacks"])
         plain["track"] = {key: value for key, value in plain["track"].items() if value is not None}
         plain["track"]["mirror"] = list(plain["track"]["mirror"])
+        if self.measures_precision:
+            plain["trainer"] = plain["trainer"] | AUTO_PRECISION
         return {key.name: plain[key.name] for key in fields(Envelope) if plain[key.name] is not None}
 
     def to_yaml(self) -> str:
@@ -209,6 +216,10 @@ def build(data: Mapping[Any, Any], **about: Any) -> Recipe:
 
     sections = {key.name for key in fields(Envelope)} - {"task", "seed", "threads", "compile"}
     said = {key: value for key, value in data.items() if value is not None or key not in sections}  # `model:` is empty
+    trainer = said.get("trainer")
+    if isinstance(trainer, Mapping) and AUTO_PRECISION.items() <= trainer.items():  # no word of Lightning's
+        said["trainer"] = {key: value for key, value in trainer.items() if key not in AUTO_PRECISION}
+        about["measures_precision"] = True
     values, complaints = check(Envelope, said)
     recipe = Recipe(**{"task": "", **values, **about})
     complaints += _tracking(recipe.track)

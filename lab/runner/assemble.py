@@ -6,7 +6,7 @@ Lightning and the task are imported only when the recipe names a task that exist
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,8 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
     settings = checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
     settings = offered() | settings
     problems += [recipe.problem(f"trainer.{key}", message) for key, message in refused_settings(settings)]
+    if recipe.measures_precision:
+        problems += [recipe.problem("trainer.precision", each) for each in _unmeasurable(module, offered())]
     callbacks = callbacks_of(recipe, problems)
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
         problems.append(recipe.problem("trainer", f"the training has no limit; set one of {', '.join(STOPS)}"))
@@ -185,6 +187,14 @@ def _connect(recipe: Recipe, data: LightningDataModule, module: LightningModule,
         connect(module)
     except BadSetting as error:
         problems.append(recipe.problem(error.key if "." in error.key else f"data.{error.key}", error.message))
+
+
+def _unmeasurable(module: LightningModule | None, offered: Mapping[str, Any]) -> Iterator[str]:
+    """Why `auto` cannot choose the precision."""
+    if "precision" in offered:
+        yield f"auto has no choice: this task trains in {offered['precision']}; leave it out"
+    elif module is not None and module.example_input_array is None:
+        yield "auto measures the network on its example_input_array, which the module has not; set it to 32-true"
 
 
 def _plugins(settings: Mapping[str, Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lab.runner.results import RunResult
     from lab.runner.training import Trained
     from lab.tracking.logger import Tracker
+
+USUAL_BATCH = 64  # rows, where neither data nor module say how many a batch has
 
 
 def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = None) -> RunResult:
@@ -39,6 +42,8 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
         SystemExit: with 143, the same after SIGTERM.
         Pruned: `watch` wanted no more of it; the run is marked KILLED, with the tag `pruned`.
     """
+    if recipe.measures_precision:
+        recipe = _with_precision(recipe)
     assembly = assemble(recipe, tracked=True)
     stage("opening the tracking database")
     from lab.runner import record
@@ -58,6 +63,26 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
     )
     say(f"run {tracker.run_id[:8]} of {recipe.track.name or recipe.name} in experiment {tracker.name}")
     return execute(assembly, tracker, None, watch)
+
+
+def _with_precision(recipe: Recipe) -> Recipe:
+    """The recipe with the precision in which its network computes faster on this machine, by a measurement."""
+    assembly = assemble(recipe, tracked=True)
+    from lab.engine.project.measured_precision import faster_precision
+    from lab.runner.export import call, example_inputs
+
+    stage("measuring the precisions")
+    device = assembly.trainer.strategy.root_device
+    module = assembly.module.to(device)
+    sizes = (getattr(part, "batch_size", None) for part in (assembly.data, module))
+    inputs = example_inputs(module, size=next((size for size in sizes if isinstance(size, int)), USUAL_BATCH)) or {}
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    found = faster_precision(lambda: call(module, inputs), weights, device)
+    note(
+        f"trainer.precision: auto takes {found.precision}: this network computes {found.speed:.2f} times as fast in "
+        "bf16-mixed as in 32-true on this machine"
+    )
+    return replace(recipe, measures_precision=False, trainer=recipe.trainer | {"precision": found.precision})
 
 
 def execute(
