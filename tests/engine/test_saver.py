@@ -215,6 +215,17 @@ def test_a_signal_is_deferred_only_where_somebody_looks_at_it(handler: SignalHan
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_in_a_notebook_the_second_signal_stops_the_training_and_the_first_one_is_remembered(
+    handler: SignalHandler, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("lab.engine.signals.interactive", lambda: True)
+    handler.deferred = True
+    os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(Stopped, match="SIGTERM"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert handler.received == signal.SIGINT
+
+
 @pytest.mark.slow
 def test_the_second_signal_ends_the_process_at_once(tmp_path: Path):
     (tmp_path / "impatient.py").write_text(
