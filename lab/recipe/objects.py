@@ -227,6 +227,8 @@ def _refusal(target: Callable[..., Any], wanted: Offer, partial: bool) -> str:
         return f"{found} that does not say what it returns; name a class, or add its return type"
     if is_class and wanted.called and not partial and "__call__" not in dir(target):
         return f"{found} whose objects cannot be called; add `partial: true`, or name another class"
+    if is_class and takes_itself(target, wanted):
+        return f"{found}, which the parameter takes itself; leave out init_args, or add `partial: true`"
     if wanted.anything or (wanted.called and not partial):
         return f"{found}; where no type says so only {IN_WORDS} are made; annotate the parameter with its class"
     return f"{found}; expected {wanted}"

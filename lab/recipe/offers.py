@@ -166,7 +166,7 @@ def makes(target: Callable[..., Any], wanted: Offer, partial: bool) -> bool | No
     made = products(target)
     fits = bool(made) and all(any(issubclass(each, base) for base in wanted.bases if _says(base)) for each in made)
     if partial:
-        handed = (wanted.called or wanted.partial) and takes_call(target, wanted)
+        handed = ((wanted.called or wanted.partial) and takes_call(target, wanted)) or takes_itself(target, wanted)
         return True if handed or fits or (wanted.anything and is_safe(target)) else None
     if fits:
         return False

@@ -235,6 +235,8 @@ def test_partials_wait_for_the_rest() -> None:
     )
     assert isinstance(schedule, StepLR)
     assert isinstance(schedule, LRScheduler)
+    leaky = made("act", {"class_path": "torch.nn.LeakyReLU", "init_args": {"negative_slope": 0.3}, "partial": True})
+    assert leaky().negative_slope == 0.3
 
 
 def test_containers_keep_their_kind() -> None:
@@ -288,6 +290,12 @@ def test_two_objects_of_one_description_are_two() -> None:
             "net",
             {"class_path": "torch.optim.SGD"},
             "net.class_path: 'torch.optim.sgd.SGD' is a class; expected a subclass of torch.nn.modules.module.Module",
+        ),
+        (
+            "act",
+            {"class_path": "torch.nn.LeakyReLU", "init_args": {"negative_slope": 0.3}},
+            "act.class_path: 'torch.nn.modules.activation.LeakyReLU' is a class, which the parameter takes itself; "
+            "leave out init_args, or add `partial: true`",
         ),
         (
             "net",

@@ -15,6 +15,18 @@ from lab.rl.networks.nature_cnn import NatureCNN
 INVALID = -1e8  # the logit of an action that a mask rules out
 
 
+def as_floats(raw: Tensor) -> Tensor:
+    """The numbers (..., N) whose bytes are (..., 4 N).
+
+    A copy in any case: of a single row torch takes a slice for contiguous, though it may begin anywhere in the memory.
+
+    >>> row = torch.tensor([[0, 0, 128, 63, 7]], dtype=torch.uint8)  # a number and a pixel
+    >>> as_floats(row[..., :4])
+    tensor([[1.]])
+    """
+    return raw.clone(memory_format=torch.contiguous_format).view(torch.float32)
+
+
 class Encoder(nn.Module):
     """Observations (..., *shape) -> features (..., `width`).
 
@@ -76,8 +88,7 @@ class Encoder(nn.Module):
         if self.is_image:
             return observation[..., 0, 0, :0], observation.flatten(-3)
         edge = 4 * self.layout.numbers
-        numbers = observation[..., :edge].contiguous().view(torch.float32)
-        return self.unit * numbers, observation[..., edge:]
+        return self.unit * as_floats(observation[..., :edge]), observation[..., edge:]
 
     def valid(self, observation: Tensor) -> Tensor | None:
         """The mask of valid actions (..., A), or None where observations have none."""

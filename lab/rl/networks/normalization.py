@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lab.errors import BadSetting
 from lab.rl.common.processes import mean_over_processes
 from lab.rl.envs.observations import Layout, ObservationSize
+from lab.rl.networks.encoder import as_floats
 
 CLIP = 10.0  # normalised values are clipped: a rare event must not shake the weights
 EPSILON = 1e-8  # added to a variance
@@ -116,7 +117,7 @@ class PartsNorm(ObservationNorm):
         if not self.layout.pixels:
             return observation[..., :edge], observation[..., edge:]
         bytes_of = observation.to(torch.uint8)
-        return bytes_of[..., : 4 * edge].contiguous().view(torch.float32), bytes_of[..., 4 * edge :]
+        return as_floats(bytes_of[..., : 4 * edge]), bytes_of[..., 4 * edge :]
 
 
 def observation_normalization(observation_size: ObservationSize) -> ObservationNorm:
