@@ -34,6 +34,7 @@ class Name:
 PRIVATE = (
     Name("fit_loop.epoch_loop._results", ("items", "log"), "half-finished averages of `self.log(on_epoch=True)`"),
     Name("fit_loop.epoch_loop.val_loop._results", ("values",), "the names that the sanity check logs, of every loader"),
+    Name("fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader", ("items",), "steps of each batch of validations"),
     Name("_logger_connector", ("on_batch_start",), "whether these averages go on or start anew with the next batch"),
     Name("fit_loop._data_source", ("dataloader",), "data of later epochs, put back into the loaders"),
     Name("fit_loop._last_train_dl_reload_epoch", ("__sub__",), "the epoch in which the loaders are made anew next"),
@@ -115,6 +116,16 @@ def reloaded_in(trainer: Trainer) -> float:
 def set_reloaded_in(trainer: Trainer, epoch: float) -> None:
     """The counterpart of `reloaded_in`."""
     trainer.fit_loop._last_train_dl_reload_epoch = epoch
+
+
+def validation_batches(trainer: Trainer) -> dict[int, int]:
+    """The batches that all validations have seen, by the number of their loader: steps of what each of them logs."""
+    return dict(trainer.fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader)
+
+
+def set_validation_batches(trainer: Trainer, batches: dict[int, int]) -> None:
+    """The counterpart of `validation_batches`."""
+    trainer.fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader.update(batches)
 
 
 def set_root(trainer: Trainer, folder: str) -> None:

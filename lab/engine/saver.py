@@ -136,6 +136,7 @@ class Saver(Checkpoint):
             state.set_partial_metrics(trainer.lightning_module, loaded["metrics"])
             state.set_generators(loaded["generators"])
         state.set_partial_results(trainer, loaded["results"])
+        boundary.set_validation_batches(trainer, loaded.get("validation_batches", {}))  # older checkpoints have none
         trainer.fit_loop.on_iteration_done()  # a restart would keep plateau schedules from seeing the end of this epoch
 
     def _between(self, trainer: Trainer, fetcher: Any) -> None:
@@ -216,6 +217,7 @@ class Saver(Checkpoint):
             "order": self.order.state_dict(trainer, self.pending["boundary"]),
             "reloaded": {} if self.pending["trained"] else self.reloaded.state_dict(),
             "reloaded_in": boundary.reloaded_in(trainer),
+            "validation_batches": boundary.validation_batches(trainer),
             "seconds": self.seconds,
         }
         name = type(_data(trainer)).__qualname__  # where Lightning keeps the state of the data module

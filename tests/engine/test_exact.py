@@ -122,7 +122,9 @@ class Net(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         rows, labels = batch
-        self.log("val/loss", F.cross_entropy(self.net(rows), labels))
+        loss = F.cross_entropy(self.net(rows), labels)
+        self.log("val/loss", loss)
+        self.log("val/loss_of_batch", loss, on_step=True, on_epoch=False)
 
     def configure_optimizers(self) -> Any:
         if not self.automatic_optimization:
