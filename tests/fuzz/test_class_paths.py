@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.long
 def test_no_class_path_is_called() -> None:
-    every = 5  # of so many names one is tried
+    every = 3  # of so many names one is tried
     command = [sys.executable, "-m", "tests.fuzz.class_paths", str(every)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert int(done.stdout.split()[0].replace(",", "")) * every > 20_000
+    assert int(done.stdout.split()[0].replace(",", "")) > 20_000

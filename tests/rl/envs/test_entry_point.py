@@ -176,3 +176,19 @@ def test_a_space_that_is_missing_is_named(registered):
         pass
 
     assert "TypeError: its observation_space is missing, expected a gymnasium.Space" in refusal(registered(Bare))
+
+
+def test_looking_at_a_class_runs_no_code_of_its_metaclass(tmp_path, monkeypatch):
+    (tmp_path / "guarded.py").write_text(
+        "class Guard(type):\n"
+        "    def __getattribute__(cls, name):\n"
+        "        if name.startswith('_'):\n"
+        "            return super().__getattribute__(name)\n"
+        "        raise ImportError('needs another package')\n"
+        "class Placeholder(metaclass=Guard):\n"
+        "    pass\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadSetting, match="no environment 'guarded:Placeholder'; guarded registers none"):
+        describe("guarded:Placeholder")

@@ -6,6 +6,7 @@ PettingZoo is not needed: whatever has the methods of its `ParallelEnv` will do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import getattr_static
 from types import FunctionType
 from typing import Any, TypedDict
 
@@ -41,7 +42,8 @@ class AgentSpec(TypedDict):
 def is_parallel(found: Any, name: str) -> bool:
     """Whether what a module calls `name` makes parallel environments; it is not called."""
     if isinstance(found, type):
-        return not issubclass(found, gym.Env) and all(callable(getattr(found, method, None)) for method in METHODS)
+        methods = [getattr_static(found, method, None) for method in METHODS]  # no code of a metaclass runs
+        return not issubclass(found, gym.Env) and all(map(callable, methods))
     return isinstance(found, FunctionType) and name == FACTORY
 
 
