@@ -24,7 +24,8 @@ def as_floats(raw: Tensor) -> Tensor:
     >>> as_floats(row[..., :4])
     tensor([[1.]])
     """
-    return raw.clone(memory_format=torch.contiguous_format).view(torch.float32)
+    floats = raw.clone(memory_format=torch.contiguous_format).view(-1).view(torch.float32)
+    return floats.view(*raw.shape[:-1], raw.shape[-1] // 4)
 
 
 class Encoder(nn.Module):

@@ -25,6 +25,7 @@ def test_floats_are_read_from_any_place(pixels):
     rows = torch.cat([wanted.view(torch.uint8), torch.ones(3, pixels, dtype=torch.uint8)], -1)
     for of in (slice(None), slice(0, 1), slice(1, 2), 1, 2):
         assert torch.equal(as_floats(rows[of][..., :8]), wanted[of])
+        assert as_floats(rows[of][..., :0]).shape == (*wanted[of].shape[:-1], 0)
 
 
 def test_a_row_has_the_features_that_it_has_in_a_batch():
