@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.measure import process, ratios, say, spread, table
-from benchmarks.sides import trained
+from benchmarks.sac_vs_sbx import RANDOM_STEPS, ours
 
 SHAPES = ((64, 64), (256, 256), (1024, 1024))  # widths of both hidden layers, and transitions of a batch
 MOST_ON_CPU = 256  # a wider network takes minutes there
-STEPS, RANDOM_STEPS, BLOCK = 4_000, 1_000, 50
+STEPS = 4_000
 GAMMA, TAU, LR = 0.98, 0.005, 1e-3
 PLACES = {
     "GPU, float32": ["trainer.accelerator=gpu", "trainer.precision=32-true"],
@@ -94,33 +94,12 @@ def _agents(hidden: int, batch: int, repetitions: int) -> dict[str, Any]:
 
 def on_gpu(work: Shape) -> float:
     """All of `lab run` on the GPU; the seconds of its training."""
-    return _trained(work, "gpu")
+    return ours(("Pendulum-v1", *work, {"model.lr": str(LR), "trainer.accelerator": "gpu"}))
 
 
 def on_cpu(work: Shape) -> float:
     """The same on one thread of the processor."""
-    return _trained(work, "cpu")
-
-
-def _trained(work: Shape, accelerator: str) -> float:
-    from lab.recipe import load
-    from lab.registry import find_recipe
-
-    settings: dict[str, Any] = {
-        "model.hidden": [work.hidden, work.hidden],
-        "model.lr": LR,
-        "data.batch_size": work.batch,
-        "data.learning_starts": RANDOM_STEPS,
-        "data.train_freq": BLOCK,
-        "data.updates_per_step": 1.0,
-        "data.total_steps": work.steps,
-        "compile": "false",
-        "trainer.accelerator": accelerator,
-        "trainer.limit_val_batches": 0,
-        "trainer.limit_test_batches": 0,
-    }
-    recipe = load(find_recipe("sac_pendulum"), [f"{key}={value}" for key, value in settings.items()])
-    return trained(recipe, work.updates)
+    return ours(("Pendulum-v1", *work, {"model.lr": str(LR), "trainer.accelerator": "cpu"}))
 
 
 class Actor(nn.Module):

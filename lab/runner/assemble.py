@@ -99,12 +99,12 @@ def _assemble(recipe: Recipe, tracked: bool) -> Assembly:
         _connect(recipe, data, module, problems)
     if module is not None:
         replace_optimizers(recipe, task, module, problems)
-    offered = hook(data, "trainer_defaults") or dict
+    offered: dict[str, Any] = (hook(data, "trainer_defaults") or dict)()
     settings = checked(recipe, "trainer", Trainer, recipe.trainer, (), problems, ELSEWHERE)
-    settings = offered() | settings
+    settings = offered | settings
     problems += [recipe.problem(f"trainer.{key}", message) for key, message in refused_settings(settings)]
     if recipe.measures_precision:
-        problems += [recipe.problem("trainer.precision", each) for each in _unmeasurable(module, offered())]
+        problems += [recipe.problem("trainer.precision", each) for each in _unmeasurable(module, offered)]
     callbacks = callbacks_of(recipe, problems)
     if len(problems) == found and not any(settings.get(stop) not in (None, -1) for stop in STOPS):
         problems.append(recipe.problem("trainer", f"the training has no limit; set one of {', '.join(STOPS)}"))
