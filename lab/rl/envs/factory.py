@@ -115,6 +115,8 @@ class EnvFactory:
         if "rgb_array" not in (made.metadata.get("render_modes") or ()):
             raise LabError(f"{self.env} cannot render: its metadata['render_modes'] lacks 'rgb_array'")
         try:
+            if before is None:  # else its pictures may be what it observes
+                _draw_fast(made)
             made.unwrapped.render_mode = "rgb_array"
             made.reset(seed=0)
             draw(made)
@@ -167,6 +169,13 @@ def draw(env: CheckedEnv) -> np.ndarray:
         found = f"an array of {frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise LabError(f"{env.name} cannot render: render() returned {found}, expected an array of uint8 (H, W, 3)")
     return frame
+
+
+def _draw_fast(env: CheckedEnv) -> None:
+    """Leaves shadows and smoothed edges out of MuJoCo's pictures; on a CPU they take five sixths of the time."""
+    quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
+    with suppress(AttributeError):  # of a simulator that is not MuJoCo
+        quality.shadowsize = quality.offsamples = 0
 
 
 def check_masks(env: CheckedEnv) -> None:
