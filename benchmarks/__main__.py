@@ -17,6 +17,7 @@ from benchmarks import (
     classify,
     compare,
     ddpg_vs_sb3,
+    defaults_vs_sb3,
     gpt,
     gpu,
     machine,
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "agents_vs_sb3": agents_vs_sb3,
     "sac_vs_sbx": sac_vs_sbx,
     "solving_vs_sb3": solving_vs_sb3,
+    "defaults": defaults_vs_sb3,
     "overhead": overhead,
     "saving": saving,
     "startup": startup,
@@ -48,6 +50,7 @@ BENCHMARKS = {
     "scaling": scaling,
     "studies": studies,
 }
+ON_REQUEST = ("defaults",)  # what takes hours
 HERE = Path(__file__).parent
 HEAD = """# Benchmarks
 
@@ -58,16 +61,22 @@ by one short run first."""
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="one benchmark; may be repeated")
+    parser.add_argument(
+        "--only",
+        choices=BENCHMARKS,
+        action="append",
+        help=f"one benchmark; may be repeated; all by default, but {', '.join(ON_REQUEST)}",
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny runs, printed, nothing written")
     parser.add_argument(
         "--compare", action="store_true", help="print ratios beside the committed ones; exit code 1 if one got slower"
     )
     arguments = parser.parse_args()
+    names = arguments.only or [name for name in BENCHMARKS if name not in ON_REQUEST]
     if arguments.compare:
-        sys.exit(1 if _compare(arguments.only or BENCHMARKS, arguments.quick) else 0)
+        sys.exit(1 if _compare(names, arguments.quick) else 0)
     results: dict[str, Any] = {}
-    for name in arguments.only or BENCHMARKS:
+    for name in names:
         say(f"== {name}")
         where = machine.describe()
         found = BENCHMARKS[name].measure(arguments.quick)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -146,3 +147,40 @@ def test_silence_and_what_a_log_should_not_have_are_noticed(tmp_path: Path) -> N
     quiet = [silence.Piece(1.0, b"reading\n"), silence.Piece(5.0, b"\r 50%|##  | 1/2"), silence.Piece(5.5, b"")]
     assert silence.longest(quiet) == (4.0, 1.0, "reading")
     assert silence.faults_of_log(quiet[1].text)[1:] == ["a bar in the log:  50%|##  | 1/2"]
+
+
+def test_the_contest_of_defaults_goes_on_after_an_interruption(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from benchmarks import defaults_vs_sb3 as defaults
+
+    trained: list[tuple[str, int]] = []
+    interrupted_at = 3
+
+    @contextmanager
+    def workers():
+        def train(side: str, _: defaults.Contest, seed: int) -> defaults.Trained:
+            if len(trained) == interrupted_at:
+                raise KeyboardInterrupt
+            trained.append((side, seed))
+            return defaults.Trained(10.0 * (side == "theirs") + seed, 1.0)
+
+        yield train
+
+    monkeypatch.setattr(defaults, "KEPT", tmp_path / "results" / "kept.json")
+    monkeypatch.setattr(defaults, "CONTESTS", (defaults.Contest("a2c", "CartPole-v1", 500),))
+    monkeypatch.setattr(defaults, "workers", workers)
+    with pytest.raises(KeyboardInterrupt):
+        defaults.measure(quick=False)
+    interrupted_at = -1
+    found = defaults.measure(quick=False)
+    assert trained == [(side, seed) for seed in range(defaults.SEEDS) for side in ("theirs", "ours")]
+    assert "12.0 (10.3 to 13.7) | 2.0 (0.3 to 3.7) | 1 | 1 | **below** |" in defaults.report(found)
+    assert "Significantly below: 1 of 1." in defaults.report(found)
+
+
+def test_default_settings_differ_only_where_one_interval_ends_below_the_other() -> None:
+    from benchmarks.defaults_vs_sb3 import ABOVE, BELOW, OVERLAP, verdict
+    from lab.stats import Interval
+
+    middle = Interval(1.0, 2.0)
+    others = (Interval(0.0, 0.9), Interval(0.0, 1.0), Interval(2.0, 3.0), Interval(2.1, 3.0))
+    assert [verdict(other, middle) for other in others] == [BELOW, OVERLAP, OVERLAP, ABOVE]
