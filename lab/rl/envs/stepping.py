@@ -20,6 +20,7 @@ from lab.rl.envs.layers import atari
 from lab.rl.envs.observations import Layout
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.envs.state import snapshot
+from lab.rl.envs.state.plain import Mismatch
 
 Vectorization = Literal["sync", "async", "vector"]
 
@@ -127,7 +128,7 @@ class SyncStepper:
             try:
                 snapshot.restore(env, state["env"])
                 reasons.append(None)
-            except snapshot.Mismatch as reason:
+            except Mismatch as reason:
                 reasons.append(str(reason))
                 snapshot.set_generator(env, state["generator"])
                 self.checked[number].steps = steps

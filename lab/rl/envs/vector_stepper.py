@@ -15,6 +15,7 @@ from lab.rl.envs.entry_point import find_spec
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.envs.state import snapshot
+from lab.rl.envs.state.plain import Mismatch
 from lab.rl.envs.stepping import StepBuffers
 
 
@@ -85,7 +86,7 @@ class VectorStepper:
         (state,), self.steps = saved, steps
         try:
             snapshot.restore(self.made, state["env"])
-        except snapshot.Mismatch as reason:
+        except Mismatch as reason:
             self.reset([None])
             return [str(reason)] * len(self.buffers.reward)
         self.buffers.done[:] = state["done"]

@@ -19,6 +19,7 @@ from lab.rl.data.loaders import CollectionData
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory
 from lab.rl.envs.state import snapshot
+from lab.rl.envs.state.plain import Mismatch
 from lab.rl.envs.wrappers import WrapperSpec
 from lab.rl.tabular.mdp import MDP, process_of
 
@@ -135,7 +136,7 @@ class TabularData(CollectionData):
         self.state, self._seed, self._running_return = state["state"], state["seed"], state["running_return"]
         try:
             snapshot.restore(self.training_env, state["env"])
-        except snapshot.Mismatch as reason:
+        except Mismatch as reason:
             warnings.warn(f"the current episode of {self.env} starts again: {reason}", stacklevel=2)
             snapshot.set_generator(self.training_env, state["generator"])
             self.state, self._running_return = None, 0.0

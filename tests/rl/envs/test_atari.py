@@ -11,6 +11,7 @@ from lab.rl.envs import environment
 from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.atari_lives import FIRE, lives
 from lab.rl.envs.state import snapshot
+from lab.rl.envs.state.plain import Mismatch
 
 pytest.importorskip("ale_py", reason="needs the extra: pip install 'torch-lab[atari]'")
 pytest.importorskip("cv2", reason="needs the extra: pip install 'torch-lab[atari]'")
@@ -106,5 +107,5 @@ def test_a_snapshot_of_something_else_is_no_game():
     env.reset(seed=0)
     state = snapshot.take(env)
     other = gym.wrappers.TimeLimit(gym.make("CartPole-v1"), 9)
-    with pytest.raises(snapshot.Mismatch):
+    with pytest.raises(Mismatch):
         snapshot.restore(other, state)

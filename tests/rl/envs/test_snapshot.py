@@ -16,6 +16,8 @@ from hypothesis.extra import numpy as arrays
 
 from lab.rl.envs.environment import make
 from lab.rl.envs.state import snapshot
+from lab.rl.envs.state.plain import Mismatch
+from lab.rl.envs.state.values import GENERATORS, Reader, Writer
 from tests.rl.points import Point
 
 CLASSIC = ("Pendulum-v1", "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0")
@@ -179,7 +181,7 @@ def test_the_generator_alone_makes_the_next_start_the_same():
 def test_a_snapshot_of_something_else_is_refused():
     env, _ = in_mid_episode(lambda: gym.make("CartPole-v1"))
     state = snapshot.take(env)
-    with pytest.raises(snapshot.Mismatch, match="the snapshot is not of"):
+    with pytest.raises(Mismatch, match="the snapshot is not of"):
         snapshot.restore(gym.make("Pendulum-v1"), state)
 
 
@@ -187,7 +189,7 @@ def test_a_part_of_another_class_is_refused_and_nothing_is_changed():
     env, _ = in_mid_episode(Robot)
     state, other = snapshot.take(env), Robot()
     other.right = None
-    with pytest.raises(snapshot.Mismatch, match=r"expected a .*Arm, found a .*NoneType"):
+    with pytest.raises(Mismatch, match=r"expected a .*Arm, found a .*NoneType"):
         snapshot.restore(other, state)
     assert other.history == deque()
 
@@ -209,23 +211,23 @@ values = some.recursive(
 @given(values)
 @settings(max_examples=50)
 def test_values_come_back_as_they_were(value):
-    assert alike(snapshot._Reader().value(through_a_file(snapshot._Writer([]).value(value))), value)
+    assert alike(Reader().value(through_a_file(Writer([]).value(value))), value)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_keep_their_order_in_memory(order):
     """Sums depend on it, in the last bit."""
     array = np.asarray(np.random.default_rng(0).normal(size=(50, 7)), order=order)
-    copy = snapshot._Reader().value(snapshot._Writer([]).value(array))
+    copy = Reader().value(Writer([]).value(array))
     assert copy.flags.f_contiguous == array.flags.f_contiguous
     assert copy.sum() == array.sum()
 
 
-@pytest.mark.parametrize("bits", snapshot.GENERATORS.values())
+@pytest.mark.parametrize("bits", GENERATORS.values())
 def test_every_generator_goes_on_where_it_was(bits):
     generator = np.random.Generator(bits(5))
     generator.random(3, dtype=np.float32)  # leaves half a word behind
-    copy = snapshot._Reader().value(through_a_file(snapshot._Writer([]).value(generator)))
+    copy = Reader().value(through_a_file(Writer([]).value(generator)))
     assert alike(generator.integers(1 << 20, size=5, dtype=np.int32), copy.integers(1 << 20, size=5, dtype=np.int32))
     assert alike(generator.normal(size=5), copy.normal(size=5))
 
@@ -254,7 +256,7 @@ def test_objects_in_a_list_are_kept_where_there_are_as_many():
     snapshot.restore(same, state)
     assert [other.place for other in same.others] == [0, 7]
     assert same.spaces["one"] is same.observation_space
-    with pytest.raises(snapshot.Mismatch, match="found a builtins"):
+    with pytest.raises(Mismatch, match="found a builtins"):
         snapshot.restore(fewer, state)
 
 

@@ -1,4 +1,4 @@
-"""Arrays and simulators as plain values, for `snapshot.py`."""
+"""Arrays and simulators as plain values, for `values.py`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from lab.errors import LabError
+
 State = dict[str, Any]
 
 
 class Unstorable(Exception):
     """Something that cannot be kept."""
+
+
+class Mismatch(LabError):
+    """A snapshot does not belong to this kind of environment."""
 
 
 def class_name(value: Any) -> str:

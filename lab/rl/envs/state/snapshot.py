@@ -10,58 +10,20 @@ snapshot.
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections import deque
 from collections.abc import Iterator
-from itertools import zip_longest
-from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 
-from lab.errors import LabError
-from lab.rl.envs.flattening import Flattening
-from lab.rl.envs.state.plain import (
-    State,
-    Unstorable,
-    class_name,
-    is_emulator,
-    is_mujoco_data,
-    is_ordinary,
-    pack_array,
-    pack_mujoco,
-    unpack_array,
-)
-
-Environment = gym.Env[Any, Any]
-
-PLAIN = (type(None), bool, int, float, str)
-# what a new environment has of its own
-FIXED = (
-    gym.Space, EnvSpec, type, ModuleType, FunctionType, BuiltinFunctionType, functools.partial, np.dtype,
-    logging.Logger, PurePath, Flattening,
-)  # fmt: skip
-GENERATORS = {
-    kind.__name__: kind
-    for kind in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)
-}
-FIXED_PACKAGES = ("mujoco", "pygame", "ale_py")
-FIXED_MODULES = ("gymnasium.envs.mujoco.mujoco_rendering",)
-ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # of the constructor, which the recipe gives again
-
-
-class Mismatch(LabError):
-    """A snapshot does not belong to this kind of environment."""
+from lab.rl.envs.state.plain import Mismatch, State, Unstorable, class_name
+from lab.rl.envs.state.values import Environment, Reader, Writer
 
 
 def take(env: Environment) -> State | None:
     """All that decides how the episode goes on, and the ones after it; None if some of it cannot be kept."""
     chain = list(layers(env))
-    writer = _Writer(chain)
+    writer = Writer(chain)
     try:
         return {"layers": [{"class": class_name(layer), "holds": writer.attributes(layer)} for layer in chain]}
     except Unstorable:
@@ -73,7 +35,7 @@ def unstorable(env: Environment) -> Iterator[tuple[Environment, str]]:
     *wrappers, inside = layers(env)
     for wrapper in wrappers:
         for name, value in vars(wrapper).items():
-            writer = _Writer([*wrappers, inside])
+            writer = Writer([*wrappers, inside])
             try:
                 writer.attributes(SimpleNamespace(**{name: value}))
             except Unstorable:
@@ -90,7 +52,7 @@ def restore(env: Environment, state: State | None) -> None:
     if state is None:
         raise Mismatch("parts of it cannot be kept")
     env.reset()  # what only a reset makes has to be there
-    chain, reader = list(layers(env)), _Reader()
+    chain, reader = list(layers(env)), Reader()
     if [class_name(layer) for layer in chain] != [saved["class"] for saved in state["layers"]]:
         raise Mismatch(f"the snapshot is not of {env}")
     found = [reader.attributes(layer, saved["holds"]) for layer, saved in zip(chain, state["layers"], strict=True)]
@@ -108,7 +70,7 @@ def restore(env: Environment, state: State | None) -> None:
 def generator(env: Environment) -> State | None:
     """The environment's own generator, if it is NumPy's; enough to start a next episode with the same numbers."""
     try:
-        saved: State = _Writer([]).value(env.unwrapped.np_random)
+        saved: State = Writer([]).value(env.unwrapped.np_random)
     except Unstorable:
         return None
     return saved
@@ -117,155 +79,7 @@ def generator(env: Environment) -> State | None:
 def set_generator(env: Environment, state: State | None) -> None:
     """The counterpart of `generator`."""
     if state is not None:
-        env.unwrapped.np_random = _Reader().value(state)
-
-
-class _Writer:
-    """Makes values plain. What can be changed is numbered: it is written once, however many names it has."""
-
-    def __init__(self, layers: list[Environment]) -> None:
-        self.layers = layers
-        self.numbered: dict[int, tuple[int, Any]] = {}  # the value is held, so that its id stays its own
-        self.arrays: list[np.ndarray] = []
-
-    def attributes(self, owner: Any) -> State:
-        return {
-            name: self.value(value, owned=True)
-            for name, value in vars(owner).items()
-            if name not in ARGUMENTS and not self.fixed(value)
-        }
-
-    def fixed(self, value: Any) -> bool:
-        owner = value.__self__ if isinstance(value, MethodType) else value
-        module = type(value).__module__
-        return (
-            isinstance(value, FIXED)
-            or any(owner is layer for layer in self.layers)
-            or (module.partition(".")[0] in FIXED_PACKAGES and not is_mujoco_data(value) and not is_emulator(value))
-            or module in FIXED_MODULES
-            or (type(value) is list and value != [] and all(self.fixed(item) for item in value))
-            or (type(value) is dict and value != {} and all(self.fixed(item) for item in value.values()))
-        )
-
-    def value(self, value: Any, owned: bool = False) -> Any:
-        """`owned`: it is an attribute, so that the restored owner has one of the same class."""
-        if type(value) in PLAIN:
-            return value
-        if type(value) is bytes:  # `torch.load(weights_only=True)` refuses empty ones
-            return {"kind": "bytes", "text": value.decode("latin-1")}
-        if isinstance(value, np.generic):
-            return {"kind": "number", **pack_array(np.asarray(value))}
-        if type(value) is tuple:
-            return {"kind": "tuple", "items": [self.value(item) for item in value]}
-        if id(value) in self.numbered:
-            return {"kind": "same", "number": self.numbered[id(value)][0]}
-        number = len(self.numbered)
-        self.numbered[id(value)] = number, value
-        return {"number": number, **self.changeable(value, owned)}
-
-    def changeable(self, value: Any, owned: bool) -> State:
-        kind = type(value)
-        if kind is np.ndarray:
-            return {"kind": "array", **self.array(value)}
-        if kind is np.random.Generator and type(value.bit_generator).__name__ in GENERATORS:
-            bits = value.bit_generator
-            return {"kind": "generator", "class": type(bits).__name__, "state": self.value(bits.state)}
-        if kind in (list, set):  # the restored owner's list has objects of the same classes, else its episode restarts
-            return {"kind": kind.__name__, "items": [self.value(item, owned and kind is list) for item in value]}
-        if kind is deque:
-            return {"kind": "deque", "items": [self.value(item) for item in value], "length": value.maxlen}
-        if kind is dict:
-            return {"kind": "dict", "items": [[self.value(key), self.value(item)] for key, item in value.items()]}
-        if owned and is_mujoco_data(value):
-            return {"kind": "mujoco", **pack_mujoco(value)}
-        # with sticky actions the next frame depends on the one before, which the emulator does not write down
-        if owned and is_emulator(value) and not value.getFloat("repeat_action_probability"):
-            return {"kind": "emulator", "state": self.value(value.cloneSystemState().serialize())}
-        if owned and is_ordinary(value):
-            return {"kind": "object", "class": class_name(value), "holds": self.attributes(value)}
-        raise Unstorable
-
-    def array(self, value: np.ndarray) -> State:
-        memory: Any = value
-        while isinstance(memory, np.ndarray):
-            memory = memory.base
-        if memory is not None or any(np.may_share_memory(value, other) for other in self.arrays):
-            raise Unstorable  # a copy would not follow the memory it is a view of
-        self.arrays.append(value)
-        return pack_array(value)
-
-
-class _Reader:
-    """Makes values from what a `_Writer` wrote. `live` is what the restored owner has in that place."""
-
-    def __init__(self) -> None:
-        self.made: dict[int, Any] = {}
-        self.memory: list[tuple[np.ndarray, np.ndarray]] = []  # written when all the rest is known to fit
-        self.scalars: list[tuple[Any, State]] = []
-        self.games: list[tuple[Any, bytes]] = []
-
-    def attributes(self, owner: Any, saved: State) -> State:
-        return {name: self.value(value, getattr(owner, name, None)) for name, value in saved.items()}
-
-    def value(self, saved: Any, live: Any = None) -> Any:
-        if not isinstance(saved, dict):
-            return saved
-        match saved["kind"]:
-            case "bytes":
-                return saved["text"].encode("latin-1")
-            case "number":
-                return unpack_array(saved)[()]
-            case "tuple":
-                return tuple(self.value(item) for item in saved["items"])
-            case "same":
-                return self.made[saved["number"]]
-        made = self.made[saved["number"]] = self.empty(saved, live)
-        match saved["kind"]:
-            case "generator":
-                made.bit_generator.state = self.value(saved["state"])
-            case "list":
-                there = live[: len(saved["items"])] if type(live) is list else []
-                made.extend(self.value(item, one) for item, one in zip_longest(saved["items"], there))
-            case "deque":
-                made.extend(self.value(item) for item in saved["items"])
-            case "set":
-                made.update(self.value(item) for item in saved["items"])
-            case "dict":
-                made.update((self.value(key), self.value(item)) for key, item in saved["items"])
-            case "object":
-                vars(made).update(vars(live) | self.attributes(live, saved["holds"]))
-        return made
-
-    def empty(self, saved: State, live: Any) -> Any:
-        """The thing itself, there before what it holds, because that may hold it in turn."""
-        match saved["kind"]:
-            case "array":
-                return unpack_array(saved)
-            case "generator":
-                return np.random.Generator(GENERATORS[saved["class"]]())
-            case "deque":
-                return deque(maxlen=saved["length"])
-            case "mujoco":
-                self.mujoco(saved, live)
-                return live
-            case "emulator":
-                if not is_emulator(live):
-                    raise Mismatch(f"expected an emulator, found a {class_name(live)}")
-                self.games.append((live, self.value(saved["state"])))
-                return live
-            case "object":
-                if class_name(live) != saved["class"] or not is_ordinary(live):
-                    raise Mismatch(f"expected a {saved['class']}, found a {class_name(live)}")
-                return object.__new__(type(live))
-        return {"list": list, "set": set, "dict": dict}[saved["kind"]]()
-
-    def mujoco(self, saved: State, live: Any) -> None:
-        for name, array in saved["arrays"].items():
-            target, value = getattr(live, name, None), unpack_array(array)
-            if not isinstance(target, np.ndarray) or (target.shape, target.dtype) != (value.shape, value.dtype):
-                raise Mismatch(f"MuJoCo's {name} has another shape")
-            self.memory.append((target, value))
-        self.scalars.append((live, saved["scalars"]))
+        env.unwrapped.np_random = Reader().value(state)
 
 
 def layers(env: Environment) -> Iterator[Environment]:
