@@ -17,6 +17,7 @@ from lab.rl.envs.checked import CheckedEnv, first_line
 from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.earned_reward import EarnedReward, ScoredReward
 from lab.rl.envs.layers.frame_stack import stack_frames
+from lab.rl.envs.layers.new_world import with_new_worlds
 from lab.rl.envs.wrappers import Wrappers, find, wrap
 
 EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs
@@ -75,7 +76,7 @@ def make(
         if is_game and frame_stack:
             settings["frame_stack"] = frame_stack
         make_it: Any = atari.make if is_game else gym.make
-        inside = make_it(spec, disable_env_checker=True, **(dict(given) | settings))
+        inside = with_new_worlds(make_it(spec, disable_env_checker=True, **(dict(given) | settings)))
         if layers and is_scored:
             inside = EarnedReward(inside)
             wrapped: gym.Env[Any, Any] = ScoredReward(wrap(inside, env, layers), inside)
