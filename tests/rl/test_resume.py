@@ -1,5 +1,6 @@
 """A training that goes on from a checkpoint ends with the same bits as one that was never interrupted."""
 
+import itertools
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -108,11 +109,14 @@ def equal(one, other):
         ),
         pytest.param({"env": "MountainCarContinuous-v0"}, id="another environment", marks=pytest.mark.long),
         pytest.param({"env": "HalfCheetah-v5", "noise": "ornstein_uhlenbeck"}, id="MuJoCo", marks=pytest.mark.long),
+        pytest.param({"env": "LunarLanderContinuous-v3"}, id="Box2D", marks=pytest.mark.long),
     ],
 )
 def test_it_ends_with_the_same_bits(settings, tmp_path, monkeypatch):
     if settings.get("env") == "HalfCheetah-v5":
         pytest.importorskip("mujoco", reason="needs the extra: pip install 'torch-lab[mujoco]'")
+    if settings.get("env") == "LunarLanderContinuous-v3":
+        pytest.importorskip("Box2D", reason="needs the extra: pip install 'torch-lab[box2d]'")
     monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the present folder
     whole = Save(tmp_path, [1, 8, "end 0"])
     agent, data = train(whole, **settings)
@@ -144,11 +148,14 @@ def test_another_checkpoint_may_be_tested_after_training(tmp_path):
 
 
 class Opaque(gym.Wrapper):
-    """Holds something that no snapshot can hold."""
+    """Holds something that cannot be read, and moves by how often it was asked since it was made."""
 
     def __init__(self, env):
         super().__init__(env)
-        self.handle = iter([])
+        self.handle = itertools.count(1)
+
+    def step(self, action):
+        return self.env.step(action / next(self.handle))
 
 
 @pytest.mark.slow
@@ -157,17 +164,17 @@ def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
         "Opaque-v0", entry_point=lambda: Opaque(gym.make("Pendulum-v1").unwrapped), max_episode_steps=60
     )
     monkeypatch.setitem(gym.registry, "Opaque-v0", spec)
-    whole = Save(tmp_path, [2])
+    whole = Save(tmp_path, [4])
     agent, data = train(whole, env="Opaque-v0")
     rests = [Load(tmp_path), Load(tmp_path)]
     for seed, rest in enumerate(rests):
-        with pytest.warns(UserWarning, match="the current episode of Opaque-v0 starts again"):
-            again, copy = train(rest, tmp_path / "2.ckpt", env="Opaque-v0", seed=seed)
-        assert torch.equal(copy.replay[:120]["action"], data.replay[:120]["action"])
-        starts = copy.replay[:]["observation"][[0, 60, 120, 180, 240]]  # the third one was interrupted at its start
-        assert not torch.equal(starts[2], data.replay[119]["next", "observation"])
-        assert [steps for steps, _ in rest.returns] == [180, 240, 300]
-        total = copy.replay[120:180]["next", "reward"].sum()
+        with pytest.warns(UserWarning, match="the current episode of Opaque-v0 starts again: parts of it cannot be"):
+            again, copy = train(rest, tmp_path / "4.ckpt", env="Opaque-v0", seed=seed)
+        assert torch.equal(copy.replay[:140]["action"], data.replay[:140]["action"])
+        start = copy.replay[140]["observation"]
+        assert not torch.equal(start, data.replay[139]["next", "observation"])
+        assert [steps for steps, _ in rest.returns] == [200, 260]
+        total = copy.replay[140:200]["next", "reward"].sum()
         torch.testing.assert_close(torch.tensor(rest.returns[0][1]), total, rtol=1e-5, atol=1e-3)
         assert rest.env_steps == 300
     assert rests[0].returns == rests[1].returns, "two resumes are alike"

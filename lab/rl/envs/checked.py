@@ -17,6 +17,7 @@ from lab.errors import BadSetting, LabError
 from lab.rl.envs.flattening import Flattening, Unfit
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import mask_size
+from lab.rl.envs.state.recording import Recording
 
 NUMBERS = (int, float, np.integer, np.floating)
 TRUTHS = (True, False, 0, 1)
@@ -55,6 +56,7 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.name, self.steps, self.episode, self.episode_steps = name, 0, 0, 0
         self.start_seed: int | None = None
+        self.recording: Recording | None = None  # of the present episode, where it may have to be played again
         seen, action = _space(env, "observation_space"), _space(env, "action_space")
         self.is_vector = isinstance(seen, gym.spaces.Box) and len(seen.shape) == 1 and seen.shape[0] > 0
         self.flattening: Flattening | None = None
@@ -96,6 +98,8 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             self.episode += 1
         self.episode_steps, self.start_seed = 0, seed
         where = f"in the reset after env step {self.steps}, episode {self.episode}{self._start()}"
+        if self.recording is not None:
+            self.recording.begin(self.env, seed)
         try:
             result = self.env.reset(seed=seed, options=options)
         except (Exception, SystemExit) as error:  # some leave the process where they fail
@@ -105,8 +109,12 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
         if not isinstance(result[1], dict):
             raise self._fault(where, NO_INFO.format("reset") + _kind(result[1]))
         if self.flattening is not None:
-            return self._flattened(*result, False, where), result[1]
-        return self._observation(result[0], where, "reset"), result[1]
+            seen = self._flattened(*result, False, where)
+        else:
+            seen = self._observation(result[0], where, "reset")
+        if self.recording is not None:
+            self.recording = self.recording.began(self.env, seen)
+        return seen, result[1]
 
     def step(self, action: Any) -> Any:
         self.steps += 1
@@ -128,8 +136,12 @@ class CheckedEnv(gym.Wrapper[Any, Any, Any, Any]):
             raise self._fault("", NO_INFO.format("step") + _kind(info))
         if self.flattening is not None:
             seen = self._flattened(observation, info, terminated or truncated, "")
-            return seen, self._reward(reward), terminated, truncated, info
-        return self._observation(observation, "", "step"), self._reward(reward), terminated, truncated, info
+        else:
+            seen = self._observation(observation, "", "step")
+        reward = self._reward(reward)
+        if self.recording is not None:
+            self.recording.add(action, seen, reward)
+        return seen, reward, terminated, truncated, info
 
     def _action(self, action: Any) -> Any:
         """A copy inside the space, of its own type; a NumPy scalar where it is discrete, as the space samples it."""

@@ -23,6 +23,7 @@ from lab.rl.envs.entry_point import find_spec, home
 from lab.rl.envs.interface import check_interface
 from lab.rl.envs.layers import atari
 from lab.rl.envs.state import snapshot
+from lab.rl.envs.state.recording import Recording
 from lab.rl.envs.wrappers import Wrappers, check_state
 
 NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environment nor the recipe has a time limit
@@ -94,7 +95,9 @@ class EnvFactory:
 
     def for_training(self) -> CheckedEnv:
         """A new environment, which is the caller's to close."""
-        return self._make(max_episode_steps=self.episode_steps)
+        made = self._make(max_episode_steps=self.episode_steps)
+        made.recording = Recording()
+        return made
 
     def for_evaluation(self, count: int) -> list[CheckedEnv]:
         """The same environments every time; the next ones only after all episodes in these are over."""

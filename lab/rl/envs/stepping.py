@@ -19,7 +19,7 @@ from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.layers import atari
 from lab.rl.envs.observations import Layout
 from lab.rl.envs.spaces import ActionSpec
-from lab.rl.envs.state import snapshot
+from lab.rl.envs.state import episode, snapshot
 from lab.rl.envs.state.plain import Mismatch
 
 Vectorization = Literal["sync", "async", "vector"]
@@ -102,7 +102,7 @@ class SyncStepper:
     skips = False
 
     def __init__(self, factory: EnvFactory, action: ActionSpec, buffers: StepBuffers) -> None:
-        self.env, self.action, self.buffers = factory.env, action, buffers
+        self.env, self.action, self.buffers, self.factory = factory.env, action, buffers, factory
         self.checked = [factory.for_training() for _ in buffers.reward]
         self.envs: list[gym.Env[Any, Any]] = [_with_wrappers(env, action) for env in self.checked]
 
@@ -120,13 +120,18 @@ class SyncStepper:
             observation[number], _ = self.envs[number].reset()
 
     def snapshot(self) -> list[dict[str, Any]]:
-        return [{"env": snapshot.take(env), "generator": snapshot.generator(env)} for env in self.envs]
+        return [{"env": episode.take(env), "generator": snapshot.generator(env)} for env in self.envs]
 
     def restore(self, saved: Sequence[dict[str, Any]], steps: int) -> list[str | None]:
         reasons: list[str | None] = []
-        for number, (env, state) in enumerate(zip(self.envs, saved, strict=True)):
+        for number, state in enumerate(saved):
+            if episode.starts_new(state["env"]):
+                self.envs[number].close()  # first, since it may be the only one that can exist
+                self.checked[number] = self.factory.for_training()
+                self.envs[number] = _with_wrappers(self.checked[number], self.action)
+            env = self.envs[number]
             try:
-                snapshot.restore(env, state["env"])
+                episode.restore(env, state["env"])
                 reasons.append(None)
             except Mismatch as reason:
                 reasons.append(str(reason))

@@ -18,7 +18,7 @@ from lab.errors import BadSetting
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory
-from lab.rl.envs.state import snapshot
+from lab.rl.envs.state import episode, snapshot
 from lab.rl.envs.state.plain import Mismatch
 from lab.rl.envs.wrappers import WrapperSpec
 from lab.rl.tabular.mdp import MDP, process_of
@@ -125,7 +125,7 @@ class TabularData(CollectionData):
             "state": self.state,
             "seed": self._seed,
             "running_return": self._running_return,
-            "env": snapshot.take(self.training_env),
+            "env": episode.take(self.training_env),
             "generator": snapshot.generator(self.training_env),
         }
 
@@ -134,8 +134,11 @@ class TabularData(CollectionData):
             return
         self.load_counters(state)
         self.state, self._seed, self._running_return = state["state"], state["seed"], state["running_return"]
+        if episode.starts_new(state["env"]):
+            self.training_env.close()
+            self.training_env = self.env_factory.for_training()
         try:
-            snapshot.restore(self.training_env, state["env"])
+            episode.restore(self.training_env, state["env"])
         except Mismatch as reason:
             warnings.warn(f"the current episode of {self.env} starts again: {reason}", stacklevel=2)
             snapshot.set_generator(self.training_env, state["generator"])

@@ -233,7 +233,7 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, algorithm, env, model, vector
 
 @pytest.mark.slow
 def test_an_episode_that_cannot_be_kept_starts_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr("lab.rl.envs.state.snapshot.take", lambda _: None)
+    monkeypatch.setattr("lab.rl.envs.state.episode.take", lambda _: None)
     train(watch=Watch(tmp_path, (96,)))
     with pytest.warns(UserWarning, match="the current episode of CartPole-v1 starts again"):
         _, data, _ = train(watch=Watch(state=tmp_path / "96.rng"), checkpoint=tmp_path / "96.ckpt")

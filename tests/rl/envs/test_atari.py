@@ -96,7 +96,8 @@ def test_a_game_goes_on_in_another_emulator(game, tmp_path):
     assert same(play(one, 400, seed=1), play(other, 400, seed=1))
 
 
-def test_a_game_that_repeats_actions_by_chance_cannot_be_kept():
+def test_a_game_that_repeats_actions_by_chance_cannot_be_read():
+    """It is played again: `test_episode.py`."""
     env = environment.make("ALE/Pong-v5")
     env.reset(seed=0)
     assert snapshot.take(env) is None

@@ -21,7 +21,7 @@ class Mismatch(LabError):
 
 
 def class_name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+    return f"{getattr(type(value), '__module__', '')}.{type(value).__qualname__}"
 
 
 def pack_array(array: np.ndarray) -> State:
@@ -36,6 +36,19 @@ def pack_array(array: np.ndarray) -> State:
 def unpack_array(saved: State) -> np.ndarray:
     memory = np.frombuffer(saved["bytes"].numpy().tobytes(), saved["dtype"])
     return memory.reshape(saved["shape"], order=saved["order"]).copy(order="A")
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two plain values are the same to the last bit."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return repr(one) == repr(other)  # tells 0.0 from -0.0, and not NaN from itself
 
 
 def is_ordinary(value: Any) -> bool:

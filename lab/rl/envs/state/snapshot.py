@@ -10,22 +10,22 @@ snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import gymnasium as gym
-import numpy as np
 
 from lab.rl.envs.state.plain import Mismatch, State, Unstorable, class_name
 from lab.rl.envs.state.values import Environment, Reader, Writer
+
+UNREAD = "parts of it cannot be kept"
 
 
 def take(env: Environment) -> State | None:
     """All that decides how the episode goes on, and the ones after it; None if some of it cannot be kept."""
     chain = list(layers(env))
-    writer = Writer(chain)
     try:
-        return {"layers": [{"class": class_name(layer), "holds": writer.attributes(layer)} for layer in chain]}
+        return {"layers": holdings(chain, chain)}
     except Unstorable:
         return None
 
@@ -50,21 +50,40 @@ def restore(env: Environment, state: State | None) -> None:
         Mismatch: there is no snapshot, or the environment was made in another way; its episode has to start anew.
     """
     if state is None:
-        raise Mismatch("parts of it cannot be kept")
+        raise Mismatch(UNREAD)
     env.reset()  # what only a reset makes has to be there
-    chain, reader = list(layers(env)), Reader()
-    if [class_name(layer) for layer in chain] != [saved["class"] for saved in state["layers"]]:
-        raise Mismatch(f"the snapshot is not of {env}")
-    found = [reader.attributes(layer, saved["holds"]) for layer, saved in zip(chain, state["layers"], strict=True)]
-    for layer, values in zip(chain, found, strict=True):
+    put(list(layers(env)), state["layers"])
+
+
+def holdings(chain: Sequence[Environment], owners: Sequence[Environment], partly: bool = False) -> list[State]:
+    """The attributes of some layers, for `put`.
+
+    Args:
+        chain: all layers of the environment.
+        owners: those that are asked.
+        partly: whether to leave out what cannot be kept, and take an emulator without the action that it may repeat.
+
+    Raises:
+        Unstorable: an attribute cannot be kept.
+    """
+    writer = Writer(chain, partly)
+    ask = writer.readable if partly else writer.attributes
+    return [{"class": class_name(layer), "holds": ask(layer)} for layer in owners]
+
+
+def put(owners: Sequence[Environment], saved: Sequence[State]) -> None:
+    """The counterpart of `holdings`.
+
+    Raises:
+        Mismatch: these are other layers, or have other parts; none is changed.
+    """
+    reader = Reader()
+    if [class_name(layer) for layer in owners] != [layer["class"] for layer in saved]:
+        raise Mismatch(f"the snapshot is not of {owners[0]}")
+    found = [reader.attributes(layer, held["holds"]) for layer, held in zip(owners, saved, strict=True)]
+    for layer, values in zip(owners, found, strict=True):
         vars(layer).update(values)
-    for target, value in reader.memory:
-        np.copyto(target, value)
-    for data, values in reader.scalars:
-        for name, value in values.items():
-            setattr(data, name, value)
-    for game, written in reader.games:
-        game.restoreSystemState(type(game.cloneSystemState())(written))
+    reader.write()
 
 
 def generator(env: Environment) -> State | None:

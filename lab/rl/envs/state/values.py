@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -41,28 +42,43 @@ GENERATORS = {
     for kind in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)
 }
 FIXED_PACKAGES = ("mujoco", "pygame", "ale_py")
-FIXED_MODULES = ("gymnasium.envs.mujoco.mujoco_rendering",)
+FIXED_MODULES = ("gymnasium.envs.mujoco.mujoco_rendering", "lab.rl.envs.state.recording")
+MOST_PARTS = 100  # more, such as a landscape's, take longer to write down than the reset that makes them
 ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # of the constructor, which the recipe gives again
 
 
 class Writer:
     """Makes values plain. What can be changed is numbered: it is written once, however many names it has."""
 
-    def __init__(self, layers: list[Environment]) -> None:
-        self.layers = layers
+    def __init__(self, layers: Sequence[Environment], partly: bool = False) -> None:
+        self.layers, self.partly, self.parts = layers, partly, 0
         self.numbered: dict[int, tuple[int, Any]] = {}  # the value is held, so that its id stays its own
         self.arrays: list[np.ndarray] = []
 
     def attributes(self, owner: Any) -> State:
-        return {
-            name: self.value(value, owned=True)
-            for name, value in vars(owner).items()
-            if name not in ARGUMENTS and not self.fixed(value)
-        }
+        return {name: self.value(value, owned=True) for name, value in self.named(owner)}
+
+    def readable(self, owner: Any) -> State:
+        """The same, without those that cannot be kept or have more than `MOST_PARTS`."""
+        found: State = {}
+        for name, value in self.named(owner):
+            self.parts, things, arrays = 0, len(self.numbered), len(self.arrays)
+            try:
+                found[name] = self.value(value, owned=True)
+            except Unstorable:  # the parts of it that were numbered are not written
+                while len(self.numbered) > things:
+                    self.numbered.popitem()
+                del self.arrays[arrays:]
+        return found
+
+    def named(self, owner: Any) -> Iterator[tuple[str, Any]]:
+        for name, value in vars(owner).items():
+            if name not in ARGUMENTS and not self.fixed(value):
+                yield name, value
 
     def fixed(self, value: Any) -> bool:
         owner = value.__self__ if isinstance(value, MethodType) else value
-        module = type(value).__module__
+        module = getattr(type(value), "__module__", "")  # some types of Box2D have none
         return (
             isinstance(value, FIXED)
             or any(owner is layer for layer in self.layers)
@@ -74,6 +90,9 @@ class Writer:
 
     def value(self, value: Any, owned: bool = False) -> Any:
         """`owned`: it is an attribute, so that the restored owner has one of the same class."""
+        self.parts += 1
+        if self.partly and self.parts > MOST_PARTS:
+            raise Unstorable
         if type(value) in PLAIN:
             return value
         if type(value) is bytes:  # `torch.load(weights_only=True)` refuses empty ones
@@ -104,7 +123,7 @@ class Writer:
         if owned and is_mujoco_data(value):
             return {"kind": "mujoco", **pack_mujoco(value)}
         # with sticky actions the next frame depends on the one before, which the emulator does not write down
-        if owned and is_emulator(value) and not value.getFloat("repeat_action_probability"):
+        if owned and is_emulator(value) and (self.partly or not value.getFloat("repeat_action_probability")):
             return {"kind": "emulator", "state": self.value(value.cloneSystemState().serialize())}
         if owned and is_ordinary(value):
             return {"kind": "object", "class": class_name(value), "holds": self.attributes(value)}
@@ -128,6 +147,16 @@ class Reader:
         self.memory: list[tuple[np.ndarray, np.ndarray]] = []  # written when all the rest is known to fit
         self.scalars: list[tuple[Any, State]] = []
         self.games: list[tuple[Any, bytes]] = []
+
+    def write(self) -> None:
+        """Writes what lies in memory of others."""
+        for target, value in self.memory:
+            np.copyto(target, value)
+        for data, values in self.scalars:
+            for name, value in values.items():
+                setattr(data, name, value)
+        for game, written in self.games:
+            game.restoreSystemState(type(game.cloneSystemState())(written))
 
     def attributes(self, owner: Any, saved: State) -> State:
         return {name: self.value(value, getattr(owner, name, None)) for name, value in saved.items()}
