@@ -176,7 +176,7 @@ def draw(env: CheckedEnv) -> np.ndarray:
 
 def _draw_fast(env: CheckedEnv) -> None:
     """Leaves shadows and smoothed edges out of MuJoCo's pictures; on a CPU they take five sixths of the time."""
-    quality = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
+    quality: Any = getattr(getattr(getattr(env.unwrapped, "model", None), "vis", None), "quality", None)
     with suppress(AttributeError):  # of a simulator that is not MuJoCo
         quality.shadowsize = quality.offsamples = 0
 
