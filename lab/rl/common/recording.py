@@ -1,9 +1,9 @@
 """An update recorded once, operation by operation, and replayed from then on: the same numbers in half of the time.
 
 An update of (64, 64) networks is some 200 operations of a few microseconds each, and most of its time goes to what
-stands around them: autograd's graph, modules, views of weights that are always the same. `make_fx` writes down which
-operations an update runs, those of its gradients included, and a recording runs the list. As they are the same
-operations in the same order, the numbers are the same to the bit; recording takes 0.2 to 0.4 s, and compiling 20.
+stands around them: autograd's graph, modules, views of weights that are always the same. A `Trace` is a list of the
+operations that an update runs, those of its gradients included, and a recording runs the list. As they are the same
+operations in the same order, the numbers are the same to the bit; recording takes 10 to 20 ms, compiling 10 to 20 s.
 """
 
 from __future__ import annotations
@@ -15,26 +15,31 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_leaves
 
 from lab.rl.common.cuda_graph import CudaGraph
+from lab.rl.common.tracing import Trace
 
 Update = Callable[..., dict[str, Tensor]]
 Key = tuple[Any, ...]
 
-RECORD_FROM = 1_000  # updates: from here on the time that is saved is more than recording takes
+RECORD_FROM = 200  # updates: from here on the time that is saved is more than recording takes
 FIRST_CALLS = 20  # of an update with these flags and shapes, before it is worth recording
 GENERATORS = ("generator", "generator of the GPU")  # beside the names of tensors
 
 _aten = torch.ops.aten
 _SAME = (_aten.detach.default, _aten.alias.default)  # they return their argument
+_FILLS = (  # their result depends on shapes alone
+    _aten.full.default, _aten.full_like.default, _aten.new_zeros.default, _aten.ones.default, _aten.ones_like.default,
+    _aten.scalar_tensor.default, _aten.zeros.default, _aten.zeros_like.default,
+)  # fmt: skip
 # operations that torch's own functions and methods call in half of the time that an operator of `torch.ops` takes
 # fmt: off
 _FUNCTIONS = frozenset((
-    "abs", "add", "addmm", "amin", "argmax", "baddbmm", "bitwise_not", "bmm", "cat", "clamp", "div", "exp", "gather",
-    "log", "maximum", "mean", "minimum", "mm", "mul", "neg", "relu", "relu_", "select", "sigmoid", "sqrt", "squeeze",
-    "stack", "sub", "sum", "t", "tanh", "transpose", "unsqueeze", "where",
+    "_foreach_mul_", "_foreach_norm", "_fused_adam_", "_log_softmax", "abs", "add", "addmm", "amin", "argmax",
+    "baddbmm", "bitwise_not", "bmm", "cat", "clamp", "div", "eq", "exp", "gather", "gt", "le", "log", "logical_and",
+    "lt", "masked_fill", "maximum", "mean", "minimum", "mm", "mul", "neg", "reciprocal", "relu", "relu_", "scatter_add",
+    "select", "sigmoid", "sqrt", "squeeze", "stack", "std", "sub", "sum", "t", "tanh", "transpose", "unsqueeze",
+    "where",
 ))
 # fmt: on
 _METHODS = frozenset(("add_", "clamp_", "div_", "expand", "mul_", "view"))
@@ -54,12 +59,12 @@ class Recording:
     """
 
     def __init__(self, function: Callable[..., dict[str, Tensor]], *inputs: Tensor) -> None:
-        recorded = make_fx(function)(*inputs)
-        _shorten(recorded.graph)
-        constants = _bind_constants(recorded)
-        for node in recorded.graph.nodes:
+        trace = Trace(function, *inputs)
+        _shorten(trace)
+        constants = _bind_constants(trace)
+        for node in trace.graph.nodes:
             _hasten(node)
-        recorded.recompile()
+        recorded = fx.GraphModule({}, trace.graph)
         self.memory = {_memory(constant) for constant in constants}
         self.forward = partial(recorded.forward, *constants)
 
@@ -73,43 +78,75 @@ class Recording:
         return memory in self.memory
 
 
-def _shorten(graph: fx.Graph) -> None:
-    """Leaves out operations that return what they are given, and transposing what was only just transposed."""
-    for node in list(graph.nodes):
+def _shorten(trace: Trace) -> None:
+    """Leaves out operations that return what they are given, or only take back what the one before them did."""
+    for node in list(trace.graph.nodes):
         source: Any = node.args[0] if node.args else None
         if node.target is _aten.t.default and source.target is _aten.t.default:
             node.replace_all_uses_with(source.args[0])
         elif node.target in _SAME:
             node.replace_all_uses_with(source)
-    graph.eliminate_dead_code()
+        elif _takes_back_a_dimension(node, trace):
+            source.args = source.args[:2]
+            node.replace_all_uses_with(source)
+    trace.graph.eliminate_dead_code()
 
 
-def _bind_constants(recorded: fx.GraphModule) -> list[Tensor]:
-    """Makes the tensors that a function closes over, and views of them, its first inputs; returns them.
+def _takes_back_a_dimension(node: fx.Node, trace: Trace) -> bool:
+    """Whether it only removes the first dimension, which a sum over it has kept, as in the gradient of a bias."""
+    source: Any = node.args[0] if node.args else None
+    if node.target is not _aten.view.default or source.target is not _aten.sum.dim_IntList:
+        return False
+    is_kept = source.args[1:] == ([0], True) and node.args[1] == list(trace.tensors[source].shape[1:])
+    return is_kept and len(source.users) == 1
 
-    A view of a weight shares its memory, whatever is written there, so that it is made once and not in every call.
+
+def _bind_constants(trace: Trace) -> list[Tensor]:
+    """Makes all that stays the same the first inputs of a graph; returns it.
+
+    These are the tensors that a function closes over; views of them, which share their memory, whatever is written
+    there; and what is computed from the shapes of tensors alone, as the gradient of a mean is.
     """
-    graph = recorded.graph
-    values: dict[fx.Node, Tensor] = {}
+    graph, written = trace.graph, _written(trace.graph)
+    values = {node: trace.tensors[node].detach() for node in trace.constants}
+    fixed: set[fx.Node] = set()
     for node in graph.nodes:
-        if node.op == "get_attr":
-            values[node] = getattr(recorded, node.target).detach()
-        elif node.op == "call_function" and node.all_input_nodes and not node.is_impure():
-            source = node.all_input_nodes[0]
-            if node.all_input_nodes == [source] == [node.args[0]] and source in values:
-                view = node.target(values[source], *node.args[1:], **node.kwargs)
-                if isinstance(view, Tensor) and _memory(view) == _memory(values[source]):
-                    values[node] = view
+        if node.op != "call_function" or node.is_impure() or node not in trace.tensors:
+            continue
+        inputs, tensor = node.all_input_nodes, trace.tensors[node].detach()
+        if node not in written and (node.target in _FILLS or (inputs and fixed.issuperset(inputs) and _is_exact(node))):
+            fixed.add(node)
+            values[node] = tensor
+        elif len(inputs) == 1 and inputs[0] in values and _memory(tensor) == _memory(values[inputs[0]]):
+            values[node] = tensor
     kept: dict[tuple[Any, ...], tuple[fx.Node, Tensor]] = {}
-    start = next(iter(graph.nodes))
+    start = next(node for node in graph.nodes if node not in values)  # the first of the other inputs
     for node, value in values.items():
         place = (value.data_ptr(), value.shape, value.stride(), value.dtype)
         if place not in kept:
             with graph.inserting_before(start):
-                kept[place] = graph.placeholder(f"constant_{len(kept)}"), value
+                kept[place] = graph.placeholder(f"bound_{len(kept)}"), value
         node.replace_all_uses_with(kept[place][0])
+        if node.op == "placeholder":
+            graph.erase_node(node)
     graph.eliminate_dead_code()
     return [value for _, value in kept.values()]
+
+
+def _written(graph: fx.Graph) -> set[fx.Node]:
+    """The nodes whose memory is written, there or in a view of them."""
+    written: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        schema = getattr(node.target, "_schema", None)
+        is_view = schema is None or any(result.alias_info for result in schema.returns)
+        if (schema is not None and schema.is_mutable) or (node in written and is_view):
+            written.update(node.all_input_nodes)
+    return written
+
+
+def _is_exact(node: fx.Node) -> bool:
+    """Whether an operation gives the same result every time."""
+    return torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ())
 
 
 def _memory(tensor: Tensor) -> int:
@@ -132,7 +169,7 @@ class Recorder:
     On the CPU a recording is a `Recording`, on a GPU a `CudaGraph`.
     There is one recording for each combination of flags and of the inputs' shapes. It is used if, on another batch than
     the one it was recorded on, it leaves all weights and the optimizer's state as the eager update does, to the bit;
-    else that update stays eager. Updates that are to `measure` are few, and stay eager, too.
+    else that update stays eager.
 
     Args:
         module: the agent. The numbers among its attributes are part of a recording, which ends where one changes.
@@ -154,7 +191,7 @@ class Recorder:
         if key in self.proven:
             return self.recordings[key](*batch)
         self.calls[key] += 1
-        if self.calls[key] < self.first_calls or flags.get("measure") or key in self.refused:
+        if self.calls[key] < self.first_calls or key in self.refused:
             return self.eager(state, *batch, **flags)
         return self._rehearse(key, state, batch, flags)
 
@@ -207,8 +244,7 @@ class Recorder:
         """All that an update may change, by name: weights, buffers, the optimizer's state."""
         yield from self.module.named_parameters()
         yield from self.module.named_buffers()
-        leaves = (leaf for leaf in tree_leaves(self.state) if isinstance(leaf, Tensor))
-        yield from ((f"state {number}", leaf) for number, leaf in enumerate(leaves))
+        yield from ((f"state {number}", tensor) for number, tensor in enumerate(_leaves(self.state)))
 
     def _places(self) -> Iterator[tuple[str, int]]:
         return ((name, _memory(tensor)) for name, tensor in self._tensors())
@@ -216,6 +252,15 @@ class Recorder:
     def _copies(self) -> dict[str, Tensor]:
         copies = {name: tensor.detach().clone() for name, tensor in self._tensors()}
         return copies | dict(zip(GENERATORS, _generators(), strict=False))
+
+
+def _leaves(value: Any) -> Iterator[Tensor]:
+    """The tensors in sequences of sequences."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _leaves(each)
 
 
 def _generators() -> list[Tensor]:
