@@ -14,7 +14,7 @@ from benchmarks.sides import trained
 
 PYTHON = "SBX_PYTHON"
 SHAPES = (("Pendulum-v1", 64, 64), ("Hopper-v5", 256, 256))
-SHORT, LONG, RANDOM_STEPS = 1_500, 3_500, 1_000
+SHORT, LONG, RANDOM_STEPS = 2_500, 4_500, 1_000
 SIDES: dict[str, dict[str, str]] = {
     "`lab run`": {},
     "`lab run`, compiled": {"compile": "true"},
@@ -70,7 +70,7 @@ def measure(quick: bool) -> dict[str, Any]:
     """Milliseconds a step: two runs of different length, so that starting and compiling drop out."""
     if PYTHON not in os.environ:
         say(f"skipped: {PYTHON} names no interpreter with sbx-rl")
-        return {"shapes": []}
+        return {}
     found = []
     for env, hidden, batch in SHAPES[:1] if quick else SHAPES:
         turns: dict[str, list[float]] = {"SBX": [], **{name: [] for name in SIDES}}
