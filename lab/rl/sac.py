@@ -51,6 +51,8 @@ class SAC(OffPolicy):
         policy_delay: updates of the critics per update of the actor and the entropy coefficient.
     """
 
+    compile_from = 50_000  # its update has more small operations than others, and is 0.15 ms faster
+
     def __init__(
         self,
         env: str,

@@ -141,8 +141,8 @@ def test_half_precision_without_a_scaler_is_refused():
     [
         (SAC, {"total_steps": 51_000}, True),
         (SAC, {"total_steps": 50_999}, False),
-        (DDPG, {"total_steps": 51_000, "updates_per_step": 0.5}, False),
-        (DDPG, {"total_steps": 101_000, "updates_per_step": 0.5}, True),
+        (DDPG, {"total_steps": 201_000, "updates_per_step": 0.5}, False),
+        (DDPG, {"total_steps": 401_000, "updates_per_step": 0.5}, True),
     ],
 )
 def test_compiling_pays_in_long_runs(agent, settings, pays, monkeypatch):

@@ -146,7 +146,7 @@ def test_the_penalty_grows_where_the_policy_moved_too_far():
 
 def test_compiling_pays_in_long_runs():
     rollouts = {"num_envs": 4, "num_steps": 8}  # of one minibatch each, in ten passes
-    for total_steps, pays in ((160_000, True), (159_968, False)):
+    for total_steps, pays in ((640_000, True), (639_968, False)):
         assert make("continuous").compile_pays(RolloutData("Pendulum-v1", total_steps=total_steps, **rollouts)) == pays
 
 

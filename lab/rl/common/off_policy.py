@@ -120,11 +120,12 @@ class OffPolicy(Learner):
         batches = block.steps
         first, last = int(self.updates), len(batches) - 1
         rows = zip(*(column.unbind(0) for column in self.update_inputs(batches)), strict=True)
-        measured = [
-            # compiled, all are measured, because one graph is enough
-            self.update(state, *row, measure=self.compiled or index == last, **self.update_flags(first + index))
-            for index, row in enumerate(rows)
-        ]
+        measured = []
+        for index, row in enumerate(rows):
+            is_measured = index == last
+            # eager, because measuring takes a sixth of a compiled update, and a graph of its own to compile
+            update = self._update if is_measured and last else self.update
+            measured.append(update(state, *row, measure=is_measured, **self.update_flags(first + index)))
         self.updates += len(batches)
         if "errors" in measured[-1]:
             errors = torch.stack([update.pop("errors") for update in measured])  # (updates, B)
