@@ -1,6 +1,11 @@
 """Runs of environments that cannot be read, stopped in the middle of an episode: resumed, they have the same bits."""
 
+import threading
+
+import gymnasium as gym
 import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
 from lab.recipe import load
 from lab.registry import find_recipe
@@ -32,6 +37,23 @@ def test_a_resumed_run_has_the_same_bits(recipe, settings, tmp_path):
     )
     file = find_recipe(recipe)
     short = load(file, [*overrides(file, 0, RESUMED, tmp_path), *SETTINGS[recipe], *settings])
+    check_resume(short, tmp_path, whole(short, tmp_path / "whole"), (0.3, 0.7))
+
+
+class Locked(FrozenLakeEnv):
+    """Holds something that cannot be read."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.lock = threading.Lock()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error:the current episode")
+def test_a_resumed_run_with_a_table_has_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setitem(gym.registry, "Locked-v0", EnvSpec("Locked-v0", entry_point=Locked, max_episode_steps=100))
+    file = find_recipe("q_learning_frozenlake")
+    short = load(file, [*overrides(file, 0, RESUMED, tmp_path), "data.env=Locked-v0", "data.train_freq=37"])
     check_resume(short, tmp_path, whole(short, tmp_path / "whole"), (0.3, 0.7))
 
 

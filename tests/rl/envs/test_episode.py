@@ -113,7 +113,7 @@ def play(world, steps, seed=0):
 
 def goes_on(start, env, steps, more=60, mode="sync", **settings):
     """Whether other environments go on where these are; returns why not."""
-    one, other = start(env, mode=mode, **settings), start(env, 99, **settings)
+    one, other = (start(env, seed, mode, **settings) for seed in (0, 99))
     play(one, steps)
     state = through_a_file(one.snapshot())
     other.buffers.observation[:] = one.buffers.observation
@@ -132,6 +132,7 @@ def goes_on(start, env, steps, more=60, mode="sync", **settings):
         pytest.param("LunarLander-v3", 250, {}, id="a later episode"),
         pytest.param("LunarLander-v3", 250, {"wrappers": WRAPPERS, "frame_stack": 3}, id="wrappers that draw"),
         pytest.param("LunarLanderContinuous-v3", 250, {"mode": "async"}, id="several processes"),
+        pytest.param("LunarLander-v3", 30, {"mode": "async"}, id="several new ones", marks=pytest.mark.long),
         pytest.param("BipedalWalker-v3", 300, {"episode_steps": 80}, id="a walker"),
         pytest.param("CarRacing-v3", 60, {"episode_steps": 50, "more": 5}, id="a car", marks=pytest.mark.long),
         pytest.param("BipedalWalkerHardcore-v3", 1_000, {"more": 600}, id="obstacles", marks=pytest.mark.long),
