@@ -20,6 +20,7 @@ from benchmarks import (
     defaults_vs_sb3,
     gpt,
     gpu,
+    kinds_vs_sb3,
     machine,
     overhead,
     sac_vs_sbx,
@@ -36,6 +37,7 @@ from benchmarks.measure import say
 BENCHMARKS = {
     "ddpg_vs_sb3": ddpg_vs_sb3,
     "agents_vs_sb3": agents_vs_sb3,
+    "kinds_vs_sb3": kinds_vs_sb3,
     "sac_vs_sbx": sac_vs_sbx,
     "solving_vs_sb3": solving_vs_sb3,
     "defaults": defaults_vs_sb3,

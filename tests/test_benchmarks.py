@@ -133,6 +133,21 @@ def test_the_gpt_by_hand_has_the_loss_of_the_language_model() -> None:
     assert losses["walk"] == pytest.approx(losses["loop"], rel=1e-5)
 
 
+@pytest.mark.long
+def test_agents_have_the_networks_of_stable_baselines() -> None:
+    pytest.importorskip("sb3_contrib", reason="needs the extra: pip install 'torch-lab[dev]'")
+    from benchmarks import kinds_vs_sb3
+
+    for job in kinds_vs_sb3.JOBS:
+        agent: Any = assemble(kinds_vs_sb3.recipe(job)).module
+        theirs = kinds_vs_sb3.model(job)
+        holders = [theirs.policy] if hasattr(theirs.policy, "optimizer") else [theirs.actor, theirs.critic]
+        groups = [group for holder in holders for group in holder.optimizer.param_groups]
+        numbers = sum(weight.numel() for group in groups for weight in group["params"])
+        temperature = len(holders) - 1  # of CrossQ, which has an optimiser of its own there
+        assert sum(weight.numel() for group in agent.groups() for weight in group) == numbers + temperature, job.title
+
+
 def test_silence_and_what_a_log_should_not_have_are_noticed(tmp_path: Path) -> None:
     from benchmarks import silence
 
