@@ -98,7 +98,7 @@ def _takes_back_a_dimension(node: fx.Node, trace: Trace) -> bool:
     if node.target is not _aten.view.default or source.target is not _aten.sum.dim_IntList:
         return False
     is_kept = source.args[1:] == ([0], True) and node.args[1] == list(trace.tensors[source].shape[1:])
-    return is_kept and len(source.users) == 1
+    return bool(is_kept and len(source.users) == 1)
 
 
 def _bind_constants(trace: Trace) -> list[Tensor]:
