@@ -77,6 +77,8 @@ class A2C(OnPolicy):
 class A2CRolloutData(RolloutData):
     """Rollouts of five steps of one environment by default, each of which is one gradient step."""
 
+    batch_steps = 256
+
     def __init__(
         self,
         env: str,

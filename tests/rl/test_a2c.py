@@ -10,8 +10,9 @@ from tensordict.nn import TensorDictModule
 from torchrl.modules import ProbabilisticActor, ValueOperator
 from torchrl.objectives import A2CLoss
 
-from lab.rl.a2c import A2C
+from lab.rl.a2c import A2C, A2CRolloutData
 from lab.rl.data.rollout import RolloutData
+from tests.rl import points
 
 ENTROPY, VALUE = 0.02, 0.4
 SIZE = 12
@@ -73,3 +74,23 @@ def test_it_learns_to_balance_a_pole():
     trainer = Trainer(**data.trainer_defaults(), **quiet, accelerator="cpu")
     trainer.fit(agent, datamodule=data)
     assert trainer.callback_metrics["val/return"] > 200  # chance is 22
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
+def test_several_rollouts_in_a_batch_give_the_weights_of_one_each(precision, monkeypatch):
+    def train(batch_steps):
+        monkeypatch.setattr(A2CRolloutData, "batch_steps", batch_steps)
+        seed_everything(0, verbose=False)
+        data = A2CRolloutData("CartPole-v1", total_steps=330, num_envs=2, eval_every=130, eval_episodes=1)
+        facts = {key: value for key, value in data.facts().items() if key != "num_steps"}
+        own = {"final_lr": 0.1, "normalize_observations": True, "normalize_rewards": True}
+        agent = A2C(**facts, hidden=[8], lr=1e-2, **own)
+        trainer = points.fit(agent, data, precision=precision)
+        assert data.env_steps == agent.env_steps == 330
+        return agent.state_dict(), trainer.global_step
+
+    (one_each, updates), (several, batches) = train(0), train(100)
+    assert (updates, batches) == (33, 5), "an epoch of 13 rollouts has a last batch of 3"
+    for name, expected in one_each.items():
+        assert torch.equal(several[name], expected), name

@@ -41,7 +41,8 @@ class Keep(Callback):
         self.found.append((weights, copy.deepcopy(trainer.optimizers[0].state_dict()), batch.steps.clone()))
 
 
-def test_each_gradient_is_of_the_worker_s_own_copy_and_late():
+def test_each_gradient_is_of_the_worker_s_own_copy_and_late(monkeypatch):
+    monkeypatch.setattr(A3CRolloutData, "batch_steps", 0)  # one rollout each
     keep = Keep()
     agent, _ = fit(A3C, callbacks=[keep], num_envs=3)
     weights, _, steps = keep.found[1]

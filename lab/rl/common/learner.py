@@ -30,7 +30,7 @@ HiddenSizes = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
 
 
 class Learner(Agent):
-    """An agent whose `training_step` makes all the updates of one batch, a `Block` or a `Rollout`.
+    """An agent whose `training_step` makes all the updates of one batch: a `Block`, a `Rollout` or several ones.
 
     Args:
         lr: learning rate of all parameter groups.
@@ -102,19 +102,25 @@ class Learner(Agent):
         return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        batch, self.env_steps = batch.as_type(self.dtype), batch.env_steps
-        total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
         optimizer: Any = self.optimizers()
-        position = min(1.0, self.schedule_position(batch) / total)  # the last block may go beyond the budget
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr * (1 - (1 - self.final_lr) * position)
-        measured = optimizer.step(lambda: self.update_on_batch(batch, optimizer.tensors()))
-        self.recent_returns += batch.returns
+        measured = optimizer.step(lambda: self._learn(batch, optimizer))
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and self.trainer.global_step % every == 0:  # logging takes as long as a small block's updates
             self._log(measured)
         losses = [value.float() for name, value in measured.items() if name.startswith("loss/")]
         return torch.stack(losses).sum()  # for callbacks, which find in it whether one became NaN
+
+    def _learn(self, batch: Any, optimizer: Any) -> dict[str, Tensor]:
+        """All updates of a batch, part by part; returns what the last one measured."""
+        total, measured = self.trainer.datamodule.progress()[1], {}  # type: ignore[attr-defined]
+        for part in batch.parts():
+            part, self.env_steps = part.as_type(self.dtype), part.env_steps
+            position = min(1.0, self.schedule_position(part) / total)  # the last block may go beyond the budget
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * (1 - (1 - self.final_lr) * position)
+            measured = self.update_on_batch(part, optimizer.tensors())
+            self.recent_returns += part.returns
+        return measured
 
     def _log(self, measured: dict[str, Tensor]) -> None:
         """Logs the values of a block, and the mean return of the training episodes that ended since the last time."""

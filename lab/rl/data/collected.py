@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import torch
@@ -23,6 +23,10 @@ class Collected:
 
     def __init__(self, steps: TensorDictBase, env_steps: int, returns: Sequence[float]) -> None:
         self.steps, self.env_steps, self.returns = steps, env_steps, returns
+
+    def parts(self) -> Iterator[Self]:
+        """What is learnt from one after the other: here the batch itself."""
+        yield self
 
     def to(self, device: torch.device) -> Self:
         """The same on a device; Lightning calls it."""

@@ -85,9 +85,13 @@ class CollectionData(LightningDataModule):
         """Environment steps at the validation after `steps`."""
         return min(self.eval_every * (steps // self.eval_every + 1), self.total_steps)
 
+    def _num_batches(self, steps: int) -> int:
+        """Training batches that so many environment steps make."""
+        return math.ceil(steps / self._stride)
+
     def epoch_length(self) -> int:
-        """Blocks of the present epoch that are learned from."""
-        return math.ceil((self._due(self._epoch_began) - self._epoch_began) / self._stride)
+        """Batches of the present epoch that are learned from."""
+        return self._num_batches(self._due(self._epoch_began) - self._epoch_began)
 
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
@@ -111,7 +115,7 @@ class CollectionData(LightningDataModule):
             "max_epochs": epochs,
             "reload_dataloaders_every_n_epochs": 1,
             "num_sanity_val_steps": 0,
-            "log_every_n_steps": min(LOG_EVERY, math.ceil(self.total_steps / self._stride / LOGGED_BLOCKS)),
+            "log_every_n_steps": min(LOG_EVERY, math.ceil(self._num_batches(self.total_steps) / LOGGED_BLOCKS)),
         }
 
     def fingerprint(self) -> dict[str, Any]:

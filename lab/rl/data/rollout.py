@@ -1,12 +1,14 @@
 """On-policy data: rollouts of several environments with the current policy, as a LightningDataModule.
 
-A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. The policy answers all
+A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. (A2C's are so short that a batch has
+several, since the Trainer's own work on a batch takes as long as what is learnt from one.) The policy answers all
 environments at once. Of several processes each has that many environments, and they share the steps of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import torch
@@ -33,6 +35,32 @@ class Rollout(Collected):
     """
 
 
+class Rollouts:
+    """The batch of one `training_step` that has several short rollouts; each is collected when it is asked for, by the
+    policy as it is then.
+
+    Args:
+        collect: collects the next rollout.
+        count: how many there are.
+    """
+
+    def __init__(self, collect: Callable[[], Rollout], count: int) -> None:
+        self.collect, self.count = collect, count
+        self.device = torch.device("cpu")
+
+    def parts(self) -> Iterator[Rollout]:
+        """The rollouts, played in full precision whatever they are learnt in."""
+        for _ in range(self.count):
+            with torch.autocast(self.device.type, enabled=False):
+                rollout = self.collect()
+            yield rollout.to(self.device)
+
+    def to(self, device: torch.device) -> Rollouts:
+        """The same with rollouts on a device; Lightning calls it."""
+        self.device = device
+        return self
+
+
 class RolloutData(CollectionData):
     """Plays the module's policy in several environments and hands over every rollout once.
 
@@ -47,6 +75,8 @@ class RolloutData(CollectionData):
         num_steps: steps of each environment in a rollout.
         reset_each_rollout: start every rollout with new episodes instead of continuing the current ones.
     """
+
+    batch_steps = 0  # environment steps, up to which a training batch has several rollouts
 
     def __init__(
         self,
@@ -143,7 +173,19 @@ class RolloutData(CollectionData):
     def _stride(self) -> int:
         return self.num_envs * self.num_steps * self.world_size
 
-    def _collect(self) -> Rollout:
+    @property
+    def _rollouts_per_batch(self) -> int:
+        return max(1, self.batch_steps // (self.num_envs * self.num_steps))
+
+    def _num_batches(self, steps: int) -> int:
+        return math.ceil(super()._num_batches(steps) / self._rollouts_per_batch)
+
+    def _collect(self) -> Rollout | Rollouts:
+        left = math.ceil((self._due(self._epoch_began) - self.env_steps) / self._stride)
+        count = min(self._rollouts_per_batch, left)
+        return Rollouts(self._collect_one, count) if count > 1 else self._collect_one()
+
+    def _collect_one(self) -> Rollout:
         assert self.collector is not None
         if self.reset_each_rollout:
             self.collector.reset()
