@@ -40,14 +40,15 @@ class Contest:
         return f"`{self.task}`, {self.env}, {self.steps:,}"
 
 
+ON_POLICY, OFF_POLICY = ("a2c", "ppo"), ("ddpg", "td3", "sac")
 CONTESTS = (  # the shortest first
-    *(Contest(task, "CartPole-v1", 50_000) for task in ("dqn", "a2c", "ppo")),
-    *(Contest(task, "Acrobot-v1", 100_000) for task in ("dqn", "a2c", "ppo")),
-    *(Contest(task, "Pendulum-v1", 100_000) for task in ("a2c", "ppo")),
-    *(Contest(task, "InvertedPendulum-v5", 100_000) for task in ("a2c", "ppo")),
-    *(Contest(task, "LunarLander-v3", 100_000) for task in ("dqn", "a2c", "ppo")),
-    *(Contest(task, "Pendulum-v1", 10_000) for task in ("ddpg", "td3", "sac")),
-    *(Contest(task, "InvertedPendulum-v5", 10_000) for task in ("ddpg", "td3", "sac")),
+    *(Contest(task, "CartPole-v1", 50_000) for task in ("dqn", *ON_POLICY)),
+    *(Contest(task, "Acrobot-v1", 100_000) for task in ("dqn", *ON_POLICY)),
+    *(Contest(task, "InvertedPendulum-v5", 50_000) for task in ON_POLICY),
+    *(Contest(task, "Pendulum-v1", 50_000) for task in ON_POLICY),
+    *(Contest(task, "LunarLander-v3", 50_000) for task in ("dqn", *ON_POLICY)),
+    *(Contest(task, "InvertedPendulum-v5", 5_000) for task in OFF_POLICY),
+    *(Contest(task, "Pendulum-v1", 5_000) for task in OFF_POLICY),
 )
 QUICK = Contest("a2c", "CartPole-v1", 500)
 
