@@ -30,6 +30,8 @@ class A2C(OnPolicy):
         entropy_coef: weight of the entropy bonus in the loss.
         value_coef: weight of the critic's loss.
         max_grad_norm: maximum gradient norm.
+        log_std_init: logarithm of the initial standard deviation of continuous actions.
+        scale_actions: scale continuous actions with bounds to [-1, 1]; by default they are the environment's own.
     """
 
     def __init__(
@@ -47,12 +49,13 @@ class A2C(OnPolicy):
         max_grad_norm: Annotated[float, Gt(0)] = 0.5,
         hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
         log_std_init: float = 0.0,
+        scale_actions: bool = False,
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
     ) -> None:
         super().__init__(
             env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
-            normalize_observations, normalize_rewards,
+            normalize_observations, normalize_rewards, scale_actions,
         )  # fmt: skip
         self.save_hyperparameters()
         self.entropy_coef, self.value_coef, self.max_grad_norm = entropy_coef, value_coef, max_grad_norm

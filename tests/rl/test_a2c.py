@@ -1,6 +1,7 @@
 """A2C: its loss and gradients against torchrl's, and that short rollouts learn."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -45,6 +46,16 @@ def test_losses_and_gradients_are_those_of_torchrl():
     (found["loss_objective"] + found["loss_critic"] + found["loss_entropy"]).backward()
     for mine, other in zip(ours, (each.grad for each in theirs.parameters()), strict=True):
         torch.testing.assert_close(mine, other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "there"), [({}, [[0.5, 0.5], [3.0, 40.0]]), ({"scale_actions": True}, [[1.5, 0.5], [3.0, 40.0]])]
+)
+def test_actions_are_the_environments_own_unless_they_are_scaled(settings, there):
+    bounds = {"low": [-3.0, -math.inf], "high": [3.0, math.inf]}
+    policy = A2C("some", 4, bounds, num_envs=4, hidden=[16], **settings).policy
+    assert policy.env_action(torch.tensor([[0.5, 0.5], [4.0, 40.0]])).tolist() == there
+    assert policy.sample(torch.zeros(1, 4), torch.full((1, 2), 2.0)).tolist() == [[2.0, 2.0]]
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ STABLE_BASELINES = {  # 2.9, and sb3-contrib's trpo and tqc
     },
     "a2c": {
         "lr": 7e-4, "num_envs": 1, "num_steps": 5, "gamma": 0.99, "gae_lambda": 1.0, "entropy_coef": 0.0,
-        "value_coef": 0.5, "max_grad_norm": 0.5, "hidden": [64, 64],
+        "value_coef": 0.5, "max_grad_norm": 0.5, "hidden": [64, 64], "log_std_init": 0.0, "scale_actions": False,
     },
     "ppo": {
         "lr": 3e-4, "num_steps": 2_048 / 8, "batch_size": 64, "update_epochs": 10, "gamma": 0.99, "gae_lambda": 0.95,

@@ -64,6 +64,7 @@ class OnPolicy(Learner):
         log_std_init: logarithm of the initial standard deviation of continuous actions, which are scaled to [-1, 1].
         normalize_observations: normalise observations to mean 0 and variance 1, with running statistics.
         normalize_rewards: divide rewards by the running standard deviation of the discounted return.
+        scale_actions: scale continuous actions with bounds to [-1, 1].
     """
 
     entropy_coef = 0.0
@@ -83,11 +84,12 @@ class OnPolicy(Learner):
         log_std_init: float,
         normalize_observations: bool,
         normalize_rewards: bool,
+        scale_actions: bool = True,
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
         seen = self.features(observation_size)
-        self.policy = policies.make_policy(seen, action, hidden, log_std_init)
+        self.policy = policies.make_policy(seen, action, hidden, log_std_init, scale_actions)
         self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0))
         self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None

@@ -73,8 +73,9 @@ class Policy(nn.Module):
 class GaussianPolicy(Policy):
     """Independent normal distributions whose standard deviation does not depend on the observation.
 
-    Actions are in units of half their range, around its middle, so that a first standard deviation of 1 suits every
-    environment. They are clipped to the bounds in the environment alone: the distribution stays a normal one.
+    Scaled actions are in units of half their range, around its middle, so that a first standard deviation of 1 suits
+    every environment; otherwise they are the environment's own. They are clipped to the bounds in the environment
+    alone: the distribution stays a normal one.
 
     >>> policy = GaussianPolicy(3, {"low": [-2.0], "high": [2.0]}, hidden=[16], log_std_init=0.0)
     >>> policy(torch.zeros(8, 3)).shape  # mean and logarithm of the standard deviation
@@ -85,24 +86,32 @@ class GaussianPolicy(Policy):
         action: bounds of the action, A of each.
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation.
+        scaled: whether actions are scaled.
     """
 
     center: Tensor
     scale: Tensor
-    limit: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(
-        self, observation_size: ObservationSize, action: ContinuousSpec, hidden: Sequence[int], log_std_init: float
+        self,
+        observation_size: ObservationSize,
+        action: ContinuousSpec,
+        hidden: Sequence[int],
+        log_std_init: float,
+        scaled: bool = True,
     ) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
         self.net = encoded(observation_size, orthogonal(hidden, len(low), LAST_LAYER_GAIN))
         self.log_std = nn.Parameter(torch.full((len(low),), log_std_init))
-        bounded = (high - low).isfinite()  # else the action is in units of its own
-        self.register_buffer("center", torch.where(bounded, (high + low) / 2, 0.0), persistent=False)
-        self.register_buffer("scale", torch.where(bounded, (high - low) / 2, 1.0), persistent=False)
-        self.is_bounded = bool(bounded.all())
-        self.register_buffer("limit", torch.where(bounded, 1.0, math.inf), persistent=False)
+        unit = scaled & (high - low).isfinite()  # else the action is in units of its own
+        self.register_buffer("center", torch.where(unit, (high + low) / 2, 0.0), persistent=False)
+        self.register_buffer("scale", torch.where(unit, (high - low) / 2, 1.0), persistent=False)
+        self.is_unit = bool(unit.all())
+        self.register_buffer("low", torch.where(unit, -1.0, low), persistent=False)
+        self.register_buffer("high", torch.where(unit, 1.0, high), persistent=False)
 
     def distribution(self, output: Tensor) -> Tensor:
         return torch.cat([output, self.log_std.expand_as(output)], -1)  # mean and log_std: (..., 2A)
@@ -118,7 +127,7 @@ class GaussianPolicy(Policy):
         return parameters.chunk(2, -1)[0]
 
     def env_action(self, action: Tensor) -> Tensor:
-        clipped = action.clamp(-1, 1) if self.is_bounded else action.clamp(-self.limit, self.limit)
+        clipped = action.clamp(-1, 1) if self.is_unit else action.clamp(self.low, self.high)
         return self.center + self.scale * clipped
 
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
@@ -226,7 +235,11 @@ class MultiCategoricalPolicy(Policy):
 
 
 def make_policy(
-    observation_size: ObservationSize, action: ActionSpec, hidden: Sequence[int], log_std_init: float = 0.0
+    observation_size: ObservationSize,
+    action: ActionSpec,
+    hidden: Sequence[int],
+    log_std_init: float = 0.0,
+    scaled: bool = True,
 ) -> Policy:
     """The policy for such observations and actions.
 
@@ -238,9 +251,10 @@ def make_policy(
         action: bounds of a continuous action, or numbers of discrete ones.
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation of continuous actions.
+        scaled: whether continuous actions are scaled to [-1, 1].
     """
     if "low" in action:
-        return GaussianPolicy(observation_size, action, hidden, log_std_init)
+        return GaussianPolicy(observation_size, action, hidden, log_std_init, scaled)
     if "counts" in action:
         return MultiCategoricalPolicy(observation_size, action, hidden)
     return CategoricalPolicy(observation_size, action, hidden)
