@@ -1,7 +1,7 @@
 """On-policy data: rollouts of several environments with the current policy, as a LightningDataModule.
 
-A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. (A2C's are so short that a batch has
-several, since the Trainer's own work on a batch takes as long as what is learnt from one.) The policy answers all
+A training batch is a rollout: `num_steps` steps of each of `num_envs` environments. (A2C's are so short that a batch
+has several, since the Trainer's own work on a batch takes as long as what is learnt from one.) The policy answers all
 environments at once. Of several processes each has that many environments, and they share the steps of the run.
 """
 
