@@ -15,7 +15,7 @@ from lab.testing.runs import train
 from lab.testing.short import RESUMED, overrides
 
 SETTINGS = {
-    "ppo_lunarlander": ("data.num_envs=2", "data.num_steps=48", "model.batch_size=24", "data.eval_every=240"),
+    "ppo_lunarlander": ("data.num_envs=2", "data.num_steps=48", "model.batch_size=24", "data.eval_every=400"),
     "dqn_cartpole": ("data.env=LunarLander-v3", "model.observation_scale=null", "data.train_freq=70"),
 }
 PONG = ("data.env=ALE/Pong-v5", "data.num_steps=24", "data.episode_steps=100", "data.eval_every=96")
