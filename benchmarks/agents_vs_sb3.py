@@ -60,16 +60,16 @@ class Job:
 
 
 JOBS = (
-    Job("dqn", 64, 64, 4_000),
+    Job("dqn", 64, 64, 6_000),
     Job("dqn", 256, 128, 3_000),
-    Job("ddpg", 64, 64, 3_000),
+    Job("ddpg", 64, 64, 6_000),
     Job("ddpg", 256, 256, 3_000),
-    Job("td3", 64, 64, 3_000),
+    Job("td3", 64, 64, 6_000),
     Job("td3", 256, 256, 3_000),
-    Job("sac", 64, 64, 3_000),
+    Job("sac", 64, 64, 6_000),
     Job("sac", 256, 256, 3_000),
-    Job("a2c", 64, 5, 20_000),
-    Job("ppo", 64, 128, 20_480),
+    Job("a2c", 64, 5, 60_000),
+    Job("ppo", 64, 128, 61_440),
 )
 
 
@@ -135,6 +135,7 @@ def ours(job: Job) -> float:
             settings["model.sigma"] = SIGMA
     else:
         settings |= {"data.num_envs": ENVS, "data.num_steps": job.batch}
+        settings |= {"model.normalize_observations": False, "model.normalize_rewards": False}
         if job.task == "ppo":
             settings |= {"model.update_epochs": EPOCHS, "model.batch_size": job.batch}
     place = "pendulum" if job.env == "Pendulum-v1" else "cartpole"

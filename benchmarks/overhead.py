@@ -19,7 +19,7 @@ GOAL = 10  # percent
 
 def measure(quick: bool) -> dict[str, Any]:
     """Seconds of the bare loop, of the Trainer around it, and of the whole walk."""
-    steps, repetitions = (WARM_STEPS, 1) if quick else (3_000, 7)
+    steps, repetitions = (WARM_STEPS, 1) if quick else (6_000, 7)
     found = {}
     for mode in ("eager", "compiled"):
         work = Work(64, 64, steps, compile=mode == "compiled")
