@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,17 @@ start = time.perf_counter()
 model.learn(steps)
 print(time.perf_counter() - start)
 """
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
+CORE = min(os.sched_getaffinity(0))  # of both sides: JAX starts threads for all cores, whatever it is told
 
 
 def theirs(env: str, hidden: int, batch: int, steps: int) -> float:
     """Seconds of `learn`, in the interpreter that has `sbx-rl`."""
     arguments = [os.environ[PYTHON], "-c", SCRIPT, env, *map(str, (hidden, batch, steps))]
     done = subprocess.run(
-        arguments, env=os.environ | {"XLA_FLAGS": ONE_THREAD}, capture_output=True, text=True, check=True
-    )
+        arguments, env=os.environ | {"XLA_FLAGS": ONE_THREAD}, capture_output=True, text=True, check=True,
+        preexec_fn=partial(os.sched_setaffinity, 0, {CORE}),
+    )  # fmt: skip
     return float(done.stdout.split()[-1])
 
 
@@ -47,6 +50,7 @@ def ours(work: tuple[str, int, int, int, dict[str, str]]) -> float:
     from lab.recipe import load
     from lab.registry import find_recipe
 
+    os.sched_setaffinity(0, {CORE})
     env, hidden, batch, steps, further = work
     settings: dict[str, Any] = {
         "model.hidden": [hidden, hidden],
@@ -75,6 +79,8 @@ def measure(quick: bool) -> dict[str, Any]:
     for env, hidden, batch in SHAPES[:1] if quick else SHAPES:
         turns: dict[str, list[float]] = {"SBX": [], **{name: [] for name in SIDES}}
         with tempfile.TemporaryDirectory() as folder, process(Path(folder)) as worker:
+            for settings in SIDES.values():  # compile once
+                worker(ours, (env, hidden, batch, RANDOM_STEPS + 500, settings))
             for _ in range(1 if quick else 3):
                 for name in turns:
                     short, long = (

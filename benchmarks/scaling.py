@@ -50,7 +50,7 @@ class SlowPendulum(PendulumEnv):
     """Pendulum-v1 whose step takes about a millisecond of one core."""
 
     def step(self, action: Any) -> Any:
-        sum(range(60_000))
+        sum(range(100_000))
         return super().step(action)
 
 
