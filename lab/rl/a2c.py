@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
+from lab.errors import LabError
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import OnPolicy
 from lab.rl.data.rollout import RolloutData
@@ -59,6 +60,18 @@ class A2C(OnPolicy):
         )  # fmt: skip
         self.save_hyperparameters()
         self.entropy_coef, self.value_coef, self.max_grad_norm = entropy_coef, value_coef, max_grad_norm
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses weights that act in another unit.
+
+        Raises:
+            LabError: with the setting that they need.
+        """
+        super().on_load_checkpoint(checkpoint)
+        scaled = checkpoint["hyper_parameters"].get("scale_actions", True)  # before there was a choice, all were
+        if scaled != self.hparams["scale_actions"] and getattr(self.policy, "has_range", False):
+            how = "scaled to [-1, 1]" if scaled else "those of the environment"
+            raise LabError(f"the actions of the checkpoint are {how}; add model.scale_actions={str(scaled).lower()}")
 
     def losses(
         self, observation: Tensor, action: Tensor, advantage: Tensor, target: Tensor

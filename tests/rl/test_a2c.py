@@ -5,12 +5,13 @@ import math
 
 import pytest
 import torch
-from lightning import Trainer, seed_everything
+from lightning import Callback, Trainer, seed_everything
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torchrl.modules import ProbabilisticActor, ValueOperator
 from torchrl.objectives import A2CLoss
 
+from lab.errors import LabError
 from lab.rl.a2c import A2C, A2CRolloutData
 from lab.rl.data.rollout import RolloutData
 from tests.rl import points
@@ -105,3 +106,39 @@ def test_several_rollouts_in_a_batch_give_the_weights_of_one_each(precision, mon
     assert (updates, batches) == (33, 5), "an epoch of 13 rollouts has a last batch of 3"
     for name, expected in one_each.items():
         assert torch.equal(several[name], expected), name
+
+
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+def test_weights_that_act_in_another_unit_are_refused(env):
+    data = A2CRolloutData(env, total_steps=30)
+    facts = {key: value for key, value in data.facts().items() if key != "num_steps"}
+    agent = A2C(**facts, hidden=[8])
+    old = {"hyper_parameters": {}, "env_steps": 0, "recent_returns": []}  # from before there was a choice
+    if env == "CartPole-v1":
+        agent.on_load_checkpoint(old)
+        return
+    with pytest.raises(LabError, match=r"are scaled to \[-1, 1\]; add model.scale_actions=true"):
+        agent.on_load_checkpoint(old)
+    A2C(**facts, hidden=[8], scale_actions=True).on_load_checkpoint(old)
+    with pytest.raises(LabError, match="are those of the environment; add model"):
+        A2C(**facts, hidden=[8], scale_actions=True).on_load_checkpoint(old | {"hyper_parameters": dict(agent.hparams)})
+
+
+@pytest.mark.slow
+def test_a_run_with_shorter_batches_is_not_resumed(tmp_path, monkeypatch):
+    def make():
+        data = A2CRolloutData("CartPole-v1", total_steps=30, eval_every=20, eval_episodes=1)
+        return A2C(**{key: value for key, value in data.facts().items() if key != "num_steps"}, hidden=[8]), data
+
+    class Keep(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            trainer.save_checkpoint(tmp_path / "old.ckpt")
+
+    with monkeypatch.context() as before:
+        before.setattr(A2CRolloutData, "batch_steps", 0)
+        points.fit(*make(), [Keep()])
+    agent, data = make()
+    with pytest.raises(LabError, match="of an earlier version, whose batches were shorter"):
+        Trainer(**(data.trainer_defaults() | points.QUIET), logger=False, accelerator="cpu").fit(
+            agent, datamodule=data, ckpt_path=tmp_path / "old.ckpt"
+        )

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import torch
 from annotated_types import Ge, Gt, Le
 
-from lab.errors import BadSetting
+from lab.errors import BadSetting, LabError
 from lab.rl.common.processes import check_processes, explore_apart
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
@@ -151,6 +151,7 @@ class RolloutData(CollectionData):
         own = {name: buffer.clone() for name, buffer in self.own_buffers().items()}
         return {
             "processes": self.world_size,
+            "batch_steps": self.batch_steps,
             **self.counters(),
             "collector": self.collector.state_dict(),
             "own_buffers": own,
@@ -160,10 +161,12 @@ class RolloutData(CollectionData):
         """Goes on where `state_dict` was taken, if this is a training.
 
         Raises:
-            LabError: as many processes as then are needed.
+            LabError: as many processes as then are needed, or batches were of another length.
         """
         if self.collector is not None:
             check_processes(state["processes"], self.world_size)
+            if state.get("batch_steps", 0) != self.batch_steps:  # then the Trainer's count of batches is another one
+                raise LabError("the run is of an earlier version, whose batches were shorter; start it again")
             for name, buffer in self.own_buffers().items():
                 buffer.copy_(state["own_buffers"][name])
             self.load_counters(state)

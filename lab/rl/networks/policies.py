@@ -106,7 +106,9 @@ class GaussianPolicy(Policy):
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
         self.net = encoded(observation_size, orthogonal(hidden, len(low), LAST_LAYER_GAIN))
         self.log_std = nn.Parameter(torch.full((len(low),), log_std_init))
-        unit = scaled & (high - low).isfinite()  # else the action is in units of its own
+        bounded = (high - low).isfinite()
+        self.has_range = bool((bounded & ((low != -1) | (high != 1))).any())  # so that scaling changes it
+        unit = scaled & bounded  # else the action is in units of its own
         self.register_buffer("center", torch.where(unit, (high + low) / 2, 0.0), persistent=False)
         self.register_buffer("scale", torch.where(unit, (high - low) / 2, 1.0), persistent=False)
         self.is_unit = bool(unit.all())
