@@ -152,8 +152,10 @@ class DQN(OffPolicy):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [list(self.network.parameters())]
 
-    def update_flags(self, number: int) -> dict[str, bool]:
-        return {"move": (number + 1) % self.target_update_interval == 0}
+    @torch.no_grad()
+    def after_update(self, number: int) -> None:
+        if self.target_update_interval > 1 and (number + 1) % self.target_update_interval == 0:
+            torch._foreach_lerp_(self.target_parameters, list(self.groups()[0]), self.tau)
 
     def training_step(self, block: Block, batch_idx: int) -> Tensor:
         loss = super().training_step(block, batch_idx)
@@ -204,8 +206,8 @@ class DQN(OffPolicy):
             error = (said - goal).abs().squeeze(-1)
         return (weight * each).mean(), error.detach(), self.values(outputs.detach()).mean()
 
-    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool, move: bool = False) -> dict[str, Tensor]:
-        """One Adam step, and if it is to `move`, one of the target network."""
+    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
+        """One Adam step, and one of the target network if it moves after every update."""
         parameters = state[0][0]
         loss, errors, value = self.loss(*batch)
         gradient = torch.autograd.grad(loss, parameters)
@@ -214,7 +216,7 @@ class DQN(OffPolicy):
             measured = {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": gradient_norm(gradient)}
         self._step(state, [gradient], self.max_grad_norm)
         with torch.no_grad():
-            if move:
+            if self.target_update_interval == 1:
                 torch._foreach_lerp_(self.target_parameters, parameters, self.tau)
             return measured | {"errors": errors.clamp(min=0)}
 

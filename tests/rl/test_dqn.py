@@ -245,7 +245,8 @@ def test_the_target_moves_when_it_is_due(every):
     agent = make(target_update_interval=every)
     (columns, _), state, moved = batch(agent), agent.configure_optimizers().tensors(), []
     for number in range(6):
-        agent._update(state, *columns, measure=False, **agent.update_flags(number))
+        agent._update(state, *columns, measure=False)
+        agent.after_update(number)
         pairs = zip(agent.network.parameters(), agent.target.parameters(), strict=True)
         moved.append(all(torch.equal(one, other) for one, other in pairs))
     assert moved == [(number + 1) % every == 0 for number in range(6)]

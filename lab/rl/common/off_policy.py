@@ -107,6 +107,9 @@ class OffPolicy(Learner):
         """Keywords of the update that is the run's `number`-th, from 0; a compiled update has one graph for each."""
         return {}
 
+    def after_update(self, number: int) -> None:
+        """What is done once in many updates, so that they are one graph; it follows the run's `number`-th, from 0."""
+
     @abstractmethod
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
         """One update on one batch; runs eager or compiled.
@@ -126,6 +129,7 @@ class OffPolicy(Learner):
             # eager, because measuring takes a sixth of a compiled update, and a graph of its own to compile
             update = self._update if is_measured and last else self.update
             measured.append(update(state, *row, measure=is_measured, **self.update_flags(first + index)))
+            self.after_update(first + index)
         self.updates += len(batches)
         if "errors" in measured[-1]:
             errors = torch.stack([update.pop("errors") for update in measured])  # (updates, B)

@@ -71,9 +71,9 @@ class CQL(OfflineAgent, DQN):
         conservative = outputs.squeeze(-1).logsumexp(-1) - pick(outputs, action).squeeze(-1)
         return loss + self.alpha * conservative.mean(), error, value
 
-    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool, move: bool = False) -> dict[str, Tensor]:
+    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
         """That of DQN; recorded transitions have no priorities."""
-        measured = super()._update(state, *batch, measure=measure, move=move)
+        measured = super()._update(state, *batch, measure=measure)
         return {name: value for name, value in measured.items() if name != "errors"}
 
 
