@@ -166,16 +166,20 @@ def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
     }
 
 
-def report(found: dict[str, Any]) -> str:
-    rows, speeds = [], []
+def comparison(found: dict[str, Any]) -> str:
+    """The table of all sides of all jobs."""
+    rows = []
     for job in found["jobs"]:
         other = job["sides"][THEIRS]["seconds"]
         for name, side in job["sides"].items():
             per_second = f"{job['steps'] / statistics.median(side['seconds']):,.0f}"
-            speed = ratios(other, side["seconds"])
-            rows.append([job["title"], name, spread(side["seconds"]), per_second, spread(speed, 2, "x")])
-            if name == OURS:
-                speeds.append(statistics.median(speed))
+            speed = spread(ratios(other, side["seconds"]), 2, "x")
+            rows.append([job["title"], name, spread(side["seconds"]), per_second, speed])
+    return table(["work", "", "seconds", "env steps/s", "speed"], rows)
+
+
+def report(found: dict[str, Any]) -> str:
+    medians = [statistics.median(speed) for speed in speeds(found).values()]
     least, most = (end(job["steps"] for job in found["jobs"]) for end in (min, max))
     return "\n\n".join(
         [
@@ -186,7 +190,7 @@ def report(found: dict[str, Any]) -> str:
             "many steps as a rollout has. `lab run` is the whole command's training: Trainer, tracking, system "
             "metrics, progress and checkpoints; neither side evaluates. Compiled rows are measured warm. Seconds are "
             f"medians (least to most) of {least:,} to {most:,} environment steps; *speed* is compared turn by turn.",
-            table(["work", "", "seconds", "env steps/s", "speed"], rows),
-            f"`lab run`, neither compiled nor in bfloat16, is {min(speeds):.1f} to {max(speeds):.1f} times as fast.",
+            comparison(found),
+            f"`lab run`, neither compiled nor in bfloat16, is {min(medians):.1f} to {max(medians):.1f} times as fast.",
         ]
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.agents_vs_sb3 import COMPILED, ENVS, GAMMA, LR, MOVE_EVERY, OURS, THEIRS
-from benchmarks.measure import BLOCK, RANDOM_STEPS, WARM_STEPS, Side, alternate, ratios, say, spread, table
+from benchmarks.agents_vs_sb3 import COMPILED, ENVS, GAMMA, LR, MOVE_EVERY, OURS, THEIRS, comparison
+from benchmarks.agents_vs_sb3 import speeds as speeds  # this benchmark has the same
+from benchmarks.measure import BLOCK, RANDOM_STEPS, WARM_STEPS, Side, alternate, say
 from benchmarks.sides import checked, trained
 
 if TYPE_CHECKING:
@@ -161,21 +161,7 @@ def measure(quick: bool) -> dict[str, Any]:
     return {"jobs": found}
 
 
-def speeds(found: dict[str, Any]) -> dict[str, list[float]]:
-    """How many times as fast as Stable-Baselines3."""
-    return {
-        job["title"]: ratios(job["sides"][THEIRS]["seconds"], job["sides"][OURS]["seconds"]) for job in found["jobs"]
-    }
-
-
 def report(found: dict[str, Any]) -> str:
-    rows = []
-    for job in found["jobs"]:
-        other = job["sides"][THEIRS]["seconds"]
-        for name, side in job["sides"].items():
-            per_second = f"{job['steps'] / statistics.median(side['seconds']):,.0f}"
-            speed = spread(ratios(other, side["seconds"]), 2, "x")
-            rows.append([job["title"], name, spread(side["seconds"]), per_second, speed])
     return "\n\n".join(
         [
             "## Parts, images and memory against Stable-Baselines3",
@@ -185,6 +171,6 @@ def report(found: dict[str, Any]) -> str:
             f"makes an update every {EVERY} steps. Recurrent PPO has LSTMs of {MEMORY} (`MlpLstmPolicy`), CrossQ "
             f"critics of ({CRITICS}, {CRITICS}); both are compared with sb3-contrib. The environments of parts and of "
             "images cost next to nothing.",
-            table(["work", "", "seconds", "env steps/s", "speed"], rows),
+            comparison(found),
         ]
     )
