@@ -6,7 +6,6 @@ import os
 import statistics
 import subprocess
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,11 @@ model.learn(steps)
 print(time.perf_counter() - start)
 """
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
-CORE = min(os.sched_getaffinity(0))  # of both sides: JAX starts threads for all cores, whatever it is told
+
+
+def keep_to_one_core() -> None:
+    """For both sides: JAX starts threads for all cores that it may use."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def theirs(env: str, hidden: int, batch: int, steps: int) -> float:
@@ -40,7 +43,7 @@ def theirs(env: str, hidden: int, batch: int, steps: int) -> float:
     arguments = [os.environ[PYTHON], "-c", SCRIPT, env, *map(str, (hidden, batch, steps))]
     done = subprocess.run(
         arguments, env=os.environ | {"XLA_FLAGS": ONE_THREAD}, capture_output=True, text=True, check=True,
-        preexec_fn=partial(os.sched_setaffinity, 0, {CORE}),
+        preexec_fn=keep_to_one_core,
     )  # fmt: skip
     return float(done.stdout.split()[-1])
 
@@ -50,7 +53,7 @@ def ours(work: tuple[str, int, int, int, dict[str, str]]) -> float:
     from lab.recipe import load
     from lab.registry import find_recipe
 
-    os.sched_setaffinity(0, {CORE})
+    keep_to_one_core()
     env, hidden, batch, steps, further = work
     settings: dict[str, Any] = {
         "model.hidden": [hidden, hidden],
