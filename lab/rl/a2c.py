@@ -69,7 +69,7 @@ class A2C(OnPolicy):
         """
         super().on_load_checkpoint(checkpoint)
         scaled = checkpoint["hyper_parameters"].get("scale_actions", True)  # before there was a choice, all were
-        if scaled != self.hparams["scale_actions"] and getattr(self.policy, "has_range", False):
+        if scaled != self.hparams["scale_actions"] and self.policy.has_range:
             how = "scaled to [-1, 1]" if scaled else "those of the environment"
             raise LabError(f"the actions of the checkpoint are {how}; add model.scale_actions={str(scaled).lower()}")
 

@@ -32,6 +32,7 @@ class Policy(nn.Module):
     torch.Size([8])
     """
 
+    has_range = False  # whether its actions have bounds that scaling changes
     net: MLP | Encoded
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ class GaussianPolicy(Policy):
         self.net = encoded(observation_size, orthogonal(hidden, len(low), LAST_LAYER_GAIN))
         self.log_std = nn.Parameter(torch.full((len(low),), log_std_init))
         bounded = (high - low).isfinite()
-        self.has_range = bool((bounded & ((low != -1) | (high != 1))).any())  # so that scaling changes it
+        self.has_range = bool((bounded & ((low != -1) | (high != 1))).any())
         unit = scaled & bounded  # else the action is in units of its own
         self.register_buffer("center", torch.where(unit, (high + low) / 2, 0.0), persistent=False)
         self.register_buffer("scale", torch.where(unit, (high - low) / 2, 1.0), persistent=False)
