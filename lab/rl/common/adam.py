@@ -44,6 +44,13 @@ class Adam(torch.optim.Adam):
             self.state[parameter]["step"] = steps
         return steps
 
+    def set_lr(self, lr: float) -> None:
+        """Gives all groups this rate, in the tensors that `tensors` has returned, too."""
+        for group in self.param_groups:
+            group["lr"] = lr
+        for rate in self.rates:
+            rate.fill_(lr)
+
     def tensors(self) -> list[tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, tuple[float, float]]]:
         """Per group: parameters, first moments, second moments, steps, learning rate, betas; what `adam_` wants."""
         if not self.rates:

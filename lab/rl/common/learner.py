@@ -112,13 +112,13 @@ class Learner(Agent):
 
     def _learn(self, batch: Any, optimizer: Any) -> dict[str, Tensor]:
         """All updates of a batch, part by part; returns what the last one measured."""
-        total, measured = self.trainer.datamodule.progress()[1], {}  # type: ignore[attr-defined]
+        total = self.trainer.datamodule.progress()[1]  # type: ignore[attr-defined]
+        state, measured = optimizer.tensors(), {}
         for part in batch.parts():
             part, self.env_steps = part.as_type(self.dtype), part.env_steps
             position = min(1.0, self.schedule_position(part) / total)  # the last block may go beyond the budget
-            for group in optimizer.param_groups:
-                group["lr"] = self.lr * (1 - (1 - self.final_lr) * position)
-            measured = self.update_on_batch(part, optimizer.tensors())
+            optimizer.set_lr(self.lr * (1 - (1 - self.final_lr) * position))
+            measured = self.update_on_batch(part, state)
             self.recent_returns += part.returns
         return measured
 
