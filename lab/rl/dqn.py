@@ -167,10 +167,10 @@ class DQN(OffPolicy):
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:
         reward = batches["next", "reward"]  # (updates, B, 1)
         steps = batches.get("steps", torch.ones_like(reward))
-        weight = batches.get("priority_weight", torch.ones_like(reward[..., 0]))
+        weight = batches.get("priority_weight", None)  # of samples by priority alone
         # two samples of the weights per update: the network's and the target's
         noise = torch.randn(len(reward), 2, self.network.noise_size, device=reward.device)
-        return (*super().update_inputs(batches), self.gamma**steps, weight, noise)
+        return (*super().update_inputs(batches), self.gamma**steps, noise, *([] if weight is None else [weight]))
 
     def loss(
         self,
@@ -180,10 +180,10 @@ class DQN(OffPolicy):
         next_observation: Tensor,  # (B, O)
         terminated: Tensor,  # (B, 1)
         discount: Tensor,  # (B, 1)
-        weight: Tensor,  # (B,)
         noise: Tensor,  # (2, noise_size)
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss, the error of each value (B,), and the mean value."""
+        weight: Tensor | None = None,  # (B,), of samples by priority
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The loss, the error of each value (B,) if they have a `weight`, and the mean value."""
         with torch.no_grad():
             following = self.target(next_observation, noise[1])  # (B, A, N)
             judge = self.network(next_observation, noise[0]) if self.double_q else following
@@ -204,21 +204,22 @@ class DQN(OffPolicy):
         else:
             each = F.smooth_l1_loss(said, goal, reduction="none").squeeze(-1)  # the error, clipped to 1 in the gradient
             error = (said - goal).abs().squeeze(-1)
-        return (weight * each).mean(), error.detach(), self.values(outputs.detach()).mean()
+        value = self.values(outputs.detach()).mean()
+        return (each.mean(), None, value) if weight is None else ((weight * each).mean(), error.detach(), value)
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
         """One Adam step, and one of the target network if it moves after every update."""
         parameters = state[0][0]
         loss, errors, value = self.loss(*batch)
         gradient = torch.autograd.grad(loss, parameters)
-        measured = {}
+        measured = {} if errors is None else {"errors": errors.clamp(min=0)}
         if measure:
-            measured = {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": gradient_norm(gradient)}
+            measured |= {"loss/q": loss.detach(), "q/mean": value, "gradient_norm/q": gradient_norm(gradient)}
         self._step(state, [gradient], self.max_grad_norm)
-        with torch.no_grad():
-            if self.target_update_interval == 1:
+        if self.target_update_interval == 1:
+            with torch.no_grad():
                 torch._foreach_lerp_(self.target_parameters, parameters, self.tau)
-            return measured | {"errors": errors.clamp(min=0)}
+        return measured
 
     def draw(self) -> None:
         pictures.draw_policy(self)

@@ -50,6 +50,7 @@ def batch(agent, size=32, seed=1):
         "action": torch.randint(ACTIONS, (size,), generator=generator),
         "next": following,
         "steps": torch.randint(1, 4, (size, 1), generator=generator),
+        "priority_weight": torch.ones(size),
     }
     held = TensorDict(held, [size])
     columns = [column[0] for column in agent.update_inputs(held[None])]
@@ -111,8 +112,8 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, dueling):
 
 def test_the_loss_of_quantiles_is_the_plain_double_sum():
     agent = make(quantile=True, num_quantiles=5, double=True)
-    (observation, action, reward, following, terminated, discount, weight, noise), _ = batch(agent)
-    found, errors, value = agent.loss(observation, action, reward, following, terminated, discount, weight, noise)
+    (observation, action, reward, following, terminated, discount, noise, weight), _ = batch(agent)
+    found, errors, value = agent.loss(observation, action, reward, following, terminated, discount, noise, weight)
     best = agent.network(following).mean(-1).argmax(-1)
     total, rows = 0.0, torch.arange(len(action))
     said, ahead = agent.network(observation)[rows, action], agent.target(following)[rows, best]
@@ -166,10 +167,21 @@ def test_goals_are_those_of_a_loop():
 
 def test_weights_of_the_samples_weigh_the_loss():
     agent = make()
-    (*columns, weight, noise), _ = batch(agent)
-    each = [agent.loss(*(column[row : row + 1] for column in columns), weight[:1], noise)[0] for row in range(32)]
+    (*columns, noise, ones), _ = batch(agent)
+    each = [agent.loss(*(column[row : row + 1] for column in columns), noise, ones[:1])[0] for row in range(32)]
     weight = torch.rand(32)
-    torch.testing.assert_close(agent.loss(*columns, weight, noise)[0], (torch.stack(each) * weight).mean())
+    torch.testing.assert_close(agent.loss(*columns, noise, weight)[0], (torch.stack(each) * weight).mean())
+
+
+@pytest.mark.parametrize("kind", [{}, {"distributional": True}, {"quantile": True, "num_quantiles": 5}])
+def test_samples_without_weights_weigh_the_same_and_have_no_errors(kind):
+    agent = make(**kind)
+    (*columns, ones), _ = batch(agent)
+    (loss, errors, value), (weighted, _, same) = agent.loss(*columns), agent.loss(*columns, ones)
+    assert loss == weighted
+    assert value == same
+    assert errors is None
+    assert "errors" not in agent._update(agent.configure_optimizers().tensors(), *columns, measure=True)
 
 
 def by_loop(probability, returns, support):

@@ -69,7 +69,11 @@ class Recording:
         self.forward = partial(recorded.forward, *constants)
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
-        with torch.inference_mode(), torch.autocast(inputs[0].device.type, enabled=False):
+        device = inputs[0].device.type
+        if torch.is_autocast_enabled(device):  # what it casts is in the recording
+            with torch.autocast(device, enabled=False):
+                return self(*inputs)
+        with torch.inference_mode():
             result: dict[str, Tensor] = self.forward(*inputs)
             return result
 

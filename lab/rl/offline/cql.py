@@ -5,7 +5,6 @@ Source: Kumar et al. 2020, "Conservative Q-learning for offline reinforcement le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
@@ -64,17 +63,12 @@ class CQL(OfflineAgent, DQN):
         self.save_hyperparameters()
         self.alpha = alpha
 
-    def loss(self, observation: Tensor, action: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(self, observation: Tensor, action: Tensor, *batch: Any) -> tuple[Tensor, Tensor | None, Tensor]:
         """That of DQN and the conservative term: (B, O), (B,) and the rest of DQN's."""
         loss, error, value = super().loss(observation, action, *batch)
         outputs = self.network(observation)  # (B, A, 1)
         conservative = outputs.squeeze(-1).logsumexp(-1) - pick(outputs, action).squeeze(-1)
         return loss + self.alpha * conservative.mean(), error, value
-
-    def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
-        """That of DQN; recorded transitions have no priorities."""
-        measured = super()._update(state, *batch, measure=measure)
-        return {name: value for name, value in measured.items() if name != "errors"}
 
 
 TASK = Task(module=CQL, data=OfflineData, monitor="val/return", mode="max")

@@ -116,7 +116,7 @@ def test_cql_is_that_of_torchrl():
     read = as_tensordict(observation, F.one_hot(action, 2), *rest)
     conservative = theirs(read)["loss_cql"]
     reward, following, terminated = rest
-    inputs = (reward, following, terminated, torch.full_like(reward, GAMMA), torch.ones(len(reward)), torch.zeros(2, 0))
+    inputs = (reward, following, terminated, torch.full_like(reward, GAMMA), torch.zeros(2, 0))
     plain = super(CQL, agent).loss(observation, action, *inputs)[0]
     torch.testing.assert_close(agent.loss(observation, action, *inputs)[0] - plain, 0.7 * conservative)
 
