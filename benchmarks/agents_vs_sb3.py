@@ -128,6 +128,9 @@ def ours(job: Job) -> float:
                 "model.target_update_interval": MOVE_EVERY,
                 "model.tau": 1.0,
                 "model.exploration_fraction": 0.2,
+                "model.double": False,
+                "model.observation_scale": None,
+                "model.max_grad_norm": 10,
             }
         else:
             settings["model.tau"] = TAU
@@ -139,7 +142,10 @@ def ours(job: Job) -> float:
         if job.task == "ppo":
             settings |= {"model.update_epochs": EPOCHS, "model.batch_size": job.batch}
     place = "pendulum" if job.env == "Pendulum-v1" else "cartpole"
-    recipe = load(find_recipe(f"{job.task}_{place}"), [f"{key}={value}" for key, value in settings.items()])
+    recipe = load(
+        find_recipe(f"{job.task}_{place}"),
+        [f"{key}={'null' if value is None else value}" for key, value in settings.items()],
+    )
     return trained(recipe, job.updates)
 
 
