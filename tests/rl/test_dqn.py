@@ -279,6 +279,25 @@ def test_the_compiled_update_is_the_eager_one(settings):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("uncompiled_kernels")
+@pytest.mark.parametrize("changed", ["number", "rows"])
+def test_a_compiled_update_notices_another_number_and_other_rows(changed):
+    eager, compiled = make(max_grad_norm=10.0), make(max_grad_norm=10.0)
+    (columns, _), _ = batch(eager), compiled.compile()
+    states = eager.configure_optimizers().tensors(), compiled.configure_optimizers().tensors()
+    for _ in range(2):
+        for agent, state in zip((eager, compiled), states, strict=True):
+            agent.update(state, *columns, measure=False)
+        if changed == "number":
+            eager.reward_scale = compiled.reward_scale = 3.0
+        else:
+            *sampled, noise, weight = columns
+            columns = [*(column[:5] for column in sampled), noise, weight[:5]]
+    for mine, other in zip(eager.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
+
+
 SHORT = {
     "total_steps": 300,
     "learning_starts": 100,
