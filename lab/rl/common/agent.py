@@ -16,6 +16,7 @@ from torch import Tensor
 from lab import plots
 from lab.errors import BadSetting
 from lab.rl.common import evaluation
+from lab.rl.common.learning_curve import LearningCurve
 from lab.rl.data.episode_files import check_minari, write_minari
 from lab.rl.data.episodes import Episode, reactive, record
 from lab.rl.data.minari_folder import free_minari_name
@@ -26,9 +27,11 @@ class Agent(LightningModule):
     """A LightningModule whose `forward` maps observations (B, O) to greedy actions.
 
     A batch of validation or test is a tensor of start seeds. Logged: `val/return` and `test/return`, the mean
-    undiscounted return of the greedy policy, and at every validation `train/return_mean`, that of all training episodes
-    so far, with exploration; where the optimum is known, `test/optimality_gap`, by how much the optimum of the very
-    same starts is better (never negative but for rounding).
+    undiscounted return of the greedy policy, and their standard deviations over episodes, `val/return_std` and
+    `test/return_std`; at every validation `val/return_auc` and `val/steps_to_threshold`, which `LearningCurve`
+    explains, and `train/return_mean`, the mean of all training episodes so far, with exploration; where the optimum is
+    known, `test/optimality_gap`, by how much the optimum of the very same starts is better (never negative but for
+    rounding).
 
     >>> class Still(Agent):
     ...     def forward(self, observation):
@@ -48,6 +51,7 @@ class Agent(LightningModule):
         self.automatic_optimization = False
         self.env_steps = 0
         self.recent_returns: list[float] = []  # of training episodes, until they are logged
+        self.learning_curve = LearningCurve()
         self.env_factory = EnvFactory(env)  # the data brings its own, with keywords and a time limit
 
     def greedy(self, observation: Tensor) -> Tensor:
@@ -75,6 +79,9 @@ class Agent(LightningModule):
         starts = seeds.tolist()
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         metrics = self.evaluate(stage, starts)
+        if "val/return" in metrics:
+            mean = self.trainer.strategy.reduce(torch.tensor(metrics["val/return"], device=self.device))
+            metrics |= self.learning_curve.add(int(self.counters()["step"]), float(mean), data.threshold())
         logged = {name: torch.tensor(value, dtype=torch.float32) for name, value in metrics.items()}
         self.log_dict(logged, batch_size=len(starts), sync_dist=True, prog_bar=True)
         counters = self.counters()
@@ -98,7 +105,7 @@ class Agent(LightningModule):
 
     def scores(self, stage: str, starts: list[int], returns: np.ndarray) -> dict[str, float]:
         """The metrics of returns (N,) from these start seeds."""
-        metrics = {f"{stage}/return": float(returns.mean())}
+        metrics = {f"{stage}/return": float(returns.mean()), f"{stage}/return_std": float(returns.std())}
         if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
             metrics["test/optimality_gap"] = float((evaluation.OPTIMA[self.env](starts) - returns).mean())
         return metrics
@@ -152,9 +159,11 @@ class Agent(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["env_steps"], checkpoint["recent_returns"] = self.env_steps, list(self.recent_returns)
+        checkpoint["learning_curve"] = self.learning_curve.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.env_steps, self.recent_returns = checkpoint["env_steps"], list(checkpoint["recent_returns"])
+        self.learning_curve.load_state_dict(checkpoint.get("learning_curve", {}))  # earlier versions had none
 
 
 def mean_or_nothing(returns: list[float], name: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,16 @@ OPTIMA: dict[str, Callable[[Sequence[int]], np.ndarray]] = {
 }
 
 
+class Step(NamedTuple):
+    """What followed an action: the next observation, the reward, whether the episode ended or was cut off, and info."""
+
+    observation: np.ndarray
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
 @torch.inference_mode()
 def play(
     policy: Callable[[Tensor], Tensor],
@@ -31,7 +41,7 @@ def play(
     seeds: Sequence[int],
     device: torch.device,
     num_envs: int = 1,
-    observe: Callable[[int, dict[str, Any]], None] | None = None,
+    observe: Callable[[int, Step], None] | None = None,
 ) -> np.ndarray:
     """Undiscounted returns (len(seeds),) of one episode from each start seed.
 
@@ -51,7 +61,7 @@ def play(
         seeds: start seeds, one per episode, whole numbers from 0.
         device: where `policy` lives.
         num_envs: how many episodes are played side by side at most, from 1.
-        observe: told the number of the episode and the info of every step.
+        observe: told the number of the episode and what every step of it gave.
 
     Raises:
         LabError: the environment itself failed; the message names the start seed.
@@ -79,11 +89,13 @@ def play(
         for i, (episode, lane) in enumerate(playing):
             observations[i], reward, terminated, truncated, info = lane.step(actions[i])
             returns[episode] += reward
-            if observe is not None:
-                observe(episode, info)
-            if terminated or truncated or lane.episode_steps == limit:
-                if not (terminated or truncated) and factory.episode_steps is None:
+            if not (terminated or truncated) and lane.episode_steps == limit:
+                truncated = True
+                if factory.episode_steps is None:
                     warnings.warn(_unlimited(factory.env), stacklevel=3)
+            if observe is not None:
+                observe(episode, Step(observations[i], float(reward), terminated, truncated, info))
+            if terminated or truncated:
                 ended.append(i)
         for i in reversed(ended):
             _, lane = playing.pop(i)

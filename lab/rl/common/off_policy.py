@@ -18,9 +18,10 @@ from tensordict.nn import TensorDictModuleBase
 from torch import Tensor
 
 from lab.errors import BadSetting
-from lab.rl.common import adam
+from lab.rl.common import adam, evaluation
 from lab.rl.common.learner import Learner, clip_
 from lab.rl.common.processes import average
+from lab.rl.common.value_bias import ValueBias
 from lab.rl.data.replay import Block, ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.networks.encoder import example_input
@@ -29,6 +30,9 @@ from lab.rl.networks.normalization import RewardNorm, observation_normalization
 
 class OffPolicy(Learner):
     """An agent that learns from a `Block` of batches, one for each update.
+
+    One with a `state_value` (B, O) -> (B, 1) logs `val/overestimation` and `test/overestimation`, by how much the
+    values of start states exceed the discounted returns of the greedy policy, as `ValueBias` has it.
 
     Args:
         observation_size: what an observation is; the length of a vector.
@@ -40,6 +44,7 @@ class OffPolicy(Learner):
     """
 
     averages_gradients = True
+    reward_scale = 1.0  # of those that have a setting for it
 
     # of a block's batches: what an update reads, in this order
     batch_keys: tuple[str | tuple[str, str], ...] = (
@@ -102,6 +107,22 @@ class OffPolicy(Learner):
             self.observation_norm.update(steps["observation"].flatten(0, 1).to(self.device))
         if self.reward_norm is not None:
             self.reward_norm.merge(steps["next", "reward"].to(self.device), steps["next", "done"])
+
+    def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
+        state_value: Any = getattr(self, "state_value", None)
+        if state_value is None:
+            return super().evaluate(stage, starts)
+        unit = self.reward_scale if self.reward_norm is None else self.reward_scale * float(self.reward_norm.factor())
+
+        def value(observation: Tensor) -> Tensor:
+            seen = observation.to(self.device)
+            found: Tensor = state_value(seen.to(self.dtype) if seen.is_floating_point() else seen)
+            return found.squeeze(-1) / unit
+
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        watched = ValueBias(self.evaluation_policy(), value, self.gamma, len(starts))
+        returns = evaluation.play(watched, self.env_factory, starts, self.device, data.eval_envs, watched.observe)
+        return self.scores(stage, starts, returns) | {f"{stage}/overestimation": watched.mean()}
 
     def update_flags(self, number: int) -> dict[str, bool]:  # noqa: ARG002 - for subclasses
         """Keywords of the update that is the run's `number`-th, from 0; a compiled update has one graph for each."""

@@ -46,6 +46,8 @@ class CollectionData(LightningDataModule):
         episode_steps: time limit of training episodes; by default the environment's own. A shorter limit gives more
             start states; targets bootstrap after truncation. Evaluation uses the environment's limit, or this one if it
             has none.
+        reward_threshold: mean return of a validation that counts as solved, to which steps are counted; by default the
+            environment's own.
     """
 
     def __init__(
@@ -62,11 +64,12 @@ class CollectionData(LightningDataModule):
         episode_steps: int | None,
         frame_stack: int | None = None,
         is_flat: bool = True,
+        reward_threshold: float | None = None,
     ) -> None:
         super().__init__()
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
-        self.eval_envs, self.env = eval_envs, env
+        self.eval_envs, self.env, self.reward_threshold = eval_envs, env, reward_threshold
         self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps, action_masks, is_flat, frame_stack)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
@@ -96,6 +99,10 @@ class CollectionData(LightningDataModule):
     def progress(self) -> tuple[int, int, str]:
         """Environment steps done and to do."""
         return min(self.env_steps, self.total_steps), self.total_steps, "env steps"
+
+    def threshold(self) -> float | None:
+        """The mean return that solves the environment: `reward_threshold`, or else the environment's own, if any."""
+        return self.env_factory.reward_threshold() if self.reward_threshold is None else self.reward_threshold
 
     def connect(self, module: Any) -> None:
         """Gives the module the environments to evaluate in."""

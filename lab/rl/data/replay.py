@@ -100,6 +100,7 @@ class ReplayData(CollectionData):
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
+        reward_threshold: float | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -113,6 +114,7 @@ class ReplayData(CollectionData):
             eval_envs,
             episode_steps,
             frame_stack,
+            reward_threshold=reward_threshold,
         )
         self.save_hyperparameters()
         self.batch_size, self.learning_starts = batch_size, learning_starts

@@ -95,6 +95,7 @@ class RolloutData(CollectionData):
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
+        reward_threshold: float | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -108,6 +109,7 @@ class RolloutData(CollectionData):
             eval_envs,
             episode_steps,
             frame_stack,
+            reward_threshold=reward_threshold,
         )
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps

@@ -93,6 +93,11 @@ class EnvFactory:
         name = home(spec).partition(".")[0] if spec is not None else ""
         return f"{name} {getattr(sys.modules.get(name), '__version__', '')}".strip()
 
+    def reward_threshold(self) -> float | None:
+        """The return that its author regards as solving the environment; None if there is none."""
+        spec = self.for_evaluation(1)[0].spec
+        return None if spec is None else spec.reward_threshold
+
     def for_training(self) -> CheckedEnv:
         """A new environment, which is the caller's to close."""
         made = self._make(max_episode_steps=self.episode_steps)

@@ -243,8 +243,8 @@ class IPPO(Learner):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         earned = np.zeros((len(starts), len(self.names)))
 
-        def observe(episode: int, info: dict[str, Any]) -> None:
-            earned[episode] += info["rewards"]
+        def observe(episode: int, step: evaluation.Step) -> None:
+            earned[episode] += step.info["rewards"]
 
         policy = self.evaluation_policy()
         returns = evaluation.play(policy, self.env_factory, starts, self.device, data.eval_envs, observe)

@@ -160,7 +160,11 @@ class RewardNorm(RunningMeanStd):
 
     def scale(self, reward: Tensor) -> Tensor:
         """Rewards of any shape, normalised by the present statistics."""
-        return (reward * (self.var + EPSILON).rsqrt()).clamp(-CLIP, CLIP)
+        return (reward * self.factor()).clamp(-CLIP, CLIP)
+
+    def factor(self) -> Tensor:
+        """What rewards are multiplied by, (1,)."""
+        return (self.var + EPSILON).rsqrt()
 
     @torch.no_grad()
     def merge(self, reward: Tensor, done: Tensor, valid: Tensor | None = None) -> None:

@@ -62,6 +62,7 @@ class OfflineData(CollectionData):
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
+        reward_threshold: float | None = None,
         episode_steps: Annotated[int, Gt(0)] | None = None,
     ) -> None:
         self.dataset = find_dataset(name, EpisodeDataset).at(path)
@@ -81,6 +82,7 @@ class OfflineData(CollectionData):
             test_episodes,
             eval_envs,
             episode_steps,
+            reward_threshold=reward_threshold,
         )
         self.save_hyperparameters(logger=False)  # else Lightning refuses a module with another `env`, a fact
         self.max_episodes, self.top_fraction, self.total_updates = max_episodes, top_fraction, total_updates

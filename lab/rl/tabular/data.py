@@ -79,6 +79,7 @@ class TabularData(CollectionData):
         eval_episodes: Annotated[int, Gt(0)] = 1_000,
         test_episodes: Annotated[int, Gt(0)] = 10_000,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
+        reward_threshold: float | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -92,6 +93,7 @@ class TabularData(CollectionData):
             eval_envs,
             episode_steps,
             is_flat=False,
+            reward_threshold=reward_threshold,
         )
         self.save_hyperparameters()
         self.train_freq, self.exploring_starts = train_freq, exploring_starts
