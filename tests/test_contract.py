@@ -58,6 +58,7 @@ SMALLER = {
     "regress_sequence": ["data.length=12"],
     "segment": ["data.max_images=60", "model.encoder=timm:test_resnet", "model.depth=3"],
     "seq2seq": ["model.max_length=20", "model.depth=1"],
+    "super_resolution": ["data.max_images=100"],
     "tag_text": ["model.max_length=24"],
 }
 
