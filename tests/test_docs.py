@@ -45,11 +45,15 @@ def fences(text: str) -> Iterator[tuple[str, str]]:
 
 
 def code_lines(text: str) -> list[str]:
-    """The lines of fenced and of indented blocks; those of sessions are run by tests/test_docs_output.py."""
+    """The lines of fenced and of indented blocks, and commands in the cells of tables.
+
+    Those of sessions are run by tests/test_docs_output.py.
+    """
     blocks = [block for language, block in fences(text) if language != "console"]
     fenced = [line.strip() for block in blocks for line in block.splitlines()]
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    return fenced + [line.strip() for line in prose.splitlines() if line.startswith("    ")]
+    cells = re.findall(r"^\|.*\| `(lab run [a-z0-9_]+(?: [^`]*)?)` \|$", prose, re.MULTILINE)
+    return fenced + cells + [line.strip() for line in prose.splitlines() if line.startswith("    ")]
 
 
 def commands(text: str) -> list[list[str]]:

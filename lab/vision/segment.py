@@ -43,11 +43,13 @@ class Segment(SupervisedModule):
         mask_names: names of the classes of pixels; a fact of the data.
         mean: mean of the pixels of each channel; a fact of the data.
         std: standard deviation of the pixels of each channel; a fact of the data.
-        network: unet or another network of segmentation-models-pytorch; generic, an encoder with a decoder without skip
-            connections; or a network of torchvision, such as torchvision:deeplabv3_resnet50.
+        network: unet or another network of segmentation-models-pytorch; plain_unet, that of the paper, without an
+            encoder of a library; generic, an encoder with a decoder without skip connections; or a network of
+            torchvision, such as torchvision:deeplabv3_resnet50.
         encoder: encoder of segmentation-models-pytorch by name; a network of timm, such as timm:resnet10t; or, for the
             network generic, clip, the image encoder of the task clip.
-        depth: downsampling stages of the encoder; by default those of the library, usually 5.
+        depth: downsampling stages of the encoder, from 3 but for plain_unet; by default those of the library, usually
+            5, and 4 of plain_unet.
         decoder_attention: scse, blocks that weigh channels and positions in the decoder of unet and unetplusplus.
         pretrained: load the library's pretrained weights of the network, or else of its encoder.
         trainable: trained parts: all; decoder (with a frozen encoder); or head (the last layer only).
@@ -65,7 +67,7 @@ class Segment(SupervisedModule):
         std: list[float],
         network: str = "unet",
         encoder: str = "resnet18",
-        depth: Annotated[int, Ge(3), Le(5)] | None = None,
+        depth: Annotated[int, Ge(1), Le(5)] | None = None,
         decoder_attention: Literal["scse"] | None = None,
         pretrained: bool = False,
         trainable: Trainable = "all",

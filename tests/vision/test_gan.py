@@ -71,24 +71,24 @@ def layers(network):
 
 
 def test_plain_players_are_those_of_the_source():
-    maker = networks.generator(False, 100, 1, 28, 1.0)
+    maker = networks.generator("plain", 100, 1, 28, 1.0)
     assert layers(maker) == [
         ("dense", 100, 7 * 7 * 256), ("up", 256, 128, 5, 1), ("up", 128, 64, 5, 2), ("up", 64, 1, 5, 2)
     ]  # fmt: skip
     assert isinstance(maker[-1], nn.Tanh)
-    assert layers(networks.Discriminator(False, 1, 28, 0, 1.0, False)) == [
+    assert layers(networks.Discriminator("plain", 1, 28, 0, 1.0, False)) == [
         ("conv", 1, 64, 5, 2), ("dropout", 0.3), ("conv", 64, 128, 5, 2), ("dropout", 0.3), ("dense", 7 * 7 * 128, 1)
     ]  # fmt: skip
 
 
 def test_residual_players_are_those_of_the_source():
-    assert layers(networks.generator(True, 126, 1, 28, 1.0)) == [
+    assert layers(networks.generator("residual", 126, 1, 28, 1.0)) == [
         ("dense", 126, 7 * 7 * 256),
         ("up", 256, 128, 3, 2), ("up", 128, 128, 3, 1), ("conv", 256, 128, 1, 1),
         ("up", 128, 64, 3, 2), ("up", 64, 64, 3, 1), ("conv", 128, 64, 1, 1),
         ("conv", 64, 32, 3, 1), ("conv", 32, 1, 5, 1),
     ]  # fmt: skip
-    player = networks.Discriminator(True, 1, 28, 26, 1.0, False)
+    player = networks.Discriminator("residual", 1, 28, 26, 1.0, False)
     assert player.planes.weight.shape == (26, 28 * 28)
     assert layers(player) == [
         ("conv", 2, 64, 3, 2), ("conv", 64, 64, 3, 1), ("dropout", 0.3),
@@ -98,13 +98,21 @@ def test_residual_players_are_those_of_the_source():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("residual", [False, True])
+def test_dense_players_are_linear_layers_alone():
+    maker, player = networks.generator("dense", 100, 1, 28, 1.0), networks.Discriminator("dense", 1, 28, 0, 1.0, False)
+    assert layers(maker) == [("dense", 100, 256), ("dense", 256, 512), ("dense", 512, 1024), ("dense", 1024, 784)]
+    assert layers(player) == [("dense", 784, 512), ("dense", 512, 256), ("dense", 256, 1)]
+    assert isinstance(maker[-1], nn.Tanh)
+    assert [layer.negative_slope for layer in maker if isinstance(layer, nn.LeakyReLU)] == [0.2] * 3
+
+
+@pytest.mark.parametrize("architecture", ["plain", "residual", "dense"])
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 32)])
-def test_players_fit_images_of_other_sizes(residual, channels, size):
-    images = networks.generator(residual, 12, channels, size, 0.05)(torch.randn(3, 12))
+def test_players_fit_images_of_other_sizes(architecture, channels, size):
+    images = networks.generator(architecture, 12, channels, size, 0.05)(torch.randn(3, 12))
     assert images.shape == (3, channels, size, size)
     assert images.abs().max() <= 1
-    player = networks.Discriminator(residual, channels, size, 4, 0.05, False)
+    player = networks.Discriminator(architecture, channels, size, 4, 0.05, False)
     assert player(images, torch.tensor([0, 1, 3])).shape == (3,)
 
 
@@ -125,7 +133,7 @@ def test_a_label_changes_what_is_drawn_and_what_is_believed():
 @pytest.mark.slow
 def test_spectral_normalisation_keeps_the_largest_singular_value_at_one():
     torch.manual_seed(0)
-    player = networks.Discriminator(True, 1, 8, 0, 0.1, True)
+    player = networks.Discriminator("residual", 1, 8, 0, 0.1, True)
     for _ in range(30):  # each pass is one step of its power iteration
         player(torch.randn(2, 1, 8, 8), torch.zeros(2, dtype=torch.long))
     weights = [layer.weight for layer in player.body if isinstance(layer, nn.Conv2d | nn.Linear)]
@@ -219,6 +227,7 @@ class Written(GAN):
     [
         {"kind": "dcgan"},
         {"kind": "dcgan", "label_smoothing": 0.1, "feature_matching": 2.0, "lr_generator": 3e-3},
+        {"kind": "dense", "label_smoothing": 0.1},
         {"kind": "improved", "lr_discriminator": 1e-3},
         {"kind": "conditional"},
         {"kind": "conditional", "mismatch_weight": 0.4},
@@ -475,7 +484,7 @@ def test_pictures_can_be_drawn(channels, classes, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.kind=dgan"], "model.kind: expected 'dcgan', 'improved', 'conditional' or 'triple', found 'dgan'"),
+        (["model.kind=dgan"], "model.kind: expected 'dcgan', 'dense', 'improved', 'conditional' or 'triple', found"),
         (["data.name=faces"], "data: this dataset has no labels, which the reference classifier needs"),
         (["data.name=pet", "data.size=50"], "data: the generator doubles the size twice, so the image size"),
         (["model.extractor=inception"], "model.extractor: inception needs a package: pip install torch-fidelity"),

@@ -5,11 +5,12 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 from lightning import Trainer
+from torch import nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 
 from lab.data import Table, TableLoader
-from lab.errors import LabError, RecipeError
+from lab.errors import BadSetting, LabError, RecipeError
 from lab.plots import figure
 from lab.recipe import load
 from lab.registry import find_recipe
@@ -175,7 +176,7 @@ def test_every_architecture_takes_sides_that_it_cannot_halve(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unet", "generic", "torchvision:deeplabv3_mobilenet_v3_large"])
+@pytest.mark.parametrize("name", ["unet", "plain_unet", "generic", "torchvision:deeplabv3_mobilenet_v3_large"])
 def test_what_is_not_tuned_stays_as_it_is(name):
     for trainable, free in (
         ("head", {"head"}),
@@ -198,6 +199,35 @@ def test_depth_takes_the_last_steps_of_a_u_net():
     network = Segmenter("unet", "timm:lcnet_050", 1, 32, 4, depth=3)
     assert [block.conv1[0].out_channels for block in network.decoder.blocks] == [64, 32, 16]
     assert network.stride == 8
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_plain_u_net_is_that_of_the_paper(depth):
+    network = Segmenter("plain_unet", "unused", 3, 16, 4, depth=depth)
+    shapes = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(lambda _, given, found: shapes.append((given[0].shape[1], *found.shape[1:3])))
+    assert network(torch.rand(2, 3, 16, 16)).shape == (2, 4, 16, 16)
+    top, end = [(3, 64, 16), (64, 64, 16)], [(128, 64, 16), (128, 64, 16), (64, 64, 16), (64, 4, 16)]
+    low = [(64, 128, 8), (128, 128, 8)]
+    lowest = [(128, 256, 4), (256, 256, 4), (256, 128, 8), (256, 128, 8), (128, 128, 8)]
+    assert shapes == [*top, *low, *(lowest if depth == 2 else []), *end]
+
+
+def test_what_is_at_full_size_reaches_the_head_of_the_plain_u_net():
+    torch.manual_seed(0)
+    network = Segmenter("plain_unet", "unused", 1, 8, 2, depth=1).eval()
+    images = torch.rand(1, 1, 8, 8)
+    maps = network.encoder(images)
+    silent = [maps[0], torch.zeros_like(maps[1])]
+    beside = network.decoder(silent) - network.decoder([torch.zeros_like(each) for each in maps])
+    assert beside.abs().max() > 0.01
+
+
+def test_a_depth_that_a_library_cannot_have_is_one_line():
+    with pytest.raises(BadSetting, match=r"^depth: unet needs 3 or more, found 2; plain_unet needs 1$"):
+        Segmenter("unet", "resnet18", 1, 32, 4, depth=2)
 
 
 def test_stages_that_a_smaller_depth_leaves_out_are_not_trained():
@@ -318,10 +348,11 @@ def test_pictures_can_be_drawn(count, tmp_path):
 
 
 @pytest.mark.long
-def test_a_network_learns_where_the_shapes_are():
+@pytest.mark.parametrize(("name", "depth"), [("unet", 3), ("plain_unet", 2)])
+def test_a_network_learns_where_the_shapes_are(name, depth):
     torch.manual_seed(0)
     images = some_scenes(520, binary=True)
-    module = Segment(**PAIR, encoder="timm:test_resnet", depth=3, lr=5e-3)
+    module = Segment(**PAIR, network=name, encoder="timm:test_resnet", depth=depth, lr=5e-3)
     silent = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
     trainer = Trainer(accelerator="cpu", max_epochs=3, logger=False, **silent)
     trainer.fit(module, TableLoader(images[:416], 16, seed=0, collate=to_batch))

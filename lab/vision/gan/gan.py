@@ -50,7 +50,8 @@ class GAN(GenerativeModule):
         class_names: names of the classes; a fact of the data.
         mean: mean of the pixels of each channel; a fact of the data.
         std: standard deviation of the pixels of each channel; a fact of the data.
-        kind: dcgan; improved, with residual blocks; conditional, on the class; triple, with a classifier as well.
+        kind: dcgan; dense, of linear layers; improved, with residual blocks; conditional, on the class; triple, with a
+            classifier as well.
         latent_dim: size of the noise vector.
         width: factor of the widths of both networks.
         lr_generator: learning rate of Adam.
@@ -75,7 +76,7 @@ class GAN(GenerativeModule):
         class_names: list[str],
         mean: list[float],
         std: list[float],
-        kind: Literal["dcgan", "improved", "conditional", "triple"] = "dcgan",
+        kind: Literal["dcgan", "dense", "improved", "conditional", "triple"] = "dcgan",
         latent_dim: Annotated[int, Gt(0)] = 100,
         width: Annotated[float, Gt(0), Le(4)] = 1.0,
         lr_generator: Rate = 2e-4,
@@ -109,9 +110,10 @@ class GAN(GenerativeModule):
         self.alpha, self.pseudo_label_weight = alpha, pseudo_label_weight
         self.conditional = kind in ("conditional", "triple")
         self.num_conditions = conditions = len(class_names) if self.conditional else 0
-        residual = kind != "dcgan"
-        self.generator = networks.generator(residual, latent_dim + conditions, channels, size, width)
-        self.discriminator = networks.Discriminator(residual, channels, size, conditions, width, spectral_norm)
+        architectures: dict[str, networks.Architecture] = {"dcgan": "plain", "dense": "dense"}
+        architecture = architectures.get(kind, "residual")
+        self.generator = networks.generator(architecture, latent_dim + conditions, channels, size, width)
+        self.discriminator = networks.Discriminator(architecture, channels, size, conditions, width, spectral_norm)
         self.players: dict[str, tuple[nn.Module, float]] = {
             "discriminator": (self.discriminator, lr_discriminator),
             "generator": (self.generator, lr_generator),

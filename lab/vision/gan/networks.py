@@ -1,11 +1,15 @@
-"""Generators and discriminators of the GANs, in two architectures.
+"""Generators and discriminators of the GANs, in three architectures.
 
 The plain one is DCGAN of Radford, Metz and Chintala, ICLR 2016, as small as 28x28 images need it; the residual one has
 up-sampling blocks with a skip (He et al., CVPR 2016) on the one side and pairs of smaller convolutions on the other.
-Images of another size begin with as many places as they need: a quarter of their side.
+Images of another size begin with as many places as they need: a quarter of their side. The dense one has linear layers
+alone, as in Goodfellow et al., NeurIPS 2014.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +17,23 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from lab.networks import upcast
 
+Architecture = Literal["plain", "residual", "dense"]
 SLOPE = 0.2  # of all leaky rectifiers
 
 
-def generator(residual: bool, codes: int, channels: int, size: int, width: float) -> nn.Sequential:
+def generator(architecture: Architecture, codes: int, channels: int, size: int, width: float) -> nn.Sequential:
     """Codes (B, codes) -> images (B, channels, size, size) from -1 to 1."""
+    if architecture == "dense":
+        pixels = channels * size**2
+        layers = _dense([codes, *(scaled(n, width) for n in (256, 512, 1024)), pixels])
+        return begun(nn.Sequential(*layers, nn.Unflatten(1, (channels, size, size)), nn.Tanh()), deep=True)
     foot, high, low, last = (scaled(n, width) for n in (256, 128, 64, 32))
     side = size // 4
     body: list[nn.Module] = [
         nn.Linear(codes, foot * side**2, bias=False), nn.BatchNorm1d(foot * side**2), leaky(),
         nn.Unflatten(1, (foot, side, side)),
     ]  # fmt: skip
-    if residual:
+    if architecture == "residual":
         body += [
             UpBlock(foot, high), UpBlock(high, low),
             nn.Conv2d(low, last, 3, padding=1, bias=False), nn.BatchNorm2d(last), leaky(),
@@ -80,7 +89,7 @@ class Discriminator(nn.Module):
     """Images (B, channels, size, size) from -1 to 1 and labels (B,) -> logits (B,), high for real ones.
 
     Args:
-        residual: the architecture that goes with the residual generator.
+        architecture: that of the generator.
         channels: of an image.
         size: height and width of an image.
         classes: each has a learned plane, which is one more channel of its images; 0 looks at images alone.
@@ -88,12 +97,17 @@ class Discriminator(nn.Module):
         spectral: keep the largest singular value of every layer at 1 (Miyato et al., ICLR 2018).
     """
 
-    def __init__(self, residual: bool, channels: int, size: int, classes: int, width: float, spectral: bool) -> None:
+    def __init__(
+        self, architecture: Architecture, channels: int, size: int, classes: int, width: float, spectral: bool
+    ) -> None:
         super().__init__()
         self.planes = nn.Embedding(classes, size**2) if classes else None
         low, high, top, wide = (scaled(n, width) for n in (64, 128, 256, 512))
         n_in = channels + (classes > 0)
-        if residual:
+        body: list[nn.Module]
+        if architecture == "dense":
+            body = [nn.Flatten(), *_dense([n_in * size**2, wide, top, 1])]
+        elif architecture == "residual":
             blocks = [
                 layer
                 for before, after in ((n_in, low), (low, high), (high, top))
@@ -113,7 +127,7 @@ class Discriminator(nn.Module):
                 nn.Conv2d(low, high, 5, 2, 2), leaky(), Dropout(0.3),
                 nn.Flatten(), nn.Linear(high * (size // 4) ** 2, 1),
             ]  # fmt: skip
-        self.body = begun(nn.Sequential(*body), deep=residual)
+        self.body = begun(nn.Sequential(*body), deep=architecture != "plain")
         if spectral:
             for layer in self.body:
                 if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -146,6 +160,12 @@ def begun(network: nn.Sequential, deep: bool = False) -> nn.Sequential:
         elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, 0.02)
     return network.to(memory_format=torch.channels_last)
+
+
+def _dense(widths: list[int]) -> list[nn.Module]:
+    """Linear layers of these widths with leaky rectifiers between them."""
+    pairs = [layer for n_in, n_out in pairwise(widths) for layer in (nn.Linear(n_in, n_out), leaky())]
+    return pairs[:-1]
 
 
 def scaled(width: int, factor: float) -> int:

@@ -19,10 +19,13 @@ from lab.errors import BadSetting, nearest, suggestion
 from lab.networks import pretrained_weights
 from lab.vision.networks.decoder import UpsamplingDecoder
 from lab.vision.networks.image_encoder import ImageEncoder
+from lab.vision.networks.plain_unet import PlainUNetDecoder, PlainUNetEncoder
 
 Trainable = Literal["all", "decoder", "head"]
 TIMM, TORCHVISION = "timm:", "torchvision:"
 ATTENDING = ("unet", "unetplusplus")  # architectures whose decoder can have attention
+LIBRARY_DEPTH = 3  # downsampling stages, at least, of the libraries' encoders
+PLAIN = "plain_unet"  # the architecture without an encoder of a library
 CLIP = "clip"  # the image encoder of the task of that name
 
 
@@ -88,7 +91,10 @@ class Segmenter(nn.Module):
         attention: str | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.trainable = name if name.startswith(TORCHVISION) else f"{name} on {encoder}", trainable
+        alone = name.startswith(TORCHVISION) or name.lower() == PLAIN
+        self.name, self.trainable = name if alone else f"{name} on {encoder}", trainable
+        if depth is not None and depth < LIBRARY_DEPTH and name.lower() != PLAIN:
+            raise BadSetting("depth", f"{name} needs {LIBRARY_DEPTH} or more, found {depth}; {PLAIN} needs 1")
         self.build, self.spec = builder(name), NetworkSpec(encoder, channels, size, classes, depth)
         if attention and name.lower() not in ATTENDING:
             found = f"{name} has none; {' and '.join(ATTENDING)} have"
@@ -193,6 +199,16 @@ def _generic(spec: NetworkSpec) -> Parts:
     return encoder, _SelectInputs(decoder, -1), nn.Conv2d(decoder.width, spec.classes, 1), encoder.output_stride
 
 
+def _plain_unet(spec: NetworkSpec) -> Parts:
+    """The U-Net of its paper, which has an encoder of its own."""
+    if spec.pretrained:
+        raise ValueError("nobody has published weights for it")
+    depth = spec.depth or 4
+    encoder = PlainUNetEncoder(spec.channels, depth)
+    decoder, head = PlainUNetDecoder(encoder.widths), nn.Conv2d(encoder.widths[0], spec.classes, 1)
+    return encoder, decoder, head, 2**depth
+
+
 def _torchvision(kind: str, spec: NetworkSpec) -> Parts:
     """An existing model with its last layer replaced; its encoder is part of its name."""
     from torchvision.models import get_model
@@ -248,4 +264,4 @@ class _SelectInputs(nn.Module):
         return maps
 
 
-BUILDERS: dict[str, Build] = {"generic": _generic}  # beside the architectures of the two libraries
+BUILDERS: dict[str, Build] = {"generic": _generic, PLAIN: _plain_unet}  # beside the architectures of the two libraries
