@@ -60,6 +60,7 @@ SMALLER = {
     "seq2seq": ["model.max_length=20", "model.depth=1"],
     "super_resolution": ["data.max_images=100"],
     "tag_text": ["model.max_length=24"],
+    "text_to_image": ["data.max_images=100", "model.sampling_steps=2", "model.widths=[16]"],
 }
 
 

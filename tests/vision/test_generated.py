@@ -7,7 +7,13 @@ from lab.vision.data.generated import faces, letters, scenes
 from lab.vision.data.generated.sampling import CHUNK, pixels
 from lab.vision.data.generated.shapes import SHAPES
 
-LOADERS = {"letters": letters.load, "scenes": scenes.load, "scenes100": scenes.load_100, "faces": faces.load}
+LOADERS = {
+    "letters": letters.load,
+    "scenes": scenes.load,
+    "scenes16": scenes.load_16,
+    "scenes100": scenes.load_100,
+    "faces": faces.load,
+}
 
 
 def same(first, second):

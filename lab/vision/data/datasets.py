@@ -77,6 +77,15 @@ def image_datasets() -> list[ImageDataset]:
             mean=(0.513, 0.504, 0.498), std=(0.205, 0.187, 0.197),
         ),
         ImageDataset(
+            name="scenes16",
+            description="one coloured shape on a plain ground with its caption, 16x16", origin="generated", source=FREE,
+            read_images=partial(_generated, "scenes16", scenes.VERSION, scenes.load_16),
+            train_rows=16_640, test_rows=1_040, channels=3, size=16, classes=scenes.CLASSES,
+            mask_classes=scenes.MASK_CLASSES, box_classes=scenes.CLASSES, point_names=scenes.POINTS, words=scenes.WORDS,
+            caption_length=scenes.CAPTION_LENGTH, pairs=scenes.PAIRS, unseen=scenes.UNSEEN,
+            mean=(0.523, 0.500, 0.491), std=(0.232, 0.191, 0.214),
+        ),
+        ImageDataset(
             name="scenes100", description="one of 100 pairs of colour and shape, 32x32", origin="generated",
             source=FREE,
             read_images=partial(_generated, "scenes100", scenes.VERSION, scenes.load_100),

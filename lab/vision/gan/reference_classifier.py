@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.data import cached
+from lab.data import Table, cached
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
@@ -65,12 +66,19 @@ def reference_classifier(data: ImageData) -> ReferenceClassifier:
         classifier = ReferenceClassifier(**wanted)
         images = f"{data.dataset.name}-{data.data_seed}-{data.size}-{data.max_images or 'all'}"
         name = f"reference-classifier-{VERSION}-{images}"
-        classifier.load_state_dict(cached(name, lambda: trained(classifier, data)))
+        classifier.load_state_dict(cached(name, lambda: trained(classifier, data, label_loss)))
     return classifier.eval().requires_grad_(False)
 
 
-def trained(classifier: ReferenceClassifier, data: ImageData) -> dict[str, Tensor]:
-    """The weights after training on the CPU: cross-entropy, AdamW, a rate that falls along half a cosine."""
+def label_loss(classifier: ReferenceClassifier, images: Tensor, rows: Table) -> Tensor:
+    """Cross-entropy, (), of what it reads in images (B, C, S, S) with the labels of their rows."""
+    return F.cross_entropy(classifier.last(classifier(images)), rows["label"])
+
+
+def trained(
+    classifier: ReferenceClassifier, data: ImageData, loss: Callable[[ReferenceClassifier, Tensor, Table], Tensor]
+) -> dict[str, Tensor]:
+    """The weights after training on the CPU: AdamW, a rate that falls along half a cosine."""
     print(f"training the reference classifier of {data.dataset.name} (once, at most a minute)", file=sys.stderr)
     images = data.train_val_table()
     optimizer = torch.optim.AdamW(classifier.parameters(), RATE, fused=True)
@@ -79,8 +87,8 @@ def trained(classifier: ReferenceClassifier, data: ImageData) -> dict[str, Tenso
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
         some = images[order[step * BATCH : (step + 1) * BATCH]]
-        logits = classifier.last(classifier(some["image"].float().div_(255)))
+        found = loss(classifier, some["image"].float().div_(255), some)
         optimizer.zero_grad()
-        F.cross_entropy(logits, some["label"]).backward()
+        found.backward()
         optimizer.step()
     return {name: weight.clone() for name, weight in classifier.state_dict().items()}

@@ -60,6 +60,14 @@ def load_100(train: bool, count: int, seed: int) -> Table:
     return images.assign({"label": images["pair"]})
 
 
+def load_16(train: bool, count: int, seed: int) -> Table:
+    """16x16 images of a single large shape on a plain ground, which a small network can learn to make."""
+    return generate(
+        lambda random: _chunk(random, 16, allowed_pairs(train), most=1, large=(0.75, 0.9), cluttered=False),
+        count, VERSION, seed, int(train), 16,
+    )  # fmt: skip
+
+
 def load_48(train: bool, count: int, seed: int) -> Table:
     """48x48 scenes of one or two shapes that fill more of the image, so that a caption follows from it."""
     return generate(
@@ -80,6 +88,7 @@ def _chunk(
     most: int = MOST,
     large: tuple[float, float] = (0.36, 0.56),
     small: tuple[float, float] = (0.2, 0.28),
+    cluttered: bool = True,
 ) -> Table:
     n = CHUNK
     pairs = allowed[torch.randint(len(allowed), (n, MOST), generator=random)]
@@ -87,14 +96,15 @@ def _chunk(
     there = torch.arange(MOST) < torch.randint(1, most + 1, (n, 1), generator=random)
     radius = torch.cat([uniform(random, *large, n, 1), uniform(random, *small, n, MOST - 1)], 1)
     centre = _places(random, radius)  # (N, 3, 2)
-    canvas = background(random, n, size)
+    canvas = background(random, n, size) if cluttered else plain(random, n, size)
     owner = torch.full((n, size, size), -1)  # which shape a pixel shows
     for slot in reversed(range(MOST)):  # the main shape is painted last, so that nothing hides it
         turn = uniform(random, -TURN, TURN, n, 1, 1)
         covered = cover(kinds[:, slot], centre[:, slot], radius[:, slot], turn, size) * there[:, slot].view(n, 1, 1)
         canvas.lerp_(paint(random, colors[:, slot], size), covered.unsqueeze(1))
         owner[covered > 0.5] = slot
-    canvas += 0.03 * torch.randn(canvas.shape, generator=random)
+    if cluttered:
+        canvas += 0.03 * torch.randn(canvas.shape, generator=random)
     columns = {
         "image": as_bytes(canvas),
         "label": kinds[:, 0],
@@ -166,6 +176,12 @@ def background(random: torch.Generator, n: int, size: int) -> Tensor:
         blots = (smooth(random, n, 1, knots, size) * 4 - 2.5).clamp(0, 1)
         canvas.lerp_(uniform(random, 0.2, 0.8, n, 3, 1, 1).expand_as(canvas), blots)
     return canvas
+
+
+def plain(random: torch.Generator, n: int, size: int) -> Tensor:
+    """One muted colour for each image: (N, 3, size, size)."""
+    base = uniform(random, 0.35, 0.65, n, 1, 1, 1) + uniform(random, -0.1, 0.1, n, 3, 1, 1)
+    return base.expand(n, 3, size, size).contiguous()
 
 
 def _mask(owner: Tensor, kinds: Tensor) -> Tensor:
