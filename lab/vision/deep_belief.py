@@ -20,7 +20,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from lab import plots
 from lab.errors import BadSetting
 from lab.learning import LazyMetrics, ScheduleName, SupervisedModule
-from lab.networks import MLP
+from lab.networks import MLP, upcast
 from lab.task import Task
 from lab.vision.data.image_data import ImageData
 from lab.vision.networks.normalize import Normalize
@@ -123,7 +123,8 @@ class DeepBelief(SupervisedModule):
         shown = {f"output {depth}": self.reconstruct(images, depth) for depth in range(1, len(self.layers) + 1)}
         found = shown[f"output {len(self.layers)}"]
         self.metrics["mse"].update((found - images).square().flatten(1).mean(1))
-        losses = F.binary_cross_entropy(found, images, reduction="none").flatten(1).sum(1)
+        with torch.autocast(images.device.type, enabled=False):  # torch refuses this loss there
+            losses = F.binary_cross_entropy(upcast(found), upcast(images), reduction="none").flatten(1).sum(1)
         return {"loss": losses, "image": images, **shown}
 
     def reconstruct(self, images: Tensor, depth: int) -> Tensor:

@@ -59,7 +59,8 @@ class SuperResolution(SupervisedModule):
         if size % factor:
             raise BadSetting("factor", f"images of {size} x {size} cannot be divided by {factor}; set data.size")
         if size < MIN_SIZE:
-            raise BadSetting("size", f"SSIM needs images of {MIN_SIZE} x {MIN_SIZE}, found {size} x {size}")
+            found = f"found {size} x {size}; set data.size"
+            raise BadSetting("size", f"SSIM needs images of {MIN_SIZE} x {MIN_SIZE}, {found}")
         self.factor, self.loss = factor, loss
         self.network = Upscaler(channels, factor, width, depth).to(memory_format=torch.channels_last)
         self.metrics, self.bicubic_metrics = scores(), scores()
