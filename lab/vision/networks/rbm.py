@@ -11,6 +11,8 @@ from typing import NamedTuple
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from lab.networks import upcast
+
 
 class RBM(NamedTuple):
     """Binary units: visible v (B, V) and hidden h (B, H), with energy E(v, h) = -a v - b h - h W v and p ~ exp(-E).
@@ -31,15 +33,16 @@ class RBM(NamedTuple):
 
     def hidden(self, visible: Tensor) -> Tensor:
         """Probability that each hidden unit is 1, (B, H)."""
-        return F.linear(visible, self.weight, self.hidden_bias).sigmoid()
+        return upcast(F.linear(visible, self.weight, self.hidden_bias)).sigmoid()
 
     def visible(self, hidden: Tensor) -> Tensor:
         """Probability that each visible unit is 1, (B, V)."""
-        return F.linear(hidden, self.weight.T, self.visible_bias).sigmoid()
+        return upcast(F.linear(hidden, self.weight.T, self.visible_bias)).sigmoid()
 
     def free_energy(self, visible: Tensor) -> Tensor:
         """-log of the sum of exp(-E(v, h)) over all h, (B,)."""
-        return -visible @ self.visible_bias - F.softplus(F.linear(visible, self.weight, self.hidden_bias)).sum(1)
+        inputs = upcast(F.linear(visible, self.weight, self.hidden_bias))  # (B, H)
+        return -upcast(visible @ self.visible_bias) - F.softplus(inputs).sum(1)
 
     def gibbs(self, visible: Tensor, steps: int, random: Generator | None = None) -> Tensor:
         """Visible units (B, V) after so many rounds in which all hidden and then all visible units are sampled."""
