@@ -100,8 +100,12 @@ class Agent(LightningModule):
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         """The metrics of a validation (`val`) or test, from one episode of each start seed."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        returns = evaluation.play(self.evaluation_policy(), self.env_factory, starts, self.device, data.eval_envs)
-        return self.scores(stage, starts, returns)
+        policy, cost, num_envs = self.evaluation_policy(), evaluation.MeanCost(), data.eval_envs
+        returns = evaluation.play(policy, self.env_factory, starts, self.device, num_envs, cost.observe)
+        metrics = self.scores(stage, starts, returns) | cost.metrics(f"{stage}/cost")
+        if stage == "test":
+            metrics |= evaluation.controller_metrics(self.env, self.env_factory.env_kwargs, starts, num_envs)
+        return metrics
 
     def scores(self, stage: str, starts: list[int], returns: np.ndarray) -> dict[str, float]:
         """The metrics of returns (N,) from these start seeds."""

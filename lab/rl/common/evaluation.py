@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lab.rl.common import pendulum
+from lab.rl.constrained.pid import PID
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory, draw
 from lab.rl.multi_agent import rendezvous
@@ -22,6 +23,44 @@ OPTIMA: dict[str, Callable[[Sequence[int]], np.ndarray]] = {
     "Pendulum-v1": lambda seeds: pendulum.optimal_returns(pendulum.start_states(seeds)),
     "lab.rl.multi_agent.rendezvous:Rendezvous": rendezvous.optimal_returns,
 }
+# environments with a controller that is evaluated beside every agent: name -> short name, and what makes one
+CONTROLLERS: dict[str, tuple[str, Callable[[], Callable[[Tensor], Tensor]]]] = {
+    "lab.rl.constrained.cooling:Cooling-v0": ("pid", PID),
+}
+
+
+class MeanCost:
+    """The mean cost per step of some episodes, where the environment says it as `info["cost"]`.
+
+    >>> cost = MeanCost()
+    >>> cost.observe(0, {"cost": 1.0}), cost.observe(0, {"cost": 0.0})
+    (None, None)
+    >>> cost.metrics("test/cost")
+    {'test/cost': 0.5}
+    """
+
+    def __init__(self) -> None:
+        self.total, self.steps = 0.0, 0
+
+    def observe(self, episode: int, info: dict[str, Any]) -> None:  # noqa: ARG002 - of all episodes together
+        """Is told the info of every step, as `play` does."""
+        if "cost" in info:
+            self.total, self.steps = self.total + float(info["cost"]), self.steps + 1
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """The mean below this name, or nothing where no step had a cost."""
+        return {name: self.total / self.steps} if self.steps else {}
+
+
+def controller_metrics(env: str, env_kwargs: dict[str, Any], starts: Sequence[int], num_envs: int) -> dict[str, float]:
+    """Mean return and cost of the environment's own controller from the same starts; nothing where there is none."""
+    if env not in CONTROLLERS:
+        return {}
+    name, make = CONTROLLERS[env]
+    cost, factory = MeanCost(), EnvFactory(env, env_kwargs)
+    returns = play(make(), factory, starts, torch.device("cpu"), num_envs, cost.observe)
+    factory.close()
+    return {f"test/return_{name}": float(returns.mean())} | cost.metrics(f"test/cost_{name}")
 
 
 class Step(NamedTuple):
