@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ class TabularAgent(Agent):
 
     Where the environment has a transition table, returns are exact: the greedy policy is evaluated by dynamic
     programming over all start states and outcomes, within the time limit, and `test/optimality_gap` is what the best
-    policy within that limit, which may count its steps, earns more. Elsewhere episodes are played.
+    policy within that limit, which may count its steps, earns more. Elsewhere episodes are played. An environment
+    with a method `set_steps` is told how many steps the training has taken.
 
     Args:
         sizes: numbers of values of the parts of an observation; their product is the number of states S.
@@ -70,6 +72,10 @@ class TabularAgent(Agent):
         return process_of(self.env_factory)
 
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
+        inner: Any = self.env_factory.for_evaluation(1)[0].unwrapped
+        if hasattr(inner, "set_steps"):  # it changes with the steps of the training
+            inner.set_steps(self.env_steps)
+            vars(self).pop("process", None)
         if self.process is None:
             return super().evaluate(stage, starts)
         found = self.process.policy_return(self.policy(), self.horizon)

@@ -26,6 +26,8 @@ class TDControl(OnlineAgent):
         algorithm: the target of a value: `q_learning`, the next state's greatest value; `sarsa`, that of the next
             action; `expected_sarsa`, the mean over the next actions.
         planning_steps: updates with transitions of a learned model after each real one (Dyna-Q).
+        latest_outcome: the model knows what an action led to last alone, as in Sutton's Dyna-Q, so that it follows an
+            environment that changes; else how often each outcome came, as chance needs it.
         finite_horizon: values for each number of remaining steps, so that the policy takes the time limit into account;
             with `q_learning`.
     """
@@ -42,6 +44,7 @@ class TDControl(OnlineAgent):
         lr_decay: Unit = 0.0,
         gamma: Unit = 0.99,
         planning_steps: Annotated[int, Ge(0)] = 0,
+        latest_outcome: bool = False,
         initial_value: float = 0.0,
         finite_horizon: bool = False,
         exploration: Kind = "epsilon_greedy",
@@ -59,7 +62,7 @@ class TDControl(OnlineAgent):
         if finite_horizon and algorithm != "q_learning":
             raise BadSetting("finite_horizon", f"expected false for {algorithm}, whose target is the present policy's")
         self.algorithm, self.planning_steps = algorithm, planning_steps
-        self.model = CountedModel()
+        self.model = CountedModel(latest_outcome)
         self.remembers = bool(planning_steps) or exploration == "curiosity"
         self.next_action: int | None = None  # of SARSA, chosen before its state was learnt from
 

@@ -39,7 +39,8 @@ def map_of(env: gym.Env[Any, Any], states: int, actions: int) -> Map:
     (4, 12)
     """
     inner: Any = env.unwrapped
-    symbols = ARROWS.get(type(inner).__name__.removesuffix("Env"), "0123456789"[:actions])
+    names = [kind.__name__.removesuffix("Env") for kind in type(inner).__mro__]
+    symbols = next((ARROWS[name] for name in names if name in ARROWS), "0123456789"[:actions])
     numbers = np.arange(states)
     if isinstance(inner, toy_text.TaxiEnv):  # the passenger is in the taxi; one panel for each destination
         cells = numbers.reshape(5, 5, 5, 4)

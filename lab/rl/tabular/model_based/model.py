@@ -17,9 +17,13 @@ class CountedModel:
     (1.0, 0.0)
     >>> model.sample()
     (0, 1, (1.0, 2, True))
+
+    Args:
+        latest_only: forget what an action led to before, for an environment without chance that changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, latest_only: bool = False) -> None:
+        self.latest_only = latest_only
         self.seen: list[tuple[int, int]] = []  # in the order in which they came, to sample from
         self.outcomes: dict[tuple[int, int], Counter[Outcome]] = {}
 
@@ -31,6 +35,8 @@ class CountedModel:
             counts = self.outcomes[state, action] = Counter()
         total = counts.total()
         surprise = 1 - counts[outcome] / total if total else 1.0
+        if self.latest_only:
+            counts.clear()
         counts[outcome] += 1
         return surprise
 
