@@ -6,6 +6,7 @@ remaining steps are computed, and the policy is the best that there is within th
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -22,7 +23,32 @@ from lab.rl.tabular.data import known_process, table_facts
 from lab.task import Task, Unit
 
 
-class DynamicProgramming(TabularAgent):
+class SweepAgent(TabularAgent):
+    """A tabular agent that learns in sweeps over the transition table; no step is taken in the environment."""
+
+    def training_step(self, sweep: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
+        optimizer: Any = self.optimizers()
+        changed = optimizer.step(self.sweep)
+        self.env_steps = self.trainer.global_step  # the x-axis is sweeps
+        self.log_dict({"loss/change": changed, "step": float(self.env_steps)}, batch_size=1)
+        return torch.tensor(changed)
+
+    @abstractmethod
+    def sweep(self) -> float:
+        """One sweep over all states; returns the largest change of a value."""
+
+    def validation_step(self, *_: Any) -> None:
+        self._log("val")
+
+    def test_step(self, *_: Any) -> None:
+        self._log("test")
+
+    def _log(self, stage: str) -> None:
+        metrics = self.evaluate(stage, []) | {"step": float(self.env_steps)}
+        self.log_dict({name: torch.tensor(value) for name, value in metrics.items()}, batch_size=1)
+
+
+class DynamicProgramming(SweepAgent):
     """Solves an environment whose transition table is known; no step is taken in it.
 
     Args:
@@ -54,13 +80,6 @@ class DynamicProgramming(TabularAgent):
         if finite_horizon:
             torch.nn.init.zeros_(self.table[0])
 
-    def training_step(self, sweep: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        optimizer: Any = self.optimizers()
-        changed = optimizer.step(self.sweep)
-        self.env_steps = self.trainer.global_step  # the x-axis is sweeps
-        self.log_dict({"loss/change": changed, "step": float(self.env_steps)}, batch_size=1)
-        return torch.tensor(changed)
-
     def sweep(self) -> float:
         """One sweep over all states and actions; returns the largest change of a value."""
         process = self.process
@@ -78,16 +97,6 @@ class DynamicProgramming(TabularAgent):
             policy = np.eye(process.actions)[self.policy()[0]]
             after[0] = process.backup(process.policy_value(policy, self.gamma), self.gamma)
         return float(np.abs(after - old).max())
-
-    def validation_step(self, *_: Any) -> None:
-        self._log("val")
-
-    def test_step(self, *_: Any) -> None:
-        self._log("test")
-
-    def _log(self, stage: str) -> None:
-        metrics = self.evaluate(stage, []) | {"step": float(self.env_steps)}
-        self.log_dict({name: torch.tensor(value) for name, value in metrics.items()}, batch_size=1)
 
 
 class SweepData(LightningDataModule):
