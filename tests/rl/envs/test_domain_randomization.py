@@ -6,6 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from lab.errors import BadSetting
+from lab.rl.common.agent import Agent
 from lab.rl.envs.environment import make
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.layers.domain_randomization import DomainRandomization
@@ -72,6 +73,13 @@ def test_the_world_is_kept_in_the_middle_of_an_episode(env, ranges):
         assert rest[:3] == same[:3]
         if rest[1] or rest[2] or step == 20:  # a new world, in both the same
             np.testing.assert_array_equal(one.reset()[0], other.reset()[0])
+
+
+def test_no_optimum_is_said_of_drawn_worlds():
+    agent, returns = Agent("Pendulum-v1"), np.array([-200.0])
+    assert agent.scores("test", [0], returns)["test/optimality_gap"] > 0
+    agent.env_factory = EnvFactory("Pendulum-v1", None, drawn({"m": [0.5, 1.5]}))
+    assert agent.scores("test", [0], returns) == {"test/return": -200.0}
 
 
 @pytest.mark.parametrize(

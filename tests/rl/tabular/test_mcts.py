@@ -1,4 +1,4 @@
-"""Monte Carlo tree search: samples of its model, values of its tree, and that it finds what random shooting does not."""
+"""Monte Carlo tree search: samples of its model, values of its tree, and what random shooting does not find."""
 
 import random
 
@@ -48,7 +48,7 @@ def test_values_become_those_of_the_best_policy():
 
 def test_beyond_the_tree_actions_are_random():
     agent = search(PROCESS, 4, 2, horizon=5, num_simulations=4_000, tree_depth=2, exploration=2.0)
-    assert float(agent.table[0, 0, 1]) == pytest.approx((0.5 - 0.25) / 2, abs=0.05)
+    assert agent.table[0, 0, 1].item() == pytest.approx((0.5 - 0.25) / 2, abs=0.05)
 
 
 @pytest.mark.slow

@@ -39,8 +39,8 @@ class MCTS(SweepAgent):
 
     visits: Tensor
     estimates: Tensor
-    rollouts: Tensor
-    states: Tensor
+    node_visits: Tensor
+    node_values: Tensor
 
     def __init__(
         self,
@@ -62,8 +62,8 @@ class MCTS(SweepAgent):
         self.register_buffer("visits", torch.zeros(shape, dtype=torch.int64))
         self.register_buffer("estimates", torch.zeros(shape, dtype=torch.float64))  # of the return from there on
         nodes = (states, depth + 1, states)
-        self.register_buffer("rollouts", torch.zeros(nodes, dtype=torch.int64))  # visits of a node, with random actions
-        self.register_buffer("states", torch.zeros(nodes, dtype=torch.float64))  # its value, once it was visited
+        self.register_buffer("node_visits", torch.zeros(nodes, dtype=torch.int64))  # leaves included
+        self.register_buffer("node_values", torch.zeros(nodes, dtype=torch.float64))  # of those that were visited
 
     @cached_property
     def model(self) -> Model:
@@ -73,8 +73,9 @@ class MCTS(SweepAgent):
     def sweep(self) -> float:
         table: Array = self.table.detach().numpy()[0]
         before = table.copy()
+        parts = self.visits, self.estimates, self.node_visits, self.node_values
         for root in self.model.roots:
-            tree = Tree(*(part[root].numpy() for part in (self.visits, self.estimates, self.rollouts, self.states)))
+            tree = Tree(*(part[root].numpy() for part in parts))
             for _ in range(self.num_simulations):
                 self._simulate(root, tree)
             table[root] = tree.estimates[0, root]
@@ -97,14 +98,14 @@ class MCTS(SweepAgent):
             tree.add(len(path), state, found)
         for depth, (state, action) in reversed(list(enumerate(path))):
             reward, following = self.model.outcomes[state][action]
-            known = [(weight, to) for weight, to in following if tree.rollouts[depth + 1, to]]
-            total = sum(weight * tree.states[depth + 1, to] for weight, to in known)
+            known = [(weight, to) for weight, to in following if tree.node_visits[depth + 1, to]]
+            total = sum(weight * tree.node_values[depth + 1, to] for weight, to in known)
             share = sum(weight for weight, _ in known) / max(sum(weight for weight, _ in following), 1e-12)
             tree.visits[depth, state, action] += 1
             tree.estimates[depth, state, action] = reward + self.gamma * total / (share or 1.0)
             tried = tree.visits[depth, state] > 0
-            tree.states[depth, state] = tree.estimates[depth, state][tried].max()
-            tree.rollouts[depth, state] += 1
+            tree.node_values[depth, state] = tree.estimates[depth, state][tried].max()
+            tree.node_visits[depth, state] += 1
 
     def _choose(self, visits: list[int], estimates: list[float]) -> tuple[int, bool]:
         """An action, and whether it is taken for the first time."""
@@ -146,19 +147,19 @@ class Tree(NamedTuple):
     Args:
         visits: how often each action was taken, (D, S, A).
         estimates: of its return from there on, (D, S, A).
-        rollouts: visits of each node, (D + 1, S).
-        states: value of each node that was visited, (D + 1, S).
+        node_visits: visits of each node, (D + 1, S).
+        node_values: value of each node that was visited, (D + 1, S).
     """
 
     visits: Array
     estimates: Array
-    rollouts: Array
-    states: Array
+    node_visits: Array
+    node_values: Array
 
     def add(self, depth: int, state: int, found: float) -> None:
         """Takes the return of random actions from a leaf on into the mean of those there."""
-        self.rollouts[depth, state] += 1
-        self.states[depth, state] += (found - self.states[depth, state]) / self.rollouts[depth, state]
+        self.node_visits[depth, state] += 1
+        self.node_values[depth, state] += (found - self.node_values[depth, state]) / self.node_visits[depth, state]
 
 
 class Outcomes(NamedTuple):
