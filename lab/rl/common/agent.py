@@ -17,6 +17,7 @@ from lab import plots
 from lab.errors import BadSetting
 from lab.rl.common import evaluation
 from lab.rl.common.learning_curve import LearningCurve
+from lab.rl.common.observers import MeanCost, Observer
 from lab.rl.data.episode_files import check_minari, write_minari
 from lab.rl.data.episodes import Episode, reactive, record
 from lab.rl.data.minari_folder import free_minari_name
@@ -100,20 +101,24 @@ class Agent(LightningModule):
     def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
         """The metrics of a validation (`val`) or test, from one episode of each start seed."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        policy, cost, num_envs = self.evaluation_policy(), evaluation.MeanCost(), data.eval_envs
-        returns = evaluation.play(policy, self.env_factory, starts, self.device, num_envs, cost.observe)
-        metrics = self.scores(stage, starts, returns) | cost.metrics(f"{stage}/cost")
+        policy, num_envs, observers = self.evaluation_policy(), data.eval_envs, self.observers(len(starts))
+        returns = evaluation.play(policy, self.env_factory, starts, self.device, num_envs, observers)
+        metrics = self.scores(stage, starts, returns)
+        for observer in observers:
+            metrics |= observer.metrics(stage)
         if stage == "test":
             metrics |= evaluation.controller_metrics(self.env, self.env_factory.env_kwargs, starts, num_envs)
         return metrics
 
+    def observers(self, episodes: int) -> list[Observer]:  # noqa: ARG002 - for subclasses
+        """What else is measured while so many episodes are played."""
+        return [MeanCost()]
+
     def scores(self, stage: str, starts: list[int], returns: np.ndarray) -> dict[str, float]:
         """The metrics of returns (N,) from these start seeds."""
-        metrics = {f"{stage}/return": float(returns.mean())}
+        metrics = {f"{stage}/return": float(returns.mean()), f"{stage}/return_std": float(returns.std())}
         is_changed = self.env_factory.env_kwargs or self.env_factory.wrappers  # and its optimum with it, perhaps
         if self.env in evaluation.OPTIMA and stage == "test" and not is_changed:
-        metrics = {f"{stage}/return": float(returns.mean()), f"{stage}/return_std": float(returns.std())}
-        if self.env in evaluation.OPTIMA and stage == "test" and not self.env_factory.env_kwargs:
             metrics["test/optimality_gap"] = float((evaluation.OPTIMA[self.env](starts) - returns).mean())
         return metrics
 

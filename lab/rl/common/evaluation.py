@@ -6,13 +6,14 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lab.rl.common import pendulum
+from lab.rl.common.observers import MeanCost, Observer, Step
 from lab.rl.constrained.pid import PID
 from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.factory import NO_LIMIT, EnvFactory, draw
@@ -29,48 +30,16 @@ CONTROLLERS: dict[str, tuple[str, Callable[[], Callable[[Tensor], Tensor]]]] = {
 }
 
 
-class MeanCost:
-    """The mean cost per step of some episodes, where the environment says it as `info["cost"]`.
-
-    >>> cost = MeanCost()
-    >>> cost.observe(0, {"cost": 1.0}), cost.observe(0, {"cost": 0.0})
-    (None, None)
-    >>> cost.metrics("test/cost")
-    {'test/cost': 0.5}
-    """
-
-    def __init__(self) -> None:
-        self.total, self.steps = 0.0, 0
-
-    def observe(self, episode: int, info: dict[str, Any]) -> None:  # noqa: ARG002 - of all episodes together
-        """Is told the info of every step, as `play` does."""
-        if "cost" in info:
-            self.total, self.steps = self.total + float(info["cost"]), self.steps + 1
-
-    def metrics(self, name: str) -> dict[str, float]:
-        """The mean below this name, or nothing where no step had a cost."""
-        return {name: self.total / self.steps} if self.steps else {}
-
-
 def controller_metrics(env: str, env_kwargs: dict[str, Any], starts: Sequence[int], num_envs: int) -> dict[str, float]:
     """Mean return and cost of the environment's own controller from the same starts; nothing where there is none."""
     if env not in CONTROLLERS:
         return {}
     name, make = CONTROLLERS[env]
     cost, factory = MeanCost(), EnvFactory(env, env_kwargs)
-    returns = play(make(), factory, starts, torch.device("cpu"), num_envs, cost.observe)
+    returns = play(make(), factory, starts, torch.device("cpu"), num_envs, [cost])
     factory.close()
-    return {f"test/return_{name}": float(returns.mean())} | cost.metrics(f"test/cost_{name}")
-
-
-class Step(NamedTuple):
-    """What followed an action: the next observation, the reward, whether the episode ended or was cut off, and info."""
-
-    observation: np.ndarray
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
+    costs = {f"{metric}_{name}": value for metric, value in cost.metrics("test").items()}
+    return {f"test/return_{name}": float(returns.mean())} | costs
 
 
 @torch.inference_mode()
@@ -80,7 +49,7 @@ def play(
     seeds: Sequence[int],
     device: torch.device,
     num_envs: int = 1,
-    observe: Callable[[int, Step], None] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> np.ndarray:
     """Undiscounted returns (len(seeds),) of one episode from each start seed.
 
@@ -100,7 +69,7 @@ def play(
         seeds: start seeds, one per episode, whole numbers from 0.
         device: where `policy` lives.
         num_envs: how many episodes are played side by side at most, from 1.
-        observe: told the number of the episode and what every step of it gave.
+        observers: are told of all episodes.
 
     Raises:
         LabError: the environment itself failed; the message names the start seed.
@@ -116,6 +85,8 @@ def play(
         for episode in waiting:
             playing.append((episode, lane))
             observations.append(lane.reset(seed=int(seeds[episode]))[0])
+            for observer in observers:
+                observer.begin(episode, observations[-1])
             return
 
     for lane in envs:
@@ -132,8 +103,8 @@ def play(
                 truncated = True
                 if factory.episode_steps is None:
                     warnings.warn(_unlimited(factory.env), stacklevel=3)
-            if observe is not None:
-                observe(episode, Step(observations[i], float(reward), terminated, truncated, info))
+            for observer in observers:
+                observer.observe(episode, Step(observations[i], float(reward), terminated, truncated, info))
             if terminated or truncated:
                 ended.append(i)
         for i in reversed(ended):

@@ -18,10 +18,10 @@ from tensordict.nn import TensorDictModuleBase
 from torch import Tensor
 
 from lab.errors import BadSetting
-from lab.rl.common import adam, evaluation
+from lab.rl.common import adam
 from lab.rl.common.learner import Learner, clip_
+from lab.rl.common.observers import Observer, ValueBias
 from lab.rl.common.processes import average
-from lab.rl.common.value_bias import ValueBias
 from lab.rl.data.replay import Block, ReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.networks.encoder import example_input
@@ -108,10 +108,10 @@ class OffPolicy(Learner):
         if self.reward_norm is not None:
             self.reward_norm.merge(steps["next", "reward"].to(self.device), steps["next", "done"])
 
-    def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
+    def observers(self, episodes: int) -> list[Observer]:
         state_value: Any = getattr(self, "state_value", None)
         if state_value is None:
-            return super().evaluate(stage, starts)
+            return super().observers(episodes)
         unit = self.reward_scale if self.reward_norm is None else self.reward_scale * float(self.reward_norm.factor())
 
         def value(observation: Tensor) -> Tensor:
@@ -119,10 +119,7 @@ class OffPolicy(Learner):
             found: Tensor = state_value(seen.to(self.dtype) if seen.is_floating_point() else seen)
             return found.squeeze(-1) / unit
 
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        watched = ValueBias(self.evaluation_policy(), value, self.gamma, len(starts))
-        returns = evaluation.play(watched, self.env_factory, starts, self.device, data.eval_envs, watched.observe)
-        return self.scores(stage, starts, returns) | {f"{stage}/overestimation": watched.mean()}
+        return [*super().observers(episodes), ValueBias(value, self.gamma, episodes)]
 
     def update_flags(self, number: int) -> dict[str, bool]:  # noqa: ARG002 - for subclasses
         """Keywords of the update that is the run's `number`-th, from 0; a compiled update has one graph for each."""

@@ -38,11 +38,12 @@ class CostRolloutData(RolloutData):
         eval_episodes: Annotated[int, Gt(0)] = 20,
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
+        reward_threshold: float | None = None,
     ) -> None:
         super().__init__(
             env, total_steps, env_kwargs, wrappers, num_envs=num_envs, vectorization=vectorization, num_steps=num_steps,
             episode_steps=episode_steps, eval_every=eval_every, eval_episodes=eval_episodes,
-            test_episodes=test_episodes, eval_envs=eval_envs,
+            test_episodes=test_episodes, eval_envs=eval_envs, reward_threshold=reward_threshold,
         )  # fmt: skip
         self.plain_factory = self.env_factory  # without the column
         self.env_factory = EnvFactory(env, env_kwargs, [*(wrappers or ()), COST_COLUMN], episode_steps)

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from lab import plots
 from lab.errors import BadSetting, LabError
-from lab.rl.common import evaluation
 from lab.rl.common.learner import HiddenSizes, Learner
+from lab.rl.common.observers import Observer, Step
 from lab.rl.data.rollout import Rollout
 from lab.rl.envs.layers.team import ALIVE, EXTRA, REWARD, TERMINATED, AgentSpec
 from lab.rl.multi_agent.team_data import TeamRolloutData
@@ -238,19 +238,9 @@ class IPPO(Learner):
     def _update(self, state: Sequence[Any], *batch: Any, learner: int) -> dict[str, Tensor]:
         return self.single_updates[learner](state, *batch)
 
-    def evaluate(self, stage: str, starts: list[int]) -> dict[str, float]:
-        """As `Agent` has it, for the sum over all agents; and `val/return/NAME` of each."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        earned = np.zeros((len(starts), len(self.names)))
-
-        def observe(episode: int, step: evaluation.Step) -> None:
-            earned[episode] += step.info["rewards"]
-
-        policy = self.evaluation_policy()
-        returns = evaluation.play(policy, self.env_factory, starts, self.device, data.eval_envs, observe)
-        self.test_rewards = earned
-        each = {f"{stage}/return/{name}": float(mean) for name, mean in zip(self.names, earned.mean(0), strict=True)}
-        return self.scores(stage, starts, returns) | each
+    def observers(self, episodes: int) -> list[Observer]:
+        self.earned = EachReturn(self.names, episodes)
+        return [*super().observers(episodes), self.earned]
 
     def collect(self, name: str | None, episodes: int, noise: float, seed: int) -> tuple[str, dict[str, float]]:  # noqa: ARG002
         """Refuses: Minari's data sets are of one agent."""
@@ -259,9 +249,28 @@ class IPPO(Learner):
     def draw(self) -> None:
         """The returns of each agent in the episodes of the test."""
         with plots.figure(width=5, height=3.5) as (drawing, axes):
-            axes.boxplot(self.test_rewards, tick_labels=self.names, showmeans=True)
+            axes.boxplot(self.earned.returns, tick_labels=self.names, showmeans=True)
             axes.set(ylabel="return of an episode", title=f"Returns of each agent on {self.env.rpartition(':')[2]}")
         plots.log_figure(self, "returns.png", drawing)
+
+
+class EachReturn(Observer):
+    """The mean return of each agent, `val/return/NAME`.
+
+    Args:
+        names: of the agents.
+        num_episodes: how many are played.
+    """
+
+    def __init__(self, names: Sequence[str], num_episodes: int) -> None:
+        self.names, self.returns = names, np.zeros((num_episodes, len(names)))
+
+    def observe(self, episode: int, step: Step) -> None:
+        self.returns[episode] += step.info["rewards"]
+
+    def metrics(self, stage: str) -> dict[str, float]:
+        means = self.returns.mean(0)
+        return {f"{stage}/return/{name}": float(mean) for name, mean in zip(self.names, means, strict=True)}
 
 
 TASK = Task(module=IPPO, data=TeamRolloutData, monitor="val/return", mode="max")

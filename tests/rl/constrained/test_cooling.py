@@ -8,6 +8,7 @@ from gymnasium.utils.env_checker import check_env
 from scipy.integrate import solve_ivp
 
 from lab.rl.common import evaluation
+from lab.rl.common.observers import MeanCost
 from lab.rl.constrained import cooling
 from lab.rl.constrained.cooling import Cooling
 from lab.rl.constrained.pid import PID
@@ -78,8 +79,8 @@ def test_a_controller_has_a_memory_for_each_episode():
 
 
 def test_control_takes_less_energy_than_full_cooling_and_keeps_the_limit():
-    cost = evaluation.MeanCost()
-    controlled = evaluation.play(PID(), FACTORY, range(8), CPU, 8, cost.observe).mean()
+    cost = MeanCost()
+    controlled = evaluation.play(PID(), FACTORY, range(8), CPU, 8, [cost]).mean()
     full = evaluation.play(lambda seen: torch.tensor([[1.0, 1, 1, 15]] * len(seen)), FACTORY, range(8), CPU, 8).mean()
-    assert cost.metrics("cost")["cost"] < 0.02
+    assert cost.metrics("test")["test/cost"] < 0.02
     assert controlled > 0.5 * full

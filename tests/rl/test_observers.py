@@ -7,7 +7,7 @@ import torch
 
 from lab.rl.common import evaluation
 from lab.rl.common.learning_curve import LearningCurve
-from lab.rl.common.value_bias import ValueBias
+from lab.rl.common.observers import Observer, ValueBias
 from lab.rl.ddpg import DDPG
 from lab.rl.envs.factory import EnvFactory
 
@@ -41,9 +41,9 @@ def by_hand(env, seed, policy=push):
 def test_the_bias_is_that_of_a_loop_however_many_are_played_at_once(env, policy):
     wanted = np.mean([by_hand(env, seed, policy) for seed in range(5)])  # MountainCar is cut off after 200 steps
     for num_envs in (1, 2):
-        watched = ValueBias(policy, promise, GAMMA, 5)
-        returns = evaluation.play(watched, EnvFactory(env), range(5), CPU, num_envs, watched.observe)
-        assert watched.mean() == pytest.approx(wanted, rel=1e-5)
+        bias = ValueBias(promise, GAMMA, 5)
+        returns = evaluation.play(policy, EnvFactory(env), range(5), CPU, num_envs, [bias])
+        assert bias.metrics("val") == {"val/overestimation": pytest.approx(wanted, rel=1e-5)}
         np.testing.assert_array_equal(returns, evaluation.play(policy, EnvFactory(env), range(5), CPU, num_envs))
 
 
@@ -60,8 +60,9 @@ def test_values_are_compared_in_units_of_the_environments_return(normalized):
     metrics = agent.evaluate("val", [0])
     unit = 0.5 / 2 if normalized else 0.5
     first = []
-    policy = agent.evaluation_policy()
-    evaluation.play(policy, agent.env_factory, [0], CPU, observe=lambda _, step: first.append(step.reward))
+    watch = Observer()
+    watch.observe = lambda _, step: first.append(step.reward)
+    evaluation.play(agent.evaluation_policy(), agent.env_factory, [0], CPU, observers=[watch])
     assert metrics["val/overestimation"] == pytest.approx(7.0 / unit - first[0], rel=1e-4)
     assert metrics["val/return"] == pytest.approx(sum(first), rel=1e-4)
 
