@@ -79,7 +79,7 @@ def test_no_optimum_is_said_of_drawn_worlds():
     agent, returns = Agent("Pendulum-v1"), np.array([-200.0])
     assert agent.scores("test", [0], returns)["test/optimality_gap"] > 0
     agent.env_factory = EnvFactory("Pendulum-v1", None, drawn({"m": [0.5, 1.5]}))
-    assert agent.scores("test", [0], returns) == {"test/return": -200.0}
+    assert "test/optimality_gap" not in agent.scores("test", [0], returns)
 
 
 @pytest.mark.parametrize(
