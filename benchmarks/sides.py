@@ -126,7 +126,7 @@ def floor(work: Work) -> float:
 
 def updating(agent: Any) -> Any:
     """The agent with the update that a training makes: one that is not compiled is recorded."""
-    from lab.rl.common.recording import Recorder
+    from lab.rl.recording.recorder import Recorder
 
     if not agent.compiled:
         agent.update = Recorder(agent, agent._update)

@@ -24,7 +24,7 @@ from lab.errors import BadSetting
 from lab.learning import check_precision
 from lab.rl.common import adam
 from lab.rl.common.agent import Agent, mean_or_nothing
-from lab.rl.common.recording import RECORD_FROM, Recorder
+from lab.rl.recording.recorder import RECORD_FROM, Recorder
 
 HiddenSizes = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
 

@@ -9,12 +9,12 @@ import torch
 from lightning import Trainer, seed_everything
 from torch import Tensor, nn
 
-from lab.rl.common import recording
-from lab.rl.common.recording import FIRST_CALLS, Recorder
 from lab.rl.data.replay import ReplayData
 from lab.rl.data.rollout import RolloutData
 from lab.rl.dqn import DQN, DQNReplayData
 from lab.rl.ppo import PPO
+from lab.rl.recording import recorder as recorders
+from lab.rl.recording.recorder import FIRST_CALLS, Recorder
 from lab.rl.sac import SAC
 from lab.rl.td3 import TD3
 from tests.parameters import long_but
@@ -28,7 +28,7 @@ def trained(
 ):
     """An agent after a short training, with its updates recorded as early as that is possible, or never."""
     monkeypatch.setattr("lab.rl.common.learner.RECORD_FROM", 0 if record else 10**9)
-    monkeypatch.setattr(recording, "FIRST_CALLS", 1)
+    monkeypatch.setattr(recorders, "FIRST_CALLS", 1)
     seed_everything(0, verbose=False)
     agent, data = make()
     trainer = Trainer(**(data.trainer_defaults() | QUIET), accelerator="cpu", limit_val_batches=0)

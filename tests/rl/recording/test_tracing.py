@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lab.rl.common.recording import Recording
-from lab.rl.common.tracing import Trace
+from lab.rl.recording.recording import Recording
+from lab.rl.recording.tracing import Trace
 
 
 def targets(function, *inputs) -> list[str]:

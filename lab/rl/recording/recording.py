@@ -8,23 +8,14 @@ operations in the same order, the numbers are the same to the bit; recording tak
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
-from lab.rl.common.cuda_graph import CudaGraph
-from lab.rl.common.tracing import Trace
-
-Update = Callable[..., dict[str, Tensor]]
-Key = tuple[Any, ...]
-
-RECORD_FROM = 200  # updates: from here on the time that is saved is more than recording takes
-FIRST_CALLS = 20  # of an update with these flags and shapes, before it is worth recording
-GENERATORS = ("generator", "generator of the GPU")  # beside the names of tensors
+from lab.rl.recording.tracing import Trace
 
 _aten = torch.ops.aten
 _SAME = (_aten.detach.default, _aten.alias.default)  # they return their argument
@@ -65,7 +56,7 @@ class Recording:
         for node in trace.graph.nodes:
             _hasten(node)
         recorded = fx.GraphModule({}, trace.graph)
-        self.memory = {_memory(constant) for constant in constants}
+        self.memory = {memory(constant) for constant in constants}
         self.forward = partial(recorded.forward, *constants)
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
@@ -121,7 +112,7 @@ def _bind_constants(trace: Trace) -> list[Tensor]:
         if node not in written and (node.target in _FILLS or (inputs and fixed.issuperset(inputs) and _is_exact(node))):
             fixed.add(node)
             values[node] = tensor
-        elif len(inputs) == 1 and inputs[0] in values and _memory(tensor) == _memory(values[inputs[0]]):
+        elif len(inputs) == 1 and inputs[0] in values and memory(tensor) == memory(values[inputs[0]]):
             values[node] = tensor
     kept: dict[tuple[Any, ...], tuple[fx.Node, Tensor]] = {}
     start = next(node for node in graph.nodes if node not in values)  # the first of the other inputs
@@ -153,7 +144,7 @@ def _is_exact(node: fx.Node) -> bool:
     return torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ())
 
 
-def _memory(tensor: Tensor) -> int:
+def memory(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
@@ -165,115 +156,3 @@ def _hasten(node: fx.Node) -> None:
             node.target = getattr(torch, name)
         elif name in _METHODS:
             node.target = getattr(Tensor, name)
-
-
-class Recorder:
-    """An agent's update: eager at first, and from a recording as soon as one has shown that it gives the same numbers.
-
-    On the CPU a recording is a `Recording`, on a GPU a `CudaGraph`.
-    There is one recording for each combination of flags and of the inputs' shapes. It is used if, on another batch than
-    the one it was recorded on, it leaves all weights and the optimizer's state as the eager update does, to the bit;
-    else that update stays eager.
-
-    Args:
-        module: the agent. The numbers among its attributes are part of a recording, which ends where one changes.
-        update: its eager update.
-    """
-
-    def __init__(self, module: nn.Module, update: Update) -> None:
-        self.module, self.eager = module, update
-        self.first_calls = FIRST_CALLS
-        self.state: Sequence[Any] | None = None  # of the optimizer, in the present block
-        self.numbers: dict[str, float] = {}
-        self._forget()
-
-    def __call__(self, state: Sequence[Any], *batch: Any, **flags: bool) -> dict[str, Tensor]:
-        if state is not self.state:
-            self.state = state
-            self._check()
-        key = (*flags.items(), *((each.shape, each.dtype) for each in batch if isinstance(each, Tensor)))
-        if key in self.proven:
-            return self.recordings[key](*batch)
-        self.calls[key] += 1
-        if self.calls[key] < self.first_calls or key in self.refused:
-            return self.eager(state, *batch, **flags)
-        return self._rehearse(key, state, batch, flags)
-
-    def _rehearse(
-        self, key: Key, state: Sequence[Any], batch: Sequence[Any], flags: Mapping[str, bool]
-    ) -> dict[str, Tensor]:
-        """The eager update; before it the same is recorded, or done by the recording that there is, and undone."""
-        before, recording, replayed = self._copies(), self.recordings.get(key), None
-        try:
-            if recording is None:
-                record = CudaGraph if batch[0].is_cuda else Recording
-                recording = self.recordings[key] = record(lambda *inputs: self.eager(state, *inputs, **flags), *batch)
-                self.used |= {place for place in self._places() if recording.uses(place[1])}
-            else:
-                replayed = recording(*batch) | self._copies()
-        except Exception:  # of an update that is more than operations on tensors
-            self.refused.add(key)
-        for name, tensor in self._tensors():
-            tensor.data.copy_(before[name])
-        _set_generators([before[name] for name in GENERATORS if name in before])
-        result = self.eager(state, *batch, **flags)
-        if replayed is not None:
-            expected = result | self._copies()
-            same = all(torch.equal(replayed[name], value) for name, value in expected.items())
-            (self.proven if same else self.refused).add(key)
-        return result
-
-    def _check(self) -> None:
-        """Forgets all recordings if a tensor that they use was replaced, or a number of the agent has changed."""
-        numbers = {
-            name: value
-            for name, value in vars(self.module).items()
-            if isinstance(value, int | float) and name[0] != "_" and name != "env_steps"
-        }
-        if numbers != self.numbers or not self.used <= set(self._places()):
-            if self.recordings:
-                self.first_calls *= 10  # else an agent that changes in every block would be recorded in every block
-            self.numbers = numbers
-            self._forget()
-
-    def _forget(self) -> None:
-        self.calls: Counter[Key] = Counter()
-        self.recordings: dict[Key, Recording | CudaGraph] = {}
-        self.proven: set[Key] = set()
-        self.refused: set[Key] = set()
-        # the tensors of the agent and the optimizer that recordings use, by name and place in memory
-        self.used: set[tuple[str, int]] = set()
-
-    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """All that an update may change, by name: weights, buffers, the optimizer's state."""
-        yield from self.module.named_parameters()
-        yield from self.module.named_buffers()
-        yield from ((f"state {number}", tensor) for number, tensor in enumerate(_leaves(self.state)))
-
-    def _places(self) -> Iterator[tuple[str, int]]:
-        return ((name, _memory(tensor)) for name, tensor in self._tensors())
-
-    def _copies(self) -> dict[str, Tensor]:
-        copies = {name: tensor.detach().clone() for name, tensor in self._tensors()}
-        return copies | dict(zip(GENERATORS, _generators(), strict=False))
-
-
-def _leaves(value: Any) -> Iterator[Tensor]:
-    """The tensors in sequences of sequences."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _leaves(each)
-
-
-def _generators() -> list[Tensor]:
-    """The states of torch's generators: that of the CPU, and that of the GPU once there is one."""
-    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
-    return [torch.get_rng_state(), *on_gpu]
-
-
-def _set_generators(states: Sequence[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    for state in states[1:]:
-        torch.cuda.set_rng_state(state)
