@@ -54,6 +54,7 @@ SMALLER = {
     "maml": ["data.num_tasks=400", "data.val_tasks=20", "data.test_tasks=20"],
     "mbpo": ["model.hidden=[16]", "model.model_hidden=[16]", "model.num_members=2"],
     "pets": ["model.model_hidden=[16]", "model.horizon=3", "model.num_candidates=10", "model.num_members=2"],
+    "recurrent_dqn": ["data.sequence_length=8", "model.burn_in=2"],
     "recurrent_ppo": ["model.sequence_length=16", "data.num_steps=16"],
     "regress_sequence": ["data.length=12"],
     "segment": ["data.max_images=60", "model.encoder=timm:test_resnet", "model.depth=3"],

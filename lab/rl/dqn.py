@@ -112,8 +112,7 @@ class DQN(OffPolicy):
             raise BadSetting("observation_scale", f"{env!r} observes {seen}, found {len(observation_scale)}")
         self.tau, self.reward_scale = tau, reward_scale
         self.target_update_interval, self.max_grad_norm = target_update_interval, max_grad_norm
-        self.epsilons = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
-        self.exploration_fraction, self.double_q, self.distributional = exploration_fraction, double, distributional
+        self.double_q, self.distributional = double, distributional
         self.quantile = quantile
         self.register_buffer("fractions", quantile_fractions(num_quantiles), persistent=False)
         self.register_buffer("support", torch.linspace(v_min, v_max, num_atoms), persistent=False)
@@ -130,8 +129,9 @@ class DQN(OffPolicy):
         )
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.target_parameters: list[Tensor] = list(self.target.parameters())
+        probabilities = (0.0, 0.0) if noisy else (epsilon, final_epsilon)
         self.explorer = EpsilonGreedy(
-            self.network, self.values, choices["count"], self.epsilons[0], self.observation_norm
+            self.network, self.values, choices["count"], *probabilities, exploration_fraction, self.observation_norm
         )
 
     def values(self, outputs: Tensor) -> Tensor:
@@ -159,9 +159,7 @@ class DQN(OffPolicy):
 
     def training_step(self, block: Block, batch_idx: int) -> Tensor:
         loss = super().training_step(block, batch_idx)
-        done, total, _ = self.trainer.datamodule.progress()  # type: ignore[attr-defined]
-        first, last = self.epsilons
-        self.explorer.epsilon.fill_(first + (last - first) * min(1.0, done / (self.exploration_fraction * total)))
+        self.explorer.anneal(*self.trainer.datamodule.progress()[:2])  # type: ignore[attr-defined]
         return loss
 
     def update_inputs(self, batches: TensorDictBase) -> tuple[Tensor, ...]:

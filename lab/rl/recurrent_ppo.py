@@ -24,7 +24,7 @@ from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks.encoder import example_input
 from lab.rl.networks.exploration import Act
-from lab.rl.networks.memory import Memory, MemoryCell
+from lab.rl.networks.memory import Follower, Memory, MemoryCell
 from lab.rl.ppo import PPO
 from lab.task import Task, Unit
 
@@ -110,7 +110,12 @@ class RecurrentPPO(PPO):
         return self.policy.env_action(self.policy.mode(self.policy(outputs)))
 
     def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
-        return Follower(self)
+        def act(observation: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            typed = observation.to(self.dtype) if observation.is_floating_point() else observation
+            outputs, state = self.actor_memory.step(self.normalize(typed), state)
+            return self.policy.env_action(self.policy.mode(self.policy(outputs))), state
+
+        return Follower(act, self.actor_state[0])
 
     def actor(self) -> Act:
         policy, net, is_first = self.policy, self.policy.net.as_function(), True
@@ -185,33 +190,6 @@ class RecurrentPPO(PPO):
 
     def draw(self) -> None:
         """Nothing: what it does depends on more than the present observation."""
-
-
-class Follower:
-    """The greedy policy of an agent with memory, which remembers each episode that it is told of.
-
-    Args:
-        agent: the agent.
-    """
-
-    def __init__(self, agent: RecurrentPPO) -> None:
-        self.agent = agent
-        self.states: dict[int, Tensor] = {}
-        self.episodes: list[int] = []
-
-    def follow(self, episodes: list[int]) -> None:
-        """Says which episodes the rows of the next batch are of."""
-        self.episodes = episodes
-
-    def __call__(self, observation: Tensor) -> Tensor:
-        """Actions (B, A), or (B,) of discrete ones, for observations (B, O)."""
-        agent = self.agent
-        zeros = agent.actor_state.new_zeros(agent.actor_state.shape[1])
-        state = torch.stack([self.states.get(episode, zeros) for episode in self.episodes])
-        typed = observation.to(agent.dtype) if observation.is_floating_point() else observation
-        outputs, after = agent.actor_memory.step(agent.normalize(typed), state)
-        self.states.update(zip(self.episodes, after.unbind(0), strict=True))
-        return agent.policy.env_action(agent.policy.mode(agent.policy(outputs)))
 
 
 class RecurrentRolloutData(RolloutData):

@@ -76,6 +76,8 @@ class ReplayBuffer:
     ) -> None:
         self.n_step, self.gamma, self.priority, self.num_envs = n_step, gamma, priority, num_envs
         self.hindsight = hindsight
+        self.stored: tuple[str | tuple[str, str], ...] = STORED  # columns
+        self.stores_episodes = n_step > 1 or hindsight is not None  # which of them a step is of
         self.replay = TensorDictReplayBuffer(
             storage={"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}[storage](buffer_size),
             sampler=PlainPrioritizedSampler(buffer_size, *priority) if priority else RandomSampler(),
@@ -86,10 +88,10 @@ class ReplayBuffer:
 
     def extend(self, steps: TensorDictBase) -> None:
         """Appends steps (T,) of `ArrayCollector.collect`."""
-        rows = steps.select(*STORED)
+        rows = steps.select(*self.stored)
         for name in ("reward", "terminated"):
             rows["next", name] = rows["next", name].unsqueeze(-1)
-        if self.n_step > 1 or self.hindsight:  # they also need to know which episode a step is of
+        if self.stores_episodes:
             rows["episode"] = steps["collector", "traj_ids"].unsqueeze(-1)
         if self.hindsight:
             rows["place"] = self.hindsight.number(rows["episode"].squeeze(-1)).unsqueeze(-1)
@@ -110,13 +112,19 @@ class ReplayBuffer:
         batches: TensorDictBase = self.replay.sample(updates * size)
         if self.n_step > 1:
             rows = self.replay.storage[:]
-            newest = (self.replay.writer.state_dict()["_cursor"] - 1) % len(rows)
-            last, reward, steps = look_ahead(rows, batches["index"], newest, self.n_step, self.gamma, self.num_envs)
+            last, reward, steps = look_ahead(
+                rows, batches["index"], self.newest(), self.n_step, self.gamma, self.num_envs
+            )
             batches["next"] = rows["next"][last].set("reward", reward)
             batches["steps"] = steps
         if self.hindsight:
             self.hindsight.relabel(batches, self.replay.storage[:])
-        return batches.select(*STORED, *SAMPLED, strict=False).reshape(updates, size)
+        return batches.select(*self.stored, *SAMPLED, strict=False).reshape(updates, size)
+
+    def newest(self) -> int:
+        """The row that was written last."""
+        cursor: int = self.replay.writer.state_dict()["_cursor"]
+        return (cursor - 1) % len(self.replay)
 
     def set_priorities(self, index: Tensor, errors: Tensor) -> None:
         """Errors of a module, at least 0, on the transitions at `index`; both of any one shape."""

@@ -14,6 +14,25 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 
+def following(rows: TensorDictBase, first: Tensor, newest: int, n: int, num_envs: int = 1) -> tuple[Tensor, Tensor]:
+    """The rows `first` and those after them in the same environment.
+
+    Args:
+        rows: the buffer, a ring of (R,) transitions in the order they were made; `episode` (R, 1) tells whose they are.
+        first: rows (N,) to begin with.
+        newest: the row that was written last.
+        n: rows in all, from 1.
+        num_envs: environments whose steps take turns.
+
+    Returns:
+        the rows (N, n), and which of them are of the same episode (N, n): ones, then zeros.
+    """
+    ahead = torch.arange(n, device=first.device) * num_envs
+    places = (first[:, None] + ahead) % len(rows)
+    known = ahead <= (newest - first)[:, None] % len(rows)  # what follows the newest row is the oldest one
+    return places, known & (rows["episode"][places, 0] == rows["episode"][first])
+
+
 def look_ahead(
     rows: TensorDictBase, first: Tensor, newest: int, n: int, gamma: float, num_envs: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -30,11 +49,8 @@ def look_ahead(
     Returns:
         the last row of each sum (N,), the sums (N, 1), and how many rewards are in them (N, 1).
     """
-    ahead = torch.arange(n, device=first.device)
-    places = (first[:, None] + ahead * num_envs) % len(rows)  # (N, n)
-    known = ahead * num_envs <= (newest - first)[:, None] % len(rows)  # what follows the newest row is the oldest one
-    together = known & (rows["episode"][places, 0] == rows["episode"][first])  # (N, n): ones, then zeros
-    rewards = rows["next", "reward"][places, 0] * gamma**ahead * together
+    places, together = following(rows, first, newest, n, num_envs)
+    rewards = rows["next", "reward"][places, 0] * gamma ** torch.arange(n, device=first.device) * together
     steps = together.sum(-1, keepdim=True)
     last = places.gather(-1, steps - 1).squeeze(-1)
     return last, rewards.sum(-1, keepdim=True), steps

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
+from tensordict import TensorDict
 
 from lab.errors import BadSetting
 from lab.rl.common.processes import check_processes, explore_apart
@@ -185,16 +186,13 @@ class ReplayData(CollectionData):
             init_random_frames=self.learning_starts // self.world_size,
             layout=Layout(self.facts()["observation_size"]) if self.env_factory.action_masks else None,
         )
-        self.buffer = ReplayBuffer(
-            self.buffer_size,
-            self.storage,
-            self.n_step,
-            getattr(agent, "gamma", 1.0),
-            self.priority,
-            self.num_envs,
-            None if self.goals is None else Hindsight(self.env_factory, *self.goals),
-        )
+        self.buffer = self.make_buffer(getattr(agent, "gamma", 1.0))
         self.replay = self.buffer.replay
+
+    def make_buffer(self, gamma: float) -> ReplayBuffer:
+        """An empty buffer, whose n-step returns are discounted by `gamma`."""
+        hindsight = None if self.goals is None else Hindsight(self.env_factory, *self.goals)
+        return ReplayBuffer(self.buffer_size, self.storage, self.n_step, gamma, self.priority, self.num_envs, hindsight)
 
     def _check_supported(self, agent: Any) -> None:
         """Refuses what the module would not notice: it would learn something else than it was asked for."""
@@ -248,7 +246,7 @@ class ReplayData(CollectionData):
 
     def _collect(self) -> Block | None:
         assert self.collector is not None
-        steps, returns = self.collector.collect(), self.collector.returns
+        steps, returns = self.collect_steps(self.collector), self.collector.returns
         if self.observe is not None:
             self.observe(steps)
         self.buffer.extend(
@@ -260,6 +258,10 @@ class ReplayData(CollectionData):
         progress = min(1.0, self.env_steps / self.total_steps)  # the last block may go beyond the budget
         batches = self.buffer.sample(self._updates_due(), self.batch_size, progress)
         return Block(batches, self.env_steps, returns)
+
+    def collect_steps(self, collector: ArrayCollector) -> TensorDict:
+        """A block of steps (T, N)."""
+        return collector.collect()
 
     def set_priorities(self, index: torch.Tensor, errors: torch.Tensor) -> None:
         """Errors of the module, at least 0, on the transitions at `index`; both of any one shape."""

@@ -12,10 +12,32 @@ from lab.rl.networks.normalization import ObservationNorm
 from lab.rl.networks.q_network import QNetwork
 
 
-class EpsilonGreedy(ExplorationPolicy):
+class FallingEpsilon(ExplorationPolicy):
+    """A policy with a probability `epsilon` of a random action that falls linearly.
+
+    Args:
+        first: at the beginning, from 0 to 1.
+        last: at the end of the fall, and from then on.
+        fraction: part of the run in which it falls, above 0 and to 1.
+        norm: normalises observations for the network.
+    """
+
+    epsilon: Tensor
+
+    def __init__(self, first: float, last: float, fraction: float, norm: ObservationNorm | None = None) -> None:
+        super().__init__(norm)
+        self.first, self.last, self.fraction = first, last, fraction
+        self.register_buffer("epsilon", torch.tensor(first))
+
+    def anneal(self, done: int, total: int) -> None:
+        """Sets the probability of a run that has done so many of its steps."""
+        self.epsilon.fill_(self.first + (self.last - self.first) * min(1.0, done / (self.fraction * total)))
+
+
+class EpsilonGreedy(FallingEpsilon):
     """With probability `epsilon` a uniform action, else the greedy one, under fresh noise if the network is noisy.
 
-    >>> policy = EpsilonGreedy(QNetwork(4, 2, hidden=[16]), lambda values: values[..., 0], num_actions=2, epsilon=0.1)
+    >>> policy = EpsilonGreedy(QNetwork(4, 2, hidden=[16]), lambda values: values[..., 0], num_actions=2, first=0.1)
     >>> policy(TensorDict({"observation": torch.zeros(8, 4)}, [8]))["action"].shape
     torch.Size([8])
 
@@ -23,23 +45,21 @@ class EpsilonGreedy(ExplorationPolicy):
         network: observation (..., O) -> (..., A, N).
         action_values: output of `network` (..., A, N) -> values (..., A).
         num_actions: number of discrete actions.
-        epsilon: the first probability, from 0 to 1; later ones are written into the buffer.
-        norm: normalises observations for the network.
+        first, last, fraction, norm: as `FallingEpsilon` has them.
     """
-
-    epsilon: Tensor
 
     def __init__(
         self,
         network: QNetwork,
         action_values: Callable[[Tensor], Tensor],
         num_actions: int,
-        epsilon: float,
+        first: float,
+        last: float = 0.0,
+        fraction: float = 1.0,
         norm: ObservationNorm | None = None,
     ) -> None:
-        super().__init__(norm)
+        super().__init__(first, last, fraction, norm)
         self.network, self.action_values, self.num_actions = network, action_values, num_actions
-        self.register_buffer("epsilon", torch.tensor(epsilon))
 
     def noise(self, *shape: int) -> Tensor:
         """A random action, or -1 for the greedy one, and the network's noise, of which each step has one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -75,3 +76,35 @@ class Memory(nn.Module):
             outputs.append(output)
             after.append(state)
         return torch.stack(outputs), torch.stack(before), torch.stack(after)
+
+
+class Follower:
+    """A policy with a memory, which remembers each episode that it is told of.
+
+    >>> count = Follower(lambda observation, state: (observation + state, state + 1), torch.zeros(1))
+    >>> count.follow([0, 1])
+    >>> _ = count(torch.zeros(2, 1))
+    >>> count.follow([1, 2])  # episode 0 is over
+    >>> count(torch.zeros(2, 1)).tolist()
+    [[1.0], [0.0]]
+
+    Args:
+        act: observations (B, O) and states (B, S) -> actions (B, ...) and the states after them.
+        like: a tensor (S,) of the states' type, which begin with zeros.
+    """
+
+    def __init__(self, act: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], like: Tensor) -> None:
+        self.act, self.zeros = act, torch.zeros_like(like)
+        self.states: dict[int, Tensor] = {}
+        self.episodes: Sequence[int] = []
+
+    def follow(self, episodes: Sequence[int]) -> None:
+        """Says which episodes the rows of the next batch are of."""
+        self.episodes = episodes
+
+    def __call__(self, observation: Tensor) -> Tensor:
+        """Actions for observations (B, O)."""
+        state = torch.stack([self.states.get(episode, self.zeros) for episode in self.episodes])
+        action, after = self.act(observation, state)
+        self.states.update(zip(self.episodes, after.unbind(0), strict=True))
+        return action
