@@ -24,10 +24,10 @@ from torch.nn import functional as F
 from lab.errors import BadSetting
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.common.off_policy import OffPolicy
-from lab.rl.data.buffer import ReplayBuffer
+from lab.rl.data.buffers.buffer import ReplayBuffer
+from lab.rl.data.buffers.sequence_buffer import SequenceBuffer
 from lab.rl.data.collector import ArrayCollector
 from lab.rl.data.replay import ReplayData
-from lab.rl.data.sequence_buffer import SequenceBuffer
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, discrete
 from lab.rl.networks.encoder import example_input

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from lab.exports import lazy
 
 if TYPE_CHECKING:
-    from lab.rl.data.buffer import ReplayBuffer
+    from lab.rl.data.buffers.buffer import ReplayBuffer
     from lab.rl.data.collector import ArrayCollector
     from lab.rl.data.loaders import CollectionData
     from lab.rl.data.replay import Block, ReplayData
@@ -27,7 +27,7 @@ __getattr__ = lazy(
         "ArrayCollector": "collector",
         "Block": "replay",
         "CollectionData": "loaders",
-        "ReplayBuffer": "buffer",
+        "ReplayBuffer": "buffers.buffer",
         "ReplayData": "replay",
         "Rollout": "rollout",
         "RolloutData": "rollout",

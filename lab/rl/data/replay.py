@@ -17,10 +17,10 @@ from tensordict import TensorDict
 
 from lab.errors import BadSetting
 from lab.rl.common.processes import check_processes, explore_apart
-from lab.rl.data.buffer import ReplayBuffer, check_buffer_fits
+from lab.rl.data.buffers.buffer import ReplayBuffer, check_buffer_fits
+from lab.rl.data.buffers.hindsight import GoalSelection, Hindsight
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
-from lab.rl.data.hindsight import GoalSelection, Hindsight
 from lab.rl.data.loaders import CollectionData, FrameStack
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize

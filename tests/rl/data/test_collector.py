@@ -11,7 +11,7 @@ from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.objectives import DDPGLoss, SoftUpdate
 
 from lab.errors import BadSetting
-from lab.rl.data.buffer import ReplayBuffer
+from lab.rl.data.buffers.buffer import ReplayBuffer
 from lab.rl.data.collector import ArrayCollector
 from lab.rl.data.replay import ReplayData
 from lab.rl.networks.exploration import OrnsteinUhlenbeckNoise

@@ -8,9 +8,9 @@ from gymnasium.spaces import Box, Dict
 from lightning import seed_everything
 
 from lab.errors import BadSetting
-from lab.rl.data.buffer import ReplayBuffer
+from lab.rl.data.buffers.buffer import ReplayBuffer
+from lab.rl.data.buffers.hindsight import Hindsight
 from lab.rl.data.collector import ArrayCollector, seeds
-from lab.rl.data.hindsight import Hindsight
 from lab.rl.data.replay import ReplayData
 from lab.rl.dqn import DQN
 from lab.rl.envs.async_stepper import make_stepper

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from lab.rl.data.n_step import look_ahead
+from lab.rl.data.buffers.n_step import look_ahead
 
 GAMMA = 0.9
 

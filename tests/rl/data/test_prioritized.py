@@ -7,8 +7,8 @@ import torch
 from tensordict import TensorDict
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 
-from lab.rl.data.prioritized import PlainPrioritizedSampler
-from lab.rl.data.segments import Segments
+from lab.rl.data.buffers.prioritized import PlainPrioritizedSampler
+from lab.rl.data.buffers.segments import Segments
 
 ALPHA, BETA = 0.6, 0.4
 

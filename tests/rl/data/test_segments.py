@@ -10,7 +10,7 @@ from tensordict import TensorDict
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 
 from lab.errors import LabError
-from lab.rl.data.segments import Segments
+from lab.rl.data.buffers.segments import Segments
 
 STORAGES = {"memory": LazyTensorStorage, "memmap": LazyMemmapStorage}
 

@@ -12,7 +12,7 @@ from lab.errors import BadSetting, RecipeError
 from lab.recipe import load
 from lab.registry import find_recipe
 from lab.rl.common import evaluation
-from lab.rl.data.buffer import check_buffer_fits
+from lab.rl.data.buffers.buffer import check_buffer_fits
 from lab.rl.data.replay import ReplayData
 from lab.rl.dqn import DQN
 from lab.rl.envs.factory import EnvFactory

@@ -13,10 +13,10 @@ from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayB
 from torchrl.data.replay_buffers import RandomSampler
 
 from lab.errors import BadSetting
-from lab.rl.data.hindsight import Hindsight
-from lab.rl.data.n_step import look_ahead
-from lab.rl.data.prioritized import PlainPrioritizedSampler
-from lab.rl.data.segments import Segments
+from lab.rl.data.buffers.hindsight import Hindsight
+from lab.rl.data.buffers.n_step import look_ahead
+from lab.rl.data.buffers.prioritized import PlainPrioritizedSampler
+from lab.rl.data.buffers.segments import Segments
 from lab.rl.envs.observations import Layout
 
 STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))

@@ -18,7 +18,7 @@ from torchrl.data import TensorDictReplayBuffer
 
 from lab import files
 from lab.errors import LabError
-from lab.rl.data.prioritized import PlainPrioritizedSampler
+from lab.rl.data.buffers.prioritized import PlainPrioritizedSampler
 
 FAN = 8  # files of about one size that become one
 

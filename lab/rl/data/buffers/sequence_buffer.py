@@ -8,8 +8,8 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from lab.rl.data.buffer import STORED, ReplayBuffer
-from lab.rl.data.n_step import following
+from lab.rl.data.buffers.buffer import STORED, ReplayBuffer
+from lab.rl.data.buffers.n_step import following
 
 
 class SequenceBuffer(ReplayBuffer):
