@@ -1,1 +1,1 @@
-"""Replay buffers, and how they are sampled: uniformly, by priority, over several steps, with new goals, in sequences."""
+"""Replay buffers, sampled uniformly, by priority, over several steps, with new goals, or in sequences."""
