@@ -141,7 +141,8 @@ def test_imports_are_not_collected_and_the_collector_is_as_before():
     enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     with importing():
         assert not gc.isenabled()
-    assert (gc.isenabled(), gc.get_freeze_count()) == (enabled, frozen)
+    assert gc.isenabled() == enabled
+    assert gc.get_freeze_count() <= frozen  # some that were frozen before may be gone by now
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def evaluate(
     """Test a run's checkpoint again, as `lab eval` does; nothing is recorded.
 
     >>> sorted(evaluate("last", episodes=3))
-    ['test/optimality_gap', 'test/return']
+    ['test/optimality_gap', 'test/overestimation', 'test/return', 'test/return_std']
 
     Args:
         run: an id, its first digits, a name, `last`, or a result.

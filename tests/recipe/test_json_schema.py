@@ -47,8 +47,10 @@ def schemas():
 @pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_valid_and_a_misspelt_key_is_not(path, schemas):
-    resolved = load(path).resolved()
-    schema = schemas(resolved["task"])
+    recipe = load(path)
+    resolved = recipe.resolved()
+    task = resolved["task"]
+    schema = schemas(task) if isinstance(task, str) else valid(file_schema(recipe))  # of the recipe's own classes
     assert complaints(schema, resolved) == []
     sections = {"model", "data", "trainer"} & resolved.keys()
     found = complaints(schema, {**resolved, **{name: {**resolved[name], f"no_such_{name}": 1} for name in sections}})

@@ -136,7 +136,8 @@ def test_a_run_can_be_found_tested_and_watched_again(finished, tmp_path, monkeyp
     (row,) = runs(uri=result.uri)
     assert (row.name, row.experiment, row.monitor, row.score) == ("short", "fits", "test/return", result.score)
     assert evaluate("last", None, "best", (), result.uri)["test/return"] == pytest.approx(result.score)
-    assert evaluate("last", 1, "last", (), result.uri).keys() == {"test/return", "test/optimality_gap"}
+    wanted = {"test/return", "test/return_std", "test/overestimation", "test/optimality_gap"}
+    assert evaluate("last", 1, "last", (), result.uri).keys() == wanted
     video = tmp_path / "agent.mp4"
     loaded = []
     monkeypatch.setattr(Agent, "on_load_checkpoint", lambda _, checkpoint: loaded.append(checkpoint["env_steps"]))

@@ -245,7 +245,7 @@ def test_a_full_disk_does_not_hide_what_happened(start, capsys, monkeypatch):
 
 
 KILLED = """\
-import os, sys
+import os, sys, time
 from lab.tracking.logger import Tracker
 tracker = Tracker(sys.argv[1], "e", "r", {})
 step = 0
@@ -253,6 +253,8 @@ while True:
     tracker.log_metrics({"loss": step / 7}, step)
     if step % 50 == 0:
         print(tracker.run_id, tracker.position(), step, flush=True)
+    if step == 3000:  # far enough, should it be killed late
+        time.sleep(600)
     step += 1
 """
 
