@@ -20,6 +20,7 @@ from lab.cli.terminal.messages import explain
 from lab.comparison import curves, draw, grouped, report
 from lab.errors import BadInput, LabError, nearest
 from lab.recipe import load
+from lab.registry import find_task
 from lab.tracking.server import client
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ def make(only: Sequence[str], table: bool, workers: int | None) -> int:
 
 
 def agents() -> Iterator[Agent]:
-    """The recipes that learn in an environment; one that cannot be assembled here is left out with a message."""
+    """The recipes that learn in an environment and are scored by their return.
+
+    One that cannot be assembled here is left out with a message.
+    """
     from lab.runner.assemble import assemble
     from lab.runner.record import parameters
 
@@ -100,7 +104,8 @@ def agents() -> Iterator[Agent]:
             recipe = load(path)
             if "env" in recipe.data:
                 params = {key: str(value) for key, value in parameters(assemble(recipe))}
-                if "data.total_steps" in params:  # planning in a known environment takes none
+                is_scored = isinstance(recipe.task, str) and find_task(recipe.task).monitor == "val/return"
+                if is_scored and "data.total_steps" in params:  # planning in a known environment takes none
                     yield Agent(recipe, _settings(params))
         except LabError as error:
             print(f"{path.stem} is left out\n{explain(error)}", file=sys.stderr)

@@ -89,7 +89,7 @@ class Agent:
         chosen = grouped({self.name: self.runs})
         scores = report(chosen.groups, chosen.mode).rows[0]
         gaps, seconds = self.measured("test/optimality_gap"), self.measured("seconds/fit")
-        best = {round(score + gap, 1) for score, gap in zip(self.measured("test/return"), gaps, strict=False)}
+        best = {float(f"{score + gap:.4g}") for score, gap in zip(self.measured("test/return"), gaps, strict=False)}
         return Result(
             name=self.name,
             task=str(self.recipe.task),
@@ -249,7 +249,8 @@ def _limit(env: str, results: Sequence[Result]) -> str:
     """The best possible return: on the test's start states where the runs know it, else from published.yaml."""
     best = {result.optimum for result in results if result.optimum is not None}
     if len(best) == 1:
-        return f"The optimal mean return on these starts is {best.pop()} ([why](ddpg.md#the-limit-on-pendulum-v1)).\n\n"
+        why = "ddpg.md#the-limit-on-pendulum-v1" if env == "Pendulum-v1" else "tabular.md"
+        return f"The optimal mean return on these starts is {best.pop()} ([why]({why})).\n\n"
     limit = PUBLISHED["limits"].get(env)
     return f"{limit}\n\n" if limit else ""
 
