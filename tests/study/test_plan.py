@@ -60,7 +60,7 @@ def test_metric_and_direction_are_the_tasks_unless_the_study_says_otherwise(plan
 @pytest.mark.slow
 def test_a_metric_that_looks_mistyped_is_named_before_the_first_trial(planned, caplog):
     with caplog.at_level("INFO"):
-        planned("sampler: none", "metric: [test/retrun, updates]", "mode: max")
+        planned("sampler: none", "metric: [test/retrun, updates, test/return_std]", "mode: max")
     assert [line.partition(": ")[2] for line in caplog.messages if "metric" in line] == [
         "metric: 'test/retrun' is no metric that the task names; did you mean 'test/return'?"
     ]

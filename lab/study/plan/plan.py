@@ -181,7 +181,8 @@ def _metrics(file: StudyFile, assembly: Assembly, problems: list[Problem]) -> tu
             problems.append(file.problem("mode", message))
         return metrics, tuple(known.get(metric, "min") for metric in metrics)
     for metric in metrics:  # the module may log others, so this is no reason to refuse it
-        if metric not in known and (meant := nearest(metric, known, cutoff=0.8)):
+        is_longer = metric.startswith(tuple(f"{name}_" for name in known))  # as `val/return_std` is
+        if metric not in known and not is_longer and (meant := nearest(metric, known, cutoff=0.8)):
             say(str(file.problem("metric", f"{metric!r} is no metric that the task names{meant}")))
     modes = (file.mode,) * len(metrics) if isinstance(file.mode, str) else file.mode
     if len(modes) != len(metrics):
