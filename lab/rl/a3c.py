@@ -18,7 +18,6 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from lab.errors import BadSetting
 from lab.rl.a2c import A2C, A2CRolloutData
 from lab.rl.common import adam
 from lab.rl.common.advantage import gae
@@ -40,6 +39,7 @@ class A3C(A2C):
         num_envs: workers, each with an environment and a copy of the networks of its own.
     """
 
+    uncompiled_because = "a3c cannot be compiled: its workers learn one after the other; leave it out"
     averages_gradients = False  # each process would have workers that never hear of the others'
 
     def __init__(
@@ -60,12 +60,6 @@ class A3C(A2C):
     def copies(self, of: str) -> dict[str, Tensor]:
         """The copies of a network's parameters (N, ...), one for each worker."""
         return {name: getattr(self, f"copy_{place}") for name, place in self.places[of]}
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        raise BadSetting("compile", "a3c cannot be compiled: its workers learn one after the other; leave it out")
-
-    def compile_pays(self, data: Any) -> bool:  # noqa: ARG002 - as its parent's
-        return False
 
     def actor(self) -> Act:
         policy, copies = self.policy, self.copies("policy")

@@ -56,6 +56,7 @@ class RecurrentDQN(OffPolicy):
 
     batch_keys = ("observation", "action", ("next", "reward"), ("next", "observation"), ("next", "terminated"), "valid",
                   "begins", "memory")  # fmt: skip
+    uncompiled_because = "recurrent_dqn cannot be compiled: torch.compile leaves recurrent layers out"
     action_values: Tensor
     zeros: Tensor
 
@@ -135,12 +136,6 @@ class RecurrentDQN(OffPolicy):
         loss = super().training_step(batch, batch_idx)
         self.explorer.anneal(*self.trainer.datamodule.progress()[:2])  # type: ignore[attr-defined]
         return loss
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        raise BadSetting("compile", "recurrent_dqn cannot be compiled: torch.compile leaves recurrent layers out")
-
-    def compile_pays(self, data: Any) -> bool:  # noqa: ARG002 - as its parent's
-        return False
 
     @torch.no_grad()
     def after_update(self, number: int) -> None:

@@ -15,7 +15,6 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
-from lab.errors import BadSetting
 from lab.rl.common.advantage import gae
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.data.rollout import Rollout, RolloutData
@@ -44,6 +43,7 @@ class RecurrentPPO(PPO):
     actor_start: Tensor
     begins: Tensor
 
+    uncompiled_because = "recurrent_ppo cannot be compiled: the shapes of its batches change; leave it out"
     averages_gradients = False  # processes cut their rollouts into different numbers of minibatches
 
     def __init__(
@@ -96,12 +96,6 @@ class RecurrentPPO(PPO):
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         (group,) = super().groups()
         return [[*group, *self.actor_memory.parameters(), *self.critic_memory.parameters()]]
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        raise BadSetting("compile", "recurrent_ppo cannot be compiled: the shapes of its batches change; leave it out")
-
-    def compile_pays(self, data: Any) -> bool:  # noqa: ARG002 - as its parent's
-        return False
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy actions (B, T, A), or (B, T) of discrete ones, for episodes from their beginning on, (B, T, O)."""

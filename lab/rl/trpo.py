@@ -16,7 +16,6 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
-from lab.errors import BadSetting
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
@@ -39,6 +38,7 @@ class TRPO(OnPolicy):
         batch_size: batch size of the critic's updates; null uses the whole rollout.
     """
 
+    uncompiled_because = "trpo cannot be compiled because of its line search; leave it out"
     averages_gradients = False  # conjugate gradients and the line search are those of one process
 
     def __init__(
@@ -75,12 +75,6 @@ class TRPO(OnPolicy):
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
         return [list(self.critic.parameters())]
-
-    def compile_pays(self, data: Any) -> bool:  # noqa: ARG002 - a line search cannot be compiled
-        return False
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        raise BadSetting("compile", "trpo cannot be compiled because of its line search; leave it out")
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         """One step of the policy, then those of the critic."""

@@ -40,6 +40,7 @@ class Learner(Agent):
     # Updates from which on a compiled one, which saves up to 0.1 ms of a recorded one, earns back the 10 to 20 s of
     # compiling where nothing was compiled before
     compile_from = 200_000
+    uncompiled_because: str | None = None  # the message where `compile` is asked of an agent that cannot be
     updates: Tensor
 
     def __init__(self, env: str, lr: float, final_lr: float) -> None:
@@ -67,7 +68,13 @@ class Learner(Agent):
         return steps
 
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - torch's own signature
-        """Makes one update, all gradients and Adam steps, a single compiled graph."""
+        """Makes one update, all gradients and Adam steps, a single compiled graph.
+
+        Raises:
+            BadSetting: it cannot be.
+        """
+        if self.uncompiled_because is not None:
+            raise BadSetting("compile", self.uncompiled_because)
         torch._dynamo.config.trace_autograd_ops = True  # lets the compiler see `torch.autograd.grad`
         # many agents may live in one process, and each has a graph of its own
         compiler: Any = torch.compile  # its type stubs do not know the last keyword
@@ -82,6 +89,8 @@ class Learner(Agent):
 
     def compile_pays(self, data: Any) -> bool:
         """Whether there are `compile_from` updates or more, and a compiler to make them faster."""
+        if self.uncompiled_because is not None:
+            return False
         return self.num_updates(data) >= self.compile_from and _has_compiler()
 
     def check_trainer(self, trainer: Trainer) -> None:
