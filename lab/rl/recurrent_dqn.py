@@ -27,7 +27,7 @@ from lab.rl.common.off_policy import OffPolicy
 from lab.rl.data.buffers.buffer import ReplayBuffer
 from lab.rl.data.buffers.sequence_buffer import SequenceBuffer
 from lab.rl.data.collector import ArrayCollector
-from lab.rl.data.replay import ReplayData
+from lab.rl.dqn import DQNReplayData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, discrete
 from lab.rl.networks.encoder import example_input
@@ -178,8 +178,8 @@ class RecurrentDQN(OffPolicy):
         return measured
 
 
-class SequenceReplayData(ReplayData):
-    """Replay of sequences; `batch_size` is their number in an update.
+class SequenceReplayData(DQNReplayData):
+    """Replay of sequences, otherwise as for `dqn`; `batch_size` is their number in an update.
 
     Args:
         sequence_length: steps of a sequence, those of the burn-in among them.
@@ -190,15 +190,10 @@ class SequenceReplayData(ReplayData):
         env: str,
         total_steps: Annotated[int, Gt(0)],
         sequence_length: Annotated[int, Ge(1)] = 30,
-        batch_size: Annotated[int, Gt(0)] = 32,
-        train_freq: Annotated[int, Gt(0)] = 40,
-        updates_per_step: Annotated[float, Gt(0)] = 0.25,
         **kwargs: Any,
     ) -> None:
         self.sequence_length = sequence_length
-        super().__init__(
-            env, total_steps, batch_size=batch_size, train_freq=train_freq, updates_per_step=updates_per_step, **kwargs
-        )
+        super().__init__(env, total_steps, **kwargs)
         if self.vectorization == "vector":
             raise BadSetting("vectorization", "sequences need consecutive steps, which vector lacks; set it to sync")
         if self.goals is not None:

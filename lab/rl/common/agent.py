@@ -117,8 +117,7 @@ class Agent(LightningModule):
     def scores(self, stage: str, starts: list[int], returns: np.ndarray) -> dict[str, float]:
         """The metrics of returns (N,) from these start seeds."""
         metrics = {f"{stage}/return": float(returns.mean()), f"{stage}/return_std": float(returns.std())}
-        is_changed = self.env_factory.env_kwargs or self.env_factory.wrappers  # and its optimum with it, perhaps
-        if self.env in evaluation.OPTIMA and stage == "test" and not is_changed:
+        if self.env in evaluation.OPTIMA and stage == "test" and self.env_factory.is_plain:
             metrics["test/optimality_gap"] = float((evaluation.OPTIMA[self.env](starts) - returns).mean())
         return metrics
 

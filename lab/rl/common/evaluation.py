@@ -103,8 +103,9 @@ def play(
                 truncated = True
                 if factory.episode_steps is None:
                     warnings.warn(_unlimited(factory.env), stacklevel=3)
+            step = Step(observations[i], float(reward), terminated, truncated, info)
             for observer in observers:
-                observer.observe(episode, Step(observations[i], float(reward), terminated, truncated, info))
+                observer.observe(episode, step)
             if terminated or truncated:
                 ended.append(i)
         for i in reversed(ended):

@@ -93,6 +93,11 @@ class EnvFactory:
         name = home(spec).partition(".")[0] if spec is not None else ""
         return f"{name} {getattr(sys.modules.get(name), '__version__', '')}".strip()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the registered environment as it is, of which the optimum and a true model may be known."""
+        return not self.env_kwargs and not self.wrappers
+
     def reward_threshold(self) -> float | None:
         """The return that its author regards as solving the environment; None if there is none."""
         spec = self.for_evaluation(1)[0].spec

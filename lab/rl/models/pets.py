@@ -158,8 +158,7 @@ class PETS(OffPolicy):
         if stage == "test":
             self.model_errors, errors = open_loop.greedy_errors(self, self.model, starts, self._numbers)
             metrics |= errors
-            is_plain = not self.env_factory.env_kwargs and not self.env_factory.wrappers
-            true_model = TRUE_MODELS.get(self.env) if is_plain else None
+            true_model = TRUE_MODELS.get(self.env) if self.env_factory.is_plain else None
             if true_model is not None:
                 data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
                 policy = partial(self.plan, step=true_model)
