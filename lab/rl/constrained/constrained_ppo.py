@@ -11,21 +11,20 @@ and costs are divided by 1 + multiplier, so that a large one does not lengthen t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Gt
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience
 from lab.rl.common.processes import mean_over_processes
 from lab.rl.constrained.cost_data import CostRolloutData
 from lab.rl.data.rollout import Rollout
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.ppo import PPO
-from lab.task import Task, Unit
+from lab.task import Task
 
 
 class ConstrainedPPO(PPO):
@@ -51,32 +50,12 @@ class ConstrainedPPO(PPO):
         action: ActionSpec,
         num_envs: int,
         num_steps: int,
-        lr: Annotated[float, Gt(0)] = 3e-4,
-        final_lr: Unit = 1.0,
-        gamma: Unit = 0.99,
-        gae_lambda: Unit = 0.95,
-        update_epochs: Annotated[int, Gt(0)] = 10,
-        batch_size: Annotated[int, Ge(2)] = 64,
-        objective: Literal["clip", "kl"] = "clip",
-        clip_range: Annotated[float, Gt(0), Le(1)] = 0.2,
-        target_kl: Annotated[float, Gt(0)] = 0.01,
-        entropy_coef: Annotated[float, Ge(0)] = 0.0,
-        value_coef: Annotated[float, Ge(0)] = 0.5,
-        max_grad_norm: Annotated[float, Gt(0)] = 0.5,
-        hidden: HiddenSizes = [64, 64],  # noqa: B006 - never changed
-        log_std_init: float = 0.0,
-        normalize_observations: bool = False,
-        normalize_advantages: bool = True,
-        normalize_rewards: bool = False,
         cost_limit: Annotated[float, Gt(0)] = 0.1,
         multiplier_init: Annotated[float, Gt(0)] = 1.0,
         multiplier_lr: Annotated[float, Gt(0)] = 0.05,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            env, observation_size, action, num_envs, num_steps, lr, final_lr, gamma, gae_lambda, update_epochs,
-            batch_size, objective, clip_range, target_kl, entropy_coef, value_coef, max_grad_norm, hidden, log_std_init,
-            normalize_observations, normalize_advantages, normalize_rewards,
-        )  # fmt: skip
+        super().__init__(env, observation_size, action, num_envs, num_steps, **kwargs)
         self.cost_limit, self.multiplier_lr = cost_limit, multiplier_lr
         self.register_buffer("multiplier", torch.tensor(float(multiplier_init)))
 
