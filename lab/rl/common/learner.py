@@ -48,6 +48,7 @@ class Learner(Agent):
         self.lr, self.final_lr = lr, final_lr
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.update: Callable[..., dict[str, Tensor]] = self._update
+        self.uncompiled_update = self.update  # where a compiled one does not pay: recorded, once `setup` has run
         self.compiled = False
 
     @abstractmethod
@@ -78,9 +79,8 @@ class Learner(Agent):
         torch._dynamo.config.trace_autograd_ops = True  # lets the compiler see `torch.autograd.grad`
         # many agents may live in one process, and each has a graph of its own
         compiler: Any = torch.compile  # its type stubs do not know the last keyword
-        self.update = compiler(
-            self._update, fullgraph=True, dynamic=False, isolate_recompiles=True, options={"guard_filter_fn": _guards}
-        )
+        options = {"guard_filter_fn": _guards, "size_asserts": False}
+        self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True, options=options)
         self.compiled = True
 
     @abstractmethod
@@ -106,8 +106,10 @@ class Learner(Agent):
             raise BadSetting("compile", f"{name} cannot be compiled with several processes, which average gradients")
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         can_record = self.trainer.world_size == 1 and self.trainer.strategy.root_device.type in ("cpu", "cuda")
-        if not self.compiled and can_record and self.num_updates(data) >= RECORD_FROM:
-            self.update = Recorder(self, self._update)
+        if can_record and self.num_updates(data) >= RECORD_FROM:
+            self.uncompiled_update = Recorder(self, self._update)
+        if not self.compiled:
+            self.update = self.uncompiled_update
 
     def configure_optimizers(self) -> adam.Adam:
         return adam.Adam([{"params": list(group), "lr": self.lr} for group in self.groups()])
@@ -172,5 +174,7 @@ def clip_(gradient: Sequence[Tensor], max_norm: float) -> Tensor:
 
 def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:
     """The norm of a gradient that lies in many tensors."""
-    total: Tensor = torch.stack(torch._foreach_norm(list(gradient))).norm()
+    # compiled, single norms become part of the kernels around them, and `_foreach_norm` stays a call of its own
+    each = [torch.linalg.vector_norm(part) for part in gradient] if torch.compiler.is_compiling() else None
+    total: Tensor = torch.stack(each or torch._foreach_norm(list(gradient))).norm()
     return total

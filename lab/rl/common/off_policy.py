@@ -144,8 +144,8 @@ class OffPolicy(Learner):
         measured = []
         for index, row in enumerate(rows):
             is_measured = index == last
-            # eager, because measuring takes a sixth of a compiled update, and a graph of its own to compile
-            update = self._update if is_measured and last else self.update
+            # not compiled, because measuring takes a sixth of a compiled update, and a graph of its own to compile
+            update = self.uncompiled_update if is_measured and last else self.update
             measured.append(update(state, *row, measure=is_measured, **self.update_flags(first + index)))
             self.after_update(first + index)
         self.updates += len(batches)
