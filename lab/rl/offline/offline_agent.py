@@ -50,7 +50,7 @@ class OfflineAgent(OffPolicy):
         """The metrics of the test besides the return."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         found = {"test/dataset_return": float(data.returns.mean())}
-        if self.env in REFERENCE_RETURNS and not self.env_factory.env_kwargs:
+        if self.env in REFERENCE_RETURNS and self.env_factory.is_plain:
             random, expert = REFERENCE_RETURNS[self.env]
             found["test/normalized_score"] = 100 * (score - random) / (expert - random)
         return found
