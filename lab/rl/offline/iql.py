@@ -1,7 +1,7 @@
 """Implicit Q-learning (IQL): values of the better recorded actions by an expectile, and a policy cloned by advantage.
 
 Source: Kostrikov et al. 2022, "Offline reinforcement learning with implicit Q-learning". Deviations: all gradients are
-taken at the same parameters (so that they are one graph); the policy's mean is not squashed, its actions are clipped.
+taken at the same parameters (so that they are one graph).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.networks import MLP
 from lab.rl.common import plots as pictures
 from lab.rl.common.learner import HiddenSizes, gradient_norm
 from lab.rl.envs.observations import ObservationSize
-from lab.rl.envs.spaces import ActionSpec, continuous
+from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, continuous
 from lab.rl.networks.actor_critic import Critics
 from lab.rl.networks.encoder import encoded
 from lab.rl.networks.policies import GaussianPolicy
@@ -28,6 +28,28 @@ from lab.rl.offline.offline_data import OfflineData
 from lab.task import Task, Unit
 
 MAX_WEIGHT = 100.0  # of a recorded action, as in the authors' code
+
+
+class SquashedMeanPolicy(GaussianPolicy):
+    """A normal distribution whose mean is squashed by tanh into the action's bounds, by a network as of the critics.
+
+    >>> policy = SquashedMeanPolicy(3, {"low": [-2.0], "high": [2.0]}, hidden=[16])
+    >>> policy.mode(policy(torch.full((1, 3), 1e6))).abs() <= 1
+    tensor([[True]])
+
+    Args:
+        observation_size: what an observation is; the length O of a vector.
+        action: bounds of the action, A of each.
+        hidden: widths of the hidden layers.
+    """
+
+    def __init__(self, observation_size: ObservationSize, action: ContinuousSpec, hidden: Sequence[int]) -> None:
+        super().__init__(observation_size, action, hidden, log_std_init=0.0)
+        # not the small last layer and the tanh of agents that learn from their own actions: these learn from others'
+        self.net = encoded(observation_size, lambda width: MLP(width, hidden, len(action["low"])))
+
+    def distribution(self, output: Tensor) -> Tensor:
+        return super().distribution(torch.tanh(output))
 
 
 class IQL(OfflineAgent):
@@ -66,7 +88,7 @@ class IQL(OfflineAgent):
         bounds = continuous(action, "iql", "use task=cql")
         self.tau, self.reward_scale = tau, reward_scale
         self.expectile, self.temperature = expectile, temperature
-        self.policy = GaussianPolicy(observation_size, bounds, hidden, log_std_init=0.0)
+        self.actor = SquashedMeanPolicy(observation_size, bounds, hidden)
         self.critics = Critics(observation_size, len(bounds["low"]), hidden, num_critics=2)
         self.value = encoded(observation_size, lambda width: MLP(width, hidden, 1))
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
@@ -74,10 +96,10 @@ class IQL(OfflineAgent):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), the mean, for observations (B, O)."""
-        return self.policy.env_action(self.policy.mode(self.policy(self.normalize(observation))))
+        return self.actor.env_action(self.actor.mode(self.actor(self.normalize(observation))))
 
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
-        return list(self.policy.parameters()), list(self.critics.parameters()), list(self.value.parameters())
+        return list(self.actor.parameters()), list(self.critics.parameters()), list(self.value.parameters())
 
     def losses(
         self, observation: Tensor, action: Tensor, reward: Tensor, next_observation: Tensor, terminated: Tensor
@@ -91,8 +113,8 @@ class IQL(OfflineAgent):
         error = target - value
         value_loss = (torch.where(error < 0, 1 - self.expectile, self.expectile) * error.square()).mean()
         critic_loss = 2 * F.mse_loss(values := self.critics(observation, action), goal.expand_as(values))
-        own = (action - self.policy.center) / self.policy.scale  # in the policy's units
-        log_prob = self.policy.log_prob(self.policy(observation), own).unsqueeze(-1)
+        own = (action - self.actor.center) / self.actor.scale  # in the policy's units
+        log_prob = self.actor.log_prob(self.actor(observation), own).unsqueeze(-1)
         return -(weight * log_prob).mean(), critic_loss, value_loss, value.mean()
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
@@ -104,7 +126,7 @@ class IQL(OfflineAgent):
             torch._foreach_lerp_(self.target_parameters, list(state[1][0]), self.tau)
         if not measure:
             return {}
-        names = ("policy", "critic", "value")
+        names = ("actor", "critic", "value")
         return {
             **{f"loss/{name}": loss.detach() for name, loss in zip(names, losses, strict=True)},
             **{f"gradient_norm/{name}": gradient_norm(each) for name, each in zip(names, gradients, strict=True)},

@@ -71,7 +71,7 @@ def test_iql_is_that_of_torchrl():
 
     class Gaussian(torch.nn.Module):
         def forward(self, seen):
-            mean, log_std = agent.policy(seen).chunk(2, -1)
+            mean, log_std = agent.actor(seen).chunk(2, -1)
             return mean, log_std.exp()
 
     gaussian = TensorDictModule(Gaussian(), ["observation"], ["loc", "scale"])
