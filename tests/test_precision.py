@@ -17,11 +17,13 @@ from lab.runner import training
 from lab.runner.assemble import assemble
 from lab.runner.assembly import Assembly
 from lab.runner.export import call, example_inputs
-from lab.testing.clauses import needs_nothing, own_recipes
+from lab.task import counterpart
+from lab.testing.clauses import own_recipes
 from lab.testing.memory import MemoryLogger
 from lab.testing.resuming import check_resume, whole
 from lab.testing.short import BATCHES, SMALL, overrides
 from tests.parameters import long_but
+from tests.recipes import short_recipe
 
 pytestmark = pytest.mark.slow  # whole trainings, if short ones
 
@@ -31,11 +33,7 @@ TASKS = long_but(FEW, task_names())
 
 def recipe(name: str, precision: str, batches: int = 1) -> Recipe:
     """A short training of the task's shortest recipe that needs no network."""
-    size = (*SMALL, f"trainer.limit_train_batches={batches}", "checkpoint.steps=1", f"trainer.precision={precision}")
-    file = next(
-        file for file in own_recipes(name) if needs_nothing(file, assemble(load(file, overrides(file, 0, size))))
-    )
-    return load(file, overrides(file, 0, size))
+    return short_recipe(name, f"trainer.precision={precision}", batches=batches)
 
 
 def floats(value: Any) -> set[torch.dtype]:
@@ -76,6 +74,16 @@ def test_every_task_trains_and_is_tested_in_double_precision(name: str, tmp_path
     if inputs is not None:
         outputs = floats(call(other.module, inputs))
         assert outputs <= {torch.float64}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_trains_and_is_tested_in_bfloat16(name: str, tmp_path: Path) -> None:
+    assembly = assemble(recipe(name, "bf16-mixed"))
+    trained = training.train(assembly, MemoryLogger(), tmp_path)
+    found = training.test(assembly, trained.best)
+    assert math.isfinite(found[assembly.task.score or counterpart(assembly.task.monitor)])
+    assert trained.last is not None
+    assert floats(files.load(trained.last)["state_dict"]) <= {torch.float32, torch.float64}, "the weights stay exact"
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name != "classify"])

@@ -51,6 +51,8 @@ class SupervisedModule(EvaluatedModule):
         l1: weight of the L1 penalty in the loss; with an L2 penalty an elastic net.
     """
 
+    trains_in_phases = False  # whether some parameters rest in some steps, which a subclass says
+
     def __init__(
         self,
         lr: Annotated[float, Gt(0)] = 1e-3,
@@ -81,8 +83,16 @@ class SupervisedModule(EvaluatedModule):
             progress: share of the run that is done, from 0 to 1; 0 in a run whose length is not known.
         """
 
+    def endless(self) -> BadSetting | None:
+        """The error of a run whose length is not known; None where it needs no length."""
+        if needs_length(self.schedule, self.warmup):
+            return BadSetting("trainer", "the learning-rate schedule needs max_epochs or max_steps")
+        return None
+
     def check_trainer(self, trainer: Trainer) -> None:
         check_precision(trainer, type(self).__name__.lower(), scales=True)
+        if trainer.max_epochs == -1 and trainer.max_steps == -1 and (error := self.endless()) is not None:
+            raise error
         mixed = str(trainer.precision).endswith("-mixed")
         self.fused = not (mixed and trainer.gradient_clip_val)  # Lightning clips no gradient of a fused optimizer there
         if self.optimizer == "lbfgs" and trainer.precision == "16-mixed":
@@ -120,8 +130,8 @@ class SupervisedModule(EvaluatedModule):
 
     def on_train_start(self) -> None:
         self.total_steps = self.trainer.estimated_stepping_batches
-        if math.isinf(self.total_steps) and needs_length(self.schedule, self.warmup):
-            raise BadSetting("trainer", "the learning-rate schedule needs max_epochs or max_steps")
+        if math.isinf(self.total_steps) and (error := self.endless()) is not None:  # of epochs without an end
+            raise error
 
     def training_step(self, batch: Any) -> Tensor:
         trainer: Any = self.trainer
@@ -136,4 +146,18 @@ class SupervisedModule(EvaluatedModule):
         if every and (step + 1) % every == 0:  # `log` itself takes as long as a small network
             values = {"train/loss": loss, "lr": rate, **lazy()}
             self.log_dict(values if penalty is None else {**values, "train/l1": penalty})
+        if self.rests_with_others:  # each process waits for the gradient of every parameter
+            loss = loss + 0 * sum(weights.sum() for weights in self.parameters() if weights.requires_grad)
         return loss if penalty is None else loss + penalty
+
+    def on_after_backward(self) -> None:
+        if self.rests_with_others:  # an optimizer leaves alone what has no gradient, and would decay what has a zero
+            for weights in self.parameters():
+                if weights.grad is not None and not weights.grad.any():
+                    weights.grad = None
+
+    @property
+    def rests_with_others(self) -> bool:
+        """Whether some parameters may rest while several processes average their gradients."""
+        distributed = torch.distributed
+        return self.trains_in_phases and distributed.is_available() and distributed.is_initialized()

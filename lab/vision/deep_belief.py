@@ -52,6 +52,7 @@ class DeepBelief(SupervisedModule):
     """
 
     num_first_examples = SHOWN
+    trains_in_phases = True
 
     def __init__(
         self,
@@ -96,10 +97,8 @@ class DeepBelief(SupervisedModule):
         hidden: Tensor = self.network(self.normalise(images))
         return hidden
 
-    def on_train_start(self) -> None:
-        super().on_train_start()
-        if math.isinf(self.total_steps):
-            raise BadSetting("trainer", "each layer gets a share of the run, which needs max_epochs or max_steps")
+    def endless(self) -> BadSetting:
+        return BadSetting("trainer", "each layer gets a share of the run, which needs max_epochs or max_steps")
 
     def training_loss(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, LazyMetrics]:
         depth = len(self.layers)

@@ -11,16 +11,11 @@ DDPG = ["data.total_steps=600", "data.learning_starts=200", "data.eval_every=200
 SHORT = {
     "ddpg_pendulum": [*DDPG, "data.test_episodes=2", "data.episode_steps=100", "model.hidden=[16]"],
     "two_moons": ["trainer.max_epochs=2"],
-    "classify_sequence_digits": ["trainer.max_epochs=1", "data.max_sequences=200"],
-    "tag_text_reports": ["trainer.max_epochs=1", "data.max_texts=200"],
 }
 MONITOR = {
     "ddpg_pendulum": "val/return",
     "two_moons": "val/accuracy",
-    "classify_sequence_digits": "val/accuracy",
-    "tag_text_reports": "val/f1",
 }
-FIELDS = [pytest.param(name, marks=pytest.mark.long) for name in ("classify_sequence_digits", "tag_text_reports")]
 
 
 def only_run(folder):
@@ -31,7 +26,7 @@ def only_run(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [pytest.param("ddpg_pendulum", marks=pytest.mark.long), "two_moons", *FIELDS])
+@pytest.mark.parametrize("recipe", [pytest.param("ddpg_pendulum", marks=pytest.mark.long), "two_moons"])
 def test_two_processes_share_one_run(recipe, tracked):
     two = ["trainer.accelerator=cpu", "trainer.strategy=ddp", "trainer.devices=2"]
     done = lab(tracked, "run", recipe, *SHORT[recipe], *two)
@@ -81,7 +76,7 @@ def test_two_nodes_learn_together_on_policy(nodes, tracked):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [pytest.param("ddpg_pendulum", marks=pytest.mark.long), "two_moons", *FIELDS])
+@pytest.mark.parametrize("recipe", [pytest.param("ddpg_pendulum", marks=pytest.mark.long), "two_moons"])
 def test_bfloat16_trains(recipe, tracked):
     done = lab(tracked, "run", recipe, *SHORT[recipe], "trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
     assert done.returncode == 0, done.stderr

@@ -212,3 +212,35 @@ def test_no_collection_guesses_which_of_its_metrics_are_one():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "MetricCollection":
                 single = isinstance(node.args[0], ast.Dict) and len(node.args[0].keys) < 2
                 assert single or any(each.arg == "compute_groups" for each in node.keywords), f"{path}:{node.lineno}"
+
+
+class Phases(SupervisedModule):
+    """Two layers, of which the first is trained in one half of the run and the second in the other."""
+
+    trains_in_phases = True
+
+    def __init__(self, **training: Any) -> None:
+        super().__init__(lr=0.1, **training)
+        self.first, self.second = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def training_loss(self, batch: Any, progress: float) -> Tensor:
+        layer = self.first if progress < 0.5 else self.second
+        loss: Tensor = layer(batch[0]).square().mean()
+        return loss
+
+    def evaluate_batch(self, batch: Any) -> dict[str, Tensor]:
+        return {"loss": batch[0].flatten()}
+
+
+@pytest.mark.slow
+def test_parameters_that_rest_stay_as_they_are_in_two_processes() -> None:
+    found = []
+    for count in (1, 2):
+        torch.manual_seed(0)
+        module = Phases(weight_decay=0.1)
+        loader = DataLoader(TensorDataset(torch.arange(1.0, 9.0).view(8, 1)), 8 // count)  # all of them in each step
+        strategy = "ddp_fork" if count > 1 else "auto"
+        Trainer(**SILENT, devices=count, strategy=strategy, max_epochs=4).fit(module, loader)
+        found.append(module.state_dict())
+    for name, weights in found[0].items():
+        torch.testing.assert_close(found[1][name], weights, msg=name)

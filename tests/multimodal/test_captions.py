@@ -133,19 +133,6 @@ def test_the_encoder_learns_before_the_decoder_does(images):
     assert learnt == {name for name in names if ".trunk." not in name and "_shown." not in name}
 
 
-@pytest.mark.parametrize("progress", [0.0, 1.0])
-def test_every_parameter_has_a_gradient_where_processes_wait_for_it(progress, images, monkeypatch):
-    made, batch = module().train(), dict(images[:4].columns) | {"image": images[:4]["image"].float() / 255}
-    torch.manual_seed(1)
-    alone = made.training_loss(batch, progress)
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    torch.manual_seed(1)
-    together = made.training_loss(batch, progress)
-    assert together == alone
-    together.backward()
-    assert all(each.grad is not None for each in made.parameters())
-
-
 @pytest.mark.parametrize("facts", [SCENES, CLIPS])
 def test_shapes_are_learnt_in_other_colours_and_colours_in_their_own(facts, monkeypatch):
     made, seen = module(facts), {}

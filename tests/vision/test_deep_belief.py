@@ -6,7 +6,10 @@ import pytest
 import torch
 from lightning import Trainer
 
-from lab.errors import BadSetting
+from lab.errors import RecipeError
+from lab.recipe import load
+from lab.registry import find_recipe
+from lab.runner.assemble import assemble
 from lab.vision.data.image_data import ImageData
 from lab.vision.deep_belief import DeepBelief
 from lab.vision.networks.rbm import RBM
@@ -178,9 +181,6 @@ def test_a_unit_of_the_second_layer_sees_pixels_through_the_first():
     assert second.shape == (3, 1, 8, 8)
 
 
-def test_a_run_without_an_end_is_refused():
-    module, data = DeepBelief(**FACTS), ImageData("digits")
-    silent = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, max_epochs=-1, num_sanity_val_steps=0, **silent)
-    with pytest.raises(BadSetting, match="trainer: each layer gets a share of the run, which needs max_epochs or max"):
-        trainer.fit(module, data)
+def test_a_run_without_an_end_is_refused_by_a_check():
+    with pytest.raises(RecipeError, match="trainer: each layer gets a share of the run, which needs max_epochs or max"):
+        assemble(load(find_recipe("deep_belief_digits"), ["trainer.max_epochs=-1", "trainer.max_time=00:00:01:00"]))

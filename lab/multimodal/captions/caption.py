@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -71,6 +70,7 @@ class Caption(SupervisedModule):
     num_first_examples = draw.EXAMPLES
     num_worst_examples = draw.WORST
     learnt_names = ("words",)
+    trains_in_phases = True
 
     def __init__(
         self,
@@ -134,18 +134,15 @@ class Caption(SupervisedModule):
         log_probabilities: Tensor = self.network(self.normalise(inputs), captions)
         return log_probabilities
 
-    def on_train_start(self) -> None:
-        super().on_train_start()
-        if self.pretrain_fraction and math.isinf(self.total_steps):
-            raise BadSetting("pretrain_fraction", "a share of the run needs max_epochs or max_steps; or set it to 0")
+    def endless(self) -> BadSetting | None:
+        if self.pretrain_fraction:
+            return BadSetting("pretrain_fraction", "a share of the run needs max_epochs or max_steps; or set it to 0")
+        return super().endless()
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:
         inputs, captions = batch[self.inputs], batch["caption"]
         loss = self.word_loss if progress < self.pretrain_fraction else self.caption_loss
-        found = loss(inputs, captions)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():  # which wait for every gradient
-            found = found + 0 * sum(weights.sum() for weights in self.parameters())
-        return found
+        return loss(inputs, captions)
 
     def word_loss(self, inputs: Tensor, captions: Tensor) -> Tensor:
         """The loss of the words that the encoder finds in images (B, C, H, W), or in one frame of each clip, ()."""
