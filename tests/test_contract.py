@@ -38,6 +38,7 @@ SMALLER = {
     "classify_clips": ["model.hidden=16", "model.temporal=mean"],
     "classify_text": ["model.max_length=24"],
     "clip": ["data.max_images=60"],
+    "cycle_gan": ["data.max_images=100", "model.width=4", "model.depth=1"],
     "decision_transformer": ["model.context=8"],
     "detect": ["data.max_images=60", "model.network=grid"],
     "diffusion": [

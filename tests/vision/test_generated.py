@@ -9,6 +9,7 @@ from lab.vision.data.generated.shapes import SHAPES
 
 LOADERS = {
     "letters": letters.load,
+    "letters_outlined": letters.load_outlined,
     "scenes": scenes.load,
     "scenes16": scenes.load_16,
     "scenes100": scenes.load_100,

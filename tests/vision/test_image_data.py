@@ -151,7 +151,7 @@ def test_a_recipe_can_say_everything():
     assert all(each.meaning and each.type != "Any" for each in parameters(ImageData))
 
 
-@pytest.mark.parametrize("name", ["digits", "letters", "scenes", "scenes16", "scenes100", "faces"])
+@pytest.mark.parametrize("name", ["digits", "letters", "letters_outlined", "scenes", "scenes16", "scenes100", "faces"])
 def test_what_a_set_says_of_itself_is_so(name):
     of = find_images(name)
     found = of.load("train", None if name == "digits" else 208)

@@ -60,6 +60,13 @@ def image_datasets() -> list[ImageDataset]:
             mean=(0.142,), std=(0.315,),
         ),
         ImageDataset(
+            name="letters_outlined", description="the outlines of `letters`, 28x28 grey", origin="generated",
+            source=f"{FREE}, from matplotlib's fonts",
+            read_images=partial(_generated, "letters_outlined", letters.VERSION, letters.load_outlined),
+            train_rows=20_800, test_rows=5_200, channels=1, size=28, classes=letters.CLASSES, original="letters",
+            mean=(0.084,), std=(0.210,),
+        ),
+        ImageDataset(
             name="scenes", description="coloured shapes on clutter, 64x64", origin="generated", source=FREE,
             read_images=partial(_generated, "scenes", scenes.VERSION, scenes.load),
             train_rows=8_320, test_rows=2_080, channels=3, size=64, classes=scenes.CLASSES,

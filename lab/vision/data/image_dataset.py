@@ -32,6 +32,7 @@ class ImageDataset(DatasetInfo):
         caption_length: words of the longest caption.
         pairs: what `pair` counts, each a colour and a shape.
         unseen: places in `pairs` of those that occur in the test alone.
+        original: name of the set whose images these are in another style, row by row; empty where there is none.
         mean: of the training pixels, from 0 to 1, for each channel; ImageNet's, where files of any size are read.
         std: their standard deviation, likewise.
     """
@@ -46,6 +47,7 @@ class ImageDataset(DatasetInfo):
     caption_length: int = 0
     pairs: tuple[str, ...] = ()
     unseen: tuple[int, ...] = ()
+    original: str = ""
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     field: str = "vision"

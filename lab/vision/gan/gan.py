@@ -15,7 +15,6 @@ step, which saves a pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -34,6 +33,7 @@ from lab.vision.gan import networks
 from lab.vision.gan.evaluation import Extractor
 from lab.vision.gan.generative import TEST, VAL, GenerativeModule
 from lab.vision.gan.losses import against, averaged, classifier_loss
+from lab.vision.gan.players import optimizer_step
 from lab.vision.networks.normalize import Normalize
 from lab.vision.networks.registry import make
 
@@ -179,18 +179,18 @@ class GAN(GenerativeModule):
         losses = {"discriminator": against(on_real, 1 - self.label_smoothing)}
         for weight, logits in zip(weights, on_fakes, strict=True):
             losses["discriminator"] = losses["discriminator"] + weight * against(logits, 0.0)
-        self._optimizer_step(optimizers[0], losses["discriminator"])
+        optimizer_step(self.trainer, optimizers[0], losses["discriminator"])
 
         on_drawn = self.discriminator(drawn, labels)
         losses["generator"] = against(on_drawn, 1.0)
         if self.feature_matching:
             losses["generator"] = losses["generator"] + self.feature_matching * self._distance(batch["image"], drawn)
-        self._optimizer_step(optimizers[1], losses["generator"])
+        optimizer_step(self.trainer, optimizers[1], losses["generator"])
 
         if self.kind == "triple":
             terms = read, labels, guesses, on_fakes[1].detach()
             losses["classifier"] = classifier_loss(*terms, self.pseudo_label_weight, self.alpha)
-            self._optimizer_step(optimizers[2], losses["classifier"])
+            optimizer_step(self.trainer, optimizers[2], losses["classifier"])
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
 
@@ -205,20 +205,6 @@ class GAN(GenerativeModule):
         """Mean squared distance of the reference classifier's mean features of real and generated images."""
         features = self.evaluation.classifier
         return F.mse_loss(upcast(features((drawn + 1) / 2)).mean(0), upcast(features(images)).mean(0))
-
-    def _optimizer_step(self, optimizer: Any, loss: Tensor) -> None:
-        """One step of one player: gradients of its weights alone, averaged over all processes."""
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        gradients: Sequence[Tensor] = torch.autograd.grad(loss, weights)
-        if self.trainer.world_size > 1:
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
-            flat = self.trainer.strategy.reduce(flat, reduce_op="mean")
-            parts = flat.split([gradient.numel() for gradient in gradients])
-            gradients = [part.view(gradient.shape) for part, gradient in zip(parts, gradients, strict=True)]
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
-        optimizer.step()
-        optimizer.zero_grad()
 
     # ---- measuring and showing ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ a letter of another shape, with a thicker or thinner stroke and a soft edge, for
 from __future__ import annotations
 
 import string
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ FONTS = (
 )  # fmt: skip
 BOX, GLYPH = 64, 44  # a glyph's map, and the longer side of the glyph in it
 PIXEL = BOX / SIZE  # of the image, in pixels of the map
+LINE = 1.0  # pixels of the image, the width of an outline
 
 
 def load(train: bool, count: int, seed: int) -> Table:
@@ -38,7 +39,12 @@ def load(train: bool, count: int, seed: int) -> Table:
     return generate(_chunk, count, VERSION, seed, int(train))
 
 
-def _chunk(random: torch.Generator) -> Table:
+def load_outlined(train: bool, count: int, seed: int) -> Table:
+    """The same letters in the same order, of which the outlines alone are drawn."""
+    return generate(partial(_chunk, outlined=True), count, VERSION, seed, int(train))
+
+
+def _chunk(random: torch.Generator, outlined: bool = False) -> Table:
     n, (maps, of_class) = CHUNK, glyphs()
     labels = (torch.arange(n) % len(CLASSES))[torch.randperm(n, generator=random)]
     choices = of_class[labels]  # (N, glyphs of the class)
@@ -60,9 +66,11 @@ def _chunk(random: torch.Generator) -> Table:
         F.grid_sample(maps.index_select(0, glyph).unsqueeze(1), grid, padding_mode="border", align_corners=False)
         / PIXEL
     )
-    stroke = uniform(random, -0.15, 0.75, n, 1, 1, 1)  # pixels of the image, added on both sides
+    distance += uniform(random, -0.15, 0.75, n, 1, 1, 1)  # pixels of the image, added on both sides of a stroke
     ink = uniform(random, 0.85, 1.0, n, 1, 1, 1)
-    return Table({"image": as_bytes((distance + stroke + 0.5).clamp(0, 1) * ink), "label": labels})
+    if outlined:
+        distance = LINE / 2 - distance.abs()
+    return Table({"image": as_bytes((distance + 0.5).clamp(0, 1) * ink), "label": labels})
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,1 @@
+"""Translation between two styles of images without pairs."""
