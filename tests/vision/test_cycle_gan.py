@@ -145,8 +145,7 @@ def test_a_run_ends_where_its_rate_does(limit):
 def test_what_is_measured_is_the_distance_from_the_true_letter():
     module, of = made(), batch(8)
     module.generators = nn.ModuleDict({way: nn.Identity() for way in WAYS})
-    reader = Reader()
-    module.readers = dict.fromkeys(WAYS, (reader,))
+    module.readers = dict.fromkeys(WAYS, Reader())
     rows = module.evaluate_batch(of)
     found = module.compute_metrics("test")
     expected = (of["source"] - of["target"]).abs().mean()

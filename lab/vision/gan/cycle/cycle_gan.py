@@ -155,9 +155,8 @@ class CycleGAN(EvaluatedModule):
             self.check_trainer(self.trainer)  # whoever trains it: a recipe was asked before
         device = self.trainer.strategy.root_device
         images = (self.data.target, self.data.source)
-        self.readers = {
-            way: (reference_classifier(each).to(device),) for way, each in zip(WAYS, images, strict=True)
-        }  # in tuples, so that they are no part of this module
+        # in a plain dictionary, so that they are no part of this module
+        self.readers = {way: reference_classifier(each).to(device) for way, each in zip(WAYS, images, strict=True)}
 
     @property
     def data(self) -> StyleData:
@@ -182,7 +181,7 @@ class CycleGAN(EvaluatedModule):
 
     def read(self, images: Tensor, way: str) -> Tensor:
         """The classes (B,) that the reference classifier of the style that is wanted reads in images (B, C, S, S)."""
-        (reader,) = self.readers[way]
+        reader = self.readers[way]
         with torch.autocast(images.device.type, enabled=False):
             return reader.read(reader(images))[1]
 
