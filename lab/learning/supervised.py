@@ -26,7 +26,8 @@ class SupervisedModule(EvaluatedModule):
     """Makes one loss smaller. A subclass has a `network`, its `training_loss` and its `evaluate_batch`.
 
     Its constructor takes these keywords as `**kwargs` and passes them on to `super().__init__`, which also saves the
-    hyperparameters of both.
+    hyperparameters of both. One that trains its parts one after the other says `trains_in_phases = True`: else several
+    processes would wait for the gradients of what rests.
 
     >>> class Line(SupervisedModule):
     ...     def __init__(self, **kwargs):
@@ -51,7 +52,7 @@ class SupervisedModule(EvaluatedModule):
         l1: weight of the L1 penalty in the loss; with an L2 penalty an elastic net.
     """
 
-    trains_in_phases = False  # whether some parameters rest in some steps, which a subclass says
+    trains_in_phases = False  # whether some parameters rest in some steps
 
     def __init__(
         self,
