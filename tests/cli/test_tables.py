@@ -160,4 +160,4 @@ def test_a_copy_of_a_list_for_programs(lab: Lab, tmp_path: Path) -> None:
     found = json.loads(lab("ls", "ddpg", "--json").out)
     assert {each["field"] for each in found["recipes"]} == {"rl"}
     assert [each["name"] for each in found["tasks"]] == ["ddpg"]
-    assert not found["claims"]
+    assert {each["name"].partition("_")[0] for each in found["claims"]} == {"ddpg"}

@@ -284,7 +284,7 @@ def tiny(tmp_path):
 @pytest.mark.slow
 def test_a_network_of_open_clip_begins_with_the_weights_of_a_file(tiny, batch):
     learner = module(network="open_clip:tiny", pretrained=str(tiny))
-    learner._trainer = SimpleNamespace(ckpt_path=None, world_size=1, precision="32-true")
+    learner._trainer = SimpleNamespace(ckpt_path=None, world_size=1, precision="32-true", max_epochs=1)
     learner.setup("fit")
     stored = torch.load(tiny)
     assert all(torch.equal(value, stored[key]) for key, value in learner.network.model.state_dict().items())

@@ -178,7 +178,7 @@ def test_weights_of_a_run_come_on_top_of_pretrained_ones(server, monkeypatch):
     monkeypatch.setattr("lab.vision.networks.timm_classifier.TimmClassifier.load_pretrained", fives)
     settings = ["model.network=timm:test_resnet", "model.pretrained=true"]
     found = begun("classify_digits", "trunk", ["network.network.fc"], server, *settings).module
-    found._trainer = SimpleNamespace(ckpt_path=None, precision="32-true")
+    found._trainer = SimpleNamespace(ckpt_path=None, precision="32-true", max_epochs=1)
     found.setup("fit")
     kept = weights("trunk", server)
     for name, value in found.named_parameters():
