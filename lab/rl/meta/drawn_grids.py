@@ -41,7 +41,7 @@ class DrawnGrid(gym.Env[int, int]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}  # noqa: RUF012 - as Gymnasium has it
 
-    def __init__(self, size: int = 5, steps: int = 50, render_mode: str | None = None) -> None:
+    def __init__(self, size: int = 5, steps: int = 40, render_mode: str | None = None) -> None:
         if size < 3 or size % 2 == 0 or steps < 1:
             raise ValueError(f"expected an odd size from 3 and at least 1 step, found {size} and {steps}")
         self.size, self.steps, self.render_mode = size, steps, render_mode
