@@ -126,7 +126,7 @@ def unknown_names(text: str) -> list[str]:
             continue
         settings = parse(words)
         known = made(text) | set(task_names() if words[0] in ("show", "schema") else ())
-        if words[0] == "check":
+        if words[0] in ("check", "show"):
             known |= {*recipes("study"), *recipes("claim")}
         names = settings.get("files") or [settings.get("recipe") or settings["name"]]
         for name in names:
