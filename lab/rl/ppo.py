@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lab.errors import BadSetting
+from lab.rl.common.advantage import normalized
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.common.processes import mean_over_processes
@@ -162,7 +163,7 @@ class PPO(OnPolicy):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same, given what policy (B, P) and critic (B,) say of the observations."""
         if self.normalize_advantages:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            advantage = normalized(advantage)
         ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
         if self.objective == "clip":
             clipped = ratio.clamp(1 - self.clip_range, 1 + self.clip_range)

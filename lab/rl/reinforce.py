@@ -22,6 +22,7 @@ from tensordict import TensorDictBase
 from torch import Tensor, nn
 
 from lab.rl.common import plots as pictures
+from lab.rl.common.advantage import normalized
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
@@ -85,7 +86,7 @@ class REINFORCE(OnPolicy):
             ends = steps["next", "done"].flip(0).cumsum(0).flip(0)
             counts = (ends > 0).flatten()
         if self.normalize_returns:
-            advantage = (advantage - advantage[counts].mean()) / (advantage[counts].std() + 1e-8)
+            advantage = normalized(advantage, advantage[counts])
         share = counts.float().mean().clamp(min=1 / len(counts))  # so that a mean is one over steps that count
         return found._replace(advantage=torch.where(counts, advantage / share, 0.0))
 

@@ -16,6 +16,7 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
+from lab.rl.common.advantage import normalized
 from lab.rl.common.learner import HiddenSizes
 from lab.rl.common.on_policy import Experience, OnPolicy
 from lab.rl.data.rollout import RolloutData
@@ -79,7 +80,7 @@ class TRPO(OnPolicy):
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         """One step of the policy, then those of the critic."""
         observation, action, advantage, _ = experience
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        advantage = normalized(advantage)
         weights = list(self.policy.parameters())
         with torch.no_grad():
             old = self.policy(observation)

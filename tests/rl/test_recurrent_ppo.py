@@ -64,6 +64,16 @@ def test_sequences_give_what_the_rollout_gave(cell, env):
     assert (second[:, 0] != 0).any(), "an episode goes on in the next rollout"
 
 
+@pytest.mark.slow
+def test_a_sequence_of_a_single_step_is_a_batch_of_numbers():
+    """Of seven steps, in episodes of three, the last one is a sequence of its own, and a batch."""
+    seed_everything(0, verbose=False)
+    data = RolloutData("CartPole-v1", total_steps=28, num_envs=2, num_steps=7, episode_steps=3, eval_every=28)
+    agent = RecurrentPPO(**data.facts(), **SMALL | {"batch_size": 2, "update_epochs": 1})
+    points.fit(agent, data, limit_val_batches=0)
+    assert all(weight.isfinite().all() for weight in agent.parameters())
+
+
 def test_an_evaluated_episode_is_remembered():
     torch.manual_seed(0)
     agent = RecurrentPPO("Pendulum-v1", 3, {"low": [-2.0], "high": [2.0]}, num_envs=2, num_steps=24, **SMALL)

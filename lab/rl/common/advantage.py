@@ -1,4 +1,4 @@
-"""Generalised advantage estimation (GAE).
+"""Generalised advantage estimation (GAE), and normalised advantages.
 
 Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation". torchrl has
 it too; one pass backwards in NumPy takes 23 us for 5 steps of 16 environments, 126 us for 128 of 8 and 455 us for 500
@@ -37,3 +37,19 @@ def gae(
     for step in range(len(delta) - 2, -1, -1):
         delta[step] += decay_factor[step] * delta[step + 1]
     return torch.from_numpy(delta).to(value.device)
+
+
+def normalized(advantage: Tensor, among: Tensor | None = None) -> Tensor:
+    """Advantages (M,) in standard deviations from their mean; as they are where there is one alone, without a spread.
+
+    >>> normalized(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([-1.,  0.,  1.])
+    >>> normalized(torch.tensor([5.0]))
+    tensor([5.])
+
+    Args:
+        advantage: of each step.
+        among: those that have this mean and deviation; by default all.
+    """
+    among = advantage if among is None else among
+    return advantage if len(among) < 2 else (advantage - among.mean()) / (among.std() + 1e-8)
