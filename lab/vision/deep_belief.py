@@ -144,7 +144,7 @@ class DeepBelief(SupervisedModule):
         """
         top = len(self.layers) - 1
         machine, random = self.machine(top), torch.Generator(self.device).manual_seed(seed)
-        units = torch.full((count, len(machine.visible_bias)), 0.5, device=self.device).bernoulli(generator=random)
+        units = machine.visible_bias.new_full((count, len(machine.visible_bias)), 0.5).bernoulli(generator=random)
         units = machine.gibbs(units, self.sampling_steps - 1, random)
         hidden = machine.hidden(units).bernoulli(generator=random)
         for i in range(top, 0, -1):

@@ -29,7 +29,8 @@ def score(task, model, **data):
 @pytest.mark.parametrize(("task", "model"), [("td3_bc", VALUES), ("iql", VALUES)])
 def test_values_make_more_of_mixed_data_than_cloning(task, model):
     cloned, mean = score("behavior_cloning", PENDULUM, name="pendulum_replay", total_updates=2000)
-    learnt, _ = score(task, PENDULUM | model, name="pendulum_replay", total_updates=5000, batch_size=128)
+    model = PENDULUM | model | {"hidden": [64, 64], "lr": 1e-3}
+    learnt, _ = score(task, model, name="pendulum_replay", total_updates=8000, batch_size=128)
     assert learnt > max(cloned, mean) + 50
 
 
