@@ -205,7 +205,8 @@ class SequenceReplayData(DQNReplayData):
         steps = collector.collect()
         visited = self.policy.visited
         unknown = torch.zeros(len(steps) - len(visited), *self.policy.state.shape)
-        steps["memory"] = torch.cat([unknown, *(state.cpu().unsqueeze(0) for state in visited)])
+        # in single precision, as observations are kept
+        steps["memory"] = torch.cat([unknown, *(state.cpu().unsqueeze(0) for state in visited)]).float()
         return steps
 
     def make_buffer(self, gamma: float) -> ReplayBuffer:  # noqa: ARG002 - as its parent's

@@ -199,8 +199,9 @@ class Caption(SupervisedModule):
         if self.points:
             values["pointing"] = self.pointing.compute()
         if stage == "test" and len(self.unseen):
-            values["exact_match_unseen"] = self.exact_match_unseen.compute()
-            values["exact_match_seen"] = self.exact_match_seen.compute()
+            both = {"unseen": self.exact_match_unseen, "seen": self.exact_match_seen}
+            # a test of a few images may have none of a kind
+            values |= {f"exact_match_{name}": metric.compute() for name, metric in both.items() if metric.weight > 0}
         return values
 
     @torch.inference_mode()

@@ -190,6 +190,7 @@ class Planning(ExplorationPolicy):
 
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
             action = agent.forward(observation)
+            action = action.to(torch.float32) if action.is_floating_point() else action
             return action, action
 
         return act

@@ -94,7 +94,8 @@ class RecurrentEpsilonGreedy(FallingEpsilon):
         def act(observation: Tensor, noise: Tensor, is_init: Tensor) -> tuple[Tensor, Tensor]:
             state = self.state * ~is_init.unsqueeze(-1)
             self.visited.append(state)
-            values, state = network(normalize(observation).unsqueeze(1), state)
+            seen = observation.to(state.dtype) if observation.is_floating_point() else observation
+            values, state = network(normalize(seen).unsqueeze(1), state)
             self.state.copy_(state)
             action = torch.where(noise < 0, values.squeeze(1).argmax(-1), noise)
             return action, action
