@@ -13,9 +13,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Discrete
 
+from lab.rl.meta.drawn_bandits import BLUE, ORANGE, WHITE
+from lab.rl.tabular.grids import MOVES
+
 CELL = 40  # pixels of a cell in a picture
-WHITE, GREY, BLUE, ORANGE = ((255, 255, 255), (221, 221, 221), (0, 114, 178), (230, 159, 0))
-MOVES = ((0, -1), (0, 1), (-1, 0), (1, 0))  # rows and columns of left, right, up, down
+LINES = (221, 221, 221)  # between cells
 
 
 class DrawnGrid(gym.Env[int, int]):
@@ -66,7 +68,7 @@ class DrawnGrid(gym.Env[int, int]):
 
     def render(self) -> Any:
         picture = np.full((self.size, CELL, self.size, CELL, 3), WHITE, np.uint8)
-        picture[:, 0], picture[:, :, :, 0] = GREY, GREY
+        picture[:, 0], picture[:, :, :, 0] = LINES, LINES
         for cell, colour in ((self.goal, ORANGE), (self.cell, BLUE)):
             row, column = divmod(cell, self.size)
             picture[row, 4:, column, 4:] = colour

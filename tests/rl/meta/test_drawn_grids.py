@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from lab.rl.meta.drawn_grids import BLUE, CELL, MOVES, ORANGE, DrawnGrid
+from lab.rl.meta.drawn_bandits import BLUE, ORANGE
+from lab.rl.meta.drawn_grids import CELL, DrawnGrid
+from lab.rl.tabular.grids import MOVES
 
 LEFT, RIGHT, UP, DOWN = range(4)
 
