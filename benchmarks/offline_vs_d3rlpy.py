@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import process, ratios, say, spread, table
-from benchmarks.sides import checked
+from benchmarks.sides import run
 from lab import stats
 from lab.rl.data.loaders import TEST_SEEDS
 
@@ -130,12 +130,9 @@ def _recorded() -> Path:
 
 def ours(job: Job) -> tuple[float, float]:
     """All of `lab run`: the seconds of its training, and the mean return of the last policy."""
-    import torch
-
     from lab.recipe import load
     from lab.registry import find_recipe
     from lab.runner.evaluate import evaluate
-    from lab.runner.fit import fit
 
     settings: dict[str, Any] = {
         "seed": job.seed,
@@ -150,11 +147,9 @@ def ours(job: Job) -> tuple[float, float]:
         "trainer.limit_val_batches": 0,
         "trainer.limit_test_batches": 0,
     }
-    result = fit(load(find_recipe(f"{job.task}_pendulum"), [f"{key}={value}" for key, value in settings.items()]))
-    assert result.last is not None
-    done = torch.load(result.last, weights_only=True)["state_dict"]["updates"]
-    tested = evaluate(result.run_id, EPISODES, "last", ["trainer.limit_test_batches=1.0"])
-    return checked(result.seconds, done, job.updates), tested["test/return"]
+    recipe = load(find_recipe(f"{job.task}_pendulum"), [f"{key}={value}" for key, value in settings.items()])
+    seconds, run_id = run(recipe, job.updates)
+    return seconds, evaluate(run_id, EPISODES, "last", ["trainer.limit_test_batches=1.0"])["test/return"]
 
 
 SIDES: dict[str, Callable[[Job], tuple[float, float]]] = {THEIRS: theirs, OURS: ours}

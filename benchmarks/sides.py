@@ -156,14 +156,20 @@ def _recipe(work: Work) -> Recipe:
 
 
 def trained(recipe: Recipe, updates: int) -> float:
-    """Runs a recipe as `lab run` does; the seconds of its `fit`, which has to make so many updates."""
+    """The seconds of a recipe's `fit`, which has to make so many updates."""
+    return run(recipe, updates)[0]
+
+
+def run(recipe: Recipe, updates: int) -> tuple[float, str]:
+    """Runs a recipe as `lab run` does; the seconds of its `fit`, with so many updates, and the run's id."""
     import torch
 
     from lab.runner.fit import fit
 
     result = fit(recipe)
     assert result.last is not None
-    return checked(result.seconds, torch.load(result.last, weights_only=True)["state_dict"]["updates"], updates)
+    done = torch.load(result.last, weights_only=True)["state_dict"]["updates"]
+    return checked(result.seconds, done, updates), result.run_id
 
 
 def checked(seconds: float, updates: int, expected: int) -> float:
