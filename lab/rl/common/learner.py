@@ -175,6 +175,7 @@ def clip_(gradient: Sequence[Tensor], max_norm: float) -> Tensor:
 def gradient_norm(gradient: Sequence[Tensor]) -> Tensor:
     """The norm of a gradient that lies in many tensors."""
     # compiled, single norms become part of the kernels around them, and `_foreach_norm` stays a call of its own
-    each = [torch.linalg.vector_norm(part) for part in gradient] if torch.compiler.is_compiling() else None
-    total: Tensor = torch.stack(each or torch._foreach_norm(list(gradient))).norm()
+    compiling = torch.compiler.is_compiling()
+    norms = map(torch.linalg.vector_norm, gradient) if compiling else torch._foreach_norm(list(gradient))
+    total: Tensor = torch.stack(list(norms)).norm()
     return total
