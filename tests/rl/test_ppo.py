@@ -59,6 +59,21 @@ def experience(agent, size=32):
     return observation, action, torch.randn(size), torch.randn(size), parameters, old.log_prob(parameters, action)
 
 
+def test_a_value_is_that_of_the_next_row_but_for_ends():
+    agent, seen = make("discrete"), []
+    following = torch.randn(4, 3, 4)
+    done = torch.tensor([[0, 1, 0], [0, 0, 1], [0, 0, 0], [1, 0, 0]], dtype=torch.bool)
+    terminated = done & torch.tensor([True, True, False])  # the last environment cuts its episodes off
+    observation = torch.cat([torch.randn(1, 3, 4), following[:-1].where(~done[:-1].unsqueeze(-1), torch.tensor(0.5))])
+    steps = TensorDict({"next": {"observation": following, "done": done, "terminated": terminated}}, [4, 3])
+    agent.critic.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    with torch.no_grad():
+        found = agent.future(agent.value(observation), steps["next"])
+        wanted = agent.value(following)
+    assert seen[1] == 3  # one that was cut off, and two of the last row, where one episode has terminated
+    torch.testing.assert_close(found[~terminated], wanted[~terminated])
+
+
 def reference(agent, kind, penalty=False, **settings):
     """torchrl's loss over copies of the same networks."""
     continuous = kind == "continuous"

@@ -163,16 +163,30 @@ class OnPolicy(Learner):
         """
         valid = steps.get("valid", None)
         observation, following = steps["observation"], steps["next"]  # (T, N, O)
-        both = self.normalize(torch.stack([observation, following["observation"]]))
-        value, future = self.value(both)  # (T, N) each
+        normalized = self.normalize(observation)
+        value = self.value(normalized)  # (T, N)
+        future = self.future(value, following)
         reward, done = following["reward"], following["done"]
         if self.reward_scale is not None:
             reward = self.reward_scale(reward, done, valid)
         advantage = gae(value, future, reward, following["terminated"], done, self.gamma, self.gae_lambda)
         if self.observation_norm is not None:
             self.observation_norm.update(observation.flatten(0, 1) if valid is None else observation[valid])
-        columns = (both[0], steps["action"], advantage, advantage + value)
+        columns = (normalized, steps["action"], advantage, advantage + value)
         return Experience(*(column.flatten(0, 1) if valid is None else column[valid] for column in columns))
+
+    def future(self, value: Tensor, following: TensorDictBase) -> Tensor:
+        """Values (T, N) of the observations after each step, with no meaning where the episode terminated.
+
+        Most of them are observed at the next step, so the critic is asked about the others alone: those at which an
+        episode was cut off, and the last ones of the rollout.
+        """
+        future = torch.cat([value[1:], value[-1:]])
+        unseen = following["done"].clone()
+        unseen[-1] = True
+        unseen &= ~following["terminated"]
+        future[unseen] = self.value(self.normalize(following["observation"][unseen]))
+        return future
 
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
         """All updates of one rollout; returns what is logged. Here it is a single one.
