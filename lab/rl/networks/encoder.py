@@ -77,8 +77,7 @@ class Encoder(nn.Module):
                 scaled = (numbers[..., place] - low) / ((high - low) or 1.0)
                 features.append(next(images)(scaled.unflatten(-1, part["image"])))
             elif "bytes" in part:
-                scaled = self.unit * pixels[..., place] / 255
-                features.append(next(images)(scaled.unflatten(-1, part["bytes"])))
+                features.append(next(images)(pixels[..., place].unflatten(-1, part["bytes"])))
         return torch.cat(features, -1) if len(features) > 1 else features[0]
 
     def split(self, observation: Tensor) -> tuple[Tensor, Tensor]:
