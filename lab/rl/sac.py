@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
@@ -29,6 +29,7 @@ from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, continuous
 from lab.rl.networks.actor_critic import Critics, GaussianActor
 from lab.rl.networks.exploration import StochasticExploration
+from lab.rl.networks.simba import SimbaActor, SimbaCritics
 from lab.task import Task, Unit
 
 
@@ -49,6 +50,7 @@ class SAC(OffPolicy):
         layer_norm: normalise the hidden layers of the critics.
         dropout: share of their numbers that are dropped in training (DroQ, with `layer_norm`).
         policy_delay: updates of the critics per update of the actor and the entropy coefficient.
+        network: mlp; or simba, whose `hidden` layers are residual blocks, in actor and critics.
     """
 
     compile_from = 50_000  # its update has more small operations than others, and is 0.15 ms faster
@@ -74,6 +76,7 @@ class SAC(OffPolicy):
         layer_norm: bool = False,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         policy_delay: Annotated[int, Gt(0)] = 1,
+        network: Literal["mlp", "simba"] = "mlp",
     ) -> None:
         super().__init__(
             env, observation_size, lr, final_lr, gamma, normalize_observations, normalize_rewards, num_envs
@@ -85,7 +88,9 @@ class SAC(OffPolicy):
         if subset_size is not None and subset_size > num_critics:
             raise BadSetting("subset_size", f"expected at most num_critics ({num_critics}), found {subset_size}")
         self.num_critics, self.subset_size, self.policy_delay = num_critics, subset_size, policy_delay
-        self.layer_norm, self.dropout = layer_norm, dropout
+        if network == "simba" and (layer_norm or dropout):
+            raise BadSetting("network", "simba normalises its layers by itself; leave layer_norm and dropout out")
+        self.layer_norm, self.dropout, self.kind = layer_norm, dropout, network
         self.actor = self._actor(observation_size, bounds, hidden)
         self.critics = self._critics(observation_size, len(bounds["low"]), hidden)
         self._make_targets()
@@ -93,9 +98,12 @@ class SAC(OffPolicy):
         self.explorer = StochasticExploration(self.actor, self.observation_norm)
 
     def _actor(self, observation_size: ObservationSize, bounds: ContinuousSpec, hidden: HiddenSizes) -> GaussianActor:
-        return GaussianActor(observation_size, bounds, hidden)
+        kind = SimbaActor if self.kind == "simba" else GaussianActor
+        return kind(observation_size, bounds, hidden)
 
     def _critics(self, observation_size: ObservationSize, action_size: int, hidden: HiddenSizes) -> Critics:
+        if self.kind == "simba":
+            return SimbaCritics(observation_size, action_size, hidden, self.num_critics)
         count, layer_norm, dropout = self.num_critics, self.layer_norm, self.dropout
         return Critics(observation_size, action_size, hidden, count, layer_norm=layer_norm, dropout=dropout)
 

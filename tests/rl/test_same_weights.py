@@ -27,6 +27,7 @@ ALSO = {  # agents by their switches
                         "prioritized": True, "n_step": 3}),
     "qrdqn": ("dqn", {"model": {"quantile": True, "num_quantiles": 4}}),
     "droq": ("sac", {"model": {"num_critics": 3, "subset_size": 2, "layer_norm": True, "dropout": 0.1}}),
+    "simba": ("sac", {"model": {"network": "simba", "hidden": [16, 16]}}),
     "normalized": ("td3", {"model": {"normalize_observations": True, "normalize_rewards": True}}),
 }  # fmt: skip
 AGENTS = {name: (name, {}) for name in TASKS if name not in PLANNING} | ALSO
