@@ -88,9 +88,10 @@ class A3C(A2C):
 
     @torch.no_grad()
     def worker_values(self, observation: Tensor) -> Tensor:
-        """Values (..., T, N) of observations (..., T, N, O), each by the critic of its worker."""
-        critic = self.critic
-        answer = vmap(lambda weights, seen: functional_call(critic, weights, (seen,)), in_dims=(0, -2), out_dims=-2)
+        """Values (..., T, N) of observations (..., T, N, *shape), each by the critic of its worker."""
+        example: Any = self.example_input_array
+        critic, workers = self.critic, observation.ndim - example.ndim  # the dimension of N
+        answer = vmap(lambda weights, seen: functional_call(critic, weights, (seen,)), (0, workers), out_dims=-2)
         found: Tensor = answer(self.copies("critic"), observation)
         return found.squeeze(-1)
 

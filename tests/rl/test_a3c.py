@@ -77,6 +77,24 @@ def test_a_worker_acts_and_judges_by_its_own_copy():
     assert action[0] == agent(seen[:1])
 
 
+def test_workers_learn_from_images():
+    torch.manual_seed(0)
+    agent = A3C("Screens", [2, 8, 8], {"count": 2}, num_envs=3, hidden=[16])
+    with torch.no_grad():
+        for value in (*agent.copies("policy").values(), *agent.copies("critic").values()):
+            value.add_(0.1 * torch.randn_like(value))
+    screens = torch.randint(256, (5, 3, 2, 8, 8), dtype=torch.uint8)  # of five steps
+    values, copies = agent.worker_values(screens), agent.copies("critic")
+    for worker in range(3):
+        own = {name: value[worker] for name, value in copies.items()}
+        expected = torch.func.functional_call(agent.critic, own, (screens[:, worker],)).squeeze(-1)
+        torch.testing.assert_close(values[:, worker], expected)
+    action, _ = agent.actor()(screens[0], torch.zeros(3, 2), torch.zeros(3, dtype=torch.bool))
+    columns = (screens, action.expand(5, 3), torch.randn(5, 3), torch.randn(5, 3))
+    gradients, _ = agent.worker_gradients(*columns)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
 def test_the_same_seed_gives_the_same_workers():
     (one, _), (other, _) = fit(A3C, num_envs=3), fit(A3C, num_envs=3)
     assert points.equal(one, other)

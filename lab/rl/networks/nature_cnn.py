@@ -37,10 +37,9 @@ class NatureCNN(nn.Module):
         self.width = int(self.net(torch.zeros(tuple(shape))).shape[-1])
 
     def forward(self, images: Tensor) -> Tensor:
-        flat = images.reshape(-1, *images.shape[-3:])
+        # laid out with the channels last here, once, and not again for the gradient
+        flat = images.reshape(-1, *images.shape[-3:]).movedim(-3, -1).contiguous()
         if images.dtype == torch.uint8:
-            flat = flat.to(self.net[0].weight.dtype, memory_format=torch.channels_last).div_(255)
-        else:
-            flat = flat.contiguous(memory_format=torch.channels_last)  # here once, and not again for the gradient
-        features: Tensor = self.net(flat)
+            flat = flat.to(self.net[0].weight.dtype).div_(255)
+        features: Tensor = self.net(flat.movedim(-1, -3))
         return features.view(*images.shape[:-3], self.width)
