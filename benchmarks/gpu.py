@@ -37,7 +37,9 @@ FIELDS = {
     "`detect`, grid": ["detect_scenes", "data.batch_size=64"],
     "`gan`, letters": ["gan_letters", "data.batch_size=256"],
     "`diffusion`, letters": ["diffusion_letters", "data.batch_size=256"],
-    "`caption`, LSTM with attention": ["caption_scenes", "model.pretrain_fraction=0", "data.batch_size=128"],
+    "`caption`, LSTM with attention": [
+        "caption_scenes", "model.pretrain_fraction=0", "model.word_loss_coef=0", "data.batch_size=128",
+    ],
     "`forecast`, seasonal series": ["forecast_seasonal", "data.batch_size=256"],
     "`language_model`, 8 layers of width 512": [
         "language_model_python_help", "model.context=256", "model.width=512", "model.depth=8", "model.heads=8",

@@ -133,6 +133,38 @@ def test_the_encoder_learns_before_the_decoder_does(images):
     assert learnt == {name for name in names if ".trunk." not in name and "_shown." not in name}
 
 
+def test_the_encoder_may_go_on_learning_words_and_learns_captions_too(images):
+    made = module(pretrain_fraction=0.5, word_loss_coef=0.25, word_dropout=0.0, dropout=0.0, recolor=False)
+    batch = dict(images[:8].columns) | {"image": images[:8]["image"].float() / 255}
+    both = made.training_loss(batch, 0.5)
+    alone = [loss(batch["image"], batch["caption"]) for loss in (made.caption_loss, made.word_loss)]
+    torch.testing.assert_close(both, alone[0] + 0.25 * alone[1])
+    made.caption_loss(batch["image"], batch["caption"]).backward()
+    assert all(each.grad is not None for each in made.network.encoder.places.parameters())
+
+
+@pytest.mark.parametrize("facts", [SCENES, CLIPS])
+@pytest.mark.parametrize("settings", [{}, {"network": "lstm"}, {"depth": 2}])
+def test_an_lstm_may_begin_with_what_the_places_say(facts, settings):
+    made = module(facts, initial_state=True, **settings)
+    inputs, captions = made.example_input_array
+    memory = made.network.encode(torch.randn(2, *inputs.shape[1:]))
+    captions = torch.randint(3, 9, (1, made.max_length)).expand(2, -1)
+    scores, _ = made.network.decoder(captions, memory)
+    other = memory._replace(state=None)
+    assert not torch.allclose(scores[:, 0], made.network.decoder(captions, other)[0][:, 0])
+    steps, state = [], None
+    for token in captions.split(1, 1):
+        score, _, state = made.network.decoder.step(token, memory, state)
+        steps.append(score)
+    torch.testing.assert_close(torch.cat(steps, 1), scores)
+
+
+def test_clips_without_their_order_begin_with_one_vector():
+    made = module(CLIPS, initial_state=True, temporal="mean")
+    assert made(*made.example_input_array).isfinite().all()
+
+
 @pytest.mark.parametrize("facts", [SCENES, CLIPS])
 def test_shapes_are_learnt_in_other_colours_and_colours_in_their_own(facts, monkeypatch):
     made, seen = module(facts), {}
@@ -274,6 +306,8 @@ def test_data_without_captions_are_refused():
         module(SCENES | {"words": []})
     with pytest.raises(BadSetting, match="temporal: images have no frames"):
         module(temporal="lstm")
+    with pytest.raises(BadSetting, match="initial_state: a Transformer has no state; use network lstm"):
+        module(network="transformer", initial_state=True)
     with pytest.raises(BadSetting, match="a multiple of 4"):
         Caption(**SCENES, hidden=18)
     with pytest.raises(BadSetting, match="name the CSV file with the columns image and caption"):

@@ -23,7 +23,7 @@ from lab.multimodal.captions.words import WordDetector, recolored
 from lab.multimodal.clip.network import captions_to_text
 from lab.multimodal.clips.clip_data import ClipData
 from lab.multimodal.clips.network import ClipEncoder, NormalizeClips, TemporalName
-from lab.multimodal.places import COLORS
+from lab.multimodal.places import COLORS, num_places
 from lab.task import Task
 from lab.text.tokenizer import BEGIN, END, PAD
 from lab.vision.data.image_data import ImageData
@@ -59,7 +59,11 @@ class Caption(SupervisedModule):
             image instead of guessed from them: without it no pair of words is written that no caption had.
         pretrain_fraction: share of the run, at its beginning, in which the encoder alone learns which words of its
             caption an image shows, or one frame of a clip: colours and shapes, where the data say which words these
-            are, else all. Later its convolutions stay as they are; 0 trains them with the decoder instead.
+            are, else all. 0 trains its convolutions with the decoder alone.
+        word_loss_coef: weight of that loss in the rest of the run, beside the captions', when the convolutions learn
+            from both; 0 keeps them as they are.
+        initial_state: whether an LSTM begins with a state that is made from the places or frames, instead of zeros, so
+            that it knows where things are before it looks at one of them.
         recolor: whether the encoder learns shapes from images whose channels are swapped and inverted, so that it takes
             no shape to have some colours only. It has no effect where the data do not say which words are colours.
         lr: learning rate of the optimizer.
@@ -91,6 +95,8 @@ class Caption(SupervisedModule):
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
         word_dropout: Annotated[float, Ge(0), Le(1)] = 0.5,
         pretrain_fraction: Annotated[float, Ge(0), Lt(1)] = 0.5,
+        word_loss_coef: Annotated[float, Ge(0)] = 0.0,
+        initial_state: bool = False,
         recolor: bool = True,
         lr: Annotated[float, Gt(0)] = 5e-3,
         weight_decay: Annotated[float, Ge(0)] = 0.01,
@@ -106,18 +112,21 @@ class Caption(SupervisedModule):
         if temporal is not None and not frames:
             raise BadSetting("temporal", "images have no frames; leave it out")
         self.word_dropout, self.pretrain_fraction = word_dropout, pretrain_fraction
+        self.word_loss_coef = word_loss_coef
         self.recolor = recolor and len(pairs) > 0
         self.words, self.max_length = words, caption_length + 2
         self.inputs = "clip" if frames else "image"
         encoder: ImagePlaces | ClipEncoder
-        fixed = pretrain_fraction > 0  # then its convolutions are trained before, and stay as they are
+        fixed = pretrain_fraction > 0 and not word_loss_coef  # its convolutions were trained before
         if frames:
             self.normalise: Normalize = NormalizeClips(channels, size, mean, std)
             encoder = ClipEncoder(channels, size, frames, hidden, temporal or "attention", width, dropout, fixed)
         else:
             self.normalise = Normalize(channels, size, mean, std)
             encoder = ImagePlaces(channels, size, hidden, width, fixed)
-        self.network = CaptionNetwork(encoder, network, len(words) + SHIFT, self.max_length, hidden, depth, dropout)
+        vectors = 0 if not initial_state else num_places(size) if not frames else 1 if temporal == "mean" else frames
+        tokens = len(words) + SHIFT
+        self.network = CaptionNetwork(encoder, network, tokens, self.max_length, hidden, depth, dropout, vectors)
         self.shapes_shown = WordDetector(4 * width, len(words))
         self.colors_shown = WordDetector(COLORS, len(words))
         place = {word: i for i, word in enumerate(words)}
@@ -141,8 +150,10 @@ class Caption(SupervisedModule):
 
     def training_loss(self, batch: Batch, progress: float) -> Tensor:
         inputs, captions = batch[self.inputs], batch["caption"]
-        loss = self.word_loss if progress < self.pretrain_fraction else self.caption_loss
-        return loss(inputs, captions)
+        if progress < self.pretrain_fraction:
+            return self.word_loss(inputs, captions)
+        loss = self.caption_loss(inputs, captions)
+        return loss + self.word_loss_coef * self.word_loss(inputs, captions) if self.word_loss_coef else loss
 
     def word_loss(self, inputs: Tensor, captions: Tensor) -> Tensor:
         """The loss of the words that the encoder finds in images (B, C, H, W), or in one frame of each clip, ()."""

@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.errors import BadSetting
 from lab.multimodal.clips.network import ClipEncoder
 from lab.multimodal.places import Places, num_places
+from lab.networks import MLP, upcast
 from lab.text.seq2seq.decoder import AttentionDecoder, Memory
 
 DecoderName = Literal["lstm", "lstm_attention", "transformer"]
+NUMBERS = 2  # of each place, in the state that an LSTM begins with
 
 
 class ImagePlaces(nn.Module):
@@ -42,6 +45,31 @@ class ImagePlaces(nn.Module):
         return F.relu(self.project(maps) + self.positions)
 
 
+class InitialState(nn.Module):
+    """Vectors of places or frames (B, S, hidden) -> the state with which an LSTM of some layers begins.
+
+    Two numbers of each place go into it, which are enough for where something is, and too few for what it is: that is
+    looked for when its word is due.
+
+    Args:
+        places: how many there are, S.
+        hidden: size of the vectors and of the state.
+        depth: layers of the LSTM.
+    """
+
+    def __init__(self, places: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        self.numbers = nn.Linear(hidden, NUMBERS)
+        self.state = MLP(places * NUMBERS, [hidden], 2 * depth * hidden)
+        self.shape = (2, depth, hidden)
+
+    def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        numbers = F.relu(self.numbers(vectors)).flatten(1)
+        both = upcast(self.state(numbers)).unflatten(1, self.shape)
+        hidden, cell = both.permute(1, 2, 0, 3).contiguous()  # each (depth, B, hidden)
+        return hidden, cell
+
+
 class CaptionNetwork(nn.Module):
     """Normalised images or clips and the beginnings of captions (B, L) -> log p of the next token (B, L, vocab_size).
 
@@ -53,6 +81,10 @@ class CaptionNetwork(nn.Module):
         hidden: size of the vectors; a multiple of 4.
         depth: layers of the decoder.
         dropout: share of layers' outputs, from 0 to 1, that are dropped in training.
+        state_places: vectors of the encoder, where an LSTM begins with a state made from them; 0 where with zeros.
+
+    Raises:
+        BadSetting: a Transformer is to begin with a state.
     """
 
     def __init__(
@@ -64,11 +96,15 @@ class CaptionNetwork(nn.Module):
         hidden: int,
         depth: int,
         dropout: float,
+        state_places: int = 0,
     ) -> None:
         super().__init__()
+        if state_places and decoder == "transformer":
+            raise BadSetting("initial_state", "a Transformer has no state; use network lstm or lstm_attention")
         self.encoder, self.attends = encoder, decoder != "lstm"
         cell: Literal["lstm", "transformer"] = "transformer" if decoder == "transformer" else "lstm"
         self.decoder = AttentionDecoder(cell, vocab_size, max_length, hidden, depth, dropout)
+        self.initial_state = InitialState(state_places, hidden, depth) if state_places else None
 
     def forward(self, inputs: Tensor, captions: Tensor) -> Tensor:
         scores: Tensor = self.decoder(captions, self.encode(inputs))[0]
@@ -77,4 +113,5 @@ class CaptionNetwork(nn.Module):
     def encode(self, inputs: Tensor) -> Memory:
         """The memory of the decoder: vectors (B, S, hidden), or one of them."""
         vectors = self.encoder(inputs)
-        return Memory(vectors if self.attends else vectors.mean(1, keepdim=True))
+        state = None if self.initial_state is None else self.initial_state(vectors)
+        return Memory(vectors if self.attends else vectors.mean(1, keepdim=True), state=state)

@@ -27,11 +27,13 @@ class Memory(NamedTuple):
         vectors: (B, S, hidden).
         padding: (B, S), True where it is filled up; None where nothing is.
         tokens: (B, S), the token that stands at each place, for a decoder that copies.
+        state: with which a recurrent decoder begins, as `Recurrent` has it; None for zeros.
     """
 
     vectors: Tensor
     padding: Tensor | None = None
     tokens: Tensor | None = None
+    state: Any = None
 
 
 class AttentionDecoder(nn.Module):
@@ -80,7 +82,7 @@ class AttentionDecoder(nn.Module):
         """log p of the token behind each token of `target` (B, T, vocab_size), and where it looked (B, T, S)."""
         embedded = self.dropout(self.embedding(target))
         if isinstance(self.layers, Recurrent):
-            return self._scores(self.layers(embedded).outputs, memory)
+            return self._scores(self.layers(embedded, state=memory.state).outputs, memory)
         return self._scores(self.layers(self.positions(embedded), memory.vectors, memory.padding), memory)
 
     def step(self, token: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
@@ -96,7 +98,7 @@ class AttentionDecoder(nn.Module):
         """
         embedded = self.embedding(token)
         if isinstance(self.layers, Recurrent):
-            states, _, state = self.layers(embedded, state=state)
+            states, _, state = self.layers(embedded, state=memory.state if state is None else state)
         else:
             number = state[0].shape[1] if state else 0  # of the token in its target
             positioned = self.positions(embedded, number)
