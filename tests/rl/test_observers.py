@@ -7,9 +7,10 @@ import torch
 
 from lab.rl.common import evaluation
 from lab.rl.common.learning_curve import LearningCurve
-from lab.rl.common.observers import Observer, ValueBias
+from lab.rl.common.observers import AttemptReturns, Observer, ValueBias
 from lab.rl.ddpg import DDPG
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.meta.point_robot import PointRobot
 
 CPU, GAMMA = torch.device("cpu"), 0.9
 
@@ -77,3 +78,30 @@ def test_a_learning_curve_goes_on_where_it_was_saved():
     assert found == wanted
     assert [point["val/steps_to_threshold"] for point in found] == [100.0, 200.0, 200.0]
     assert "val/steps_to_threshold" not in whole.add(400, 9.0, threshold=None)
+
+
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_returns_of_attempts_are_those_of_a_loop_however_many_are_played_at_once(num_envs):
+    factory = EnvFactory("lab.rl.meta.point_robot:PointRobot", {"attempts": 2, "steps": 3})
+    attempts = AttemptReturns(5)
+    evaluation.play(lambda seen: seen[:, :2] + 0.5, factory, range(5), CPU, num_envs, [attempts])
+    wanted, optimal = np.zeros((5, 2)), []
+    for seed in range(5):
+        env = PointRobot(attempts=2, steps=3)
+        observation, _ = env.reset(seed=seed)
+        for step in range(6):
+            observation, reward, *_ = env.step(observation[:2] + 0.5)
+            wanted[seed, step // 3] += reward
+        optimal.append(env.optimal_return)
+    np.testing.assert_allclose(attempts.returns, wanted, rtol=1e-6)
+    assert attempts.metrics("test") == {
+        "test/return_attempt_1": pytest.approx(wanted[:, 0].mean()),
+        "test/return_attempt_2": pytest.approx(wanted[:, 1].mean()),
+        "test/return_attempt_optimal": pytest.approx(np.mean(optimal)),
+    }
+
+
+def test_without_attempts_there_are_no_returns_of_them():
+    attempts = AttemptReturns(2)
+    evaluation.play(push, EnvFactory("CartPole-v1"), range(2), CPU, 1, [attempts])
+    assert attempts.metrics("test") == {}

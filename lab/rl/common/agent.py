@@ -17,7 +17,7 @@ from lab import plots
 from lab.errors import BadSetting
 from lab.rl.common import evaluation
 from lab.rl.common.learning_curve import LearningCurve
-from lab.rl.common.observers import MeanCost, Observer
+from lab.rl.common.observers import AttemptReturns, MeanCost, Observer
 from lab.rl.data.episode_files import check_minari, write_minari
 from lab.rl.data.episodes import Episode, reactive, record
 from lab.rl.data.minari_folder import free_minari_name
@@ -110,9 +110,9 @@ class Agent(LightningModule):
             metrics |= evaluation.controller_metrics(self.env, self.env_factory.env_kwargs, starts, num_envs)
         return metrics
 
-    def observers(self, episodes: int) -> list[Observer]:  # noqa: ARG002 - for subclasses
+    def observers(self, episodes: int) -> list[Observer]:
         """What else is measured while so many episodes are played."""
-        return [MeanCost()]
+        return [MeanCost(), AttemptReturns(episodes)]
 
     def scores(self, stage: str, starts: list[int], returns: np.ndarray) -> dict[str, float]:
         """The metrics of returns (N,) from these start seeds."""

@@ -56,6 +56,43 @@ class MeanCost(Observer):
         return {f"{stage}/cost": self.total / self.steps} if self.steps else {}
 
 
+class AttemptReturns(Observer):
+    """The mean return of each attempt of a trial, where the environment says its number, from 0, as `info["attempt"]`.
+
+    With `info["optimal_return"]` also by how much the best possible return of the same attempts is better.
+
+    >>> attempts = AttemptReturns(num_episodes=1)
+    >>> for attempt in (0, 0, 1):
+    ...     info = {"attempt": attempt, "optimal_return": 3.0}
+    ...     attempts.observe(0, Step(np.zeros(3), reward=1.0, terminated=False, truncated=False, info=info))
+    >>> attempts.metrics("test")
+    {'test/return_attempt_1': 2.0, 'test/return_attempt_2': 1.0, 'test/return_attempt_optimal': 3.0}
+
+    Args:
+        num_episodes: how many trials are played.
+    """
+
+    def __init__(self, num_episodes: int) -> None:
+        self.returns = np.zeros((num_episodes, 0))
+        self.optimal = np.full(num_episodes, np.nan)
+
+    def observe(self, episode: int, step: Step) -> None:
+        attempt = step.info.get("attempt")
+        if attempt is None:
+            return
+        missing = attempt + 1 - self.returns.shape[1]
+        if missing > 0:
+            self.returns = np.pad(self.returns, ((0, 0), (0, missing)))
+        self.returns[episode, attempt] += step.reward
+        self.optimal[episode] = step.info.get("optimal_return", np.nan)
+
+    def metrics(self, stage: str) -> dict[str, float]:
+        """The means, or nothing where there are no attempts."""
+        means = {f"{stage}/return_attempt_{i + 1}": float(each) for i, each in enumerate(self.returns.mean(0))}
+        optimal = float(self.optimal.mean())
+        return means if np.isnan(optimal) else means | {f"{stage}/return_attempt_optimal": optimal}
+
+
 class ValueBias(Observer):
     """By how much the values of start states exceed the discounted returns that follow, `overestimation`.
 
