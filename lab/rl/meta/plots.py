@@ -1,10 +1,11 @@
-"""Plots of meta-learning: what a few gradient steps change."""
+"""Plots of meta-learning: what a few gradient steps, or a few attempts, change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import Tensor
 
 from lab.plots import COLORS, MARKERS, figure
@@ -64,4 +65,26 @@ def task(points: Mapping[str, Tensor], x: Tensor, predicted: Mapping[int, Tensor
         axes.plot(rows["support_x"], rows["support_y"], "o", color=COLORS[6], label="points adapted to", zorder=5)
         axes.set(xlabel="x", ylabel="y", title="Adapting to a new sine")
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawing
+
+
+def attempts(returns: np.ndarray, optimal: float) -> Figure:
+    """The return of each attempt of a trial, with intervals over the trials.
+
+    Args:
+        returns: (N, K) of N trials with K attempts.
+        optimal: mean return of who knows the task; NaN if nobody can say.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    number = np.arange(1, returns.shape[1] + 1)
+    mean, half = returns.mean(0), NORMAL * returns.std(0) / len(returns) ** 0.5
+    with figure(width=5.0, height=3.4) as (drawing, axes):
+        (line,) = axes.plot(number, mean, marker=MARKERS[0], label="what the agent earns")
+        axes.fill_between(number, mean - half, mean + half, color=line.get_color(), alpha=0.25, linewidth=0)
+        if not np.isnan(optimal):
+            axes.axhline(optimal, color=COLORS[-1], linestyle="--", label="who knows the task")
+        axes.set(xlabel="attempt", ylabel="mean return", title=f"{len(returns):,} trials of new tasks")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
     return drawing
