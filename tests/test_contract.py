@@ -54,6 +54,7 @@ SMALLER = {
     "language_model": ["model.context=16", "model.depth=1"],
     "maml": ["data.num_tasks=400", "data.val_tasks=20", "data.test_tasks=20"],
     "mbpo": ["model.hidden=[16]", "model.model_hidden=[16]", "model.num_members=2"],
+    "pearl": ["model.hidden=[16]", "model.encoder_hidden=[16]"],
     "pets": ["model.model_hidden=[16]", "model.horizon=3", "model.num_candidates=10", "model.num_members=2"],
     "recurrent_dqn": ["data.sequence_length=8", "model.burn_in=2"],
     "recurrent_ppo": ["model.sequence_length=16", "data.num_steps=16"],

@@ -32,7 +32,7 @@ class Agent(LightningModule):
     `test/return_std`; at every validation `val/return_auc` and `val/steps_to_threshold`, which `LearningCurve`
     explains, and `train/return_mean`, the mean of all training episodes so far, with exploration; where the optimum is
     known, `test/optimality_gap`, by how much the optimum of the very same starts is better (never negative but for
-    rounding).
+    rounding); of trials with several attempts what `AttemptReturns` explains.
 
     >>> class Still(Agent):
     ...     def forward(self, observation):

@@ -80,10 +80,10 @@ def attempts(returns: np.ndarray, optimal: float) -> Figure:
     number = np.arange(1, returns.shape[1] + 1)
     mean, half = returns.mean(0), NORMAL * returns.std(0) / len(returns) ** 0.5
     with figure(width=5.0, height=3.4) as (drawing, axes):
-        (line,) = axes.plot(number, mean, marker=MARKERS[0], label="what the agent earns")
+        (line,) = axes.plot(number, mean, marker=MARKERS[0], label="the agent")
         axes.fill_between(number, mean - half, mean + half, color=line.get_color(), alpha=0.25, linewidth=0)
         if not np.isnan(optimal):
-            axes.axhline(optimal, color=COLORS[-1], linestyle="--", label="who knows the task")
+            axes.axhline(optimal, color=COLORS[-1], linestyle="--", label="optimum if the task is known")
         axes.set(xlabel="attempt", ylabel="mean return", title=f"{len(returns):,} trials of new tasks")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()

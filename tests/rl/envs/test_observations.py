@@ -18,7 +18,7 @@ from tests.rl.test_every_agent import AGENTS, DISCRETE
 PARTS = Dict(
     camera=Box(0, 255, (12, 10, 3), np.uint8), place=Box(-9, 9, (2, 1), np.float64), phase=Discrete(3, start=1)
 )
-NEED_VECTORS = ("mbpo", "pets", "policy_search")
+NEED_VECTORS = ("mbpo", "pearl", "pets", "policy_search")
 KINDS = [
     (Box(-1, 1, ()), 1),
     (Box(-1, 1, (3, 2)), 6),

@@ -118,3 +118,18 @@ def test_a_snapshot_goes_on_with_the_same_tasks():
 def test_tasks_need_a_vector():
     with pytest.raises(ValueError, match="expected a vector"):
         TrainingTasks(gym.make("FrozenLake-v1"), num_tasks=2)
+
+
+def test_what_a_known_goal_and_the_best_path_without_a_memory_are_worth():
+    """The mean distance to all goals is convex and the same on both sides, so the best path goes straight up."""
+    env, known = PointRobot(attempts=1), []
+    angles = np.linspace(0, np.pi, 501)
+    heights = np.linspace(0, 1, 101)
+    distance = np.hypot(np.cos(angles), np.sin(angles) - heights[:, None]).mean(1)
+    best = heights[distance.argmin()]
+    path = np.minimum(0.1 * np.arange(1, env.steps + 1), best)
+    assert -np.interp(path, heights, distance).sum() == pytest.approx(-14.9, abs=0.05)
+    for seed in range(2000):
+        env.reset(seed=seed)
+        known.append(env.optimal_return)
+    assert np.mean(known) == pytest.approx(-3.8, abs=0.05)
