@@ -58,7 +58,7 @@ def kl_to_prior(mean: Tensor, variance: Tensor) -> Tensor:
 
 
 class Belief:
-    """What is known of the trials that are played: a row of numbers for each, zeros where one begins.
+    """The knowledge of the trials that are played: a row of numbers for each, zeros where one begins.
 
     A row has the sum of the factors of all transitions so far, the latest sample of the posterior, the previous
     observation, and 1.
@@ -74,7 +74,7 @@ class Belief:
         self.size = 3 * self.latent_size + own_size + 1
 
     def step(self, observation: Tensor, state: Tensor, is_due: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """What actor and critics see (N, own_size + Z), and the rows after it.
+        """The inputs of actor and critics (N, own_size + Z), and the rows after it.
 
         Args:
             observation: (N, O).
