@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from typing_extensions import is_typeddict
+
 from lab.recipe.types import UNIONS, choices, fits, limits
 
 _NOUNS = {
@@ -71,7 +73,12 @@ def bounds(hint: Any) -> str:
 
 
 def words(hint: Any) -> str:
-    """The values that a type accepts: `a number above 0 and at most 1`, `a list of whole numbers`, `text or null`."""
+    """The values that a type accepts: `a number above 0 and at most 1`, `a list of whole numbers`, `text or null`.
+
+    >>> from lab.rl.envs.wrappers import WrapperSpec
+    >>> words(str | WrapperSpec)
+    'text or a mapping with class_path, init_args'
+    """
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated and get_origin(args[0]) in UNIONS:
         return _either(words(Annotated[(member, *args[1:])]) for member in get_args(args[0]))
@@ -87,6 +94,8 @@ def words(hint: Any) -> str:
         return _either(_options(hint))
     if dataclasses.is_dataclass(hint):
         return f"a mapping with {', '.join(field.name for field in dataclasses.fields(hint))}"
+    if is_typeddict(hint):
+        return f"a mapping with {', '.join(hint.__annotations__)}"
     if fits(hint, {}):
         return "a mapping" + (f" of {words(args[0])} to {words(args[1])}" if args[1:] and args[1] is not Any else "")
     if origin is tuple and args[-1] is not ...:
