@@ -28,6 +28,7 @@ COLUMNS = {
 BUILT_IN: dict[str, tuple[str, dict[str, int]]] = {
     "Pendulum-v1": ("pendulum", {"random": 100, "medium": 100, "expert": 100, "replay": 200}),
     "CartPole-v1": ("cartpole", {"random": 400, "medium": 100, "expert": 50, "replay": 200}),
+    "Hopper-v5": ("hopper", {"random": 1000, "medium": 200, "expert": 100, "replay": 400}),
 }
 
 
