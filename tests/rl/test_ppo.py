@@ -70,7 +70,7 @@ def test_a_value_is_that_of_the_next_row_but_for_ends():
     with torch.no_grad():
         found = agent.future(agent.value(observation), steps["next"])
         wanted = agent.value(following)
-    assert seen[1] == 3  # one that was cut off, and two of the last row, where one episode has terminated
+    assert seen == [4, 1, 1, 4]  # of all rows, the last one, an end that was cut off, and all again
     torch.testing.assert_close(found[~terminated], wanted[~terminated])
 
 

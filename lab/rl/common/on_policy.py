@@ -178,14 +178,14 @@ class OnPolicy(Learner):
     def future(self, value: Tensor, following: TensorDictBase) -> Tensor:
         """Values (T, N) of the observations after each step, with no meaning where the episode terminated.
 
-        Most of them are observed at the next step, so the critic is asked about the others alone: those at which an
-        episode was cut off, and the last ones of the rollout.
+        Most of them are observed at the next step, so the critic is asked about the others alone: the last ones of the
+        rollout, and those at which an episode was cut off.
         """
-        future = torch.cat([value[1:], value[-1:]])
-        unseen = following["done"].clone()
-        unseen[-1] = True
-        unseen &= ~following["terminated"]
-        future[unseen] = self.value(self.normalize(following["observation"][unseen]))
+        observation = following["observation"]
+        future = torch.cat([value[1:], self.value(self.normalize(observation[-1:]))])
+        cut_off = following["done"] & ~following["terminated"]
+        if cut_off.any():
+            future[cut_off] = self.value(self.normalize(observation[cut_off]))
         return future
 
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
