@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import MLP, upcast
+from lab.networks import MLP, as_function, upcast
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ContinuousSpec
 from lab.rl.networks.encoder import Encoder, encoded
@@ -63,7 +64,7 @@ class Actor(SquashedActor):
 
     def as_function(self) -> Callable[[Tensor], Tensor]:
         """The present network as a plain function, for many calls with few rows."""
-        net, center, scale = self.net.as_function(), self.center, self.scale
+        net, center, scale = as_function(self.net), self.center, self.scale
         return lambda observation: torch.addcmul(center, scale, torch.tanh(net(observation)))
 
 
@@ -122,35 +123,53 @@ class Critics(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, size = _encoder(observation_size)  # one for all critics
-        widths = [size + action_size, *hidden, outputs]
-        # torch's own first weights of a layer, and small ones in the last
-        bounds = [*(width**-0.5 for width in widths[:-2]), LAST_LAYER_BOUND]
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for inputs, neurons, bound in zip(widths, widths[1:], bounds, strict=False):
-            self.weights.append(nn.init.uniform_(torch.empty(num_critics, inputs, neurons), -bound, bound))
-            self.biases.append(nn.init.uniform_(torch.empty(num_critics, 1, neurons), -bound, bound))
+        shapes = self._shapes([size + action_size, *hidden, outputs])
+        self.weights = nn.ParameterList(torch.empty(num_critics, *shape) for shape in shapes)
+        self.biases = nn.ParameterList(torch.zeros(num_critics, 1, neurons) for _, neurons in shapes)
+        self._init_weights()
         self.dropout = dropout
         normed = hidden if layer_norm else ()
         self.gains = nn.ParameterList(torch.ones(num_critics, 1, width) for width in normed)
         self.shifts = nn.ParameterList(torch.zeros(num_critics, 1, width) for width in normed)
 
+    def _shapes(self, widths: Sequence[int]) -> list[tuple[int, int]]:
+        """Inputs and neurons of each layer, given the widths of input, hidden layers and output."""
+        return list(itertools.pairwise(widths))
+
+    @torch.no_grad()
+    def _init_weights(self) -> None:
+        """torch's own first weights of a layer, and small ones in the last."""
+        bounds = [*(weight.shape[1] ** -0.5 for weight in self.weights[:-1]), LAST_LAYER_BOUND]
+        for weight, bias, bound in zip(self.weights, self.biases, bounds, strict=True):
+            weight.uniform_(-bound, bound)
+            bias.uniform_(-bound, bound)
+
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         weights, biases = list(self.weights), list(self.biases)  # a slice would be another module, made anew each time
-        features = observation if self.encoder is None else self.encoder(observation)
-        values = torch.cat([features, action], -1).expand(len(weights[0]), -1, -1)  # (num_critics, B, O + A)
+        values = self._inputs(observation, action)
         for layer, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
             values = torch.relu_(self._regularized(torch.baddbmm(bias, values, weight), layer))
-        if weights[-1].shape[2] == 1:  # as a product of matrices it takes six times as long
-            single: Tensor = (values * weights[-1].transpose(1, 2)).sum(-1, keepdim=True) + biases[-1]
+        return self._outputs(values, weights[-1], biases[-1])
+
+    def _inputs(self, observation: Tensor, action: Tensor) -> Tensor:
+        """What the first layer of each critic sees, (num_critics, B, O + A)."""
+        features = observation if self.encoder is None else self.encoder(observation)
+        return torch.cat([features, action], -1).expand(len(self.weights[0]), -1, -1)
+
+    def _outputs(self, values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The last layer."""
+        if weight.shape[2] == 1:  # as a product of matrices it takes six times as long
+            single: Tensor = (values * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias
             return single
-        return torch.baddbmm(biases[-1], values, weights[-1])
+        return torch.baddbmm(bias, values, weight)
 
     def _regularized(self, values: Tensor, layer: int) -> Tensor:
         if self.dropout:
             values = F.dropout(values, self.dropout, self.training)
-        if len(self.gains):
-            values = torch.addcmul(self.shifts[layer], F.layer_norm(values, values.shape[-1:]), self.gains[layer])
-        return values
+        return self._normalized(values, layer) if len(self.gains) else values
+
+    def _normalized(self, values: Tensor, layer: int) -> Tensor:
+        return torch.addcmul(self.shifts[layer], F.layer_norm(values, values.shape[-1:]), self.gains[layer])
 
 
 class GaussianActor(SquashedActor):
@@ -177,7 +196,7 @@ class GaussianActor(SquashedActor):
 
     def explorer(self) -> Callable[[Tensor, Tensor], Tensor]:
         """The present policy as a plain function: observations and standard normal noise (..., A) give actions."""
-        net, center, scale = self.net.as_function(), self.center, self.scale
+        net, center, scale = as_function(self.net), self.center, self.scale
 
         def explore(observation: Tensor, noise: Tensor) -> Tensor:
             mean, log_std = net(observation).chunk(2, -1)

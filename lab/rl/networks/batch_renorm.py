@@ -194,8 +194,7 @@ class RenormCritics(Critics):
         return self._chain(observation, action, BatchRenorm.on_batch)
 
     def _chain(self, observation: Tensor, action: Tensor, normalize: Callable[[BatchRenorm, Tensor], Tensor]) -> Tensor:
-        features = observation if self.encoder is None else self.encoder(observation)
-        values = torch.cat([features, action], -1).expand(len(self.weights[0]), -1, -1)  # (num_critics, B, O + A)
+        values = self._inputs(observation, action)
         for number, (norm, weight, bias) in enumerate(zip(self.norms, self.weights, self.biases, strict=True)):
             values = normalize(norm, torch.relu_(values) if number else values)  # type: ignore[arg-type]
             values = torch.baddbmm(bias, values, weight)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lab.networks import MLP
+from lab.networks import MLP, as_function
 from lab.rl.envs.observations import Layout, ObservationSize
 from lab.rl.networks.nature_cnn import NatureCNN
 
@@ -109,7 +109,7 @@ class Encoded(nn.Module):
 
     def as_function(self) -> Callable[[Tensor], Tensor]:
         """As that of `MLP`."""
-        net = self.net.as_function()
+        net = as_function(self.net)
         return lambda observation: self._masked(net(self.encoder(observation)), observation)
 
     def __getitem__(self, index: int) -> nn.Module:

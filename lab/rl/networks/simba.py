@@ -57,10 +57,6 @@ class Simba(nn.Sequential):
         nn.init.zeros_(first.bias)
         init_last_layer(last)
 
-    def as_function(self) -> Callable[[Tensor], Tensor]:
-        """The network as a plain function, which calls no hooks."""
-        return self.forward
-
 
 class Block(nn.Module):
     """Numbers (..., width) -> the same plus what two layers say of them, (..., width)."""
@@ -94,37 +90,34 @@ class SimbaCritics(Critics):
     def __init__(
         self, observation_size: ObservationSize, action_size: int, hidden: Sequence[int], num_critics: int
     ) -> None:
-        super().__init__(observation_size, action_size, [], num_critics)
-        size, width = self.weights[0].shape[1], width_of_blocks(hidden)
-        shapes = [(size, width), *len(hidden) * [(width, EXPANSION * width), (EXPANSION * width, width)], (width, 1)]
-        self.weights = nn.ParameterList(torch.empty(num_critics, *shape) for shape in shapes)
-        self.biases = nn.ParameterList(torch.zeros(num_critics, 1, neurons) for _, neurons in shapes)
+        width = width_of_blocks(hidden)
+        super().__init__(observation_size, action_size, hidden, num_critics, layer_norm=True)
+        self.gains.append(torch.ones(num_critics, 1, width))  # before the last layer
+        self.shifts.append(torch.zeros(num_critics, 1, width))
+
+    def _shapes(self, widths: Sequence[int]) -> list[tuple[int, int]]:
+        inputs, *hidden, outputs = widths
+        blocks = [pair for width in hidden for pair in ((width, EXPANSION * width), (EXPANSION * width, width))]
+        return [(inputs, hidden[0]), *blocks, (hidden[-1], outputs)]
+
+    @torch.no_grad()
+    def _init_weights(self) -> None:
         first, *inner, last = self.weights
-        for number in range(num_critics):
+        for number in range(len(first)):
             nn.init.orthogonal_(first[number])
             for weight in inner:
                 nn.init.kaiming_normal_(weight[number].T)
         for each in (last, self.biases[-1]):
             nn.init.uniform_(each, -LAST_LAYER_BOUND, LAST_LAYER_BOUND)
-        norms = len(hidden) + 1
-        self.gains = nn.ParameterList(torch.ones(num_critics, 1, width) for _ in range(norms))
-        self.shifts = nn.ParameterList(torch.zeros(num_critics, 1, width) for _ in range(norms))
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        features = observation if self.encoder is None else self.encoder(observation)
-        inputs = torch.cat([features, action], -1).expand(len(self.weights[0]), -1, -1)  # (num_critics, B, O + A)
         (first, *inner, last), (first_bias, *biases, last_bias) = list(self.weights), list(self.biases)
-        values = torch.baddbmm(first_bias, inputs, first)
+        values = torch.baddbmm(first_bias, self._inputs(observation, action), first)
         for block in range(len(inner) // 2):
             up, down = 2 * block, 2 * block + 1
             change = torch.relu_(torch.baddbmm(biases[up], self._normalized(values, block), inner[up]))
             values = values + torch.baddbmm(biases[down], change, inner[down])
-        values = self._normalized(values, -1)
-        value: Tensor = (values * last.transpose(1, 2)).sum(-1, keepdim=True) + last_bias
-        return value
-
-    def _normalized(self, values: Tensor, number: int) -> Tensor:
-        return torch.addcmul(self.shifts[number], F.layer_norm(values, values.shape[-1:]), self.gains[number])
+        return self._outputs(self._normalized(values, -1), last, last_bias)
 
 
 def width_of_blocks(hidden: Sequence[int]) -> int:
