@@ -23,7 +23,7 @@ from lab.multimodal.captions.words import WordDetector, recolored
 from lab.multimodal.clip.network import captions_to_text
 from lab.multimodal.clips.clip_data import ClipData
 from lab.multimodal.clips.network import ClipEncoder, NormalizeClips, TemporalName
-from lab.multimodal.places import COLORS, num_places
+from lab.multimodal.places import COLORS
 from lab.task import Task
 from lab.text.tokenizer import BEGIN, END, PAD
 from lab.vision.data.image_data import ImageData
@@ -124,9 +124,8 @@ class Caption(SupervisedModule):
         else:
             self.normalise = Normalize(channels, size, mean, std)
             encoder = ImagePlaces(channels, size, hidden, width, fixed)
-        vectors = 0 if not initial_state else num_places(size) if not frames else 1 if temporal == "mean" else frames
         tokens = len(words) + SHIFT
-        self.network = CaptionNetwork(encoder, network, tokens, self.max_length, hidden, depth, dropout, vectors)
+        self.network = CaptionNetwork(encoder, network, tokens, self.max_length, hidden, depth, dropout, initial_state)
         self.shapes_shown = WordDetector(4 * width, len(words))
         self.colors_shown = WordDetector(COLORS, len(words))
         place = {word: i for i, word in enumerate(words)}

@@ -36,9 +36,9 @@ class ImagePlaces(nn.Module):
 
     def __init__(self, channels: int, size: int, hidden: int, width: int, fixed: bool = False) -> None:
         super().__init__()
-        self.places = Places(channels, width, fixed)
+        self.places, self.num_vectors = Places(channels, width, fixed), num_places(size)
         self.project = nn.Linear(self.places.channels, hidden)
-        self.positions = nn.Parameter(0.02 * torch.randn(num_places(size), hidden))
+        self.positions = nn.Parameter(0.02 * torch.randn(self.num_vectors, hidden))
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.places(images).flatten(2).mT  # (B, S, channels)
@@ -81,7 +81,7 @@ class CaptionNetwork(nn.Module):
         hidden: size of the vectors; a multiple of 4.
         depth: layers of the decoder.
         dropout: share of layers' outputs, from 0 to 1, that are dropped in training.
-        state_places: vectors of the encoder, where an LSTM begins with a state made from them; 0 where with zeros.
+        initial_state: whether an LSTM begins with a state that is made from the encoder's vectors, instead of zeros.
 
     Raises:
         BadSetting: a Transformer is to begin with a state.
@@ -96,15 +96,15 @@ class CaptionNetwork(nn.Module):
         hidden: int,
         depth: int,
         dropout: float,
-        state_places: int = 0,
+        initial_state: bool = False,
     ) -> None:
         super().__init__()
-        if state_places and decoder == "transformer":
+        if initial_state and decoder == "transformer":
             raise BadSetting("initial_state", "a Transformer has no state; use network lstm or lstm_attention")
         self.encoder, self.attends = encoder, decoder != "lstm"
         cell: Literal["lstm", "transformer"] = "transformer" if decoder == "transformer" else "lstm"
         self.decoder = AttentionDecoder(cell, vocab_size, max_length, hidden, depth, dropout)
-        self.initial_state = InitialState(state_places, hidden, depth) if state_places else None
+        self.initial_state = InitialState(encoder.num_vectors, hidden, depth) if initial_state else None
 
     def forward(self, inputs: Tensor, captions: Tensor) -> Tensor:
         scores: Tensor = self.decoder(captions, self.encode(inputs))[0]

@@ -55,7 +55,7 @@ class ClipEncoder(nn.Module):
         self.places = Places(channels, width, fixed)
         self.where = nn.Linear(self.places.channels * num_places(size), hidden)
         self.what = nn.Linear(self.places.channels, hidden)  # of the largest values, wherever they are
-        self.temporal = temporal
+        self.temporal, self.num_vectors = temporal, 1 if temporal == "mean" else frames
         if temporal == "lstm":
             self.recurrent = Recurrent(hidden, hidden)
         elif temporal == "attention":
