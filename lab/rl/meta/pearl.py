@@ -134,7 +134,7 @@ class PEARL(SAC):
         Besides there are contexts (M, C, O + A + 1) and noise (M, Z) for the samples of their posteriors, through which
         the critics' loss has a gradient, and the actor's has none.
         """
-        mean, variance = self.encoder.posterior(self.encoder(context).sum(1))
+        mean, variance = self.encoder.infer(context)
         latent = mean + variance.sqrt() * latent_noise
         rows = latent.repeat_interleave(len(observation) // len(latent), 0)
         seen, ahead = torch.cat([observation, rows], -1), torch.cat([next_observation, rows.detach()], -1)
@@ -148,7 +148,7 @@ class PEARL(SAC):
         if measure:
             with torch.no_grad():
                 context = batch[5]
-                found["kl"] = kl_to_prior(*self.encoder.posterior(self.encoder(context).sum(1))).mean()
+                found["kl"] = kl_to_prior(*self.encoder.infer(context)).mean()
         return found
 
     def observers(self, episodes: int) -> list[Observer]:

@@ -24,7 +24,7 @@ class ContextEncoder(nn.Module):
     that.
 
     >>> encoder = ContextEncoder(transition_size=6, latent_size=5, hidden=[16])
-    >>> mean, variance = encoder.posterior(encoder(torch.zeros(8, 32, 6)).sum(1))
+    >>> mean, variance = encoder.infer(torch.zeros(8, 32, 6))
     >>> mean.shape, variance.shape
     (torch.Size([8, 5]), torch.Size([8, 5]))
 
@@ -43,6 +43,10 @@ class ContextEncoder(nn.Module):
         mean, variance = self.network(transition).chunk(2, -1)
         precision = 1 / (F.softplus(variance) + MIN_VARIANCE)
         return torch.cat([precision * mean, precision], -1)
+
+    def infer(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (..., Z) of the posterior, given contexts (..., C, W)."""
+        return self.posterior(self(context).sum(-2))
 
     @staticmethod
     def posterior(total: Tensor) -> tuple[Tensor, Tensor]:
