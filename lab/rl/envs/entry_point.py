@@ -50,7 +50,7 @@ def find_spec(env: str) -> EnvSpec:
         except BadInput as error:
             raise BadSetting("env", str(error)) from error
         if isinstance(found, type) and issubclass(found, gym.Env):
-            return EnvSpec(name, entry_point=cast("Callable[..., Any]", found))
+            return EnvSpec(name, entry_point=env)
         if is_parallel(found, name):
             return EnvSpec(name, entry_point=partial(Team, found))
     elif env not in gym.registry and not atari.register() and atari.NAMES.match(env):

@@ -39,11 +39,13 @@ class EpisodeDataset(DatasetInfo):
     Args:
         read_episodes: gives all of them.
         env: the environment that they were recorded in; None where nothing says it.
+        env_kwargs: keywords of its constructor.
         is_built_in: whether this package records them, so that they are in no file of anybody's.
     """
 
     read_episodes: Callable[[], Table]
     env: str | None
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     is_built_in: bool = False
     field: str = "rl"
     read: Callable[..., Table] = dataclasses.field(init=False)
@@ -93,7 +95,7 @@ def minari_dataset(name: str) -> EpisodeDataset | None:
     if not MINARI_ID.fullmatch(name):
         return None
     folder, about = minari_root() / name, minari_metadata(name)
-    env = _env(about.get("env_spec"))
+    env, env_kwargs = _env(about.get("env_spec"))
 
     def read() -> Table:
         from lab.rl.data.episode_files import read_minari
@@ -108,7 +110,7 @@ def minari_dataset(name: str) -> EpisodeDataset | None:
     return EpisodeDataset(
         name=name, description=str(about.get("description") or f"episodes of {env or 'an environment'}"),
         source=f"Minari, by {about.get('algorithm_name') or 'an unknown policy'}", origin="generated", env=env,
-        read_episodes=read, train_rows=int(about.get("total_episodes", 0)), columns=COLUMNS, path=folder, fetch=fetch,
+        env_kwargs=env_kwargs, read_episodes=read, train_rows=int(about.get("total_episodes", 0)), columns=COLUMNS, path=folder, fetch=fetch,
         plot=_plot,
     )  # fmt: skip
 
@@ -145,12 +147,15 @@ def _table(path: Path, read: Callable[[Path], list[Any]]) -> Table:
         ) from None
 
 
-def _env(spec: Any) -> str | None:
-    """The name of the environment, of which Minari writes JSON into JSON."""
+def _env(spec: Any) -> tuple[str | None, dict[str, Any]]:
+    """The name of the environment, or `module:Class`, and its keywords, of which Minari writes JSON into JSON."""
     try:
-        return str(json.loads(spec)["id"])
-    except (TypeError, ValueError, KeyError):
-        return None
+        read = json.loads(spec)
+        name, point = str(read["id"]), str(read.get("entry_point"))
+        keywords = {key: value for key, value in (read.get("kwargs") or {}).items() if key != "render_mode"}
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None, {}
+    return (point if point.endswith(f":{name}") else name), keywords
 
 
 def _plot(dataset: EpisodeDataset, table: Table, title: str) -> Figure:  # noqa: ARG001 - the catalogue gives it

@@ -36,7 +36,7 @@ class OfflineData(CollectionData):
         name: name of the dataset, as listed by `lab data ls`; a Minari id, such as mujoco/hopper/medium-v0; or episodes
             for a file of your own.
         path: HDF5 file in D4RL's layout, for the dataset episodes.
-        env: name of the environment to evaluate in; by default the one that the episodes were recorded in.
+        env: name of the environment to evaluate in; by default the one that the episodes were recorded in, with its keywords.
         max_episodes: at most so many episodes, the first ones.
         top_fraction: fraction of the episodes, those with the largest returns.
         total_updates: updates of the whole run.
@@ -71,6 +71,8 @@ class OfflineData(CollectionData):
             missing = f"nothing says in which environment {name} was recorded"
             fetch = f", or run lab data fetch {name}" if self.dataset.missing else ""
             raise BadSetting("env", f"{missing}; set it to a name such as Hopper-v5{fetch}")
+        if env in (None, recorded_in) and env_kwargs is None:
+            env_kwargs = self.dataset.env_kwargs
         super().__init__(
             env or str(recorded_in),
             env_kwargs,

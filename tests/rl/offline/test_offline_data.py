@@ -7,7 +7,9 @@ import torch
 
 from lab.data import Table, find_dataset
 from lab.errors import BadSetting
-from lab.rl.data.episodes import Episode, to_table
+from lab.rl.data.episode_files import write_minari
+from lab.rl.data.episodes import Episode, record, to_table
+from lab.rl.envs.factory import EnvFactory
 from lab.rl.offline import offline_data
 from lab.rl.offline.behavior import record_level
 from lab.rl.offline.episode_dataset import EpisodeDataset
@@ -91,6 +93,21 @@ def test_minari_ids_are_found_by_name(monkeypatch, tmp_path):
         OfflineData("mujoco/hopper/medium-v0")
     with pytest.raises(BadSetting, match="no data set 'pendulum_mediun'; did you mean 'pendulum_medium'"):
         OfflineData("pendulum_mediun")
+
+
+@pytest.mark.parametrize(
+    ("env", "keywords"), [("Pendulum-v1", {"g": 5.0}), ("lab.rl.meta.point_robot:PointRobot", {"attempts": 2})]
+)
+def test_a_minari_data_set_is_evaluated_in_the_environment_it_was_recorded_in(env, keywords, monkeypatch, tmp_path):
+    monkeypatch.setenv("LAB_DATA", str(tmp_path))
+    factory = EnvFactory(env, keywords)
+    write_minari("own/random-v0", record(None, factory, range(2)), factory, "none", "two episodes")
+    data = OfflineData("own/random-v0")
+    assert data.facts()["env"] == env
+    assert data.env_factory.env_kwargs == keywords
+    assert OfflineData("own/random-v0", env=env).env_factory.env_kwargs == keywords
+    assert OfflineData("own/random-v0", env_kwargs={"g": 9.0}).env_factory.env_kwargs == {"g": 9.0}
+    assert OfflineData("own/random-v0", env="CartPole-v1").env_factory.env_kwargs == {}
 
 
 @pytest.fixture
