@@ -10,6 +10,7 @@ from lab.registry import find_task, task_names
 from lab.rl.common import evaluation
 from lab.rl.data.loaders import CollectionData
 from lab.rl.envs import async_stepper
+from lab.rl.envs.factory import EnvFactory, draw
 from lab.rl.multi_agent.team_data import TeamRolloutData
 from lab.rl.offline.offline_data import OfflineData
 from lab.rl.tabular.data import TabularData
@@ -115,6 +116,18 @@ def test_an_environment_that_does_not_draw_says_why(metadata, frame, words, regi
     model, *_ = points.train(AGENTS["ddpg"], register(kind))
     with pytest.raises(Exception, match=f"Blind-v0 cannot render: {words}"):
         model.play(tmp_path / "agent.mp4", seed=0)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+def test_a_picture_of_a_few_pixels_is_enlarged_and_one_of_floats_becomes_bytes(kind, register):
+    shown = np.zeros((10, 20, 3), np.uint8)
+    shown[3, 4] = 255
+    drawing = {"metadata": Point.metadata, "render": lambda _: shown if kind == np.uint8 else shown / 255.0}
+    with EnvFactory(register(type("Small", (Point,), drawing))).for_video() as env:
+        frame = draw(env)
+    assert frame.dtype == np.uint8
+    assert (frame[::8, ::8] == shown).all()
+    assert (frame.reshape(10, 8, 20, 8, 3).std((1, 3)) == 0).all()
 
 
 @pytest.mark.slow

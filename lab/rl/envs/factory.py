@@ -6,6 +6,7 @@ start. So no more are made than a run needs: `num_envs` to train in and, by defa
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from lab.rl.envs.state import snapshot
 from lab.rl.envs.state.recording import Recording
 from lab.rl.envs.wrappers import Wrappers, check_state
 
+SMALLEST_PICTURE = 80  # pixels of its shorter side
 NO_LIMIT = 1_000  # steps of an evaluation episode, where neither the environment nor the recipe has a time limit
 
 
@@ -172,16 +174,20 @@ class EnvFactory:
 
 
 def draw(env: CheckedEnv) -> np.ndarray:
-    """The present picture of an environment (H, W, 3).
+    """The present picture of an environment (H, W, 3), in bytes. One of a few pixels, a grid's, is enlarged.
 
     Raises:
         LabError: what it returns is none.
     """
     frame: Any = env.render()
-    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+    is_picture = isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 3
+    if is_picture and frame.dtype.kind == "f" and 0 <= frame.min() <= frame.max() <= 1:  # as MinAtar has them
+        frame = (255 * frame).round().astype(np.uint8)
+    if not is_picture or frame.dtype != np.uint8:
         found = f"an array of {frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise LabError(f"{env.name} cannot render: render() returned {found}, expected an array of uint8 (H, W, 3)")
-    return frame
+    scale = math.ceil(SMALLEST_PICTURE / min(frame.shape[:2]))
+    return frame.repeat(scale, 0).repeat(scale, 1) if scale > 1 else frame
 
 
 def _draw_fast(env: CheckedEnv) -> None:
