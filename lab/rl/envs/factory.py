@@ -187,7 +187,8 @@ def draw(env: CheckedEnv) -> np.ndarray:
         found = f"an array of {frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise LabError(f"{env.name} cannot render: render() returned {found}, expected an array of uint8 (H, W, 3)")
     scale = math.ceil(SMALLEST_PICTURE / min(frame.shape[:2]))
-    return frame.repeat(scale, 0).repeat(scale, 1) if scale > 1 else frame
+    enlarged: np.ndarray = frame.repeat(scale, 0).repeat(scale, 1) if scale > 1 else frame
+    return enlarged
 
 
 def _draw_fast(env: CheckedEnv) -> None:

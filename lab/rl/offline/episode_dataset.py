@@ -110,8 +110,8 @@ def minari_dataset(name: str) -> EpisodeDataset | None:
     return EpisodeDataset(
         name=name, description=str(about.get("description") or f"episodes of {env or 'an environment'}"),
         source=f"Minari, by {about.get('algorithm_name') or 'an unknown policy'}", origin="generated", env=env,
-        env_kwargs=env_kwargs, read_episodes=read, train_rows=int(about.get("total_episodes", 0)), columns=COLUMNS, path=folder, fetch=fetch,
-        plot=_plot,
+        env_kwargs=env_kwargs, read_episodes=read, train_rows=int(about.get("total_episodes", 0)), columns=COLUMNS,
+        path=folder, fetch=fetch, plot=_plot,
     )  # fmt: skip
 
 

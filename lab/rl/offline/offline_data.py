@@ -36,7 +36,8 @@ class OfflineData(CollectionData):
         name: name of the dataset, as listed by `lab data ls`; a Minari id, such as mujoco/hopper/medium-v0; or episodes
             for a file of your own.
         path: HDF5 file in D4RL's layout, for the dataset episodes.
-        env: name of the environment to evaluate in; by default the one that the episodes were recorded in, with its keywords.
+        env: name of the environment to evaluate in; by default the one that the episodes were recorded in, with its
+            keywords.
         max_episodes: at most so many episodes, the first ones.
         top_fraction: fraction of the episodes, those with the largest returns.
         total_updates: updates of the whole run.
