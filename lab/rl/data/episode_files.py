@@ -38,16 +38,25 @@ def package(name: str) -> ModuleType:
         raise BadInput(f"recorded episodes in files need a package that is not installed: {EXTRA}") from None
 
 
+def check_minari_id(name: str) -> None:
+    """Refuses a name that no data set can have.
+
+    Raises:
+        BadInput: it is no Minari id, or minari is not installed.
+    """
+    package("minari")
+    package("h5py")
+    if not MINARI_ID.fullmatch(name):
+        raise BadInput(f"{name!r} is no Minari id; expected a name and a version, such as pendulum/medium-v0")
+
+
 def check_minari(name: str) -> None:
     """Refuses, before anything is recorded, a name that cannot be written.
 
     Raises:
         BadInput: it is no Minari id or is taken, or minari is not installed.
     """
-    package("minari")
-    package("h5py")
-    if not MINARI_ID.fullmatch(name):
-        raise BadInput(f"{name!r} is no Minari id; expected a name and a version, such as pendulum/medium-v0")
+    check_minari_id(name)
     if (minari_root() / name).exists():
         raise BadInput(f"there is a data set {name} in {minari_root()}; give another name, or another version")
 
@@ -79,17 +88,27 @@ def write_minari(name: str, episodes: Sequence[Episode], factory: EnvFactory, al
         )
         for number, each in enumerate(episodes)
     ]
+    root = minari_root()
+    draft = root / f".{name.replace('/', '.')}.draft"  # one that a killed process left is overwritten
     try:
-        with _in_root(), warnings.catch_warnings():
+        shutil.rmtree(draft, ignore_errors=True)
+        with _at(draft), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that nobody gave an author
             minari.create_dataset_from_buffers(
                 name, buffers, env=_described(factory), algorithm_name=algorithm, description=about,
                 jpeg_encoding=False,
             )  # fmt: skip
+        for namespace in draft.rglob("namespace_metadata.json"):
+            there = root / namespace.relative_to(draft)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            if not there.exists():
+                namespace.rename(there)
+        (draft / name).rename(root / name)
     except Exception as error:
-        shutil.rmtree(minari_root() / name, ignore_errors=True)
         raise LabError(f"{name} could not be written: {error_text(error)}") from error
-    return minari_root() / name
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return root / name
 
 
 def fetch_minari(name: str) -> None:
@@ -100,7 +119,7 @@ def fetch_minari(name: str) -> None:
     """
     minari = package("minari")
     try:
-        with _in_root():
+        with _at(minari_root()):
             minari.download_dataset(name)
     except Exception as error:  # of several packages
         shutil.rmtree(minari_root() / name, ignore_errors=True)
@@ -215,6 +234,10 @@ def _described(factory: EnvFactory) -> gym.Env[Any, Any]:
     if spec is not None:
         limit = made.spec.max_episode_steps if made.spec is not None else None
         described.spec = dataclasses.replace(spec, max_episode_steps=limit)
+        try:
+            described.spec.to_json()
+        except (TypeError, ValueError):  # of one that a function makes, its name and its limit
+            described.spec = gym.envs.registration.EnvSpec(spec.id, max_episode_steps=limit)
     return described
 
 
@@ -223,9 +246,9 @@ def _last(steps: int, value: bool) -> list[bool]:
 
 
 @contextmanager
-def _in_root() -> Iterator[None]:
+def _at(folder: Path) -> Iterator[None]:
     """Minari asks the environment variable for its folder."""
-    before, folder = os.environ.get("MINARI_DATASETS_PATH"), minari_root()
+    before = os.environ.get("MINARI_DATASETS_PATH")
     os.environ["MINARI_DATASETS_PATH"] = str(folder.resolve())
     try:
         folder.mkdir(parents=True, exist_ok=True)

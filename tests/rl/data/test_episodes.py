@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from lab.data import find_dataset
 from lab.errors import BadInput, BadSetting, LabError
 from lab.rl.data import episode_files
 from lab.rl.data.episodes import Episode, explore, reactive, record, to_table
 from lab.rl.data.minari_folder import free_minari_name, minari_metadata, minari_names, minari_root
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.offline.episode_dataset import EpisodeDataset
 from tests.rl import points
 
 STEPS = 7
@@ -95,6 +97,31 @@ def test_a_minari_data_set_comes_back_as_it_was(cartpole, tmp_path, monkeypatch)
         file.truncate(2000)
     with pytest.raises(BadSetting, match="cannot be read as a Minari data set"):
         episode_files.read_minari(folder)
+
+
+def test_a_data_set_is_there_when_it_is_whole(cartpole, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_DATA", str(tmp_path))
+    one, other = record(None, cartpole, [0]), record(None, cartpole, [1])
+    broken = other[0]._replace(rewards=[])
+    with pytest.raises(LabError, match="cartpole/a-v0 could not be written: "):
+        episode_files.write_minari("cartpole/a-v0", [*one, broken], cartpole, "dqn", "half of it")
+    assert list(minari_root().iterdir()) == []
+    draft = minari_root() / ".cartpole.a-v0.draft" / "cartpole" / "a-v0" / "data"
+    draft.mkdir(parents=True)  # of a process that was killed
+    assert minari_names() == []
+    episode_files.write_minari("cartpole/a-v0", one, cartpole, "dqn", "all of it")
+    with pytest.raises(LabError, match="cartpole/a-v0 could not be written: "):
+        episode_files.write_minari("cartpole/a-v0", other, cartpole, "dqn", "another one of its name")
+    assert minari_metadata("cartpole/a-v0")["description"] == "all of it"
+    assert [each.name for each in minari_root().iterdir()] == ["cartpole"]
+
+
+def test_an_environment_that_a_function_makes_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("LAB_DATA", str(tmp_path))
+    factory = EnvFactory(points.register(monkeypatch, points.Point))
+    episode_files.write_minari("point/random-v0", record(None, factory, [0]), factory, "random", "one episode")
+    found = find_dataset("point/random-v0", EpisodeDataset)
+    assert (found.env, len(found.load("train"))) == ("Point-v0", 1)
 
 
 def test_a_missing_package_is_one_line(monkeypatch):
