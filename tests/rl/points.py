@@ -175,7 +175,7 @@ def train(task, env, *, discrete=False, model=None, trainer=None, **settings):
     keywords = {"hidden": [8]}
     if issubclass(task.data, ReplayData):
         own = {"learning_starts": 20, "batch_size": 8, "train_freq": 10}
-        own |= {"num_action_bins": 5} if name == "DQN" and not discrete else {}
+        own |= {"num_action_bins": 5} if name.endswith("DQN") and not discrete else {}
     elif issubclass(task.data, OfflineData):
         steps = {"name": "episodes", "total_updates": 20, "eval_every": 20, "eval_episodes": 1, "test_episodes": 1}
         own = {"batch_size": 8, "updates_per_block": 5}
