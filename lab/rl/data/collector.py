@@ -18,6 +18,7 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor, nn
 from torchrl.collectors import BaseCollector
 
+from lab.rl.data.kept_episodes import KeptEpisodes
 from lab.rl.envs.async_stepper import make_stepper
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.observations import Layout, valid_actions
@@ -58,6 +59,7 @@ class ArrayCollector(BaseCollector):
         num_envs: how many environments, if they are made here.
         vectorization: how they are stepped, if they are made here.
         layout: of the observations, if they have a mask of valid actions in them.
+        kept: keeps the episodes that are played.
     """
 
     def __init__(
@@ -71,13 +73,14 @@ class ArrayCollector(BaseCollector):
         num_envs: int = 1,
         vectorization: Vectorization = "sync",
         layout: Layout | None = None,
+        kept: KeptEpisodes | None = None,
     ) -> None:
         super().__init__()
         if isinstance(env, str):
             factory = EnvFactory(env)
             env = make_stepper(vectorization, factory, num_envs, factory.facts()["action"])
             env.reset(seeds(num_envs, torch.initial_seed()))
-        self.stepper, self.closed, self.layout = env, False, layout
+        self.stepper, self.closed, self.layout, self.kept = env, False, layout, kept
         self.num_envs = len(env.buffers.reward)
         self.policy: Any = policy if policy is None or hasattr(policy, "noise") else TensorDictActor(policy)
         self.num_steps = -(-frames_per_batch // self.num_envs)
@@ -103,6 +106,7 @@ class ArrayCollector(BaseCollector):
         terminated, done, valid = np.empty(shape, bool), np.empty(shape, bool), np.ones(shape, bool)
         first, random = self._random_actions()
         actions: list[np.ndarray] = list(random)
+        sent: list[np.ndarray] = []  # to the environments, for those who keep it
         if self.policy is not None and first < self.num_steps:
             act, noises = self.policy.actor(), self.policy.noise(self.num_steps - first, self.num_envs).unbind(0)
             device = noises[0].device
@@ -120,6 +124,8 @@ class ArrayCollector(BaseCollector):
                     action, env_action = act(observation.to(device), noises[step - first], is_init.to(device))
                 actions.append(action.cpu().numpy())
                 buffers.action[:] = env_action.cpu().numpy()
+            if self.kept is not None:
+                sent.append(buffers.action.copy())
             self.stepper.step()
             next_observations[step], rewards[step] = buffers.next_observation, buffers.reward
             terminated[step], done[step] = buffers.terminated, buffers.done
@@ -136,6 +142,8 @@ class ArrayCollector(BaseCollector):
         episodes = (self._episodes + ends - done) * self.num_envs + np.arange(self.num_envs)
         self._episodes += ends[-1]
         following = {"observation": next_observations, "reward": rewards, "terminated": terminated, "done": done}
+        if self.kept is not None:
+            self.kept.add(observations, np.stack(sent), following, valid)
         columns: dict[str, Any] = {
             "observation": torch.from_numpy(observations),
             "action": torch.from_numpy(np.stack(actions)),
@@ -144,8 +152,19 @@ class ArrayCollector(BaseCollector):
         }
         return TensorDict(columns, shape, device="cpu")
 
+    def cut(self) -> None:
+        """Ends the kept episodes that are under way, because nothing more is played in them."""
+        self._cut(slice(None), self.stepper.buffers.observation)
+
+    def _cut(self, chosen: slice, observation: np.ndarray) -> None:
+        if self.kept is not None:
+            running = np.zeros(self.num_envs, bool)
+            running[chosen] = ~(self._is_init | self._ended)[chosen]
+            self.kept.cut(observation, self.stepper.buffers.action, running)
+
     def reset(self) -> None:
         """Starts new episodes everywhere."""
+        self.cut()
         self.stepper.reset([None] * self.num_envs)
         self._restart(slice(None))
 
@@ -157,6 +176,7 @@ class ArrayCollector(BaseCollector):
 
     def set_seed(self, seed: int, static_seed: bool = False) -> int:  # noqa: ARG002 - torchrl's signature
         """Starts new episodes from this seed; returns one for a next collector."""
+        self.cut()
         self.stepper.reset(seeds(self.num_envs, seed))
         self._restart(slice(None))
         return seed + 1
@@ -176,13 +196,15 @@ class ArrayCollector(BaseCollector):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where `state_dict` was taken; where an environment cannot, it says so and starts a new episode."""
         self.frames = state_dict["frames"]
-        self.stepper.buffers.observation[:] = state_dict["observation"].numpy()
+        observation = state_dict["observation"].numpy()
+        self.stepper.buffers.observation[:] = observation
         self._is_init[:], self._ended = state_dict["is_init"], np.array(state_dict["ended"])
         self._episodes, self._running_returns[:] = np.array(state_dict["episodes"]), state_dict["running_returns"]
         reasons = self.stepper.restore(state_dict["environments"], self.frames // self.num_envs)
         for number, reason in enumerate(reasons):
             if reason is not None:
                 warnings.warn(f"the current episode of {self.stepper.env} starts again: {reason}", stacklevel=2)
+                self._cut(slice(number, number + 1), observation)
                 self._restart(slice(number, number + 1))
 
     def _restart(self, chosen: slice) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -12,7 +13,9 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lab.errors import BadSetting
 from lab.rl.data.block_loader import BlockLoader, seed_loader
+from lab.rl.data.kept_episodes import PREFIX, KeptEpisodes, check_kept_fits
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.wrappers import Wrappers
 
@@ -48,6 +51,8 @@ class CollectionData(LightningDataModule):
             has none.
         reward_threshold: mean return of a validation that counts as solved, to which steps are counted; by default the
             environment's own.
+        keep: id of the Minari data set as which the training episodes are written at the end of the training, such as
+            cartpole/dqn-replay-v0; an episode that is still being played then counts as truncated. By default none are.
     """
 
     def __init__(
@@ -65,12 +70,14 @@ class CollectionData(LightningDataModule):
         frame_stack: int | None = None,
         is_flat: bool = True,
         reward_threshold: float | None = None,
+        keep: str | None = None,
     ) -> None:
         super().__init__()
         self.total_steps, self.eval_every = total_steps, eval_every
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
         self.eval_envs, self.env, self.reward_threshold = eval_envs, env, reward_threshold
         self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps, action_masks, is_flat, frame_stack)
+        self.kept = None if keep is None else KeptEpisodes(keep)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
@@ -108,9 +115,16 @@ class CollectionData(LightningDataModule):
         """Gives the module the environments to evaluate in."""
         module.env_factory = self.env_factory
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+    def setup(self, stage: str) -> None:
         assert self.trainer is not None
         self.connect(self.trainer.lightning_module)
+        if stage == "fit" and self.kept is not None:
+            if self.trainer.world_size > 1:
+                raise BadSetting("keep", "one process alone can keep its episodes: set trainer.devices to 1")
+            check_kept_fits(self.total_steps, self.env_factory.facts())
+            callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+            if self.kept not in callbacks:
+                callbacks.insert(0, self.kept)  # so that it writes before the last checkpoint is written
 
     def trainer_defaults(self) -> dict[str, Any]:
         """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""
@@ -162,6 +176,15 @@ class CollectionData(LightningDataModule):
             block = self._collect()
             if block is not None:
                 yield block
+
+    def write_buffers(self, folder: Path) -> list[str]:
+        """Writes the kept steps that `folder` lacks; returns the names of all files that a resume from here needs."""
+        return [] if self.kept is None else self.kept.write(folder)
+
+    def read_buffers(self, folder: Path, files: list[str]) -> None:
+        """Reads the kept steps of the checkpoint that was loaded."""
+        if self.kept is not None:
+            self.kept.read(folder, [name for name in files if name.startswith(PREFIX)])
 
     def count(self, returns: list[float]) -> None:
         """Counts a block, and the training episodes that ended in it."""

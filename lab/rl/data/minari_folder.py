@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.data import root
 
-MINARI_ID = re.compile(r"([\w-]+/)*[\w-]+-v\d+")  # such as mujoco/hopper/medium-v0
+MINARI_ID = re.compile(r"(?!./[^/]*$)([\w-]+/)*[\w-]+-v\d+")  # mujoco/hopper/medium-v0; a folder of one letter is none
 
 
 def minari_root() -> Path:

@@ -21,6 +21,7 @@ from lab.rl.data.buffers.buffer import ReplayBuffer, check_buffer_fits
 from lab.rl.data.buffers.hindsight import GoalSelection, Hindsight
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
+from lab.rl.data.kept_episodes import PREFIX
 from lab.rl.data.loaders import CollectionData, FrameStack
 from lab.rl.envs.async_stepper import check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize
@@ -102,6 +103,7 @@ class ReplayData(CollectionData):
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         reward_threshold: float | None = None,
+        keep: str | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -116,6 +118,7 @@ class ReplayData(CollectionData):
             episode_steps,
             frame_stack,
             reward_threshold=reward_threshold,
+            keep=keep,
         )
         self.save_hyperparameters()
         self.batch_size, self.learning_starts = batch_size, learning_starts
@@ -185,6 +188,7 @@ class ReplayData(CollectionData):
             frames_per_batch=self.train_freq,
             init_random_frames=self.learning_starts // self.world_size,
             layout=Layout(self.facts()["observation_size"]) if self.env_factory.action_masks else None,
+            kept=self.kept,
         )
         self.buffer = self.make_buffer(getattr(agent, "gamma", 1.0))
         self.replay = self.buffer.replay
@@ -238,11 +242,12 @@ class ReplayData(CollectionData):
 
     def write_buffers(self, folder: Path) -> list[str]:
         """Writes the transitions that `folder` lacks; returns the names of all files that a resume from here needs."""
-        return self.buffer.write(folder)
+        return self.buffer.write(folder) + super().write_buffers(folder)
 
     def read_buffers(self, folder: Path, files: list[str]) -> None:
         """Reads the transitions of the checkpoint that was loaded."""
-        self.buffer.read(folder, files)
+        super().read_buffers(folder, files)
+        self.buffer.read(folder, [name for name in files if not name.startswith(PREFIX)])
 
     def _collect(self) -> Block | None:
         assert self.collector is not None

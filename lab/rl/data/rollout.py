@@ -96,6 +96,7 @@ class RolloutData(CollectionData):
         test_episodes: Annotated[int, Gt(0)] = 100,
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         reward_threshold: float | None = None,
+        keep: str | None = None,
     ) -> None:
         super().__init__(
             env,
@@ -110,6 +111,7 @@ class RolloutData(CollectionData):
             episode_steps,
             frame_stack,
             reward_threshold=reward_threshold,
+            keep=keep,
         )
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps
@@ -139,7 +141,8 @@ class RolloutData(CollectionData):
             explore_apart(agent, self.trainer.global_rank, self.own_buffers().keys())
         stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs)
         stepper.reset(seeds(self.num_envs, torch.initial_seed()))
-        self.collector = ArrayCollector(stepper, agent, frames_per_batch=self.num_envs * self.num_steps)
+        frames = self.num_envs * self.num_steps
+        self.collector = ArrayCollector(stepper, agent, frames_per_batch=frames, kept=self.kept)
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.collector is not None:

@@ -91,8 +91,9 @@ def test_a_minari_data_set_comes_back_as_it_was(cartpole, tmp_path, monkeypatch)
         assert one.terminated == other.terminated
     with pytest.raises(BadInput, match="there is a data set cartpole/dqn-v0"):
         episode_files.check_minari(name)
-    with pytest.raises(BadInput, match="'cartpole' is no Minari id; expected a name and a version"):
-        episode_files.check_minari("cartpole")
+    for wrong in ("cartpole", "c/dqn-v0", "cartpole/dqn-v0/", "cart pole/dqn-v0"):
+        with pytest.raises(BadInput, match=f"'{wrong}' is no Minari id; expected a name and a version"):
+            episode_files.check_minari(wrong)
     with (folder / "data" / "main_data.hdf5").open("r+b") as file:
         file.truncate(2000)
     with pytest.raises(BadSetting, match="cannot be read as a Minari data set"):
