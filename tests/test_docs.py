@@ -269,6 +269,7 @@ def would_start(recipe, *overrides):
             "with an internet connection run: ",
             "No such file or directory",
             "there is no folder or CSV file",
+            "nothing says in which environment",
         )  # of the reader's own
         assert all(any(words in problem.message for words in missing) for problem in error.problems)  # noqa: PT017
 
