@@ -36,10 +36,11 @@ class KeptEpisodes(Callback):
 
     >>> from lab.rl.data import ArrayCollector
     >>> kept = KeptEpisodes("cartpole/random-v0")
-    >>> for _ in ArrayCollector("CartPole-v1", None, frames_per_batch=64, total_frames=64, num_envs=2, kept=kept):
-    ...     pass
-    >>> [len(episode.rewards) for episode in kept.take({"count": 2})]  # that have ended
-    [18, 13]
+    >>> collector = ArrayCollector("CartPole-v1", None, frames_per_batch=64, num_envs=2, kept=kept)
+    >>> _ = collector.collect()
+    >>> collector.cut()  # nothing more is played
+    >>> sum(len(episode.rewards) for episode in kept.take({"count": 2}))
+    64
 
     Args:
         name: id of the data set.
