@@ -59,7 +59,7 @@ class ArrayCollector(BaseCollector):
         num_envs: how many environments, if they are made here.
         vectorization: how they are stepped, if they are made here.
         layout: of the observations, if they have a mask of valid actions in them.
-        kept: keeps the episodes that are played.
+        kept_episodes: takes the steps that are played.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class ArrayCollector(BaseCollector):
         num_envs: int = 1,
         vectorization: Vectorization = "sync",
         layout: Layout | None = None,
-        kept: KeptEpisodes | None = None,
+        kept_episodes: KeptEpisodes | None = None,
     ) -> None:
         super().__init__()
         if isinstance(env, str):
             factory = EnvFactory(env)
             env = make_stepper(vectorization, factory, num_envs, factory.facts()["action"])
             env.reset(seeds(num_envs, torch.initial_seed()))
-        self.stepper, self.closed, self.layout, self.kept = env, False, layout, kept
+        self.stepper, self.closed, self.layout, self.kept_episodes = env, False, layout, kept_episodes
         self.num_envs = len(env.buffers.reward)
         self.policy: Any = policy if policy is None or hasattr(policy, "noise") else TensorDictActor(policy)
         self.num_steps = -(-frames_per_batch // self.num_envs)
@@ -124,7 +124,7 @@ class ArrayCollector(BaseCollector):
                     action, env_action = act(observation.to(device), noises[step - first], is_init.to(device))
                 actions.append(action.cpu().numpy())
                 buffers.action[:] = env_action.cpu().numpy()
-            if self.kept is not None:
+            if self.kept_episodes is not None:
                 sent.append(buffers.action.copy())
             self.stepper.step()
             next_observations[step], rewards[step] = buffers.next_observation, buffers.reward
@@ -142,8 +142,8 @@ class ArrayCollector(BaseCollector):
         episodes = (self._episodes + ends - done) * self.num_envs + np.arange(self.num_envs)
         self._episodes += ends[-1]
         following = {"observation": next_observations, "reward": rewards, "terminated": terminated, "done": done}
-        if self.kept is not None:
-            self.kept.add(observations, np.stack(sent), following, valid)
+        if self.kept_episodes is not None:
+            self.kept_episodes.add(observations, np.stack(sent), following, valid)
         columns: dict[str, Any] = {
             "observation": torch.from_numpy(observations),
             "action": torch.from_numpy(np.stack(actions)),
@@ -157,10 +157,10 @@ class ArrayCollector(BaseCollector):
         self._cut(slice(None), self.stepper.buffers.observation)
 
     def _cut(self, chosen: slice, observation: np.ndarray) -> None:
-        if self.kept is not None:
+        if self.kept_episodes is not None:
             running = np.zeros(self.num_envs, bool)
             running[chosen] = ~(self._is_init | self._ended)[chosen]
-            self.kept.cut(observation, self.stepper.buffers.action, running)
+            self.kept_episodes.cut(observation, self.stepper.buffers.action, running)
 
     def reset(self) -> None:
         """Starts new episodes everywhere."""

@@ -35,11 +35,11 @@ class KeptEpisodes(Callback):
     A row is a step, or the observation behind the last step of an episode; rows of several environments take turns.
 
     >>> from lab.rl.data import ArrayCollector
-    >>> kept = KeptEpisodes("cartpole/random-v0")
-    >>> collector = ArrayCollector("CartPole-v1", None, frames_per_batch=64, num_envs=2, kept=kept)
+    >>> episodes = KeptEpisodes("cartpole/random-v0")
+    >>> collector = ArrayCollector("CartPole-v1", None, frames_per_batch=64, num_envs=2, kept_episodes=episodes)
     >>> _ = collector.collect()
     >>> collector.cut()  # nothing more is played
-    >>> sum(len(episode.rewards) for episode in kept.take({"count": 2}))
+    >>> sum(len(episode.rewards) for episode in episodes.take({"count": 2}))
     64
 
     Args:

@@ -77,7 +77,7 @@ class CollectionData(LightningDataModule):
         self.eval_episodes, self.test_episodes = eval_episodes, test_episodes
         self.eval_envs, self.env, self.reward_threshold = eval_envs, env, reward_threshold
         self.env_factory = EnvFactory(env, env_kwargs, wrappers, episode_steps, action_masks, is_flat, frame_stack)
-        self.kept = None if keep is None else KeptEpisodes(keep)
+        self.kept_episodes = None if keep is None else KeptEpisodes(keep)
         self.env_steps = 0
         self._episodes, self._returns = 0, 0.0  # training episodes that ended, and the sum of their returns
         self._epoch, self._epoch_began = 0, 0  # the Trainer's present epoch, and the env steps when it began
@@ -118,13 +118,13 @@ class CollectionData(LightningDataModule):
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
         self.connect(self.trainer.lightning_module)
-        if stage == "fit" and self.kept is not None:
+        if stage == "fit" and self.kept_episodes is not None:
             if self.trainer.world_size > 1:
                 raise BadSetting("keep", "one process alone can keep its episodes: set trainer.devices to 1")
             check_kept_fits(self.total_steps, self.env_factory.facts())
             callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-            if self.kept not in callbacks:
-                callbacks.insert(0, self.kept)  # so that it writes before the last checkpoint is written
+            if self.kept_episodes not in callbacks:
+                callbacks.insert(0, self.kept_episodes)  # so that it writes before the last checkpoint is written
 
     def trainer_defaults(self) -> dict[str, Any]:
         """One epoch lasts until the next validation is due; its number of blocks is asked for anew every time."""
@@ -179,12 +179,12 @@ class CollectionData(LightningDataModule):
 
     def write_buffers(self, folder: Path) -> list[str]:
         """Writes the kept steps that `folder` lacks; returns the names of all files that a resume from here needs."""
-        return [] if self.kept is None else self.kept.write(folder)
+        return [] if self.kept_episodes is None else self.kept_episodes.write(folder)
 
     def read_buffers(self, folder: Path, files: list[str]) -> None:
         """Reads the kept steps of the checkpoint that was loaded."""
-        if self.kept is not None:
-            self.kept.read(folder, [name for name in files if name.startswith(PREFIX)])
+        if self.kept_episodes is not None:
+            self.kept_episodes.read(folder, [name for name in files if name.startswith(PREFIX)])
 
     def count(self, returns: list[float]) -> None:
         """Counts a block, and the training episodes that ended in it."""

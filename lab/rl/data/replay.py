@@ -188,7 +188,7 @@ class ReplayData(CollectionData):
             frames_per_batch=self.train_freq,
             init_random_frames=self.learning_starts // self.world_size,
             layout=Layout(self.facts()["observation_size"]) if self.env_factory.action_masks else None,
-            kept=self.kept,
+            kept_episodes=self.kept_episodes,
         )
         self.buffer = self.make_buffer(getattr(agent, "gamma", 1.0))
         self.replay = self.buffer.replay

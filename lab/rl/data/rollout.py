@@ -142,7 +142,7 @@ class RolloutData(CollectionData):
         stepper = make_stepper(self.vectorization, self.env_factory, self.num_envs)
         stepper.reset(seeds(self.num_envs, torch.initial_seed()))
         frames = self.num_envs * self.num_steps
-        self.collector = ArrayCollector(stepper, agent, frames_per_batch=frames, kept=self.kept)
+        self.collector = ArrayCollector(stepper, agent, frames_per_batch=frames, kept_episodes=self.kept_episodes)
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self.collector is not None:

@@ -161,7 +161,7 @@ def test_episodes_are_what_the_collector_yields(vectorization):
     torch.manual_seed(0)
     keeper = KeptEpisodes(NAME)
     settings = {"frames_per_batch": 60, "total_frames": 240, "num_envs": 3, "vectorization": vectorization}
-    collector = ArrayCollector("CartPole-v1", None, **settings, kept=keeper)
+    collector = ArrayCollector("CartPole-v1", None, **settings, kept_episodes=keeper)
     batches = torch.cat(list(collector), 1)
     steps = batches.flatten()[batches["collector", "mask"].flatten()]
     collector.cut()
@@ -182,7 +182,9 @@ def test_episodes_are_what_the_collector_yields(vectorization):
 def test_few_files_hold_everything(tmp_path, monkeypatch):
     monkeypatch.setattr(kept_episodes, "CHUNK", 64)
     keeper, numbers = KeptEpisodes(NAME), []
-    collector = ArrayCollector("CartPole-v1", None, frames_per_batch=2, total_frames=800, num_envs=2, kept=keeper)
+    collector = ArrayCollector(
+        "CartPole-v1", None, frames_per_batch=2, total_frames=800, num_envs=2, kept_episodes=keeper
+    )
     for _ in collector:
         files = keeper.write(tmp_path / "files")
         numbers.append(len(files))
@@ -209,7 +211,7 @@ def test_an_episode_that_could_not_go_on_ends_where_it_was(tmp_path, monkeypatch
     monkeypatch.setitem(gym.registry, "Opaque-v0", entry)
     keepers = [KeptEpisodes(NAME), KeptEpisodes(NAME)]
     settings = {"frames_per_batch": 60, "total_frames": 60, "num_envs": 2}
-    first, second = (ArrayCollector("Opaque-v0", None, **settings, kept=keeper) for keeper in keepers)
+    first, second = (ArrayCollector("Opaque-v0", None, **settings, kept_episodes=keeper) for keeper in keepers)
     first.collect()
     state, files = first.state_dict(), keepers[0].write(tmp_path)
     with pytest.warns(UserWarning, match="the current episode of Opaque-v0 starts again"):
