@@ -1,5 +1,6 @@
 """A point on a line, as different people would have written it; and short trainings in it."""
 
+import itertools
 from typing import ClassVar
 
 import gymnasium as gym
@@ -151,6 +152,17 @@ class Sized(Point):
     def __init__(self, size: int, speed: float = 1.0, **keywords):
         super().__init__(**keywords)
         self.size, self.speed = size, speed
+
+
+class Opaque(gym.Wrapper):
+    """Holds something that cannot be read, and moves by how often it was asked since it was made."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.handle = itertools.count(1)
+
+    def step(self, action):
+        return self.env.step(action / next(self.handle))
 
 
 def register(monkeypatch, kind, limit=20):

@@ -1,6 +1,5 @@
 """A training that goes on from a checkpoint ends with the same bits as one that was never interrupted."""
 
-import itertools
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -12,6 +11,7 @@ from lightning import Callback, Trainer, seed_everything
 from lab.errors import LabError
 from lab.rl.data.replay import ReplayData
 from lab.rl.ddpg import DDPG
+from tests.rl.points import Opaque
 
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
 NOISE = "explorer.state"
@@ -145,17 +145,6 @@ def test_another_checkpoint_may_be_tested_after_training(tmp_path):
     assert data.env_steps == 300
     assert agent.env_steps == 120, "the checkpoint's"
     assert data.state_dict() == {}
-
-
-class Opaque(gym.Wrapper):
-    """Holds something that cannot be read, and moves by how often it was asked since it was made."""
-
-    def __init__(self, env):
-        super().__init__(env)
-        self.handle = itertools.count(1)
-
-    def step(self, action):
-        return self.env.step(action / next(self.handle))
 
 
 @pytest.mark.slow

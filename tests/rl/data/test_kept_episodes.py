@@ -1,6 +1,5 @@
 """The episodes that an agent plays while it trains are written as they were, and keeping them changes nothing else."""
 
-import itertools
 import re
 import sys
 from types import SimpleNamespace
@@ -27,7 +26,7 @@ from lab.testing import resuming, runs
 from lab.testing.memory import MemoryLogger
 from lab.testing.short import RESUMED, SMALL, small
 from tests.rl import points
-from tests.rl.points import Lookup, Point
+from tests.rl.points import Lookup, Opaque, Point
 
 NAME, same = "point/kept-v0", kept_episodes._same
 COLLECTING = {name: task for name in task_names() if issubclass((task := find_task(name)).data, CollectionData)}
@@ -187,17 +186,6 @@ def test_few_files_hold_everything(tmp_path, monkeypatch):
     again = KeptEpisodes(NAME)
     again.read(tmp_path / "files", files)
     assert same(again.take({"count": 2}), keeper.take({"count": 2}))
-
-
-class Opaque(gym.Wrapper):
-    """Holds something that cannot be read, and moves by how often it was asked since it was made."""
-
-    def __init__(self, env):
-        super().__init__(env)
-        self.handle = itertools.count(1)
-
-    def step(self, action):
-        return self.env.step(action / next(self.handle))
 
 
 def test_an_episode_that_could_not_go_on_ends_where_it_was(tmp_path, monkeypatch):
