@@ -9,6 +9,7 @@ import re
 import textwrap
 import zipfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,6 +65,18 @@ def save(value: Any, path: Path) -> None:
             raise LabError(f"{path} is not written: {' '.join(str(error).split())}") from None
         if refused := _refused(file):
             raise LabError(f"{path} is not written, because it could not be read back: {refused}")
+
+
+def unused(folder: Path, stem: str) -> str:
+    """The first of the names `stem.pt`, `stem-1.pt` and so on that no file in a folder has.
+
+    What is there may be needed by a checkpoint, or was left by a process that died; it is neither used nor changed.
+
+    >>> unused(Path("nowhere"), "replay-0-100")
+    'replay-0-100.pt'
+    """
+    names = (f"{stem}{f'-{again}' if again else ''}.pt" for again in count())
+    return next(name for name in names if not (folder / name).exists())
 
 
 def check(path: Path) -> None:

@@ -6,13 +6,11 @@ They lie in memory until then. Checkpoints do not hold them: what is new since t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from itertools import count
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from lightning import Callback, LightningModule, Trainer
 
@@ -20,8 +18,8 @@ from lab import files
 from lab.errors import BadInput, BadSetting, LabError
 from lab.rl.data.episode_files import check_minari, check_minari_id, read_minari, write_minari
 from lab.rl.data.episodes import Episode
+from lab.rl.data.memory import check_memory, step_size
 from lab.rl.data.minari_folder import minari_root
-from lab.rl.envs.observations import Layout
 from lab.rl.envs.spaces import ActionSpec
 
 Rows = dict[str, np.ndarray]  # columns: env, observation, action, reward, terminated, and whether it is the last
@@ -50,10 +48,7 @@ class KeptEpisodes(Callback):
     """
 
     def __init__(self, name: str) -> None:
-        try:
-            check_minari_id(name)
-        except BadInput as error:
-            raise BadSetting("keep", str(error)) from None
+        _check_name(check_minari_id, name)
         self.name = name
         self.chunks: list[Rows] = []
         self.folder: Path | None = None
@@ -125,9 +120,7 @@ class KeptEpisodes(Callback):
         if folder != self.folder:
             self.folder, self.files = folder, []
         for chunk in self.chunks[len(self.files) :]:
-            stem = f"{PREFIX}{len(self.files)}-{len(chunk['env'])}"
-            names = (f"{stem}{f'-{again}' if again else ''}.pt" for again in count())
-            name = next(name for name in names if not (folder / name).exists())  # a checkpoint may need what is there
+            name = files.unused(folder, f"{PREFIX}{len(self.files)}-{len(chunk['env'])}")
             files.save({column: torch.from_numpy(values) for column, values in chunk.items()}, folder / name)
             self.files.append(name)
         return list(self.files)
@@ -142,10 +135,7 @@ class KeptEpisodes(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Refuses a name that is taken, unless it is a resumed training, which may have written it itself."""
         if trainer.datamodule.env_steps == 0:  # type: ignore[attr-defined]
-            try:
-                check_minari(self.name)
-            except BadInput as error:
-                raise BadSetting("keep", str(error)) from None
+            _check_name(check_minari, self.name)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the data set, before the last checkpoint, from which no training goes on.
@@ -175,13 +165,15 @@ def check_kept_fits(total_steps: int, facts: Mapping[str, Any]) -> None:
     Raises:
         BadSetting: they are too many.
     """
-    action = facts["action"]
-    row = Layout(facts["observation_size"]).size + (4 * len(action["low"]) if "low" in action else 8) + 8
-    available = psutil.virtual_memory().total
-    if total_steps * row > available:
-        needed = f"{total_steps:,} steps of {row:,} bytes are {total_steps * row / 1e9:,.1f} GB"
-        instead = "leave it out; lab collect records episodes of the trained agent"
-        raise BadSetting("keep", f"{needed}, and this machine has {available / 1e9:,.1f} GB: {instead}")
+    size = step_size(facts, observations=1) + 8  # the other columns of a row
+    check_memory("keep", total_steps, "steps", size, "leave it out; lab collect records episodes of the trained agent")
+
+
+def _check_name(check: Callable[[str], None], name: str) -> None:
+    try:
+        check(name)
+    except BadInput as error:
+        raise BadSetting("keep", str(error)) from None
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
 import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.data.replay_buffers import RandomSampler
 
-from lab.errors import BadSetting
 from lab.rl.data.buffers.hindsight import Hindsight
 from lab.rl.data.buffers.n_step import look_ahead
 from lab.rl.data.buffers.prioritized import PlainPrioritizedSampler
 from lab.rl.data.buffers.segments import Segments
-from lab.rl.envs.observations import Layout
+from lab.rl.data.memory import check_memory, step_size
 
 STORED = ("observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated"))
 SAMPLED = ("index", "steps", "priority_weight")
@@ -34,13 +32,10 @@ def check_buffer_fits(buffer_size: int, storage: Literal["memory", "memmap"], fa
     Raises:
         BadSetting: they are too many; says how many are not.
     """
-    action, observed = facts["action"], Layout(facts["observation_size"]).size
-    row = 2 * observed + (4 * len(action["low"]) if "low" in action else 8) + 5  # the reward, and whether it terminated
-    available = psutil.virtual_memory().total
-    if storage == "memory" and buffer_size * row > available:
-        needed = f"{buffer_size:,} transitions of {row:,} bytes are {buffer_size * row / 1e9:,.1f} GB"
-        wayout = f"set data.storage=memmap, or data.buffer_size below {available // row:,}"
-        raise BadSetting("buffer_size", f"{needed}, and this machine has {available / 1e9:,.1f} GB: {wayout}")
+    if storage == "memory":
+        size = step_size(facts, observations=2) + 5  # the reward, and whether it terminated
+        instead = "set data.storage=memmap, or data.buffer_size below {most}"
+        check_memory("buffer_size", buffer_size, "transitions", size, instead)
 
 
 class ReplayBuffer:

@@ -7,7 +7,6 @@ as there are several of about the same size: a row is written about log(rows) / 
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +65,7 @@ class Segments:
         if first < total:
             while len(small := _small(kept, total - first)) >= FAN - 1:
                 kept, first = kept[: -len(small)], max(small[0].first, oldest)
-            name = _unused(folder, first, total)
+            name = files.unused(folder, f"replay-{first}-{total}")
             files.save({"first": first, "rows": self._rows(first, total)}, folder / name)
             kept.append(Segment(name, first, total))
         self.folder, self.segments = folder, kept
@@ -124,9 +123,3 @@ def _small(segments: list[Segment], rows: int) -> list[Segment]:
     while start and segments[start - 1].last - segments[start - 1].first < FAN * rows:
         start -= 1
     return segments[start:]
-
-
-def _unused(folder: Path, first: int, last: int) -> str:
-    """A name that no file has: one that was left by a process that died is neither used nor changed."""
-    names = (f"replay-{first}-{last}{f'-{again}' if again else ''}.pt" for again in count())
-    return next(name for name in names if not (folder / name).exists())
