@@ -24,7 +24,7 @@ fuzz: .venv/ready       ## random inputs into everything that reads recipes, ove
 	$(BIN)/python -m tests.fuzz
 
 lint: .venv/ready       ## style, types, and the generated reference
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/make_reference.py --check

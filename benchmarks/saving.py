@@ -119,6 +119,7 @@ def _data(env: str, rows: int) -> Any:
 def _extend(data: Any, rows: int) -> None:
     """Rows as the collector brings them, but for their values, which no file system could compress."""
     import torch
+
     from lab.rl.data.memory import STORED
 
     row = data.collector.next().reshape(-1).select(*STORED)[:1]
