@@ -185,10 +185,11 @@ def published(result: Result) -> dict[str, PublishedScore]:
 
     Another version of the environment counts too, because the sources are older; the cell names it.
     """
+    ours = result.env.rpartition(":")[2].partition("-v")[0]  # without the module that registers it
     scores = {}
     for source, about in PUBLISHED["sources"].items():
         for env, returns in about["returns"].items():
-            known = returns if env.partition("-v")[0] == result.env.partition("-v")[0] else {}
+            known = returns if env.partition("-v")[0] == ours else {}
             algorithm = next((name for name in (result.name.rpartition("_")[0], result.task) if name in known), None)
             if algorithm is not None:
                 scores[source] = PublishedScore(env, *known[algorithm])

@@ -107,6 +107,8 @@ def test_a_figure_is_that_of_the_recipe_or_of_its_task(results: Any) -> None:
     rainbow = published(row("rainbow_cartpole", [1.0], "dqn", "CartPole-v1"))
     assert (rainbow["rl-baselines3-zoo"].score, rainbow["rl-baselines3-zoo"].steps) == (500.0, "50k")
     assert published(row("sac_cheetah", [1.0], "sac", "HalfCheetah-v5"))["rl-baselines3-zoo"].env == "HalfCheetah-v3"
+    grid = published(row("ppo_minigrid", [1.0], "ppo", "minigrid:MiniGrid-Empty-Random-5x5-v0"))
+    assert grid["rl-baselines3-zoo"].score == 0.968
     assert published(row("reinforce_cartpole", [1.0], "reinforce", "CartPole-v1")) == {}
 
 
@@ -159,8 +161,9 @@ def test_a_recipe_without_runs_keeps_its_earlier_row(results: Any, tmp_path: Pat
 
 def test_published_figures_are_of_tasks_and_numbers() -> None:
     published = yaml.safe_load((DOCS / "published.yaml").read_text())
+    recipes = {path.stem.rpartition("_")[0] for path in (DOCS.parent / "recipes").glob("*.yaml")}
     for returns in published["sources"]["rl-baselines3-zoo"]["returns"].values():
-        assert set(returns) <= set(task_names())
+        assert set(returns) <= {*task_names(), *recipes}
         for score, steps in returns.values():
             assert isinstance(score, float)
             assert re.fullmatch(r"\d+[kM]", steps)
