@@ -124,7 +124,8 @@ def fetch_minari(name: str) -> None:
     except Exception as error:  # of several packages
         shutil.rmtree(minari_root() / name, ignore_errors=True)
         words = f"{name} is not in {minari_root()} and cannot be downloaded ({error_text(error)})"
-        raise LabError(f"{words}; with an internet connection run: lab data fetch {name}") from None
+        fetch = f"with an internet connection run: lab data fetch {name}"
+        raise LabError(f"{words}; {fetch}; to record one of your own: lab collect, or data.keep in lab run") from None
 
 
 def read_minari(folder: Path) -> list[Episode]:
