@@ -31,9 +31,10 @@ HEADER = """\
 
 Each row is a recipe, trained with {seeds} seeds. The checkpoint that was best in validation is tested with greedy
 actions on start states that are the same for every agent and are not used in validation. IQM is the interquartile mean
-of the test return over the seeds, with its 95 % bootstrap interval ([definitions](compare.md#statistics)). *Training*
-is the median time of one training run without its test, with one run per CPU core. *Commit* is the version of the code
-that trained the row:
+of the test return over the seeds, with its 95 % bootstrap interval ([definitions](compare.md#statistics)). *Last
+policy* is the interquartile mean of the return in the last validation: nobody chose that policy, and its start states
+are those of validation. *Training* is the median time of one training run without its test, with one run per CPU core.
+*Commit* is the version of the code that trained the row:
 
 {commits}
 
@@ -89,6 +90,7 @@ class Agent:
         chosen = grouped({self.name: self.runs})
         scores = report(chosen.groups, chosen.mode).rows[0]
         gaps, seconds = self.measured("test/optimality_gap"), self.measured("seconds/fit")
+        last = self.measured("val/return")
         best = {float(f"{score + gap:.4g}") for score, gap in zip(self.measured("test/return"), gaps, strict=False)}
         return Result(
             name=self.name,
@@ -103,6 +105,7 @@ class Agent:
             seconds=statistics.median(seconds) if seconds else None,
             commits=self._tags("mlflow.source.git.commit", 7),
             hardware=self._tags("hardware"),
+            last=float(stats.iqm(last)) if last else None,
         )
 
     def _tags(self, tag: str, length: int | None = None) -> list[str]:
@@ -126,6 +129,8 @@ class Result:
         seconds: median time of a training run.
         commits: of the code that trained it.
         hardware: of the machines that trained it.
+        last: interquartile mean of the return in the last validation, of the policy after the last step; None for rows
+            that do not have it.
     """
 
     name: str
@@ -140,6 +145,7 @@ class Result:
     seconds: float | None
     commits: list[str]
     hardware: list[str]
+    last: float | None = None
 
 
 def load_results(path: Path) -> dict[str, Result]:
@@ -226,9 +232,15 @@ def table(env: str, results: Sequence[Result]) -> str:
     """The section of one environment."""
     scores = [published(result) for result in results]
     sources = [source for source in PUBLISHED["sources"] if any(source in found for found in scores)]
-    gaps = any(result.gap is not None for result in results)
+    gaps, lasts = (any(getattr(result, key) is not None for result in results) for key in ("gap", "last"))
     titles = ["algorithm", "recipe", "seeds", "steps", "IQM of `test/return`", "95 % interval"]
-    titles += [*(["optimality gap"] if gaps else []), "training", "commit", *sources]
+    titles += [
+        *(["last policy"] if lasts else []),
+        *(["optimality gap"] if gaps else []),
+        "training",
+        "commit",
+        *sources,
+    ]
     lines = [titles, ["---"] * len(titles)]
     for result, found in zip(results, scores, strict=True):
         line = [
@@ -239,6 +251,7 @@ def table(env: str, results: Sequence[Result]) -> str:
             f"**{number(result.iqm)}**",
             " to ".join(map(number, result.interval)) if result.interval else "-",
         ]
+        line += ["-" if result.last is None else number(result.last)] if lasts else []
         line += ["-" if result.gap is None else number(result.gap)] if gaps else []
         line += ["-" if result.seconds is None else _duration(result.seconds), ", ".join(result.commits)]
         line += [found[source].cell(result) if source in found else "-" for source in sources]

@@ -116,7 +116,10 @@ def test_the_page(results: Any) -> None:
     from results_page import page
 
     worse = row("td3_pendulum", [-160.0, -162.0, -161.0], "td3")
-    better = row("ddpg_pendulum", [-140.0, -141.0, -142.0])
+    validated = agent("ddpg_pendulum", [-140.0, -141.0, -142.0])
+    for each, last in zip(validated.runs, (-142.0, -143.0, -144.0), strict=True):
+        each.data.metrics["val/return"] = last
+    better = validated.result()
     cheetah = row("sac_cheetah", [9500.0, 9600.0], "sac", "HalfCheetah-v5", **{"data.total_steps": "300000"})
     one = row("a2c_cartpole", [300.0], "a2c", "CartPole-v1")
     text = page(
@@ -135,9 +138,10 @@ def test_the_page(results: Any) -> None:
     assert list(rows)[2:] == [first, second], "the best one first"
     assert rows[first][0] == "[ddpg](ddpg.md)"
     assert rows[first][2:] == [
-        *("3", "4k", "**-141**", "-142 to -140", "41", "3 min", "1234567"),
+        *("3", "4k", "**-141**", "-142 to -140", "-143", "41", "3 min", "1234567"),
         *("-152.1 (20k): above", "-627.5: above"),
     ]
+    assert rows[second][6] == "-", "a row from before the last policy's return was kept"
     assert rows[second][-2:] == ["-151.9 (20k): **below**", "-"]
     assert rows["[sac_cheetah](../recipes/sac_cheetah.yaml)"][-1] == "9535 (1M, HalfCheetah-v3): within"
     assert rows["[a2c_cartpole](../recipes/a2c_cartpole.yaml)"][-1] == "500 (500k): one seed"
