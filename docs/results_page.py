@@ -218,7 +218,7 @@ def page(results: Sequence[Result], waiting: Sequence[Agent], plot: bool) -> str
         below=", ".join(below) or "none",
     )
     tables: dict[str, list[Result]] = defaultdict(list)
-    for result in sorted(results, key=lambda result: result.iqm, reverse=True):
+    for result in sorted(results, key=lambda result: (-result.iqm, result.name)):
         tables[result.env].append(result)
     parts = [header, *(table(env, tables[env]) for env in sorted(tables))]
     if plot:
