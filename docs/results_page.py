@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent
 PUBLISHED: dict[str, Any] = yaml.safe_load((DOCS / "published.yaml").read_text(encoding="utf-8"))
 BELOW = "**below**"
+OPTIONAL = {"last policy": "last", "optimality gap": "gap"}  # columns of tables with a row that knows them
 HEADER = """\
 # Results
 
@@ -232,15 +233,9 @@ def table(env: str, results: Sequence[Result]) -> str:
     """The section of one environment."""
     scores = [published(result) for result in results]
     sources = [source for source in PUBLISHED["sources"] if any(source in found for found in scores)]
-    gaps, lasts = (any(getattr(result, key) is not None for result in results) for key in ("gap", "last"))
+    optional = {title: key for title, key in OPTIONAL.items() if any(getattr(row, key) is not None for row in results)}
     titles = ["algorithm", "recipe", "seeds", "steps", "IQM of `test/return`", "95 % interval"]
-    titles += [
-        *(["last policy"] if lasts else []),
-        *(["optimality gap"] if gaps else []),
-        "training",
-        "commit",
-        *sources,
-    ]
+    titles += [*optional, "training", "commit", *sources]
     lines = [titles, ["---"] * len(titles)]
     for result, found in zip(results, scores, strict=True):
         line = [
@@ -251,8 +246,8 @@ def table(env: str, results: Sequence[Result]) -> str:
             f"**{number(result.iqm)}**",
             " to ".join(map(number, result.interval)) if result.interval else "-",
         ]
-        line += ["-" if result.last is None else number(result.last)] if lasts else []
-        line += ["-" if result.gap is None else number(result.gap)] if gaps else []
+        values = [getattr(result, key) for key in optional.values()]
+        line += ["-" if value is None else number(value) for value in values]
         line += ["-" if result.seconds is None else _duration(result.seconds), ", ".join(result.commits)]
         line += [found[source].cell(result) if source in found else "-" for source in sources]
         lines.append(line)
