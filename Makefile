@@ -25,7 +25,7 @@ fuzz: .venv/ready       ## random inputs into everything that reads recipes, ove
 
 lint: .venv/ready       ## style, types, and the generated reference
 	$(BIN)/ruff check --no-cache .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/make_reference.py --check
 
