@@ -15,6 +15,7 @@ import lab
 from lab.cli import browse, check, compare, data, install, results, schema, tracking, train, tune
 from lab.cli.group import Command, Group, Subgroup
 from lab.cli.terminal.messages import explain, surprise
+from lab.cli.terminal.output import keep_stdout_for_data
 from lab.errors import BadInput, LabError
 from lab.sentences import note
 from lab.startup import defer
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is None:  # else this is somebody else's process
         defer()
+        keep_stdout_for_data()
     code = 0
     try:
         try:

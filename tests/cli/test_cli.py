@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from processes import lab as run
 
 import lab as package
 from lab import registry, stages
@@ -60,6 +61,27 @@ def test_a_closed_pipe_is_no_error() -> None:
         assert ls.stderr is not None
         ls.stdout.close()
         assert ls.stderr.read() == b""
+
+
+LOUD = """\
+import os
+from gymnasium.envs.classic_control import PendulumEnv
+
+class Loud(PendulumEnv):
+    def reset(self, **words):
+        os.write(1, b"from C")
+        return super().reset(**words)
+"""
+
+
+@pytest.mark.slow
+def test_what_a_c_library_prints_is_not_among_the_data(tmp_path: Path, good: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    limit = "data.wrappers=[{class_path: TimeLimit, init_args: {max_episode_steps: 100}}]"
+    done = run(tmp_path, "run", str(good), "data.env=loud:Loud", limit, "data.total_steps=300", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "FINISHED"
+    assert "from C" in done.stderr
 
 
 def test_version(lab: Lab) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,19 @@ from typing import Any
 from lab.errors import BadInput
 
 PLOT_FORMATS = (".png", ".pdf", ".svg")
+
+
+def keep_stdout_for_data() -> None:
+    """What C libraries write to standard output goes to standard error, for the whole process; Python prints as before.
+
+    PyBullet, for one, says there how it was started, before the JSON of `lab run --json`.
+    """
+    if sys.stdout is None or sys.stderr is None:  # closed by the shell: `lab runs >&-`
+        return
+    ours = sys.stdout
+    ours.flush()
+    sys.stdout = os.fdopen(os.dup(1), "w", encoding=ours.encoding, errors=ours.errors)
+    os.dup2(2, 1)
 
 
 def emit(value: Any) -> None:
