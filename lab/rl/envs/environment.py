@@ -18,9 +18,10 @@ from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.earned_reward import EarnedReward, ScoredReward
 from lab.rl.envs.layers.frame_stack import stack_frames
 from lab.rl.envs.layers.new_world import with_new_worlds
+from lab.rl.envs.layers.seeded_resets import SeededResets
 from lab.rl.envs.wrappers import Wrappers, find, wrap
 
-EXTRAS = ("mujoco", "box2d", "atari")  # of this package, named after what Gymnasium needs
+EXTRAS = ("mujoco", "box2d", "atari", "minatar", "minigrid", "panda_gym")  # of this package, as missing packages are
 MISSING = (ImportError, DependencyNotInstalled)
 BY_GYMNASIUM = " was raised from the environment creator for "  # and more, after the text of a TypeError
 
@@ -34,6 +35,7 @@ def make(
     frame_stack: int | None = None,
     is_team: bool = False,
     is_scored: bool = False,
+    seeds_resets: bool = False,
     **settings: Any,
 ) -> CheckedEnv:
     """The environment registered as `env`, such as `Pendulum-v1` or `module:Name-v0`, as a `CheckedEnv`.
@@ -50,6 +52,7 @@ def make(
         frame_stack: observations that are shown at once; None for 1, and for 4 of Atari games.
         is_team: whether it is to be an environment of several agents.
         is_scored: whether rewards are the environment's own, whatever wrappers make of them.
+        seeds_resets: whether each reset gets a seed.
         settings: those of `gymnasium.make`, such as `max_episode_steps` and `render_mode`.
 
     Raises:
@@ -57,7 +60,6 @@ def make(
     """
     given = env_kwargs or {}
     entry_point.check_owners(given)
-    layers = find(wrappers)
     try:
         spec = entry_point.find_spec(env)
         creator = entry_point.find_creator(env, spec)
@@ -69,6 +71,7 @@ def make(
         found = "one agent: use another task, such as ppo" if is_team else "several agents: use task=ippo"
         raise BadSetting("env", f"{env!r} has {found}")
     entry_point.check_keywords(env, creator, given, spec.kwargs)
+    layers = find(wrappers)
     try:
         if ".mujoco." in str(spec.entry_point):
             _warn_for_mujoco()
@@ -77,6 +80,8 @@ def make(
             settings["frame_stack"] = frame_stack
         make_it: Any = atari.make if is_game else gym.make
         inside = with_new_worlds(make_it(spec, disable_env_checker=True, **(dict(given) | settings)))
+        if seeds_resets:
+            inside = SeededResets(inside)
         if layers and is_scored:
             inside = EarnedReward(inside)
             wrapped: gym.Env[Any, Any] = ScoredReward(wrap(inside, env, layers), inside)

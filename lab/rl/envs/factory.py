@@ -23,6 +23,7 @@ from lab.rl.envs.checked import CheckedEnv
 from lab.rl.envs.entry_point import find_spec, home
 from lab.rl.envs.interface import check_interface
 from lab.rl.envs.layers import atari
+from lab.rl.envs.layers.seeded_resets import CAREFUL, needs_seeds
 from lab.rl.envs.state import snapshot
 from lab.rl.envs.state.recording import Recording
 from lab.rl.envs.wrappers import Wrappers, check_state
@@ -47,6 +48,7 @@ class EnvFactory:
         is_flat: whether every observation becomes one array; if not, choices stay as their space has them.
         frame_stack: observations that are shown at once; None for 1, and for 4 of Atari games.
         is_team: whether it is an environment of several agents.
+        seeds_resets: whether each episode of training gets a seed; by default where the environment needs it.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class EnvFactory:
         is_flat: bool = True,
         frame_stack: int | None = None,
         is_team: bool = False,
+        seeds_resets: bool | None = None,
     ) -> None:
         self.env, self.env_kwargs, self.wrappers = env, dict(env_kwargs or {}), list(wrappers or ())
         self.episode_steps, self.action_masks, self.is_flat = episode_steps, action_masks, is_flat
-        self.frame_stack, self.is_team = frame_stack, is_team
+        self.frame_stack, self.is_team, self._seeds_resets = frame_stack, is_team, seeds_resets
         self._kept: list[CheckedEnv] = []  # the evaluation's
         self._facts: dict[str, Any] = {}
         self._end = weakref.finalize(self, _close, self._kept)
@@ -77,6 +80,7 @@ class EnvFactory:
             self.is_flat,
             self.frame_stack,
             self.is_team,
+            self.seeds_resets,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -88,6 +92,14 @@ class EnvFactory:
                 check_masks(made)
             self._facts = environment.facts(made)
         return dict(self._facts)
+
+    @property
+    def seeds_resets(self) -> bool:
+        """Whether each episode of training gets a seed, so that the same training has the same episodes."""
+        if self._seeds_resets is None:
+            package = home(find_spec(self.env)).partition(".")[0]
+            self._seeds_resets = package not in CAREFUL and needs_seeds(self.for_evaluation(1)[0].unwrapped, self.env)
+        return self._seeds_resets
 
     def package(self) -> str:
         """The package that the environment is from, such as `gymnasium 1.4.0`; its name alone if it has no version."""
@@ -107,7 +119,7 @@ class EnvFactory:
 
     def for_training(self) -> CheckedEnv:
         """A new environment, which is the caller's to close."""
-        made = self._make(max_episode_steps=self.episode_steps)
+        made = self._make(max_episode_steps=self.episode_steps, seeds_resets=self.seeds_resets)
         made.recording = Recording()
         return made
 
