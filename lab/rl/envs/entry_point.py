@@ -40,7 +40,7 @@ def find_spec(env: str) -> EnvSpec:
     `module:Class` needs no registry: it is the environment's class. That of several agents becomes a `Team`.
 
     Raises:
-        BadSetting: there is no such module, or nobody registered that name.
+        BadSetting: there is no such module, or nobody registered that name; its cause is the error of an import.
     """
     module, _, name = env.rpartition(":")
     if module:
@@ -48,7 +48,7 @@ def find_spec(env: str) -> EnvSpec:
         try:
             found: Any = vars(load_module(module, env)).get(name)
         except BadInput as error:
-            raise BadSetting("env", str(error)) from error
+            raise BadSetting("env", str(error)) from error.__cause__
         if isinstance(found, type) and issubclass(found, gym.Env):
             return EnvSpec(name, entry_point=env)
         if is_parallel(found, name):

@@ -63,6 +63,7 @@ def plant(monkeypatch, name, observation, action=None):
         ("LunarLander-v3", "box2d", "Box2D"),
         ("ALE/Pong-v5", "atari", "ale_py"),
         ("PongNoFrameskip-v4", "atari", "ale_py"),
+        ("minigrid:MiniGrid-Empty-5x5-v0", "minigrid", "minigrid"),
     ],
 )
 def test_a_missing_package_names_the_extra(env, extra, missing, monkeypatch):
