@@ -4,8 +4,8 @@ Source: Kapturowski et al. 2019, "Recurrent experience replay in distributed rei
 begins with the state that the memory had when it was collected, and since the network has changed, its first steps only
 bring the memory into its present state ("burn-in"); targets of double Q-learning. Before it Hausknecht and Stone 2015,
 "Deep recurrent Q-learning for partially observable MDPs". Deviations: the gradient of later steps goes back through the
-burn-in; the first steps of an episode are no burn-in, because there the memory is right; no priorities, no n-step
-returns, no rescaling of values.
+burn-in; the first steps of an episode are no burn-in, because there the memory is right; no priorities, no rescaling of
+values.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class RecurrentDQN(OffPolicy):
 
     batch_keys = ("observation", "action", ("next", "reward"), ("next", "observation"), ("next", "terminated"), "valid",
                   "begins", "memory")  # fmt: skip
+    replays = ("n_step",)  # options of the data that it learns from
     uncompiled_because = "recurrent_dqn cannot be compiled: torch.compile leaves recurrent layers out"
     action_values: Tensor
     zeros: Tensor
@@ -89,7 +90,7 @@ class RecurrentDQN(OffPolicy):
         self.save_hyperparameters()
         choices = discrete(action, "recurrent_dqn", "use task=recurrent_ppo")
         self.tau, self.target_update_interval, self.max_grad_norm = tau, target_update_interval, max_grad_norm
-        self.burn_in, self.reward_scale = burn_in, reward_scale
+        self.burn_in, self.reward_scale, self.n_step = burn_in, reward_scale, 1
         self.register_buffer("action_values", torch.tensor(choices.get("values", [])), persistent=False)
         self.network = RecurrentQNetwork(observation_size, choices["count"], cell, memory_size, hidden)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
@@ -104,9 +105,11 @@ class RecurrentDQN(OffPolicy):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if stage == "fit" and self.burn_in >= data.sequence_length:
-            found = f"expected less than data.sequence_length ({data.sequence_length}), found {self.burn_in}"
-            raise BadSetting("burn_in", found)
+        if stage == "fit":
+            self.n_step = data.n_step
+            if self.burn_in >= data.sequence_length:
+                found = f"expected less than data.sequence_length ({data.sequence_length}), found {self.burn_in}"
+                raise BadSetting("burn_in", found)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy actions (B, T), or what they mean (B, T, 1), for episodes from their beginning on, (B, T, O)."""
@@ -159,13 +162,21 @@ class RecurrentDQN(OffPolicy):
         with torch.no_grad():
             best = values[:, 1:].argmax(-1, keepdim=True)
             ahead = self.target(whole, memory)[0][:, 1:].gather(-1, best)  # (B, L, 1)
-            goal = self.reward_scale * reward + self.gamma * ahead * ~terminated
+            goal = self._returns(self.reward_scale * reward, ahead * ~terminated, valid.unsqueeze(-1))
             is_late = torch.arange(valid.shape[1], device=valid.device) >= self.burn_in
             counted = (valid & (is_late | begins.unsqueeze(-1))).to(goal.dtype)  # (B, L)
             count = counted.sum().clamp(min=1.0)
         said = values[:, :-1].gather(-1, action.unsqueeze(-1))
         each = F.smooth_l1_loss(said, goal, reduction="none").squeeze(-1)
         return (each * counted).sum() / count, (said.detach().squeeze(-1) * counted).sum() / count
+
+    def _returns(self, reward: Tensor, ahead: Tensor, valid: Tensor) -> Tensor:
+        """Discounted rewards of `n_step` steps and the value after them; of fewer at the end of a sequence or episode."""
+        goal = one = reward + self.gamma * ahead
+        for _ in range(self.n_step - 1):
+            longer = torch.where(valid[:, 1:], reward[:, :-1] + self.gamma * goal[:, 1:], one[:, :-1])
+            goal = torch.cat([longer, one[:, -1:]], 1)
+        return goal
 
     def _update(self, state: Sequence[Any], *batch: Tensor, measure: bool) -> dict[str, Tensor]:
         """One Adam step."""
@@ -183,6 +194,7 @@ class SequenceReplayData(DQNReplayData):
 
     Args:
         sequence_length: steps of a sequence, those of the burn-in among them.
+        n_step: rewards that a target sums up before a value, fewer at the end of a sequence or an episode.
     """
 
     def __init__(
@@ -190,12 +202,13 @@ class SequenceReplayData(DQNReplayData):
         env: str,
         total_steps: Annotated[int, Gt(0)],
         sequence_length: Annotated[int, Ge(1)] = 30,
+        n_step: Annotated[int, Ge(1)] = 5,
         **kwargs: Any,
     ) -> None:
         self.sequence_length = sequence_length
-        super().__init__(env, total_steps, **kwargs)
-        if self.vectorization == "vector":
+        if kwargs.get("vectorization") == "vector":
             raise BadSetting("vectorization", "sequences need consecutive steps, which vector lacks; set it to sync")
+        super().__init__(env, total_steps, n_step=n_step, **kwargs)
         if self.goals is not None:
             raise BadSetting("hindsight", "sequences keep the goals that they were collected with; leave it out")
 

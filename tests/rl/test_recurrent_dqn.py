@@ -93,12 +93,14 @@ def test_sequences_are_steps_of_one_episode_in_their_order(lengths, num_envs, ca
 def batch(agent, size=4, length=6):
     generator = torch.Generator().manual_seed(1)
     valid = torch.arange(length) < torch.tensor([[6], [4], [6], [1]])
+    terminated = torch.zeros(size, length, 1, dtype=torch.bool)
+    terminated[1, 3] = terminated[2, 5] = True  # the others are cut off
     return {
         "observation": torch.randn(size, length, 2, generator=generator),
         "action": torch.randint(ACTIONS, (size, length), generator=generator),
         "reward": torch.randn(size, length, 1, generator=generator),
         "next_observation": torch.randn(size, length, 2, generator=generator),
-        "terminated": torch.rand(size, length, 1, generator=generator) < 0.3,
+        "terminated": terminated,
         "valid": valid,
         "begins": torch.tensor([False, True, True, False]),
         "memory": torch.randn(size, agent.network.memory.state_size, generator=generator),
@@ -120,15 +122,19 @@ def by_loop(agent, observation, action, reward, next_observation, terminated, va
         for step in range(action.shape[1]):
             if not valid[row, step] or (step < agent.burn_in and not begins[row]):
                 continue
-            future = ahead[step + 1][values[step + 1].argmax()] * GAMMA * ~terminated[row, step, 0]
-            goal = (agent.reward_scale * reward[row, step, 0] + future).detach()
+            last = min(step + agent.n_step, int(valid[row].sum())) - 1
+            future = ahead[last + 1][values[last + 1].argmax()] * ~terminated[row, last, 0]
+            for place in range(last, step - 1, -1):
+                future = agent.reward_scale * reward[row, place, 0] + GAMMA * future
+            goal = future.detach()
             total, count = total + F.smooth_l1_loss(values[step][action[row, step]], goal), count + 1
     return total / count, count
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_loss_is_that_of_a_loop(cell):
+@pytest.mark.parametrize(("cell", "n_step"), [("lstm", 1), ("gru", 1), ("gru", 3), ("gru", 9)])
+def test_the_loss_is_that_of_a_loop(cell, n_step):
     agent = make(cell=cell, reward_scale=0.5)
+    agent.n_step = n_step
     data = batch(agent)
     wanted, count = by_loop(agent, **data)
     assert count == 4 + 4 + 6  # what is late in the first, the second and third whole, nothing of the last one
@@ -163,7 +169,11 @@ def test_acting_remembers_an_episode_and_forgets_it_at_its_end():
 
 @pytest.mark.parametrize(
     ("key", "settings"),
-    [("vectorization", {"vectorization": "vector", "num_envs": 2}), ("n_step", {"n_step": 2}), ("burn_in", {})],
+    [
+        ("vectorization", {"vectorization": "vector", "num_envs": 2}),
+        ("prioritized", {"prioritized": True}),
+        ("burn_in", {}),
+    ],
 )
 def test_what_sequences_cannot_do_is_refused(key, settings):
     def train():
