@@ -171,7 +171,7 @@ class RecurrentDQN(OffPolicy):
         return (each * counted).sum() / count, (said.detach().squeeze(-1) * counted).sum() / count
 
     def _returns(self, reward: Tensor, ahead: Tensor, valid: Tensor) -> Tensor:
-        """Discounted rewards of `n_step` steps and the value after them; of fewer at the end of a sequence or episode."""
+        """Rewards of `n_step` steps and the value after them, discounted; of fewer at an end."""
         goal = one = reward + self.gamma * ahead
         for _ in range(self.n_step - 1):
             longer = torch.where(valid[:, 1:], reward[:, :-1] + self.gamma * goal[:, 1:], one[:, :-1])
