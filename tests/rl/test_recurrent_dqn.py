@@ -194,4 +194,4 @@ def test_it_is_not_compiled():
 @pytest.mark.long
 def test_it_balances_a_pole_whose_velocities_are_hidden():
     recipe = load(find_recipe("recurrent_dqn_cartpole_hidden"), ["data.total_steps=10000", "seed=3"])
-    assert fit(recipe).score > 100  # without a memory 44
+    assert fit(recipe).score > 300  # without a memory 44
