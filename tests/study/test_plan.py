@@ -66,6 +66,19 @@ def test_a_metric_that_looks_mistyped_is_named_before_the_first_trial(planned, c
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("trainer.devices: 2", "a study trains each trial in one process; set devices: 1"),
+        ("data.keep: cartpole/mine-v0", "each training would write the same dataset; leave it out, and keep"),
+    ],
+)
+def test_what_only_a_single_run_can_do_is_refused(planned, setting, problem):
+    with pytest.raises(RecipeError, match=f"{setting.partition(':')[0]}: {problem}"):
+        planned("sampler: none", f"set: {{{setting}}}")
+
+
 def test_seeds_are_the_recipes_own_by_default(planned):
     assert planned("sampler: none").seeds == (0,)
     assert planned("sampler: none", "seeds: [3, 4]").seeds == (3, 4)

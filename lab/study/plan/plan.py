@@ -158,6 +158,9 @@ def _assembled(file: StudyFile, recipe: Recipe, uri: str | None, problems: list[
         return None
     if assembly.trainer.world_size > 1:
         problems.append(recipe.problem("trainer.devices", "a study trains each trial in one process; set devices: 1"))
+    if getattr(assembly.data, "kept_episodes", None) is not None:
+        words = "each training would write the same dataset; leave it out, and keep the episodes of a single run"
+        problems.append(recipe.problem("data.keep", words))
     return assembly
 
 
