@@ -16,6 +16,7 @@ from lab.cli import browse, check, compare, data, install, results, schema, trac
 from lab.cli.group import Command, Group, Subgroup
 from lab.cli.terminal.messages import explain, surprise
 from lab.cli.terminal.output import keep_stdout_for_data
+from lab.cli.terminal.working import is_first_process
 from lab.errors import BadInput, LabError
 from lab.sentences import note
 from lab.startup import defer
@@ -108,7 +109,8 @@ def _report(error: Exception) -> int:
     if debug:
         traceback.print_exc()
     if isinstance(error, LabError):
-        note(explain(error))
+        if is_first_process() or not isinstance(error, BadInput):  # what all processes refuse, one says
+            note(explain(error))
         return error.exit_code
     if hasattr(error, "format_message"):  # typer's own: a word of the command line that it does not know
         from lab.cli.terminal.usage import usage

@@ -63,6 +63,15 @@ def test_a_closed_pipe_is_no_error() -> None:
         assert ls.stderr.read() == b""
 
 
+@pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
+def test_what_every_process_of_a_training_refuses_is_said_once(
+    rank: str, lines: int, lab: Lab, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    outcome = lab("cp", "nothing", "x.yaml")
+    assert (outcome.code, outcome.err.count("error: ")) == (2, lines)
+
+
 LOUD = """\
 import os
 from gymnasium.envs.classic_control import PendulumEnv
