@@ -83,6 +83,7 @@ class AsyncStepper:
     def __init__(self, factory: EnvFactory, action: ActionSpec, columns: Sequence[ColumnSpec], num_envs: int) -> None:
         self.env, self.action = factory.env, action
         spec = _sendable(self.env)
+        _ = factory.seeds_resets  # asked once, before each process has its copy
         context: Any = get_context("forkserver")
         context.set_forkserver_preload([__name__])  # imported once, not in every process
         memory = [context.RawArray("b", num_envs * column.size) for column in columns]

@@ -80,7 +80,7 @@ class EnvFactory:
             self.is_flat,
             self.frame_stack,
             self.is_team,
-            self.seeds_resets,
+            self._seeds_resets,
         )
 
     def facts(self) -> dict[str, Any]:

@@ -37,15 +37,16 @@ class Kept(CartPoleEnv):
         return super().reset(**options)[0] + self.world, {}
 
 
-def starts(env, episodes=4):
+def starts(env, episodes=4, vectorization="sync"):
     """The first observations of a training's episodes."""
-    stepper = make_stepper("sync", EnvFactory(env), num_envs=1)
+    stepper = make_stepper(vectorization, EnvFactory(env), num_envs=1)
     stepper.reset([5])
     found = [stepper.buffers.observation[0].tolist()]
     while len(found) < episodes:
         stepper.step()
         if stepper.buffers.done[0]:
             found.append(stepper.buffers.observation[0].tolist())
+    stepper.close()
     return found
 
 
@@ -62,9 +63,20 @@ def test_an_environment_that_keeps_its_generator_is_left_alone(env):
 
 
 def test_a_copy_in_another_process_need_not_ask_again(monkeypatch):
-    kind, arguments = EnvFactory(FRESH).__reduce__()
+    factory = EnvFactory(FRESH)
+    assert factory.seeds_resets
+    kind, arguments = factory.__reduce__()
     monkeypatch.setattr("lab.rl.envs.factory.needs_seeds", lambda *_: 1 / 0)
     assert kind(*arguments).seeds_resets
+
+
+def test_a_copy_is_made_without_the_environment():
+    kind, arguments = EnvFactory("nowhere:Nothing-v0").__reduce__()
+    assert kind(*arguments).env == "nowhere:Nothing-v0"
+
+
+def test_processes_have_the_episodes_of_one():
+    assert starts(FRESH, vectorization="async") == starts(FRESH)
 
 
 def test_gymnasiums_own_are_not_asked(monkeypatch):
