@@ -8,7 +8,7 @@ from lab.networks.initialization import INITS, Init, initialize
 from lab.networks.mlp import MLP, as_function
 from lab.networks.normalization import NORMS, Norm, make_norm
 from lab.networks.positions import LearnedPositions, SinusoidalPositions
-from lab.networks.precision import upcast
+from lab.networks.precision import OutputLinear, upcast, without_autocast
 from lab.networks.recurrent import Cell, Recurrent, RecurrentOutput
 from lab.networks.sequence import SEQUENCE_NETWORKS, SequenceNetwork, SequenceNetworkName, SequenceOutput, width_for
 from lab.networks.temporal_convolution import TemporalConvolution
@@ -27,6 +27,7 @@ __all__ = [
     "Init",
     "LearnedPositions",
     "Norm",
+    "OutputLinear",
     "Recurrent",
     "RecurrentOutput",
     "SequenceNetwork",
@@ -47,4 +48,5 @@ __all__ = [
     "record_attention",
     "upcast",
     "width_for",
+    "without_autocast",
 ]

@@ -13,13 +13,14 @@ from torch.nn import functional as F
 from lab.networks.activations import Activation, make_activation
 from lab.networks.initialization import Init, initialize
 from lab.networks.normalization import Norm, make_norm
+from lab.networks.precision import OutputLinear
 
 
 class MLP(nn.Sequential):
     """Features (..., in_features) -> (..., out_features): linear layers with an activation between them.
 
     Each hidden layer is linear, normalisation, activation, dropout, of which the unused ones are left out; the output
-    is linear alone. A slice of it is a plain `nn.Sequential`.
+    is linear alone, in the precision of the weights. A slice of it is a plain `nn.Sequential`.
 
     >>> MLP(4, [64, 64], 2, activation="tanh")(torch.zeros(8, 4)).shape
     torch.Size([8, 2])
@@ -61,7 +62,7 @@ class MLP(nn.Sequential):
                 layers.append(nn.Dropout(dropout))
         width = [in_features, *hidden][-1]
         if out_features is not None:
-            layers.append(nn.Linear(width, out_features))
+            layers.append(OutputLinear(width, out_features))
         super().__init__(*layers)
         initialize(self, init, gain)
         self.in_features, self.out_features = in_features, width if out_features is None else out_features
@@ -72,7 +73,7 @@ class MLP(nn.Sequential):
         For many calls with few rows: eight observations of CartPole through (64, 64) take 15 us and not 28.
         """
         layers = [
-            partial(F.linear, weight=layer.weight, bias=layer.bias) if type(layer) is nn.Linear else layer.forward
+            partial(F.linear, weight=layer.weight, bias=layer.bias) if isinstance(layer, nn.Linear) else layer.forward
             for layer in self
         ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _HALF = (torch.bfloat16, torch.float16)
 
@@ -18,3 +20,23 @@ def upcast(values: Tensor) -> Tensor:
         values: of any shape, which the result has too.
     """
     return values.float() if values.dtype in _HALF else values
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[None]:
+    """Operations within it take the precision of their inputs, also in a training with mixed precision."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+
+
+class OutputLinear(nn.Linear):
+    """A linear layer in the precision of its weights, also in a training with mixed precision: for outputs.
+
+    Numbers of bfloat16 between 512 and 1,024 are multiples of 4, so that returns would differ by more than rewards do.
+
+    >>> with torch.autocast("cpu", torch.bfloat16):
+    ...     OutputLinear(4, 2)(torch.zeros(8, 4)).dtype, nn.Linear(4, 2)(torch.zeros(8, 4)).dtype
+    (torch.float32, torch.bfloat16)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        with without_autocast(input.device):
+            return super().forward(input.to(self.weight.dtype))

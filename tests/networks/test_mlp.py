@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lab.networks import MLP
+from lab.networks import MLP, OutputLinear
 
 
 def kinds(network):
@@ -34,9 +34,9 @@ def test_its_first_weights_are_those_of_the_layers_one_after_the_other():
 def test_layers_stand_in_the_order_that_is_documented():
     hidden = [nn.Linear, nn.BatchNorm1d, nn.GELU, nn.Dropout]
     network = MLP(3, [5, 5], 2, activation="gelu", norm="batch", dropout=0.5)
-    assert kinds(network) == [*hidden, *hidden, nn.Linear]
+    assert kinds(network) == [*hidden, *hidden, OutputLinear]
     assert kinds(MLP(3, [5], None)) == [nn.Linear, nn.ReLU]
-    assert kinds(MLP(3, [], 2)) == [nn.Linear]
+    assert kinds(MLP(3, [], 2)) == [OutputLinear]
     assert network[3].p == 0.5
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import MLP, as_function, upcast
+from lab.networks import MLP, as_function, upcast, without_autocast
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ContinuousSpec
 from lab.rl.networks.encoder import Encoder, encoded
@@ -157,11 +157,12 @@ class Critics(nn.Module):
         return torch.cat([features, action], -1).expand(len(self.weights[0]), -1, -1)
 
     def _outputs(self, values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The last layer."""
+        """The last layer, in the precision of its weights."""
         if weight.shape[2] == 1:  # as a product of matrices it takes six times as long
             single: Tensor = (values * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias
             return single
-        return torch.baddbmm(bias, values, weight)
+        with without_autocast(values.device):
+            return torch.baddbmm(bias, values.to(weight.dtype), weight)
 
     def _regularized(self, values: Tensor, layer: int) -> Tensor:
         if self.dropout:

@@ -195,7 +195,8 @@ class RenormCritics(Critics):
 
     def _chain(self, observation: Tensor, action: Tensor, normalize: Callable[[BatchRenorm, Tensor], Tensor]) -> Tensor:
         values = self._inputs(observation, action)
-        for number, (norm, weight, bias) in enumerate(zip(self.norms, self.weights, self.biases, strict=True)):
-            values = normalize(norm, torch.relu_(values) if number else values)  # type: ignore[arg-type]
-            values = torch.baddbmm(bias, values, weight)
-        return values
+        *hidden, last = zip(self.norms, self.weights, self.biases, strict=True)
+        for norm, weight, bias in hidden:
+            values = torch.relu_(torch.baddbmm(bias, normalize(norm, values), weight))  # type: ignore[arg-type]
+        norm, weight, bias = last
+        return self._outputs(normalize(norm, values), weight, bias)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import MLP
+from lab.networks import MLP, without_autocast
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.networks.encoder import Encoder
 
@@ -115,12 +115,11 @@ class Stream(nn.Module):
         self.splits = [inputs + hidden, hidden + outputs]
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        first, second = self.layers
-        if noise is None:
-            values: Tensor = second(F.relu(first(x)))
-        else:
-            one, two = noise.split(self.splits)
-            values = second(F.relu(first(x, one)), two)
+        layers: Any = self.layers
+        parts: Any = [()] * 2 if noise is None else [(part,) for part in noise.split(self.splits)]
+        hidden = F.relu(layers[0](x, *parts[0]))
+        with without_autocast(x.device):  # values in the precision of the weights
+            values: Tensor = layers[1](hidden.to(layers[1].weight.dtype), *parts[1])
         return values
 
 
