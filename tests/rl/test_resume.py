@@ -264,7 +264,7 @@ def register(monkeypatch, training, evaluation):
         ),
         (
             Broken(),
-            Broken(start=1),
+            Broken(start=5),  # four resets show whether it keeps its generator
             "environment Broken-v0 failed in the reset after env step 0, episode 1 (start seed 10000): RuntimeError",
         ),
     ],
