@@ -23,7 +23,15 @@ def upcast(values: Tensor) -> Tensor:
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Operations within it take the precision of their inputs, also in a training with mixed precision."""
+    """Operations within it take the precision of their inputs, also in a training with mixed precision.
+
+    >>> with torch.autocast("cpu", torch.bfloat16), without_autocast(torch.device("cpu")):
+    ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+    torch.float32
+
+    Args:
+        device: of the inputs.
+    """
     return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 

@@ -31,7 +31,7 @@ def test_a_gradient_reaches_every_weight(name, size):
 def test_the_cnn_is_the_one_of_the_source():
     layers = [layer for layer in make("cnn", 3, 32, 100) if not isinstance(layer, nn.Flatten)]
     assert [type(layer).__name__ for layer in layers] == [
-        *["Conv2d", "MaxPool2d", "ReLU"] * 2, "Linear", "ReLU", "Linear",
+        *["Conv2d", "MaxPool2d", "ReLU"] * 2, "Linear", "ReLU", "OutputLinear",
     ]  # fmt: skip
     assert (layers[0].out_channels, layers[0].kernel_size, layers[1].kernel_size) == (32, (3, 3), 2)
     assert (layers[-3].out_features, layers[-1].out_features) == (128, 100)
