@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import upcast
+from lab.networks import OutputLinear, upcast
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ContinuousSpec
 from lab.rl.networks.actor_critic import Critics, GaussianActor, init_last_layer, mean_and_log_std
@@ -96,7 +96,8 @@ class RenormMLP(nn.Module):
         super().__init__()
         widths = [in_features, *hidden, out_features]
         self.norms = nn.ModuleList(BatchRenorm(1, width, **settings) for width in widths[:-1])
-        layers = [nn.Linear(*sizes) for sizes in itertools.pairwise(widths)]
+        *sizes, last = itertools.pairwise(widths)
+        layers = [*(nn.Linear(*size) for size in sizes), OutputLinear(*last)]
         init_last_layer(layers[-1])
         self.layers = nn.ModuleList(layers)
 

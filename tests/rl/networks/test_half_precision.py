@@ -6,7 +6,7 @@ from torch import nn
 
 from lab.networks import MLP, OutputLinear
 from lab.rl.networks.actor_critic import Critics
-from lab.rl.networks.batch_renorm import RenormCritics
+from lab.rl.networks.batch_renorm import RenormCritics, RenormMLP
 from lab.rl.networks.q_network import QNetwork
 from lab.rl.networks.recurrent_q import RecurrentQNetwork
 from lab.rl.networks.simba import SimbaCritics
@@ -16,6 +16,7 @@ VALUES = {
     "mlp": lambda: MLP(3, [16], 1)(SEEN),
     "critics": lambda: Critics(3, 2, [16], 2)(SEEN, DONE),
     "quantiles": lambda: Critics(3, 2, [16], 2, outputs=5)(SEEN, DONE),
+    "renorm mlp": lambda: RenormMLP(3, [16], 2)(SEEN),
     "renorm": lambda: RenormCritics(3, 2, [16], 2)(SEEN, DONE),
     "renorm on batch": lambda: RenormCritics(3, 2, [16], 2).on_batch(SEEN, DONE),
     "simba": lambda: SimbaCritics(3, 2, [16], 2)(SEEN, DONE),
