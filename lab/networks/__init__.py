@@ -8,7 +8,7 @@ from lab.networks.initialization import INITS, Init, initialize
 from lab.networks.mlp import MLP, as_function
 from lab.networks.normalization import NORMS, Norm, make_norm
 from lab.networks.positions import LearnedPositions, SinusoidalPositions
-from lab.networks.precision import OutputLinear, upcast, without_autocast
+from lab.networks.precision import OutputLinear, output_linear, upcast, without_autocast
 from lab.networks.recurrent import Cell, Recurrent, RecurrentOutput
 from lab.networks.sequence import SEQUENCE_NETWORKS, SequenceNetwork, SequenceNetworkName, SequenceOutput, width_for
 from lab.networks.temporal_convolution import TemporalConvolution
@@ -43,6 +43,7 @@ __all__ = [
     "initialize",
     "make_activation",
     "make_norm",
+    "output_linear",
     "padding_mask",
     "pretrained_weights",
     "record_attention",

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 _HALF = (torch.bfloat16, torch.float16)
 
@@ -35,8 +36,24 @@ def without_autocast(device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
+def output_linear(features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`torch.nn.functional.linear` in the precision of its weights, also in a training with mixed precision.
+
+    >>> with torch.autocast("cpu", torch.bfloat16):
+    ...     output_linear(torch.ones(8, 4, dtype=torch.bfloat16), torch.ones(2, 4)).dtype
+    torch.float32
+
+    Args:
+        features: (..., in_features).
+        weight: (out_features, in_features).
+        bias: (out_features,).
+    """
+    with without_autocast(features.device):
+        return functional.linear(features.to(weight.dtype), weight, bias)
+
+
 class OutputLinear(nn.Linear):
-    """A linear layer in the precision of its weights, also in a training with mixed precision: for outputs.
+    """A linear layer that computes `output_linear`: for outputs.
 
     Numbers of bfloat16 between 512 and 1,024 are multiples of 4, so that returns would differ by more than rewards do.
 
@@ -46,5 +63,4 @@ class OutputLinear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        with without_autocast(input.device):
-            return super().forward(input.to(self.weight.dtype))
+        return output_linear(input, self.weight, self.bias)

