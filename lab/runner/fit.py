@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lab.runner.training import Trained
     from lab.tracking.logger import Tracker
 
+BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")  # what torch calls its instructions
 USUAL_BATCH = 64  # rows, where neither data nor module say how many a batch has
 
 
@@ -45,6 +46,7 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
     if recipe.measures_precision:
         recipe = _with_precision(recipe)
     assembly = assemble(recipe, tracked=True)
+    _say_if_emulated(assembly)
     stage("opening the tracking database")
     from lab.runner import record
     from lab.runner.weights import begin
@@ -63,6 +65,20 @@ def fit(recipe: Recipe, offline: bool = False, watch: PruningCallback | None = N
     )
     say(f"run {tracker.run_id[:8]} of {recipe.track.name or recipe.name} in experiment {tracker.name}")
     return execute(assembly, tracker, None, watch)
+
+
+def _say_if_emulated(assembly: Assembly) -> None:
+    """Says that this processor has no instructions for the bfloat16 of the recipe."""
+    trainer = assembly.trainer
+    if trainer.strategy.root_device.type != "cpu" or not str(trainer.precision).startswith("bf16"):
+        return
+    import torch
+
+    if not any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16):
+        note(
+            f"trainer.precision={trainer.precision}: this processor has no instructions for bfloat16, so that products "
+            "of matrices take several times as long; trainer.precision=32-true is faster here"
+        )
 
 
 def _with_precision(recipe: Recipe) -> Recipe:

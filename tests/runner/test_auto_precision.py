@@ -74,3 +74,19 @@ def test_a_module_without_an_example_cannot_be_measured(tmp_path):
     )
     with pytest.raises(RecipeError, match=r"mine.yaml:2: trainer.precision: auto measures .*example_input_array"):
         assemble(load(file))
+
+
+@pytest.mark.parametrize(
+    ("precision", "capabilities", "said"),
+    [
+        ("bf16-mixed", {"avx512_f": True, "avx512_bf16": False}, True),
+        ("bf16-mixed", {"avx512_bf16": True}, False),
+        ("bf16-mixed", {"bf16": True, "architecture": "arm64"}, False),
+        ("32-true", {"avx512_f": True}, False),
+    ],
+)
+def test_a_processor_without_instructions_for_it_is_said(precision, capabilities, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    size = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", f"trainer.precision={precision}")
+    fit(small(find_recipe("regress_curve"), size=size, folder=tmp_path))
+    assert ("trainer.precision=32-true is faster here" in capsys.readouterr().err) == said
