@@ -66,8 +66,9 @@ def missing_file(
         if kind not in wanted and name in installed[kind]:
             return wrong_kind(name, kind, wanted)
     if name in tasks and recipes_of_task:
-        all_of_them = ", ".join(sorted(recipes_of_task))
-        return f"{name} is a task; its recipes are {all_of_them}: lab run {min(recipes_of_task, key=len)}"
+        all_of_them, shortest = ", ".join(sorted(recipes_of_task)), min(recipes_of_task, key=len)
+        own = f", or with settings of your own: lab run {name} a.b=value" if "recipe" in wanted else ""
+        return f"{name} is a task; its recipes are {all_of_them}: lab run {shortest}{own}"
     if name in tasks:
         return f"{name} is a task without a recipe; its settings: lab show {name}"
     text = f"no {_either(wanted)} file {name!r}, and none installed"

@@ -154,21 +154,29 @@ def recipes(shelf: Shelf = "recipe") -> dict[str, RecipeFile]:
     return {recipe.name: recipe for recipe in sorted(found, key=lambda recipe: recipe.name)}
 
 
-def find_recipe(name_or_path: str, shelf: Shelf = "recipe") -> Path:
+def find_recipe(name_or_path: str, shelf: Shelf = "recipe", settings: Sequence[str] = ()) -> Path:
     """The file at that path or, failing that, the installed recipe, study or claim of that name.
+
+    Args:
+        name_or_path: what was written.
+        shelf: the kind of file.
+        settings: overrides of a recipe; with them the name of a task will do, which `lab.recipe.load` reads as one.
 
     Raises:
         BadInput: if there is neither, if it is of another kind, or if several installed recipes share the name.
     """
-    return find_file(name_or_path, (shelf,))[1]
+    return find_file(name_or_path, (shelf,), settings)[1]
 
 
-def find_file(name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", "claim")) -> tuple[Shelf, Path]:
+def find_file(
+    name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", "claim"), settings: Sequence[str] = ()
+) -> tuple[Shelf, Path]:
     """The file at that path, or the installed one of that name, and its kind.
 
     Args:
         name_or_path: what was written.
         shelves: the kinds that can be used, the likeliest first; a file that does not tell its kind is of the first.
+        settings: overrides of a recipe; with them the name of a task will do.
 
     Raises:
         BadInput: if there is none, if it is of another kind, or if several installed files share the name.
@@ -185,6 +193,8 @@ def find_file(name_or_path: str, shelves: Sequence[Shelf] = ("recipe", "study", 
         known[shelf] = recipes(shelf)
         if name_or_path in known[shelf]:
             return shelf, known[shelf][name_or_path].path
+    if settings and "recipe" in shelves and name_or_path in task_names():
+        return "recipe", Path(name_or_path)
     twins = [name for shelf in shelves for name in known[shelf] if name.endswith(f"/{name_or_path}")]
     if twins:
         raise BadInput(f"several installed files are named {name_or_path!r}; use one of: {', '.join(twins)}")

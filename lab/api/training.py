@@ -107,7 +107,7 @@ def run(
     if name is not None:
         settings.append(override("track.name", name))
     with reading():
-        loaded = load(find_recipe(str(recipe)), settings)
+        loaded = load(find_recipe(str(recipe), settings=settings), settings)
     with training():
         return TrainingRun.of(fit(loaded, offline))
 
@@ -272,7 +272,7 @@ def _repeat(
     from lab.registry import find_recipe
 
     with reading():
-        file = find_recipe(str(recipe))
+        file = find_recipe(str(recipe), settings=settings)
     with training():
         from lab.study.repeated import train_repeatedly
 

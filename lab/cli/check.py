@@ -43,7 +43,7 @@ def check(
         kind: Shelf | None = None
         problems: tuple[Problem, ...] = ()
         try:
-            kind, path = _found(name)
+            kind, path = _found(name, override or ())
             (_read if no_import else _checked)(name, kind, path, override or ())
         except RecipeError as error:
             problems = error.problems
@@ -91,12 +91,12 @@ def missing_datasets(data: object) -> list[str]:
     return [each.name for each in found if each.missing]
 
 
-def _found(name: str) -> tuple[Shelf, Path]:
+def _found(name: str, overrides: Sequence[str]) -> tuple[Shelf, Path]:
     """The file, and whether it is a recipe, a study or a claim."""
     from lab.registry import find_file
 
     try:
-        return find_file(name)
+        return find_file(name, settings=overrides)
     except BadInput:
         if re.match(r"[\w.]+=", name):
             raise BadInput(f"a setting, which stands behind -o here: -o {name}") from None

@@ -59,7 +59,7 @@ def run(
         from lab.cli.check import checked_recipe
         from lab.registry import find_recipe
 
-        checked = checked_recipe(recipe, find_recipe(recipe), settings)
+        checked = checked_recipe(recipe, find_recipe(recipe, settings=settings), settings)
         if as_json:
             emit(checked.resolved())
         else:
@@ -73,7 +73,7 @@ def run(
         from lab.tracking.redaction import without_password
         from lab.tracking.server import DEFAULT_URI
 
-        loaded = load(find_recipe(recipe), settings)
+        loaded = load(find_recipe(recipe, settings=settings), settings)
         result = fit(loaded, offline)
     if as_json:
         emit(replace(result, uri=without_password(result.uri)))
@@ -95,7 +95,8 @@ def _repeat(
         from lab.registry import find_recipe
         from lab.study.repeated import train_repeatedly
 
-        found = train_repeatedly(find_recipe(recipe), settings, seeds=seeds, folds=folds, name=name, workers=workers)
+        file = find_recipe(recipe, settings=settings)
+        found = train_repeatedly(file, settings, seeds=seeds, folds=folds, name=name, workers=workers)
     study = found.study.plan.name
     for line in found.warnings:
         note(line)

@@ -20,7 +20,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe.
 
     Args:
-        path: the YAML file.
+        path: the YAML file; a name such as `ppo` that is no file's is a recipe of the task alone.
         overrides: `a.b=value` settings that win over the file, the later over the earlier.
 
     Raises:
@@ -92,7 +92,8 @@ def read(
 def _read(path: Path, text: str | None) -> tuple[dict[Key, Any], dict[str, int], tuple[str, ...]]:
     """The data of a file, the line of each key, and the comment at its head."""
     try:
-        text = _text(path) if text is None else text
+        if text is None:
+            text = f"task: {path}\n" if _is_task(path) else _text(path)
         data, lines = parse(text)
         if not isinstance(data, dict):
             raise ReadError(f"expected keys and values such as `task: ddpg`, found {_kind(data)}", 1)
@@ -102,6 +103,11 @@ def _read(path: Path, text: str | None) -> tuple[dict[Key, Any], dict[str, int],
     head = takewhile(lambda line: line.startswith("#"), text.splitlines())
     comment = [line.lstrip("#").strip() for line in head]
     return data, lines, tuple(line for line in comment if not line.startswith("yaml-language-server:"))
+
+
+def _is_task(path: Path) -> bool:
+    """Whether it is the name of a task, by its looks, and no file."""
+    return re.fullmatch(r"\w{1,100}", str(path)) is not None and not path.is_file()
 
 
 def _text(path: Path) -> str:

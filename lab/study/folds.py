@@ -27,7 +27,7 @@ def cross_validate(
     """Trains a recipe once for each fold; the same call again resumes what was interrupted.
 
     Args:
-        recipe: the file.
+        recipe: the file, or the name of a task.
         settings: overrides of it.
         count: number of folds.
         name: the study's; by default the recipe's name and a hash of what it says.

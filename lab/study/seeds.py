@@ -32,7 +32,7 @@ def repeat(
     """Trains a recipe with `count` seeds, starting at the recipe's own; the same call resumes what was interrupted.
 
     Args:
-        recipe: the file.
+        recipe: the file, or the name of a task.
         settings: overrides of it.
         count: how many seeds.
         name: the study's; by default the recipe's name and a hash of what it says.
@@ -65,14 +65,15 @@ def plan_of(
     """The plan of that study.
 
     Args:
-        recipe: the file.
+        recipe: the file, or the name of a task.
         settings: overrides of it.
         seeds: the seeds; None for the recipe's own.
         uri: the tracking server; the recipe's own by default.
         name: the study's; by default the recipe's.
         more: further keys of a study, such as `metric`.
     """
-    said = {"recipe": str(recipe.absolute()), "sampler": "none", "seeds": seeds and list(seeds), **more}
+    place = recipe.absolute() if recipe.is_file() else recipe  # the name of a task
+    said = {"recipe": str(place), "sampler": "none", "seeds": seeds and list(seeds), **more}
     return make_plan(schema.build(said, name=recipe.stem, path=recipe), name, settings, uri)
 
 

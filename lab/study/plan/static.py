@@ -59,9 +59,10 @@ def _base_recipe(file: StudyFile, settings: Sequence[str], problems: list[Proble
     if any(problem.key == "recipe" for problem in problems):
         return None
     beside = file.path.parent / file.recipe
+    settings = [*checks.overrides(file.set), *settings]
     try:
-        path = beside if beside.is_file() else find_recipe(file.recipe)
-        recipe = load_recipe(path, [*checks.overrides(file.set), *settings])
+        path = beside if beside.is_file() else find_recipe(file.recipe, settings=settings)
+        recipe = load_recipe(path, settings)
     except RecipeError as error:
         problems += checks.relocated(file, "set", file.set, error.problems)
         return None
