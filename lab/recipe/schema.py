@@ -180,9 +180,11 @@ class Document:
         nearest = key
         while nearest and nearest not in self.origins:
             nearest = nearest.rpartition(".")[0]
-        if not nearest:  # an override such as model.lr=1 also made the mapping `model`
-            nearest = next((known for known in self.origins if known.startswith(f"{key}.")), "")
-        return Problem(self.origins.get(nearest, str(self.path)), printable(key), message)
+        if not nearest:  # overrides such as model.lr=1 also made the mapping `model`
+            inner = [origin for known, origin in self.origins.items() if known.startswith(f"{key}.")]
+            place = "overrides" if len(inner) > 1 else next(iter(inner), str(self.path))
+            return Problem(place, printable(key), message)
+        return Problem(self.origins[nearest], printable(key), message)
 
 
 @dataclass(frozen=True, kw_only=True)
