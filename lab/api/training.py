@@ -70,7 +70,7 @@ def run(
     ('test/return', 'FINISHED')
 
     Args:
-        recipe: a YAML file, or the name of an installed recipe (`lab ls` lists them).
+        recipe: a YAML file, or the name of an installed recipe (`lab ls` lists them); with settings also of a task.
         overrides: settings that win over the file: texts `a.b=value`, or mappings such as `{"model.lr": 1e-4}`.
         name: the run's name in MLflow; by default the recipe's.
         seeds: train so many times with different seeds, in parallel, for statistics over them.

@@ -48,7 +48,9 @@ def all_names() -> list[str]:
 Recipe = Annotated[
     str,
     typer.Argument(
-        metavar="RECIPE", help="A YAML file, or the name of an installed recipe.", autocompletion=recipe_names
+        metavar="RECIPE",
+        help="A YAML file, or the name of an installed recipe; with settings also of a task.",
+        autocompletion=recipe_names,
     ),
 ]
 Overrides = Annotated[

@@ -24,7 +24,7 @@ class StudyKeys:
     """The keys of a study file.
 
     Args:
-        recipe: the recipe's file, relative to the study's, or the name of an installed recipe.
+        recipe: the recipe's file, relative to the study's, or the name of an installed recipe or of a task.
         set: settings of the recipe that hold for every trial, by dotted key.
         space: what varies, by dotted key: a list of values, `{float: [low, high]}` or `{int: [low, high]}` with `log`
             or `step`, or a mapping from each value to the space that it opens.
