@@ -6,6 +6,7 @@ start. So no more are made than a run needs: `num_envs` to train in and, by defa
 
 from __future__ import annotations
 
+import atexit
 import math
 import sys
 import weakref
@@ -155,6 +156,8 @@ class EnvFactory:
             finally:
                 made.close()
         else:
+            atexit.unregister(self._end)
+            atexit.register(self._end)  # last in, first out: before the display that its first picture opened
             try:
                 yield made
             finally:
