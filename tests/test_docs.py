@@ -129,10 +129,11 @@ def unknown_names(text: str) -> list[str]:
         if words[0] in ("check", "show"):
             known |= {*recipes("study"), *recipes("claim")}
         names = settings.get("files") or [settings.get("recipe") or settings["name"]]
+        own = settings.get("overrides") or settings.get("override") or ()
         for name in names:
             try:
                 if name not in known:
-                    find_recipe(str(ROOT / name) if name.endswith(".yaml") else name)
+                    find_recipe(str(ROOT / name) if name.endswith(".yaml") else name, settings=own)
             except BadInput as error:
                 found.append(f"lab {' '.join(words)}: {error}")
     return found
@@ -263,7 +264,7 @@ def test_every_run_on_a_page_would_start(page):
 @functools.cache  # many pages name the same run
 def would_start(recipe, *overrides):
     try:
-        assemble(load(find_recipe(recipe), [*overrides, "trainer.accelerator=cpu"]))
+        assemble(load(find_recipe(recipe, settings=overrides), [*overrides, "trainer.accelerator=cpu"]))
     except RecipeError as error:
         missing = (
             "with an internet connection run: ",

@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.keywords import keywords
 from lab.recipe import Recipe, load
 from lab.registry import find_task
+from lab.task import Task
 
 # Two epochs, on the one device every machine has. (Were an epoch of unknown length cut off after two batches, Lightning
 # would leave out the validation wherever the epoch had only one.)
@@ -68,5 +69,15 @@ def _less(recipe: Recipe) -> Iterator[str]:
     for section, target, values in (("model", task.module, recipe.model), ("data", task.data, recipe.data)):
         for name, keyword in keywords(target)[0].items():
             most, value = AT_MOST[section].get(name), values.get(name, keyword.default)
+            if name == "num_steps" and most is not None:
+                most = _whole_batches(most, recipe, task)
             if most is not None and (value is None or (isinstance(value, int) and value > most)):
                 yield f"{section}.{name}={most}"
+
+
+def _whole_batches(most: int, recipe: Recipe, task: Task) -> int:
+    """The longest rollout of at most so many steps that batches divide, as they have to."""
+    batch = recipe.model.get("batch_size") or 1  # none: the whole rollout
+    known = keywords(task.data)[0]
+    envs = recipe.data.get("num_envs", known["num_envs"].default if "num_envs" in known else 1)
+    return next((steps for steps in range(most, 0, -1) if steps * envs % batch == 0), most)
