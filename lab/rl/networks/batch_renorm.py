@@ -3,6 +3,10 @@
 Sources: Ioffe 2017, "Batch renormalization"; Bhatt et al. 2024, "CrossQ". Each linear layer, the first and the last
 included, has a normalisation before it. `forward` normalises by running statistics and changes nothing; `on_batch`
 normalises by the statistics of the batch and merges them into the running ones.
+
+Scale and offset of a hidden layer's normalisation are made parts of the layer that follows, which has fewer weights
+than a batch has features: an update of critics of (256, 256) takes 7.1 ms and not 10.4 ms. The inputs of a network are
+normalised one by one all the same, because half precision would round those that are far from 0.
 """
 
 from __future__ import annotations
@@ -84,16 +88,6 @@ class BatchRenorm(nn.Module):
         return scale, torch.addcmul(self.shift, self.gain, offset) - mean * scale
 
 
-# Scale and offset of these features. The networks below make them parts of the layer that follows, which has fewer
-# weights than a batch has features: an update of critics of (256, 256) takes 7.1 ms and not 10.4 ms. The inputs of a
-# network are normalised one by one all the same, because half precision would round those that are far from 0.
-Affine = Callable[[BatchRenorm, Tensor], tuple[Tensor, Tensor]]
-
-
-def _by_running(norm: BatchRenorm, features: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001 - not of the batch
-    return norm.affine()
-
-
 class RenormMLP(nn.Module):
     """Features (..., in_features) -> (..., out_features): normalised, linear, ReLU; the output is linear.
 
@@ -117,21 +111,20 @@ class RenormMLP(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self._chain(features, _by_running)
+        return self._chain(features, on_batch=False)
 
     def on_batch(self, features: Tensor) -> Tensor:
         """The same by the statistics of these features (B, in_features), which update the running ones."""
-        return self._chain(features, BatchRenorm.batch_affine)
+        return self._chain(features, on_batch=True)
 
-    def _chain(self, features: Tensor, affine: Affine) -> Tensor:
+    def _chain(self, features: Tensor, on_batch: bool) -> Tensor:
         norms: list[Any] = list(self.norms)
         layers: list[Any] = list(self.layers)
-        scale, offset = affine(norms[0], features)
-        features = torch.addcmul(offset, features, scale)
+        features = norms[0].on_batch(features) if on_batch else norms[0](features)
         weight, bias = layers[0].weight, layers[0].bias
         for norm, layer in zip(norms[1:], layers[1:], strict=True):
             features = F.linear(features, weight, bias).relu()
-            scale, offset = affine(norm, features)
+            scale, offset = norm.batch_affine(features) if on_batch else norm.affine()
             weight, bias = layer.weight * scale, layer.bias + (layer.weight * offset).sum(-1)
         return output_linear(features, weight, bias)
 
@@ -210,20 +203,19 @@ class RenormCritics(Critics):
         self.norms = nn.ModuleList(BatchRenorm(num_critics, 1, width, **settings) for width in inputs)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        return self._chain(observation, action, _by_running)
+        return self._chain(observation, action, on_batch=False)
 
     def on_batch(self, observation: Tensor, action: Tensor) -> Tensor:
         """The same by the statistics of these inputs, which update the running ones."""
-        return self._chain(observation, action, BatchRenorm.batch_affine)
+        return self._chain(observation, action, on_batch=True)
 
-    def _chain(self, observation: Tensor, action: Tensor, affine: Affine) -> Tensor:
+    def _chain(self, observation: Tensor, action: Tensor, on_batch: bool) -> Tensor:
         norms: list[Any] = list(self.norms)
         (weight, *weights), (bias, *biases) = self.weights, self.biases
         values = self._inputs(observation, action)
-        scale, offset = affine(norms[0], values)
-        values = torch.addcmul(offset, values, scale)
+        values = norms[0].on_batch(values) if on_batch else norms[0](values)
         for norm, following, shift in zip(norms[1:], weights, biases, strict=True):
             values = torch.relu_(torch.baddbmm(bias, values, weight))
-            scale, offset = affine(norm, values)
+            scale, offset = norm.batch_affine(values) if on_batch else norm.affine()
             weight, bias = following * scale.mT, shift + (following * offset.mT).sum(-2, keepdim=True)
         return self._outputs(values, weight, bias)
