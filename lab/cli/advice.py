@@ -106,7 +106,7 @@ def for_command(word: str, rest: Sequence[str], commands: Collection[str]) -> st
     if (meant := COMMANDS.get(word.lower())) is not None:
         return _line(meant, rest)
     try:
-        kind, _ = find_file(word)  # somebody forgot the verb
+        kind, _ = find_file(word, settings=rest)  # somebody forgot the verb
     except BadInput:
         near = closest(word, [*commands, *COMMANDS])
         return None if near is None else _line(COMMANDS.get(near, near), rest)
@@ -148,7 +148,7 @@ def for_option(option: str, arguments: Sequence[str]) -> str | None:
         name = "accelerator"
     for word in arguments:
         try:
-            kind, path = find_file(word, ("recipe", "study"))
+            kind, path = find_file(word, ("recipe", "study"), arguments)
             recipe = load(path if kind == "recipe" else _recipe_of(path))
         except (LabError, ValueError):
             continue
@@ -163,11 +163,11 @@ def for_option(option: str, arguments: Sequence[str]) -> str | None:
 
 def _recipe_of(study: Path) -> Path:
     """The recipe of a study's file."""
-    from lab.registry import find_recipe
     from lab.study.plan.schema import load_study
+    from lab.study.plan.static import find_recipe_of
 
-    said = load_study(study).recipe
-    return beside if (beside := study.parent / said).is_file() else find_recipe(said)
+    said = load_study(study)
+    return find_recipe_of(study, said.recipe, [*said.set])
 
 
 def _of_study(name: str, keys: Sequence[str], value: str, study: Path) -> str | None:

@@ -107,7 +107,7 @@ def _read(path: Path, text: str | None) -> tuple[dict[Key, Any], dict[str, int],
 
 def _is_task(path: Path) -> bool:
     """Whether it is the name of a task, by its looks, and no file."""
-    return re.fullmatch(r"\w{1,100}", str(path)) is not None and not path.is_file()
+    return re.fullmatch(r"[\w-]{1,100}", str(path)) is not None and not path.is_file()
 
 
 def _text(path: Path) -> str:

@@ -12,11 +12,10 @@ from annotated_types import Interval, MinLen
 from lab.errors import BadInput, Problem, RecipeError
 from lab.recipe.load import read
 from lab.recipe.schema import Document
-from lab.registry import find_recipe
 from lab.study.plan.checks import overrides, relocated, said_elsewhere
 from lab.study.plan.plan import Plan, make_plan
 from lab.study.plan.schema import Seed, build
-from lab.study.plan.static import side_problems
+from lab.study.plan.static import find_recipe_of, side_problems
 
 PARTS = ("better", "worse")
 
@@ -140,9 +139,8 @@ def _recipe(claim: Claim, part: str) -> Path:
     """
     side: Side = getattr(claim, part)
     said, key = (claim.recipe, "recipe") if side.recipe is None else (side.recipe, f"{part}.recipe")
-    beside = claim.path.parent / said
     try:
-        return beside if beside.is_file() else find_recipe(said)
+        return find_recipe_of(claim.path, said)
     except BadInput as error:
         raise RecipeError([claim.problem(key, str(error))]) from None
 

@@ -62,3 +62,15 @@ def test_a_file_of_that_name_wins(lab: Lab) -> None:
     Path("ddpg").mkdir()  # a folder is no recipe
     done = lab("run", "ddpg", "data.env=Pendulum-v1", "data.total_steps=1000", "--dry-run")
     assert yaml.safe_load(done.out)["task"] == "ddpg"
+
+
+def test_a_packages_task_may_have_a_dash_in_its_name() -> None:
+    assert load("my-agent", ["data.env=CartPole-v1"]).task == "my-agent"
+
+
+def test_an_option_that_is_a_setting_is_answered_with_the_setting(lab: Lab) -> None:
+    done = lab("run", "ppo", "data.env=CartPole-v1", "--gamma", "0.9")
+    assert (done.code, "settings have no dashes: model.gamma=0.9" in done.err) == (2, True)
+    Path("study.yaml").write_text("recipe: ppo\nset: {data.env: CartPole-v1}\nspace: {model.lr: [0.001, 0.01]}\n")
+    assert "`set: {model.gamma: 0.9}`" in lab("tune", "study.yaml", "--gamma", "0.9").err
+    assert "lab run ppo data.env=CartPole-v1" in lab("ppo", "data.env=CartPole-v1").err

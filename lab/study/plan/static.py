@@ -54,15 +54,28 @@ def all_mistyped(file: StudyFile, problems: Sequence[Problem]) -> bool:
     return bool(places) and all(any(f"{each.key}.".startswith(f"{place}.") for each in problems) for place in places)
 
 
+def find_recipe_of(file: Path, said: str, settings: Sequence[str] = ()) -> Path:
+    """The recipe that a study or a claim names: the file relative to it or, failing that, what `find_recipe` finds.
+
+    Args:
+        file: of the study or claim.
+        said: its `recipe`.
+        settings: overrides of the recipe; with them the name of a task will do.
+
+    Raises:
+        BadInput: there is none.
+    """
+    beside = file.parent / said
+    return beside if beside.is_file() else find_recipe(said, settings=settings)
+
+
 def _base_recipe(file: StudyFile, settings: Sequence[str], problems: list[Problem]) -> Recipe | None:
     """The study's recipe with `set`; None if it cannot be read."""
     if any(problem.key == "recipe" for problem in problems):
         return None
-    beside = file.path.parent / file.recipe
     settings = [*checks.overrides(file.set), *settings]
     try:
-        path = beside if beside.is_file() else find_recipe(file.recipe, settings=settings)
-        recipe = load_recipe(path, settings)
+        recipe = load_recipe(find_recipe_of(file.path, file.recipe, settings), settings)
     except RecipeError as error:
         problems += checks.relocated(file, "set", file.set, error.problems)
         return None
