@@ -30,6 +30,7 @@ def first_moments(agent, settings, compiles):
     }
     inputs = one.update_inputs(TensorDict(columns | {"next": following}, [1, ROWS]))
     one.update(state, *(column.squeeze(0) for column in inputs), measure=False, **one.update_flags(0))
+    assert not compiles or one.update.proven, "it was not replaced by the eager one"
     return [moment for _, moments, *_ in state for moment in moments]
 
 

@@ -24,6 +24,7 @@ from lab.errors import BadSetting
 from lab.learning import check_precision
 from lab.rl.common import adam
 from lab.rl.common.agent import Agent, mean_or_nothing
+from lab.rl.recording.compiled_update import CompiledUpdate
 from lab.rl.recording.recorder import RECORD_FROM, Recorder
 
 HiddenSizes = Annotated[list[Annotated[int, Gt(0)]], MinLen(1)]
@@ -80,7 +81,8 @@ class Learner(Agent):
         # many agents may live in one process, and each has a graph of its own
         compiler: Any = torch.compile  # its type stubs do not know the last keyword
         options = {"guard_filter_fn": _guards, "size_asserts": False}
-        self.update = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True, options=options)
+        compiled = compiler(self._update, fullgraph=True, dynamic=False, isolate_recompiles=True, options=options)
+        self.update = CompiledUpdate(self, self._update, compiled)
         self.compiled = True
 
     @abstractmethod

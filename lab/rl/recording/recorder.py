@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lab.rl.recording.agent_state import AgentState
 from lab.rl.recording.cuda_graph import CudaGraph
 from lab.rl.recording.recording import Recording, memory
 
@@ -17,7 +18,6 @@ Key = tuple[Any, ...]
 
 RECORD_FROM = 200  # updates: from here on the time that is saved is more than recording takes
 FIRST_CALLS = 20  # of an update with these flags and shapes, before it is worth recording
-GENERATORS = ("generator", "generator of the GPU")  # beside the names of tensors
 
 
 class Recorder:
@@ -56,22 +56,21 @@ class Recorder:
         self, key: Key, state: Sequence[Any], batch: Sequence[Any], flags: Mapping[str, bool]
     ) -> dict[str, Tensor]:
         """The eager update; before it the same is recorded, or done by the recording that there is, and undone."""
-        before, recording, replayed = self._copies(), self.recordings.get(key), None
+        agent = self._agent()
+        before, recording, replayed = agent.copies(), self.recordings.get(key), None
         try:
             if recording is None:
                 record = CudaGraph if batch[0].is_cuda else Recording
                 recording = self.recordings[key] = record(lambda *inputs: self.eager(state, *inputs, **flags), *batch)
                 self.used |= {place for place in self._places() if recording.uses(place[1])}
             else:
-                replayed = recording(*batch) | self._copies()
+                replayed = recording(*batch) | agent.copies()
         except Exception:  # of an update that is more than operations on tensors
             self.refused.add(key)
-        for name, tensor in self._tensors():
-            tensor.data.copy_(before[name])
-        _set_generators([before[name] for name in GENERATORS if name in before])
+        agent.restore(before)
         result = self.eager(state, *batch, **flags)
         if replayed is not None:
-            expected = result | self._copies()
+            expected = result | agent.copies()
             same = all(torch.equal(replayed[name], value) for name, value in expected.items())
             (self.proven if same else self.refused).add(key)
         return result
@@ -97,36 +96,8 @@ class Recorder:
         # the tensors of the agent and the optimizer that recordings use, by name and place in memory
         self.used: set[tuple[str, int]] = set()
 
-    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """All that an update may change, by name: weights, buffers, the optimizer's state."""
-        yield from self.module.named_parameters()
-        yield from self.module.named_buffers()
-        yield from ((f"state {number}", tensor) for number, tensor in enumerate(_leaves(self.state)))
+    def _agent(self) -> AgentState:
+        return AgentState(self.module, self.state)
 
     def _places(self) -> Iterator[tuple[str, int]]:
-        return ((name, memory(tensor)) for name, tensor in self._tensors())
-
-    def _copies(self) -> dict[str, Tensor]:
-        copies = {name: tensor.detach().clone() for name, tensor in self._tensors()}
-        return copies | dict(zip(GENERATORS, _generators(), strict=False))
-
-
-def _leaves(value: Any) -> Iterator[Tensor]:
-    """The tensors in sequences of sequences."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _leaves(each)
-
-
-def _generators() -> list[Tensor]:
-    """The states of torch's generators: that of the CPU, and that of the GPU once there is one."""
-    on_gpu = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
-    return [torch.get_rng_state(), *on_gpu]
-
-
-def _set_generators(states: Sequence[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    for state in states[1:]:
-        torch.cuda.set_rng_state(state)
+        return ((name, memory(tensor)) for name, tensor in self._agent().tensors())
