@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import gymnasium as gym
@@ -17,7 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from lab.errors import BadInput, BadSetting, closest, nearest, suggestion
 from lab.imports import load_class, load_module, load_object
-from lab.keywords import REQUIRED, keywords
+from lab.keywords import REQUIRED, Keyword, keywords
 from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.team import Team, is_parallel
 
@@ -120,7 +121,12 @@ def check_owners(given: Mapping[str, Any]) -> None:
 
 
 def check_keywords(
-    what: str, creator: Callable[..., Any], given: Mapping[str, Any], supplied: Collection[str], key: str = KEY
+    what: str,
+    creator: Callable[..., Any],
+    given: Mapping[str, Any],
+    supplied: Collection[str],
+    key: str = KEY,
+    more: Mapping[str, Keyword] = MappingProxyType({}),
 ) -> None:
     """Holds `given` against the signature of what makes an environment or a wrapper, where it has one.
 
@@ -130,11 +136,13 @@ def check_keywords(
         given: keywords of a recipe.
         supplied: those that it gets from elsewhere.
         key: of the recipe, under which they stand.
+        more: further keywords that can be set there.
 
     Raises:
         BadSetting: a keyword is unknown, missing or of another type.
     """
     known, is_open = keywords(creator)  # open: only the constructor itself knows what else it takes
+    known.update(more)
     for name, value in given.items():
         if name not in known:
             if is_open:

@@ -70,12 +70,12 @@ def make(
     if entry_point.is_team(spec) != is_team:
         found = "one agent: use another task, such as ppo" if is_team else "several agents: use task=ippo"
         raise BadSetting("env", f"{env!r} has {found}")
-    entry_point.check_keywords(env, creator, given, spec.kwargs)
+    is_game = atari.is_game(spec.id)
+    entry_point.check_keywords(env, creator, given, spec.kwargs, more=atari.preprocessing() if is_game else {})
     layers = find(wrappers)
     try:
         if ".mujoco." in str(spec.entry_point):
             _warn_for_mujoco()
-        is_game = atari.is_game(spec.id)
         if is_game and frame_stack:
             settings["frame_stack"] = frame_stack
         make_it: Any = atari.make if is_game else gym.make

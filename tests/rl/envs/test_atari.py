@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lab.errors import BadSetting
 from lab.rl.envs import environment
 from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.atari_lives import FIRE, lives
@@ -45,6 +46,31 @@ def test_an_agent_sees_the_last_four_screens_in_bytes():
         assert np.array_equal(before[1:], after[:-1])
     assert [step[3] for step in seen] == [False] * 6 + [True]  # the limit counts what the agent sees, not frames
     assert env.unwrapped.ale.getEpisodeFrameNumber() >= 28
+
+
+def test_the_preprocessing_has_keywords_beside_those_of_the_game():
+    given = {"screen_size": 42, "frame_skip": 2, "noop_max": 0, "difficulty": 1}
+    env = environment.make("PongNoFrameskip-v4", given)
+    env.reset(seed=0)
+    before = env.unwrapped.ale.getEpisodeFrameNumber()
+    assert env.step(0)[0].shape == (4, 42, 42)
+    assert env.unwrapped.ale.getEpisodeFrameNumber() - before == 2
+    assert environment.make("PongNoFrameskip-v4", {"screen_size": [44, 42]}).observation_space.shape == (4, 42, 44)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"screensize": 42}, r"env_kwargs.screensize: unknown keyword .*; did you mean 'screen_size'\?"),
+        ({"noop_max": "many"}, r"env_kwargs.noop_max: expected a whole number, found 'many'"),
+        ({"screen_size": -1}, r"env_kwargs: .*Expect the `screen_size` to be positive"),
+        ({"frameskip": 2}, r"env_kwargs.frameskip: cannot be set for Atari games: set env_kwargs.frame_skip"),
+        ({"obs_type": "ram"}, r"env_kwargs.obs_type: cannot be set for Atari games: an agent sees grey screens"),
+    ],
+)
+def test_a_keyword_that_fits_no_game_is_refused(given, words):
+    with pytest.raises(BadSetting, match=words):
+        environment.make("PongNoFrameskip-v4", given)
 
 
 @pytest.mark.parametrize(("game", "fires"), [("Breakout", True), ("Freeway", False)])

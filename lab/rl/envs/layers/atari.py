@@ -16,10 +16,17 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import AtariPreprocessing, ClipReward, TimeLimit
 
+from lab.errors import BadSetting
+from lab.keywords import Keyword, keywords
 from lab.rl.envs.layers.atari_lives import FIRE, EpisodicLife, FireReset
 from lab.rl.envs.layers.frame_stack import stack_frames
 
 SCREENS = 4
+PREPROCESSING = ("frame_skip", "noop_max", "screen_size")
+PREPROCESSED = {  # keywords of a game whose place the preprocessing takes: what to set instead
+    "frameskip": "set env_kwargs.frame_skip",
+    "obs_type": "an agent sees grey screens",
+}
 NAMES = re.compile(r"ALE/|\w+NoFrameskip-v")  # those that can be known where ale-py is missing
 
 
@@ -39,11 +46,28 @@ def is_game(env: str) -> bool:
     return env in gym.registry and str(gym.registry[env].entry_point).startswith("ale_py.")
 
 
+def preprocessing() -> dict[str, Keyword]:
+    """The keywords of Gymnasium's preprocessing that can be set beside those of a game."""
+    known, _ = keywords(AtariPreprocessing)
+    return {name: known[name] for name in PREPROCESSING}
+
+
 def make(
     env: str | EnvSpec, max_episode_steps: int | None = None, frame_stack: int = SCREENS, **settings: Any
 ) -> gym.Env[Any, Any]:
-    """A whole game with its true score; `max_episode_steps` counts what the agent sees, not frames."""
-    made: gym.Env[Any, Any] = AtariPreprocessing(gym.make(env, frameskip=1, **settings))
+    """A whole game with its true score; `max_episode_steps` counts what the agent sees, not frames.
+
+    Raises:
+        BadSetting: a keyword of the game that the preprocessing sets.
+    """
+    for name, instead in PREPROCESSED.items():
+        if name in settings:
+            raise BadSetting(f"env_kwargs.{name}", f"cannot be set for Atari games: {instead}")
+    seen = {name: settings.pop(name) for name in PREPROCESSING if name in settings}
+    if isinstance(size := seen.get("screen_size"), list):
+        seen["screen_size"] = tuple(size)
+    raw = gym.make(env, frameskip=1, obs_type="grayscale", **settings)  # faster to make than colours, and unused
+    made: gym.Env[Any, Any] = AtariPreprocessing(raw, **seen)
     game: Any = made.unwrapped
     if game.get_action_meanings()[FIRE] == "FIRE":
         made = FireReset(made)
