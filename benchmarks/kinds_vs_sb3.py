@@ -34,6 +34,7 @@ class Job:
         steps: environment steps.
         epochs: passes over each rollout; 0 with replay.
         compile: whether `lab` compiles the update.
+        shared: whether policy and critic of images share the encoder, as they do by default on both sides.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Job:
     steps: int
     epochs: int = 0
     compile: bool = False
+    shared: bool = False
 
     @property
     def updates(self) -> int:
@@ -60,6 +62,7 @@ class Job:
 JOBS = (
     Job("PPO, observation in parts", "ppo_cartpole", "PPO", "MultiInputPolicy", "Parts", 128, 20_480, 10),
     Job("PPO, images", "ppo_cartpole", "PPO", "CnnPolicy", "Screens", 64, 2_048, 4),
+    Job("PPO, images, one encoder", "ppo_cartpole", "PPO", "CnnPolicy", "Screens", 64, 2_048, 4, shared=True),
     Job("DQN, images", "dqn_cartpole", "DQN", "CnnPolicy", "Screens", 32, 2_000),
     Job(
         "Recurrent PPO, CartPole-v1", "recurrent_ppo_cartpole_hidden", "RecurrentPPO", "MlpLstmPolicy", "CartPole-v1",
@@ -84,7 +87,7 @@ def model(job: Job) -> Any:
     if job.epochs:
         settings |= {"n_steps": job.batch, "n_epochs": job.epochs}
         if job.policy == "CnnPolicy":
-            networks["share_features_extractor"] = False
+            networks["share_features_extractor"] = job.shared
         if job.algorithm == "RecurrentPPO":
             networks["lstm_hidden_size"] = MEMORY
     else:
@@ -118,6 +121,8 @@ def recipe(job: Job) -> Recipe:
     if job.epochs:
         settings |= {"data.num_envs": ENVS, "data.num_steps": job.batch, "model.batch_size": job.batch}
         settings["model.update_epochs"] = job.epochs
+        if job.policy == "CnnPolicy":
+            settings["model.share_features_extractor"] = str(job.shared).lower()
         if job.algorithm == "RecurrentPPO":
             settings |= {"model.cell": "lstm", "model.memory_size": MEMORY, "model.sequence_length": job.batch}
             settings |= {"data.wrappers": [], "model.normalize_observations": "false"}
@@ -167,10 +172,11 @@ def report(found: dict[str, Any]) -> str:
             "## Parts, images and memory against Stable-Baselines3",
             "As above, with the same networks on both sides. An observation in parts is a dictionary of two vectors "
             "and a choice (`MultiInputPolicy`); images are four grey screens of 84 x 84 through the convolutions of "
-            f"Mnih et al. 2015 and a layer of {WIDE} (`CnnPolicy`), of policy and critic each for themselves; DQN "
-            f"makes an update every {EVERY} steps. Recurrent PPO has LSTMs of {MEMORY} (`MlpLstmPolicy`), CrossQ "
-            f"critics of ({CRITICS}, {CRITICS}); both are compared with sb3-contrib. The environments of parts and of "
-            "images cost next to nothing.",
+            f"Mnih et al. 2015 and a layer of {WIDE} (`CnnPolicy`), of policy and critic each for themselves, "
+            "or with one encoder, which has that layer in Stable-Baselines3 and has not in `lab`, where both networks "
+            f"have one; DQN makes an update every {EVERY} steps. Recurrent PPO has LSTMs of {MEMORY} "
+            f"(`MlpLstmPolicy`), CrossQ critics of ({CRITICS}, {CRITICS}); both are compared with sb3-contrib. The "
+            "environments of parts and of images cost next to nothing.",
             comparison(found),
         ]
     )

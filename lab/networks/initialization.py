@@ -14,6 +14,12 @@ from torch import Tensor, nn
 
 from lab.errors import unknown_name
 
+
+def _orthogonal(weight: Tensor) -> None:
+    """As torch's, which refuses weights that are laid out with their channels last."""
+    weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, memory_format=torch.contiguous_format)))
+
+
 Init = Literal[
     "default",
     "xavier_uniform",
@@ -30,7 +36,7 @@ INITS: dict[Init, Callable[[Tensor], Any]] = {
     "xavier_normal": nn.init.xavier_normal_,
     "kaiming_uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
     "kaiming_normal": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
-    "orthogonal": nn.init.orthogonal_,
+    "orthogonal": _orthogonal,
     "normal": partial(nn.init.normal_, std=0.02),
     "zeros": nn.init.zeros_,
 }

@@ -33,6 +33,7 @@ class A2C(OnPolicy):
         max_grad_norm: maximum gradient norm.
         log_std_init: logarithm of the initial standard deviation of continuous actions.
         scale_actions: scale continuous actions with bounds to [-1, 1]; by default they are the environment's own.
+        share_features_extractor: one convolutional encoder of images for policy and critic, not one for each.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class A2C(OnPolicy):
         scale_actions: bool = False,
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
+        share_features_extractor: bool = True,
     ) -> None:
         super().__init__(
             env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
-            normalize_observations, normalize_rewards, scale_actions,
+            normalize_observations, normalize_rewards, scale_actions, share_features_extractor,
         )  # fmt: skip
         self.save_hyperparameters()
         self.entropy_coef, self.value_coef, self.max_grad_norm = entropy_coef, value_coef, max_grad_norm
@@ -77,9 +79,9 @@ class A2C(OnPolicy):
         self, observation: Tensor, action: Tensor, advantage: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The policy's loss, the critic's and the entropy: (M, O), (M, A) or (M,) of discrete ones, (M,), (M,)."""
-        parameters = self.policy(observation)
+        parameters, value = self.policy_and_value(observation)
         policy = -(self.policy.log_prob(parameters, action) * advantage).mean()
-        return policy, F.mse_loss(self.value(observation), target), self.mean_entropy(parameters)
+        return policy, F.mse_loss(value, target), self.mean_entropy(parameters)
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
         observation, action, advantage, target = experience

@@ -42,6 +42,7 @@ class PPO(OnPolicy):
         value_coef: weight of the critic's loss.
         max_grad_norm: maximum gradient norm.
         normalize_advantages: normalise advantages in every minibatch.
+        share_features_extractor: one convolutional encoder of images for policy and critic, not one for each.
     """
 
     beta: Tensor
@@ -70,10 +71,11 @@ class PPO(OnPolicy):
         normalize_observations: bool = False,
         normalize_advantages: bool = True,
         normalize_rewards: bool = False,
+        share_features_extractor: bool = True,
     ) -> None:
         super().__init__(
             env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
-            normalize_observations, normalize_rewards,
+            normalize_observations, normalize_rewards, share_features_extractor=share_features_extractor,
         )  # fmt: skip
         self.save_hyperparameters()
         rollout = num_envs * num_steps
@@ -148,8 +150,7 @@ class PPO(OnPolicy):
             old: (B, P), parameters of the policy that acted.
             log_prob: (B,), of `action` under the policy that acted.
         """
-        found = self.policy(observation), self.value(observation)
-        return self.objectives(*found, action, advantage, target, old, log_prob)
+        return self.objectives(*self.policy_and_value(observation), action, advantage, target, old, log_prob)
 
     def objectives(
         self,

@@ -11,6 +11,8 @@ from tensordict import TensorDictBase
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lab.errors import LabError
+from lab.networks import initialize
 from lab.rl.common import adam
 from lab.rl.common import plots as pictures
 from lab.rl.common.advantage import gae
@@ -20,7 +22,7 @@ from lab.rl.data.rollout import Rollout, RolloutData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
-from lab.rl.networks.encoder import encoded, example_input
+from lab.rl.networks.encoder import Encoded, encoded, example_input
 from lab.rl.networks.exploration import Act
 from lab.rl.networks.normalization import RewardNorm, observation_normalization
 
@@ -65,6 +67,7 @@ class OnPolicy(Learner):
         normalize_observations: normalise observations to mean 0 and variance 1, with running statistics.
         normalize_rewards: divide rewards by the running standard deviation of the discounted return.
         scale_actions: scale continuous actions with bounds to [-1, 1].
+        share_features_extractor: one convolutional encoder of images for policy and critic, not one for each.
     """
 
     entropy_coef = 0.0
@@ -85,12 +88,19 @@ class OnPolicy(Learner):
         normalize_observations: bool,
         normalize_rewards: bool,
         scale_actions: bool = True,
+        share_features_extractor: bool = False,
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
         seen = self.features(observation_size)
         self.policy = policies.make_policy(seen, action, hidden, log_std_init, scale_actions)
-        self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0))
+        encoder = self.policy.net.encoder if isinstance(self.policy.net, Encoded) else None
+        shared = encoder if share_features_extractor else None
+        self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0), encoder=shared)
+        self.shares_encoder = shared is not None
+        for net in (self.policy.net, self.critic):
+            if isinstance(net, Encoded):
+                initialize(net.encoder, "orthogonal", math.sqrt(2))
         self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
         self.example_input_array = example_input(observation_size)
@@ -122,6 +132,19 @@ class OnPolicy(Learner):
 
         return act
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses the weights of two encoders where there is one, and the other way round.
+
+        Raises:
+            LabError: with the setting that they need.
+        """
+        super().on_load_checkpoint(checkpoint)
+        known, net = checkpoint["hyper_parameters"], self.policy.net
+        shared = known.get("share_features_extractor", False)  # none was, before there was a choice
+        if isinstance(net, Encoded) and net.encoder.images and shared != self.shares_encoder:
+            held = "one encoder for policy and critic" if shared else "an encoder each for policy and critic"
+            raise LabError(f"the checkpoint has {held}; add model.share_features_extractor={str(shared).lower()}")
+
     def normalize(self, observation: Tensor) -> Tensor:
         return observation if self.observation_norm is None else self.observation_norm(observation)
 
@@ -130,8 +153,18 @@ class OnPolicy(Learner):
         value: Tensor = self.critic(observation)
         return value.squeeze(-1)
 
+    def policy_and_value(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """The policy's parameters (..., P) and values (...), with one pass through an encoder that they share."""
+        if not self.shares_encoder:
+            return self.policy(observation), self.value(observation)
+        policy: Any = self.policy.net
+        critic: Any = self.critic
+        features = policy.encoder(observation)
+        parameters = self.policy.distribution(policy.head(features, observation))
+        return parameters, critic.head(features, observation).squeeze(-1)
+
     def groups(self) -> Sequence[Sequence[nn.Parameter]]:
-        return [[*self.policy.parameters(), *self.critic.parameters()]]
+        return [list(nn.ModuleList([self.policy, self.critic]).parameters())]  # those that are shared once
 
     def own_buffers(self) -> dict[str, Tensor]:
         """Buffers that belong to the environments of one process."""

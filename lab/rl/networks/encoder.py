@@ -105,7 +105,11 @@ class Encoded(nn.Module):
         self.encoder, self.net, self.masks = encoder, net, masks
 
     def forward(self, observation: Tensor) -> Tensor:
-        return self._masked(self.net(self.encoder(observation)), observation)
+        return self.head(self.encoder(observation), observation)
+
+    def head(self, features: Tensor, observation: Tensor) -> Tensor:
+        """The outputs for observations whose features are known, such as those of a shared encoder."""
+        return self._masked(self.net(features), observation)
 
     def as_function(self) -> Callable[[Tensor], Tensor]:
         """As that of `MLP`."""
@@ -121,7 +125,12 @@ class Encoded(nn.Module):
         return output if valid is None else output.masked_fill(~valid, INVALID)
 
 
-def encoded(observation_size: ObservationSize, make: Callable[[int], Any], masks: bool = False) -> Any:
+def encoded(
+    observation_size: ObservationSize,
+    make: Callable[[int], Any],
+    masks: bool = False,
+    encoder: Encoder | None = None,
+) -> Any:
     """The network that `make` builds for features of some width; of vectors it is that network itself.
 
     >>> type(encoded(3, lambda width: MLP(width, [8], 1))).__name__
@@ -131,10 +140,11 @@ def encoded(observation_size: ObservationSize, make: Callable[[int], Any], masks
         observation_size: what an observation is.
         make: width of the features -> network.
         masks: whether its outputs are one logit for each action, those of invalid ones to be masked.
+        encoder: that of another network, to share it; by default a new one.
     """
     if isinstance(observation_size, int):
         return make(observation_size)
-    encoder = Encoder(observation_size)
+    encoder = encoder or Encoder(observation_size)
     return Encoded(encoder, make(encoder.width), masks)
 
 

@@ -1,0 +1,95 @@
+"""One encoder of images for policy and critic: the same answers from one pass, and weights that fit no other agent."""
+
+import pytest
+import torch
+
+from lab.errors import LabError
+from lab.rl.a2c import A2C
+from lab.rl.a3c import A3C
+from lab.rl.ppo import PPO
+from lab.rl.trpo import TRPO
+
+SCREENS = [4, 44, 44]
+PARTS = {"screen": {"bytes": [1, 40, 40]}, "speed": {"size": 2}, "action_mask": {"mask": 3}}
+ROLLOUT = {"num_envs": 2, "num_steps": 8, "batch_size": 16}
+
+
+def make(kind=PPO, observation_size=SCREENS, **settings):
+    torch.manual_seed(0)
+    given = ROLLOUT if kind is PPO else {"num_envs": 2}
+    return kind("some", observation_size=observation_size, action={"count": 3}, hidden=[16], **given, **settings)
+
+
+def observations(agent, count=16):
+    torch.manual_seed(1)
+    shape = agent.example_input_array.shape[1:]
+    return torch.randint(256, (count, *shape), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("kind", [PPO, A2C])
+def test_one_pass_says_what_policy_and_critic_say(kind, shared):
+    agent, passes = make(kind, share_features_extractor=shared), []
+    seen = observations(agent)
+    for encoder in {agent.policy.net.encoder, agent.critic.encoder}:
+        encoder.register_forward_hook(lambda *_: passes.append(1))
+    parameters, value = agent.policy_and_value(seen)
+    assert len(passes) == (1 if shared else 2)
+    torch.testing.assert_close(parameters, agent.policy(seen))
+    torch.testing.assert_close(value, agent.value(seen))
+
+
+def test_a_mask_holds_behind_a_shared_encoder():
+    agent = make(observation_size={"screen": {"bytes": [1, 40, 40]}, "action_mask": {"mask": 3}})
+    seen = observations(agent)
+    seen[:, :12] = torch.tensor([0.0, 1.0, 0.0]).view(torch.uint8)  # numbers come first: the mask
+    parameters, _ = agent.policy_and_value(seen)
+    assert agent.shares_encoder
+    assert parameters.exp()[:, 1].allclose(torch.ones(16))
+
+
+def test_both_losses_train_the_shared_encoder():
+    agent = make(A2C)
+    seen, action, target = observations(agent), torch.zeros(16, dtype=torch.int64), torch.ones(16)
+    convolution = agent.policy.net.encoder.images[0].net[0].weight
+    policy, value, _ = agent.losses(seen, action, target, target)
+    both = torch.autograd.grad(policy + value, convolution)[0]
+    policy = agent.policy.log_prob(agent.policy(seen), action).neg().mean()
+    value = (agent.value(seen) - target).square().mean()
+    each = [torch.autograd.grad(loss, convolution)[0] for loss in (policy, value)]
+    assert all(gradient.abs().sum() > 0 for gradient in each)
+    torch.testing.assert_close(both, sum(each), rtol=1e-4, atol=1e-6)
+
+
+def test_shared_weights_are_stepped_once():
+    for agent in (make(), make(A2C)):
+        (group,) = agent.groups()
+        assert len({id(weight) for weight in group}) == len(group)
+        assert agent.policy.net.encoder is agent.critic.encoder
+    for agent in (make(A3C), make(TRPO), make(share_features_extractor=False)):
+        assert agent.policy.net.encoder is not agent.critic.encoder
+
+
+def test_vectors_have_no_encoder_to_share():
+    assert not make(observation_size=4).shares_encoder
+
+
+def test_convolutions_begin_orthogonal():
+    weight = make().policy.net.encoder.images[0].net[0].weight.flatten(1)  # 32 filters of 256 weights
+    torch.testing.assert_close(weight @ weight.T, 2 * torch.eye(32), rtol=1e-4, atol=1e-4)
+
+
+def saved(agent, **hyper_parameters):
+    return {"env_steps": 0, "recent_returns": [], "hyper_parameters": hyper_parameters}
+
+
+def test_weights_of_two_encoders_are_not_loaded_into_one():
+    shared, own = make(), make(share_features_extractor=False)
+    with pytest.raises(
+        LabError, match=r"an encoder each for policy and critic; add model.share_features_extractor=fal"
+    ):
+        shared.on_load_checkpoint(saved(own))  # of a version without the choice
+    with pytest.raises(LabError, match=r"one encoder for policy and critic; add model.share_features_extractor=true"):
+        own.on_load_checkpoint(saved(shared, share_features_extractor=True))
+    shared.on_load_checkpoint(saved(shared, share_features_extractor=True))
+    make(observation_size=4).on_load_checkpoint(saved(None))  # vectors never had one
