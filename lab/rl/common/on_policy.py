@@ -98,9 +98,9 @@ class OnPolicy(Learner):
         shared = encoder if share_features_extractor else None
         self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0), encoder=shared)
         self.shares_encoder = shared is not None
-        for net in (self.policy.net, self.critic):
-            if isinstance(net, Encoded):
-                initialize(net.encoder, "orthogonal", math.sqrt(2))
+        networks = [net for net in (self.policy.net, self.critic) if isinstance(net, Encoded)]
+        for each in dict.fromkeys(net.encoder for net in networks):
+            initialize(each, "orthogonal", math.sqrt(2))
         self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
         self.example_input_array = example_input(observation_size)
