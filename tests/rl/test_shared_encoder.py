@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lab.errors import LabError
+from lab.errors import BadSetting, LabError
 from lab.rl.a2c import A2C
 from lab.rl.a3c import A3C
 from lab.rl.ppo import PPO
@@ -79,17 +79,19 @@ def test_convolutions_begin_orthogonal():
     torch.testing.assert_close(weight @ weight.T, 2 * torch.eye(32), rtol=1e-4, atol=1e-4)
 
 
-def saved(agent, **hyper_parameters):
-    return {"env_steps": 0, "recent_returns": [], "hyper_parameters": hyper_parameters}
+def saved(agent):
+    return {"env_steps": 0, "recent_returns": [], "hyper_parameters": {}, "state_dict": agent.state_dict()}
 
 
 def test_weights_of_two_encoders_are_not_loaded_into_one():
     shared, own = make(), make(share_features_extractor=False)
-    with pytest.raises(
-        LabError, match=r"an encoder each for policy and critic; add model.share_features_extractor=fal"
-    ):
-        shared.on_load_checkpoint(saved(own))  # of a version without the choice
-    with pytest.raises(LabError, match=r"one encoder for policy and critic; add model.share_features_extractor=true"):
-        own.on_load_checkpoint(saved(shared, share_features_extractor=True))
-    shared.on_load_checkpoint(saved(shared, share_features_extractor=True))
-    make(observation_size=4).on_load_checkpoint(saved(None))  # vectors never had one
+    message = r"policy and critic have an encoder each; set model.share_features_extractor=false"
+    with pytest.raises(LabError, match=message):
+        shared.on_load_checkpoint(saved(own))
+    with pytest.raises(BadSetting, match=message):
+        shared.check_weights(own.state_dict())
+    shared.check_weights({name: weight for name, weight in own.state_dict().items() if name.startswith("policy.")})
+    for agent in (own, shared):  # two networks may begin with the weights that were one's
+        agent.on_load_checkpoint(saved(shared))
+        agent.load_state_dict(shared.state_dict())
+    torch.testing.assert_close(own.value(observations(own)), shared.value(observations(own)))

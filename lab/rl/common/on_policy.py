@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from tensordict import TensorDictBase
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lab.errors import LabError
+from lab.errors import BadSetting, LabError
 from lab.networks import initialize
 from lab.rl.common import adam
 from lab.rl.common import plots as pictures
@@ -26,6 +26,7 @@ from lab.rl.networks.encoder import Encoded, encoded, example_input
 from lab.rl.networks.exploration import Act
 from lab.rl.networks.normalization import RewardNorm, observation_normalization
 
+ENCODER = "policy.net.encoder."  # the names of its weights begin so
 EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
 
 
@@ -132,18 +133,29 @@ class OnPolicy(Learner):
 
         return act
 
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Refuses those of two encoders where there is one.
+
+        Raises:
+            BadSetting: with the setting that they need.
+        """
+        for name in [name for name in weights if name.startswith(ENCODER)] if self.shares_encoder else []:
+            other = weights.get(name.replace(ENCODER, "critic.encoder."))
+            if other is not None and not torch.equal(weights[name], other):
+                problem = "its policy and critic have an encoder each; set model.share_features_extractor=false"
+                raise BadSetting("share_features_extractor", problem)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the weights of two encoders where there is one, and the other way round.
+        """Refuses weights as `check_weights` does.
 
         Raises:
             LabError: with the setting that they need.
         """
         super().on_load_checkpoint(checkpoint)
-        known, net = checkpoint["hyper_parameters"], self.policy.net
-        shared = known.get("share_features_extractor", False)  # none was, before there was a choice
-        if isinstance(net, Encoded) and net.encoder.images and shared != self.shares_encoder:
-            held = "one encoder for policy and critic" if shared else "an encoder each for policy and critic"
-            raise LabError(f"the checkpoint has {held}; add model.share_features_extractor={str(shared).lower()}")
+        try:
+            self.check_weights(checkpoint["state_dict"])
+        except BadSetting as error:
+            raise LabError(f"the checkpoint does not fit: {error.message}") from None
 
     def normalize(self, observation: Tensor) -> Tensor:
         return observation if self.observation_norm is None else self.observation_norm(observation)
