@@ -71,7 +71,8 @@ def make(
         found = "one agent: use another task, such as ppo" if is_team else "several agents: use task=ippo"
         raise BadSetting("env", f"{env!r} has {found}")
     is_game = atari.is_game(spec.id)
-    entry_point.check_keywords(env, creator, given, spec.kwargs, more=atari.preprocessing() if is_game else {})
+    supplied = {*spec.kwargs, *(atari.PREPROCESSED if is_game else ())}
+    entry_point.check_keywords(env, creator, given, supplied, more=atari.preprocessing() if is_game else {})
     layers = find(wrappers)
     try:
         if ".mujoco." in str(spec.entry_point):

@@ -27,6 +27,8 @@ PREPROCESSED = {  # keywords of a game whose place the preprocessing takes: what
     "frameskip": "set env_kwargs.frame_skip",
     "obs_type": "an agent sees grey screens",
 }
+SIZES = range(5, 211)  # of a screen: the least that convolutions take, and the height of the game's own
+FRAMES = range(1, 61)  # of an action: at most a second
 NAMES = re.compile(r"ALE/|\w+NoFrameskip-v")  # those that can be known where ale-py is missing
 
 
@@ -58,14 +60,17 @@ def make(
     """A whole game with its true score; `max_episode_steps` counts what the agent sees, not frames.
 
     Raises:
-        BadSetting: a keyword of the game that the preprocessing sets.
+        BadSetting: a keyword of the game that the preprocessing sets, or a size or number of frames out of range.
     """
     for name, instead in PREPROCESSED.items():
         if name in settings:
             raise BadSetting(f"env_kwargs.{name}", f"cannot be set for Atari games: {instead}")
     seen = {name: settings.pop(name) for name in PREPROCESSING if name in settings}
-    if isinstance(size := seen.get("screen_size"), list):
-        seen["screen_size"] = tuple(size)
+    if "screen_size" in seen:
+        seen["screen_size"] = _screen_size(seen["screen_size"])
+    if seen.get("frame_skip", FRAMES[0]) not in FRAMES:
+        expected = f"expected {FRAMES[0]} to {FRAMES[-1]} frames"
+        raise BadSetting("env_kwargs.frame_skip", f"{expected}, found {seen['frame_skip']!r}")
     raw = gym.make(env, frameskip=1, obs_type="grayscale", **settings)  # faster to make than colours, and unused
     made: gym.Env[Any, Any] = AtariPreprocessing(raw, **seen)
     game: Any = made.unwrapped
@@ -73,6 +78,19 @@ def make(
         made = FireReset(made)
     stacked = stack_frames(made, frame_stack)
     return stacked if max_episode_steps is None else TimeLimit(stacked, max_episode_steps)
+
+
+def _screen_size(given: Any) -> tuple[int, int]:
+    """The width and height of screens, given as both or as one number.
+
+    Raises:
+        BadSetting: they are something else.
+    """
+    size = tuple(given) if isinstance(given, list) else (given, given)
+    if len(size) != 2 or not all(type(side) is int and side in SIZES for side in size):
+        expected = f"expected a whole number from {SIZES[0]} to {SIZES[-1]}, or two of them: width and height"
+        raise BadSetting("env_kwargs.screen_size", f"{expected}; found {given!r}")
+    return size
 
 
 def for_training(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
