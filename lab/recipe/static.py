@@ -192,7 +192,17 @@ def _named(module: str, owner: ast.ClassDef, depth: int) -> dict[str, Written] |
     if arguments.kwarg is None:
         return own
     above = _of_parents(module, owner, depth)
-    return None if above is None else _first_wins(own, above)
+    if above is None:
+        return None
+    given = _given_to_parent(init)
+    return _first_wins(own, {name: each for name, each in above.items() if name not in given})
+
+
+def _given_to_parent(init: ast.FunctionDef) -> set[str]:
+    """The keywords that `super().__init__(size=3, **kwargs)` says itself, which nobody else can set."""
+    calls = [node for node in ast.walk(init) if isinstance(node, ast.Call)]
+    parents = [call for call in calls if ast.unparse(call.func) == "super().__init__"]
+    return {keyword.arg for call in parents for keyword in call.keywords if keyword.arg is not None}
 
 
 def _of_parents(module: str, owner: ast.ClassDef, depth: int) -> dict[str, Written] | None:
