@@ -78,6 +78,10 @@ def at_their_level(problems: Iterable[Problem], recipe: Recipe, entry: str | Non
         known = known or levels(recipe, entry)
         found = meant(problem.key, known)
         said = words.partition(";")[0]
+        section, _, name = problem.key.rpartition(".")
+        if section and found == [name]:  # the same word again would say nothing
+            yield replace(problem, message=f"{said}; {name!r} stands at the top of a recipe, not in {section!r}")
+            continue
         yield replace(problem, message=f"{said}{did_you_mean(found)}") if found else problem
 
 

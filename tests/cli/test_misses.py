@@ -91,6 +91,7 @@ def here(lab: Lab) -> Lab:
         ("run mine.yaml trainer.gpus=1", "did you mean 'trainer.devices'?"),
         ("run mine.yaml model.lrr=1", "did you mean 'lr'?"),
         ("run mine.yaml sed=1", "did you mean 'seed'?"),
+        ("run mine.yaml model.seed=1", "unknown key 'seed'; 'seed' stands at the top of a recipe, not in 'model'"),
         ("check mine.yaml --no-import -o lr=1", "did you mean 'model.lr'?"),
         ("run mine.yaml task=ddpgg", "no task 'ddpgg'; did you mean 'ddpg'?"),
         # settings written as other programs have them
