@@ -177,9 +177,18 @@ def _suggestion(module: str, name: str) -> str:
     close = closest(_bare(name), map(_bare, own))
     if close is not None:
         return f"; did you mean {next(f'{module}:{each}' for each in own if _bare(each) == close)!r}?"
+    classes = [each for each, found in vars(sys.modules.get(module, gym)).items() if _is_env_of(found, module)]
+    if hint := nearest(name, classes, f"{module}:"):
+        return hint
     if hint := nearest(name, gym.registry, f"{module}:"):  # of a class that is another module's
         return hint
-    return f"; {module} registers {', '.join(f'{module}:{each}' for each in own) or 'none'}"
+    listed = ", ".join(f"{module}:{each}" for each in own + classes)
+    return f"; {module} has {listed or 'no environments'}"
+
+
+def _is_env_of(found: Any, module: str) -> bool:
+    """Whether it is the class of an environment that is defined in this module."""
+    return isinstance(found, type) and issubclass(found, gym.Env) and found.__module__ == module
 
 
 def _bare(name: str) -> str:

@@ -100,8 +100,9 @@ def test_names_in_a_module_are_suggested(tmp_path, monkeypatch):
     assert describe("other_envs:Other/Mine-v0")["env"] == "other_envs:Other/Mine-v0"
     assert refusal("other_envs:Other/Min-v0").endswith("; did you mean 'other_envs:Other/Mine-v0'?")
     assert describe("other_envs:Loose")["env"] == "other_envs:Loose"  # a class needs no name in the registry
+    everything = ("Other/Mine-v0", "Other/Made-v0", "Mine", "Loose")
     assert refusal("other_envs:xyz").endswith(
-        "; other_envs registers other_envs:Other/Mine-v0, other_envs:Other/Made-v0"
+        f"; other_envs has {', '.join(f'other_envs:{each}' for each in everything)}"
     )
     assert _sendable("other_envs:Other/Made-v0") is None
     with pytest.raises(BadSetting, match=r"vectorization: .*name its module \(data.env=my_module:Other/Made-v0\)"):
@@ -190,5 +191,15 @@ def test_looking_at_a_class_runs_no_code_of_its_metaclass(tmp_path, monkeypatch)
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(BadSetting, match="no environment 'guarded:Placeholder'; guarded registers none"):
+    with pytest.raises(BadSetting, match="no environment 'guarded:Placeholder'; guarded has no environments"):
         describe("guarded:Placeholder")
+
+
+def test_a_class_of_the_folder_is_found_by_a_word_that_is_close(tmp_path, monkeypatch):
+    (tmp_path / "close_envs.py").write_text("import gymnasium as gym\n\n\nclass Corridor(gym.Env):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert refusal("close_envs:Coridor").endswith(
+        "no environment 'close_envs:Coridor'; did you mean 'close_envs:Corridor'?"
+    )
+    assert refusal("close_envs:Maze").endswith("; close_envs has close_envs:Corridor")
