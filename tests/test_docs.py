@@ -271,6 +271,7 @@ def would_start(recipe, *overrides):
             "No such file or directory",
             "there is no folder or CSV file",
             "nothing says in which environment",
+            "pip install 'torch-lab[envpool]'",  # of 700 MB
         )  # of the reader's own
         assert all(any(words in problem.message for words in missing) for problem in error.problems)  # noqa: PT017
 

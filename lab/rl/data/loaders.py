@@ -33,7 +33,7 @@ class CollectionData(LightningDataModule):
 
     Args:
         env: name of a registered Gymnasium environment, such as `Pendulum-v1`, or `module:Name-v0` to import the module
-            that registers it, or `module:Class`.
+            that registers it, or `module:Class`, or `envpool:Name` for one of EnvPool's.
         env_kwargs: keyword arguments of the environment's constructor.
         wrappers: wrappers around the environment, the first one innermost: names of `gymnasium.wrappers` or
             `module:Class`, with arguments `{class_path: ..., init_args: {...}}`.

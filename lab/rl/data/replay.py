@@ -23,11 +23,10 @@ from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
 from lab.rl.data.kept_episodes import PREFIX
 from lab.rl.data.loaders import CollectionData, FrameStack
-from lab.rl.envs.async_stepper import check_vectorization, make_stepper
+from lab.rl.envs.async_stepper import check_around, check_vectorization, make_stepper
 from lab.rl.envs.discretize import discretize
 from lab.rl.envs.observations import Layout
 from lab.rl.envs.stepping import Vectorization
-from lab.rl.envs.vector_stepper import check_vector
 from lab.rl.envs.wrappers import WrapperSpec
 
 
@@ -158,8 +157,7 @@ class ReplayData(CollectionData):
         """
         facts = self.env_factory.facts()
         check_buffer_fits(self.buffer_size, self.storage, facts)
-        if self.vectorization == "vector":
-            check_vector(self.env_factory)
+        check_around(self.vectorization, self.env_factory)
         if self.goals is not None:
             Hindsight(self.env_factory, *self.goals)  # says what is missing
         if self.num_action_bins:

@@ -19,7 +19,7 @@ from lab.rl.common.processes import check_processes, explore_apart
 from lab.rl.data.collected import Collected
 from lab.rl.data.collector import ArrayCollector, seeds
 from lab.rl.data.loaders import CollectionData, FrameStack
-from lab.rl.envs.async_stepper import check_vectorization, make_stepper
+from lab.rl.envs.async_stepper import check_around, check_vectorization, make_stepper
 from lab.rl.envs.wrappers import WrapperSpec
 
 
@@ -127,6 +127,7 @@ class RolloutData(CollectionData):
 
     def facts(self) -> dict[str, Any]:
         """`env`, `observation_size` and `action` of the environment; `num_envs` and `num_steps`."""
+        check_around(self.vectorization, self.env_factory)
         return self.env_factory.facts() | {"num_envs": self.num_envs, "num_steps": self.num_steps}
 
     def setup(self, stage: str) -> None:

@@ -17,9 +17,11 @@ import gymnasium as gym
 from lab.errors import BadSetting, LabError
 from lab.rl.envs.entry_point import find_spec
 from lab.rl.envs.factory import EnvFactory
+from lab.rl.envs.pool.pool_env import is_pool
+from lab.rl.envs.pool.pool_stepper import PoolStepper, check_pool
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.envs.stepping import ColumnSpec, Stepper, SyncStepper, Vectorization, column_specs, step_buffers
-from lab.rl.envs.vector_stepper import VectorStepper
+from lab.rl.envs.vector_stepper import VectorStepper, check_vector
 
 TIMEOUT = 5.0  # seconds that a process has for its last step
 
@@ -38,7 +40,7 @@ def make_stepper(
 
     Args:
         vectorization: `sync` steps them in this process, `async` in several, `vector` as one batch, if the environment
-            has a vector entry point.
+            has a vector entry point. Those of EnvPool are one batch in any case.
         factory: makes the environments.
         num_envs: how many, from 1.
         action: what they are given, if not their own actions.
@@ -49,7 +51,8 @@ def make_stepper(
     if vectorization == "async":
         return AsyncStepper(factory, action, columns, num_envs)
     buffers = step_buffers([bytearray(num_envs * column.size) for column in columns], columns)
-    return (VectorStepper if vectorization == "vector" else SyncStepper)(factory, action, buffers)
+    in_process = VectorStepper if vectorization == "vector" else SyncStepper
+    return (PoolStepper if is_pool(factory.env) else in_process)(factory, action, buffers)
 
 
 def check_vectorization(vectorization: Vectorization, num_envs: int) -> None:
@@ -57,6 +60,16 @@ def check_vectorization(vectorization: Vectorization, num_envs: int) -> None:
     if vectorization == "async" and min(num_envs, cores()) < 2:
         lack = f"data.num_envs is {num_envs}" if num_envs < 2 else "this machine has one core"
         raise BadSetting("vectorization", f"async needs at least 2 environments and 2 cores, and {lack}; use sync")
+
+
+def check_around(vectorization: Vectorization, factory: EnvFactory) -> None:
+    """Raises BadSetting: a batch of environments cannot have around each what the recipe puts around them."""
+    if is_pool(factory.env):
+        if vectorization != "sync":
+            raise BadSetting("vectorization", "EnvPool steps its environments as one batch in any case; leave it out")
+        check_pool(factory)
+    elif vectorization == "vector":
+        check_vector(factory)
 
 
 def cores() -> int:

@@ -21,6 +21,7 @@ from lab.imports import load_class, load_module, load_object
 from lab.keywords import REQUIRED, Keyword, keywords
 from lab.rl.envs.layers import atari
 from lab.rl.envs.layers.team import Team, is_parallel
+from lab.rl.envs.pool.pool_env import find_pool, is_pool
 
 KEY = "env_kwargs"  # of the data module
 ELSEWHERE = {  # what `gymnasium.make` takes besides: who sets it
@@ -44,6 +45,8 @@ def find_spec(env: str) -> EnvSpec:
         BadSetting: there is no such module, or nobody registered that name; its cause is the error of an import.
     """
     module, _, name = env.rpartition(":")
+    if is_pool(env):
+        return find_pool(name)
     if module:
         import_folder()
         try:

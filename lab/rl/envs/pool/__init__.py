@@ -1,0 +1,1 @@
+"""EnvPool's environments: as ones of Gymnasium, and as a batch."""
