@@ -196,7 +196,7 @@ class RecurrentRolloutData(RolloutData):
         num_steps: Annotated[int, Gt(0)] = 128,
         **kwargs: Any,
     ) -> None:
-        super().__init__(env, total_steps, num_steps=num_steps, **kwargs)
+        super().__init__(env, total_steps, num_steps=num_steps, eval_deterministic=True, **kwargs)
 
 
 TASK = Task(module=RecurrentPPO, data=RecurrentRolloutData, monitor="val/return", mode="max")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,7 @@ from lab.rl.networks import policies
 from lab.rl.networks.encoder import Encoded, encoded, example_input
 from lab.rl.networks.exploration import Act
 from lab.rl.networks.normalization import RewardNorm, observation_normalization
+from lab.rl.networks.sampling import SamplingPolicy
 
 ENCODER = "policy.net.encoder."  # the names of its weights begin so
 EPS = 1e-5  # Adam's, ten times torch's: the figure in Schulman's code, and in all that compare themselves with it
@@ -73,6 +74,7 @@ class OnPolicy(Learner):
 
     entropy_coef = 0.0
     averages_gradients = True
+    eval_deterministic = True  # the data says it
 
     def __init__(
         self,
@@ -113,6 +115,17 @@ class OnPolicy(Learner):
     def forward(self, observation: Tensor) -> Tensor:
         """Greedy action (B, A), or (B,) of discrete ones, for observations (B, O)."""
         return self.policy.env_action(self.policy.mode(self.policy(self.normalize(observation))))
+
+    def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
+        if self.eval_deterministic:
+            return self.greedy
+
+        def parameters(observation: Tensor) -> Tensor:
+            typed = observation.to(self.dtype) if observation.is_floating_point() else observation
+            found: Tensor = self.policy(self.normalize(typed))
+            return found
+
+        return SamplingPolicy(self.policy, parameters)
 
     def noise(self, *shape: int) -> Tensor:
         """The random numbers that an actor needs for so many steps."""

@@ -74,6 +74,7 @@ class RolloutData(CollectionData):
             core, which is faster for slow environments; results are the same.
         num_steps: steps of each environment in a rollout.
         reset_each_rollout: start every rollout with new episodes instead of continuing the current ones.
+        eval_deterministic: play the likeliest actions in validation, test and video; else they are drawn.
     """
 
     batch_steps = 0  # environment steps, up to which a training batch has several rollouts
@@ -97,6 +98,7 @@ class RolloutData(CollectionData):
         eval_envs: Annotated[int, Ge(1), Le(1024)] = 1,
         reward_threshold: float | None = None,
         keep: str | None = None,
+        eval_deterministic: bool = True,
     ) -> None:
         super().__init__(
             env,
@@ -115,7 +117,7 @@ class RolloutData(CollectionData):
         )
         self.save_hyperparameters()
         self.num_envs, self.num_steps = num_envs, num_steps
-        self.reset_each_rollout = reset_each_rollout
+        self.reset_each_rollout, self.eval_deterministic = reset_each_rollout, eval_deterministic
         self.world_size = 1
         self.own_buffers: Callable[[], dict[str, torch.Tensor]] = dict  # of the agent, for each of several processes
         if self._stride > total_steps:
@@ -129,6 +131,10 @@ class RolloutData(CollectionData):
         """`env`, `observation_size` and `action` of the environment; `num_envs` and `num_steps`."""
         check_around(self.vectorization, self.env_factory)
         return self.env_factory.facts() | {"num_envs": self.num_envs, "num_steps": self.num_steps}
+
+    def connect(self, module: Any) -> None:
+        super().connect(module)
+        module.eval_deterministic = self.eval_deterministic
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

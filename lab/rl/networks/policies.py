@@ -43,8 +43,8 @@ class Policy(nn.Module):
         """Parameters (..., P) for an output of `net`."""
 
     @abstractmethod
-    def noise(self, *shape: int) -> Tensor:
-        """The random numbers that `sample` needs for so many actions, from torch's global generator."""
+    def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+        """The random numbers that `sample` needs for so many actions, by default from torch's global generator."""
 
     @abstractmethod
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
@@ -119,8 +119,8 @@ class GaussianPolicy(Policy):
     def distribution(self, output: Tensor) -> Tensor:
         return torch.cat([output, self.log_std.expand_as(output)], -1)  # mean and log_std: (..., 2A)
 
-    def noise(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, len(self.log_std), device=self.log_std.device, dtype=self.log_std.dtype)
+    def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+        return self.log_std.new_empty(*shape, len(self.log_std)).normal_(generator=generator)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         mean, log_std = parameters.chunk(2, -1)
@@ -168,8 +168,8 @@ class CategoricalPolicy(Policy):
     def distribution(self, output: Tensor) -> Tensor:
         return output.log_softmax(-1)
 
-    def noise(self, *shape: int) -> Tensor:
-        gumbel: Tensor = -next(self.parameters()).new_empty(*shape, self.count).exponential_().log()
+    def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+        gumbel: Tensor = -next(self.parameters()).new_empty(*shape, self.count).exponential_(generator=generator).log()
         return gumbel
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
@@ -213,8 +213,10 @@ class MultiCategoricalPolicy(Policy):
     def distribution(self, output: Tensor) -> Tensor:
         return torch.cat([each.log_softmax(-1) for each in output.split(self.counts, -1)], -1)
 
-    def noise(self, *shape: int) -> Tensor:
-        gumbel: Tensor = -next(self.parameters()).new_empty(*shape, sum(self.counts)).exponential_().log()
+    def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+        gumbel: Tensor = (
+            -next(self.parameters()).new_empty(*shape, sum(self.counts)).exponential_(generator=generator).log()
+        )
         return gumbel
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:

@@ -218,6 +218,7 @@ class PopulationData(RolloutData):
             num_steps=num_steps,
             reset_each_rollout=reset_each_rollout,
             eval_every=eval_every,
+            eval_deterministic=True,
             **kwargs,
         )
 
