@@ -102,7 +102,7 @@ def _part(env: str, name: str, space: gym.Space[Any]) -> Any:
     if isinstance(space, MultiBinary):
         return {"size": math.prod(space.shape)}
     if not isinstance(space, Box) or not math.prod(space.shape):
-        what = " ".join(str(space).split()) if not isinstance(space, Box) else "nothing (a Box without numbers)"
+        what = "nothing (a Box without numbers)" if isinstance(space, Box) else type(space).__name__
         needed = "a Box, Discrete, MultiDiscrete or MultiBinary, or a Dict or Tuple of these, is needed"
         wayout = "leave it out by a wrapper, such as FilterObservation in data.wrappers"
         raise BadSetting("env", f"{env!r} observes {what} as {name!r}; {needed}; {wayout}")

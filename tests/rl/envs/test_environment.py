@@ -31,7 +31,7 @@ def test_facts_are_plain():
         ("subprocess:Popen", "'subprocess:Popen' is in Python's standard library"),
         ("lab.__main__:X-v0", "'lab.__main__:X-v0' is in a script, whose import would run it"),
         ("Pendulum", "no environment 'Pendulum'; did you mean 'Pendulum-v1'?"),
-        ("Parts-v0", "'Parts-v0' observes Text(1, 4, charset="),
+        ("Parts-v0", "'Parts-v0' observes Text as 'goal.name'"),
         ("Parts-v0", "as 'goal.name'; a Box, Discrete, MultiDiscrete or MultiBinary, or a Dict or Tuple of these, is"),
         ("Empty-v0", "'Empty-v0' observes nothing (a Box without numbers) as 'observation'"),
     ],
