@@ -113,7 +113,12 @@ def test_weights_that_act_in_another_unit_are_refused(env):
     data = A2CRolloutData(env, total_steps=30)
     facts = {key: value for key, value in data.facts().items() if key != "num_steps"}
     agent = A2C(**facts, hidden=[8])
-    old = {"hyper_parameters": {}, "env_steps": 0, "recent_returns": []}  # from before there was a choice
+    old = {
+        "hyper_parameters": {},
+        "env_steps": 0,
+        "recent_returns": [],
+        "state_dict": {},
+    }  # from before there was a choice
     if env == "CartPole-v1":
         agent.on_load_checkpoint(old)
         return

@@ -202,4 +202,4 @@ def test_a_class_of_the_folder_is_found_by_a_word_that_is_close(tmp_path, monkey
     assert refusal("close_envs:Coridor").endswith(
         "no environment 'close_envs:Coridor'; did you mean 'close_envs:Corridor'?"
     )
-    assert refusal("close_envs:Maze").endswith("; close_envs has close_envs:Corridor")
+    assert refusal("close_envs:Xylophone").endswith("; close_envs has close_envs:Corridor")
