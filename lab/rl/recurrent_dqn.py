@@ -122,7 +122,7 @@ class RecurrentDQN(OffPolicy):
 
     def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
         def act(observation: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            typed = observation.to(self.dtype) if observation.is_floating_point() else observation
+            typed = self.typed(observation)
             values, state = self.network(self.normalize(typed).unsqueeze(1), state)
             return self.env_action(values.squeeze(1).argmax(-1)), state
 

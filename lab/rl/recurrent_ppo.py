@@ -105,8 +105,7 @@ class RecurrentPPO(PPO):
 
     def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
         def act(observation: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            typed = observation.to(self.dtype) if observation.is_floating_point() else observation
-            outputs, state = self.actor_memory.step(self.normalize(typed), state)
+            outputs, state = self.actor_memory.step(self.normalize(self.typed(observation)), state)
             return self.policy.env_action(self.policy.mode(self.policy(outputs))), state
 
         return Follower(act, self.actor_state[0])

@@ -57,8 +57,12 @@ class Agent(LightningModule):
 
     def greedy(self, observation: Tensor) -> Tensor:
         """`forward` for observations as environments give them: in single precision, or bytes of images."""
-        action: Tensor = self(observation.to(self.dtype) if observation.is_floating_point() else observation)
+        action: Tensor = self(self.typed(observation))
         return action
+
+    def typed(self, observation: Tensor) -> Tensor:
+        """Observations as environments give them, numbers in the precision of the weights."""
+        return observation.to(self.dtype) if observation.is_floating_point() else observation
 
     def evaluation_policy(self) -> Callable[[Tensor], Tensor]:
         """The policy that is evaluated, from the beginning of episodes on."""

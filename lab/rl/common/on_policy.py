@@ -121,8 +121,7 @@ class OnPolicy(Learner):
             return self.greedy
 
         def parameters(observation: Tensor) -> Tensor:
-            typed = observation.to(self.dtype) if observation.is_floating_point() else observation
-            found: Tensor = self.policy(self.normalize(typed))
+            found: Tensor = self.policy(self.normalize(self.typed(observation)))
             return found
 
         return SamplingPolicy(self.policy, parameters)

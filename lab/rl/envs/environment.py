@@ -21,15 +21,8 @@ from lab.rl.envs.layers.new_world import with_new_worlds
 from lab.rl.envs.layers.seeded_resets import SeededResets
 from lab.rl.envs.wrappers import Wrappers, find, wrap
 
-EXTRAS = (
-    "mujoco",
-    "box2d",
-    "atari",
-    "minatar",
-    "minigrid",
-    "panda_gym",
-    "envpool",
-)  # of this package, as missing packages are
+# of this package, named as the packages that are missing without them
+EXTRAS = ("mujoco", "box2d", "atari", "minatar", "minigrid", "panda_gym", "envpool")
 MISSING = (ImportError, DependencyNotInstalled)
 BY_GYMNASIUM = " was raised from the environment creator for "  # and more, after the text of a TypeError
 

@@ -42,16 +42,14 @@ class PoolStepper:
     def __init__(self, factory: EnvFactory, action: ActionSpec, buffers: StepBuffers) -> None:
         check_pool(factory)
         self.env, self.action, self.buffers, self.steps = factory.env, action, buffers, 0
-        self.flattening = factory.for_evaluation(1)[0].flattening
+        one = factory.for_evaluation(1)[0]
+        self.flattening, self.space = one.flattening, cast("Any", one.unwrapped.action_space)
         spec = find_spec(self.env)
         known, _ = keywords(cast("Any", spec.entry_point))
-        self.name, self.settings = (
-            spec.id,
-            factory.env_kwargs | {key: TRAINING[key] for key in TRAINING if key in known},
-        )
+        self.name = spec.id
+        self.settings = factory.env_kwargs | {key: value for key, value in TRAINING.items() if key in known}
         if factory.episode_steps:
             self.settings["max_episode_steps"] = factory.episode_steps
-        self.space: Any = factory.for_evaluation(1)[0].unwrapped.action_space
         self.values = np.array(action["values"]) if "values" in action else None
         self.pool: Any = None
         self.seed = 0
