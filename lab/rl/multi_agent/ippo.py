@@ -137,7 +137,6 @@ class IPPO(Learner):
         # before `update_on_batch` puts this one's in place
         self.single_updates = [learner.update for learner in learners]
         self.register_buffer("numbers", torch.eye(count) if share_params else torch.empty(count, 0), persistent=False)
-        self.test_rewards = np.zeros((0, count))  # returns of each agent in the latest evaluation
         self.example_input_array = torch.zeros(1, count * self.columns)
 
     def rows(self, observation: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ def test_two_agents_meet_as_fast_as_possible(share_params):
     agent, module, trainer = fit(RENDEZVOUS, data=data | {"eval_envs": 50}, share_params=share_params, **settings)
     (metrics,) = trainer.test(agent, datamodule=module, verbose=False)
     assert 0 <= metrics["test/optimality_gap"] < 0.3
-    assert np.ptp(agent.test_rewards, axis=1).max() == 0
+    assert np.ptp(agent.earned.returns, axis=1).max() == 0
 
 
 @pytest.mark.long
