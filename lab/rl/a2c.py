@@ -3,7 +3,7 @@
 Source: Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning" (A3C), made synchronous: environments
 are stepped together, so there is one gradient where there were many late ones. Deviations: Adam instead of RMSprop, as
 everywhere here; advantages may be mixed over all horizons (`gae_lambda` below 1; at 1 they are the paper's); policy and
-critic share no layer. Truncated episodes bootstrap, terminated ones do not.
+critic share no layer but the convolutions of images. Truncated episodes bootstrap, terminated ones do not.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Proximal policy optimisation: several passes over each rollout, kept close to the policy that acted.
 
 Source: Schulman et al. 2017, "Proximal policy optimization algorithms", both objectives: the clipped ratio, and the
-penalty on the Kullback-Leibler divergence whose weight adapts. Deviations: policy and critic share no layer, so that
-the weight of the value loss matters only to the common shortening of the gradient; advantages are normalised in every
-minibatch and gradients are shortened, as in Schulman's code; the policy's log-spread is a parameter and the clipped
-range does not fall. Truncated episodes bootstrap, terminated ones do not.
+penalty on the Kullback-Leibler divergence whose weight adapts. Deviations: policy and critic share no layer but the
+convolutions of images, so that for vectors the weight of the value loss matters only to the common shortening of the
+gradient; the weight of the penalty follows the mean divergence of the last pass, as in RLlib, and not one that another
+pass over the rollout would measure; advantages are normalised in every minibatch and gradients are shortened, as in
+Schulman's code; the policy's log-spread is a parameter and the clipped range does not fall. Truncated episodes
+bootstrap, terminated ones do not.
 """
 
 from __future__ import annotations
@@ -101,58 +103,60 @@ class PPO(OnPolicy):
         self.normalize_advantages = normalize_advantages
         self.register_buffer("beta", torch.tensor(1.0))  # weight of the penalty, which forgets where it began
 
+    def assess(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        parameters, value = self.policy_and_value(observation)
+        return value, parameters
+
     def learn(self, experience: Experience, state: Sequence[Any]) -> dict[str, Tensor]:
         """`update_epochs` passes in minibatches, each pass in an order of its own; logged is the mean of the last."""
+        *columns, old = experience
+        assert old is not None
         with torch.no_grad():
-            old = self.policy(experience.observation)
             log_prob = self.policy.log_prob(old, experience.action)
-        measured_each: list[dict[str, Tensor]] = []
         count = max(1, len(log_prob) // self.batch_size)  # which divides a rollout, but not what is left of one
         for _ in range(self.update_epochs):
             order = torch.randperm(len(log_prob), device=log_prob.device)
-            batches = [column[order].tensor_split(count) for column in (*experience, old, log_prob)]
+            batches = [column[order].tensor_split(count) for column in (*columns, old, log_prob)]
             measured_each = [self.update(state, *batch) for batch in zip(*batches, strict=True)]
-        self.updates += self.update_epochs * len(measured_each)
-        measured = {name: torch.stack([each[name] for each in measured_each]).mean() for name in measured_each[0]}
-        with torch.no_grad():
-            return measured | self.divergence(self.policy(experience.observation), experience.action, old, log_prob)
+        return self.measured(measured_each, experience.action[order], old[order], log_prob[order])
 
-    def divergence(self, parameters: Tensor, action: Tensor, old: Tensor, log_prob: Tensor) -> dict[str, Tensor]:
-        """The divergence of the policy from the one that acted; the weight of the penalty follows."""
+    @torch.no_grad()
+    def measured(
+        self, last_pass: Sequence[dict[str, Tensor]], action: Tensor, old: Tensor, log_prob: Tensor
+    ) -> dict[str, Tensor]:
+        """What is logged of a rollout's updates, as means over the last pass; the weight of the penalty follows.
+
+        The divergence is that of the parameters which the policy had for its minibatches, so that nothing passes
+        through the networks again.
+
+        Args:
+            last_pass: what its updates returned.
+            action: (M, A), or (M,) of discrete ones, in the order of the pass.
+            old: (M, P), parameters of the policy that acted.
+            log_prob: (M,), of `action` under the policy that acted.
+        """
+        self.updates += self.update_epochs * len(last_pass)
+        parameters = torch.cat([each.pop("parameters") for each in last_pass])
         ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
-        measured = {
+        found = {name: torch.stack([each[name] for each in last_pass]).mean() for name in last_pass[0]}
+        found |= {
             "policy/kl": self.policy.kl_divergence(old, parameters).mean(),
             "policy/clip_fraction": ((ratio - 1).abs() > self.clip_range).float().mean(),
             "policy/entropy": self.policy.entropy(parameters).mean(),
         }
         if self.objective == "kl":
-            self.adapt(mean_over_processes(measured["policy/kl"]))
-            measured["policy/beta"] = self.beta.clone()
-        return measured
+            self.adapt(mean_over_processes(found["policy/kl"]))
+            found["policy/beta"] = self.beta.clone()
+        return found
 
     def updates_per_rollout(self, steps: int) -> int:
         return self.update_epochs * (steps // self.batch_size)
 
     def adapt(self, divergence: Tensor) -> None:
-        """The penalty doubles where the policy moved too far, and halves where it hardly moved."""
+        """The penalty doubles where the policy moved too far in the last pass, and halves where it hardly moved."""
         self.beta *= 2.0 if divergence > 1.5 * self.target_kl else 0.5 if divergence < self.target_kl / 1.5 else 1.0
 
     def losses(
-        self, observation: Tensor, action: Tensor, advantage: Tensor, target: Tensor, old: Tensor, log_prob: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The policy's loss, the critic's and the entropy of one minibatch.
-
-        Args:
-            observation: (B, O)
-            action: (B, A), or (B,) of discrete ones.
-            advantage: (B,)
-            target: (B,)
-            old: (B, P), parameters of the policy that acted.
-            log_prob: (B,), of `action` under the policy that acted.
-        """
-        return self.objectives(*self.policy_and_value(observation), action, advantage, target, old, log_prob)
-
-    def objectives(
         self,
         parameters: Tensor,
         value: Tensor,
@@ -162,7 +166,17 @@ class PPO(OnPolicy):
         old: Tensor,
         log_prob: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The same, given what policy (B, P) and critic (B,) say of the observations."""
+        """The policy's loss, the critic's and the entropy of one minibatch.
+
+        Args:
+            parameters: (B, P), what the policy says of the observations.
+            value: (B,), what the critic says of them.
+            action: (B, A), or (B,) of discrete ones.
+            advantage: (B,)
+            target: (B,)
+            old: (B, P), parameters of the policy that acted.
+            log_prob: (B,), of `action` under the policy that acted.
+        """
         if self.normalize_advantages:
             advantage = normalized(advantage)
         ratio = (self.policy.log_prob(parameters, action) - log_prob).exp()
@@ -174,12 +188,16 @@ class PPO(OnPolicy):
         return -gain.mean(), F.mse_loss(value, target), self.mean_entropy(parameters)
 
     def _update(self, state: Sequence[Any], *experience: Tensor) -> dict[str, Tensor]:
-        return self._descend(state, *self.losses(*experience))
+        observation, *rest = experience
+        return self._descend(state, *self.policy_and_value(observation), *rest)
 
-    def _descend(self, state: Sequence[Any], policy: Tensor, value: Tensor, entropy: Tensor) -> dict[str, Tensor]:
-        loss = policy + self.value_coef * value - self.entropy_coef * entropy
+    def _descend(self, state: Sequence[Any], parameters: Tensor, value: Tensor, *rest: Tensor) -> dict[str, Tensor]:
+        """A step down the gradient of the `losses` of a minibatch."""
+        policy_loss, value_loss, entropy = self.losses(parameters, value, *rest)
+        loss = policy_loss + self.value_coef * value_loss - self.entropy_coef * entropy
         norm = self.gradient_step(loss, state[0], self.max_grad_norm)
-        return {"loss/policy": policy.detach(), "loss/value": value.detach(), "gradient_norm/all": norm}
+        measured = {"loss/policy": policy_loss, "loss/value": value_loss, "parameters": parameters}
+        return {name: each.detach() for name, each in measured.items()} | {"gradient_norm/all": norm}
 
 
 TASK = Task(module=PPO, data=RolloutData, monitor="val/return", mode="max")

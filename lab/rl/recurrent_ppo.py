@@ -131,17 +131,12 @@ class RecurrentPPO(PPO):
         """`update_epochs` passes over the sequences; logged is the mean of the last one."""
         steps, cuts = self.remembered(rollout.steps)
         count = max(1, rollout.steps.numel() // self.batch_size)
-        measured_each: list[dict[str, Tensor]] = []
         for _ in range(self.update_epochs):
             order = torch.randperm(len(cuts.first), device=cuts.first.device)
             batches = [Sequences(*(column[rows] for column in cuts)) for rows in order.tensor_split(count) if len(rows)]
             measured_each = [self.update(state, steps, cut) for cut in batches]
-        self.updates += self.update_epochs * len(measured_each)
-        measured = {name: torch.stack([each[name] for each in measured_each]).mean() for name in measured_each[0]}
-        with torch.no_grad():
-            parameters, _ = self._say(steps, cuts)
-            where = cuts.places[cuts.mask]
-            return measured | self.divergence(parameters, *(steps[key][where] for key in ("action", "old", "log_prob")))
+        where = torch.cat([cut.places[cut.mask] for cut in batches])
+        return self.measured(measured_each, *(steps[key][where] for key in ("action", "old", "log_prob")))
 
     @torch.no_grad()
     def remembered(self, steps: Any) -> tuple[dict[str, Tensor], Sequences]:
@@ -179,7 +174,7 @@ class RecurrentPPO(PPO):
     def _update(self, state: Sequence[Any], steps: dict[str, Tensor], cut: Sequences) -> dict[str, Tensor]:  # type: ignore[override]
         where = cut.places[cut.mask]
         rest = (steps[name][where] for name in ("action", "advantage", "target", "old", "log_prob"))
-        return self._descend(state, *self.objectives(*self._say(steps, cut), *rest))
+        return self._descend(state, *self._say(steps, cut), *rest)
 
     def draw(self) -> None:
         """Nothing: what it does depends on more than the present observation."""

@@ -11,7 +11,7 @@ from torchrl.modules import IndependentNormal, ProbabilisticActor, ValueOperator
 from torchrl.objectives import ClipPPOLoss, KLPENPPOLoss
 
 from lab.errors import BadSetting
-from lab.rl.common.on_policy import EPS
+from lab.rl.common.on_policy import EPS, Experience
 from lab.rl.data.rollout import RolloutData
 from lab.rl.ppo import PPO
 
@@ -104,12 +104,15 @@ def test_an_actor_samples_from_the_policy(normalize):
 
 
 def as_tensordict(kind, observation, action, advantage, target, parameters, log_prob):
-    old = {"logits": parameters}
-    if kind == "continuous":
-        mean, log_std = parameters.chunk(2, -1)
-        old = {"loc": mean, "scale": log_std.exp()}
+    old = (
+        dict(zip(("loc", "scale"), spread(parameters), strict=True)) if kind == "continuous" else {"logits": parameters}
+    )
     columns = {"observation": observation, "action": action, "action_log_prob": log_prob, **old}
     return TensorDict(columns | {"advantage": advantage[:, None], "value_target": target[:, None]}, [len(target)])
+
+
+def losses(agent, observation, *rest):
+    return agent.losses(*agent.policy_and_value(observation), *rest)
 
 
 @pytest.mark.parametrize("objective", ["clip", "kl"])
@@ -124,7 +127,7 @@ def test_losses_and_gradients_are_those_of_torchrl(kind, objective):
         target = agent.policy.kl_divergence(data[4], agent.policy(data[0])).mean().item()
         theirs = reference(agent, kind, penalty=True, beta=0.7, dtarg=target)
     found = theirs(as_tensordict(kind, *data))
-    policy, value, entropy = agent.losses(*data)
+    policy, value, entropy = losses(agent, *data)
     torch.testing.assert_close(policy, found["loss_objective"])
     torch.testing.assert_close(VALUE * value, found["loss_critic"])
     torch.testing.assert_close(entropy, found["entropy"])
@@ -143,13 +146,46 @@ def test_updates_are_those_of_torch_with_clipped_gradients():
     optimizer, adam = agent.configure_optimizers(), torch.optim.Adam(other.groups()[0], lr=1e-2, eps=EPS)
     for _ in range(5):
         agent._update(optimizer.tensors(), *data)
-        policy, value, entropy = other.losses(*data)
+        policy, value, entropy = losses(other, *data)
         adam.zero_grad()
         (policy + VALUE * value - ENTROPY * entropy).backward()
         assert torch.nn.utils.clip_grad_norm_(other.groups()[0], 0.1) > 0.1
         adam.step()
     for mine, theirs in zip(agent.groups()[0], other.groups()[0], strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_what_is_logged_are_means_of_the_last_pass(kind):
+    agent = make(kind, objective="kl", update_epochs=3, clip_range=0.05)
+    data, seen, update = experience(agent, 64), [], agent.update
+
+    def keep(state, *batch):
+        parameters = agent.policy(batch[0]).detach()
+        seen.append((batch, parameters, update(state, *batch)))
+        return dict(seen[-1][-1])
+
+    agent.update = keep
+    found = agent.learn(Experience(*data[:5]), agent.configure_optimizers().tensors())
+    batches, new, measured = zip(*seen[-2:], strict=True)
+    assert len(seen) == agent.updates == 6
+    torch.testing.assert_close(found["loss/value"], torch.stack([each["loss/value"] for each in measured]).mean())
+    _, action, *_, old, log_prob = (torch.cat(columns) for columns in zip(*batches, strict=True))
+    if kind == "continuous":
+        pair = [torch.distributions.Normal(*half) for half in (spread(old), spread(torch.cat(new)))]
+    else:
+        pair = [torch.distributions.Categorical(logits=logits) for logits in (old, torch.cat(new))]
+    divergence = torch.distributions.kl_divergence(*pair).view(64, -1).sum(-1)
+    ratio = (pair[1].log_prob(action).view(64, -1).sum(-1) - log_prob).exp()
+    torch.testing.assert_close(found["policy/kl"], divergence.mean())
+    torch.testing.assert_close(found["policy/clip_fraction"], ((ratio - 1).abs() > 0.05).float().mean())
+    assert 0 < found["policy/clip_fraction"] < 1
+    assert found["policy/beta"] == (2.0 if found["policy/kl"] > 1.5 * agent.target_kl else 0.5)
+
+
+def spread(parameters):
+    mean, log_std = parameters.chunk(2, -1)
+    return mean, log_std.exp()
 
 
 def test_the_penalty_grows_where_the_policy_moved_too_far():

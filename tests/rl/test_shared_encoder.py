@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tensordict import TensorDict
 
 from lab.errors import BadSetting, LabError
 from lab.rl.a2c import A2C
@@ -37,6 +38,20 @@ def test_one_pass_says_what_policy_and_critic_say(kind, shared):
     assert len(passes) == (1 if shared else 2)
     torch.testing.assert_close(parameters, agent.policy(seen))
     torch.testing.assert_close(value, agent.value(seen))
+
+
+def test_a_rollout_passes_through_a_shared_encoder_once():
+    agent, rows = make(), []
+    shape = agent.example_input_array.shape[1:]
+    ends = torch.tensor([[False, False], [True, False], [False, False]])  # one episode is cut off
+    following = {"observation": observations(agent, 6).view(3, 2, *shape), "reward": torch.zeros(3, 2)}
+    following |= {"terminated": ends & False, "done": ends}
+    seen = observations(agent, 6).view(3, 2, *shape)
+    steps = TensorDict({"observation": seen, "action": torch.zeros(3, 2), "next": following}, [3, 2])
+    agent.policy.net.encoder.register_forward_pre_hook(lambda _, inputs: rows.append(inputs[0][..., 0, 0, 0].numel()))
+    experience = agent.experience(steps)
+    assert rows == [6, 2, 1], "all observations, the last ones, and where an episode was cut off"
+    torch.testing.assert_close(experience.old, agent.policy(seen.flatten(0, 1)))
 
 
 def test_a_mask_holds_behind_a_shared_encoder():

@@ -44,12 +44,14 @@ class Experience(NamedTuple):
         action: (M, A), or (M,) of discrete ones.
         advantage: of each action, (M,).
         target: of the critic, (M,).
+        old: parameters of the policy that acted, (M, P), for agents that compare theirs with it.
     """
 
     observation: Tensor
     action: Tensor
     advantage: Tensor
     target: Tensor
+    old: Tensor | None = None
 
 
 class OnPolicy(Learner):
@@ -221,7 +223,7 @@ class OnPolicy(Learner):
         valid = steps.get("valid", None)
         observation, following = steps["observation"], steps["next"]  # (T, N, O)
         normalized = self.normalize(observation)
-        value = self.value(normalized)  # (T, N)
+        value, old = self.assess(normalized)  # (T, N)
         future = self.future(value, following)
         reward, done = following["reward"], following["done"]
         if self.reward_scale is not None:
@@ -229,8 +231,15 @@ class OnPolicy(Learner):
         advantage = gae(value, future, reward, following["terminated"], done, self.gamma, self.gae_lambda)
         if self.observation_norm is not None:
             self.observation_norm.update(observation.flatten(0, 1) if valid is None else observation[valid])
-        columns = (normalized, steps["action"], advantage, advantage + value)
+        columns = [normalized, steps["action"], advantage, advantage + value] + [old] * (old is not None)
         return Experience(*(column.flatten(0, 1) if valid is None else column[valid] for column in columns))
+
+    def assess(self, observation: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Values (...) of normalised observations (..., O), and the policy's parameters (..., P) if `learn` needs them.
+
+        Both at once, since images then pass through a shared encoder once.
+        """
+        return self.value(observation), None
 
     def future(self, value: Tensor, following: TensorDictBase) -> Tensor:
         """Values (T, N) of the observations after each step, with no meaning where the episode terminated.
@@ -251,7 +260,7 @@ class OnPolicy(Learner):
         `state` is Adam's, one entry per group.
         """
         self.updates += 1
-        return self.update(state, *experience)
+        return self.update(state, *experience[:4])
 
     def mean_entropy(self, parameters: Tensor) -> Tensor:
         """The mean entropy of the policy, without a gradient where the loss leaves it out."""
