@@ -278,3 +278,14 @@ def _space(env: gym.Env[Any, Any], name: str) -> gym.Space[Any]:
     if not isinstance(space, gym.Space):
         raise TypeError(f"its {name} is {'missing' if space is None else _kind(space)}, expected a gymnasium.Space")
     return space
+
+
+def check_finite(env: str, step: int, observation: np.ndarray, reward: np.ndarray) -> None:
+    """Raises LabError: what a batch of environments shows (N, O) or earns (N,) in a step is not finite."""
+    if not np.isfinite(reward).all():
+        row = int(np.flatnonzero(~np.isfinite(reward))[0])
+        raise LabError(f"environment {env} failed at step {step}: the reward of environment {row} is {reward[row]}")
+    if observation.dtype.kind == "f" and not np.isfinite(observation).all():
+        row, column = np.argwhere(~np.isfinite(observation))[0]
+        found = f"column {column} of the observation of environment {row} is {observation[row, column]}"
+        raise LabError(f"environment {env} failed at step {step}: {found}")

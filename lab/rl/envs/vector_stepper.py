@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from lab.errors import BadSetting, LabError
-from lab.rl.envs.checked import failure
+from lab.errors import BadSetting
+from lab.rl.envs.checked import check_finite, failure
 from lab.rl.envs.entry_point import find_spec
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.spaces import ActionSpec
@@ -74,10 +74,7 @@ class VectorStepper:
 
     def _show(self, observation: np.ndarray, seen: np.ndarray) -> None:
         observation[:] = seen
-        if not np.isfinite(observation).all():
-            row, column = np.argwhere(~np.isfinite(observation))[0]
-            found = f"column {column} of the observation of environment {row} is {observation[row, column]}"
-            raise LabError(f"environment {self.env} failed at step {self.steps}: {found}")
+        check_finite(self.env, self.steps, observation, self.buffers.reward)
 
     def snapshot(self) -> list[dict[str, Any]]:
         return [{"env": snapshot.take(self.made), "done": self.buffers.done.tolist()}]

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from lab.errors import BadSetting
+from lab.errors import BadSetting, LabError
 from lab.registry import find_task
 from lab.rl.data import RolloutData
 from lab.rl.envs.async_stepper import check_around, make_stepper
@@ -39,6 +39,19 @@ def played(world, steps, generator):
         world.step()
         shown.append([column.copy() for column in world.buffers])
     return shown
+
+
+def test_rewards_that_are_not_finite_are_refused():
+    world = stepper("envpool:CartPole-v1")
+    step = world.pool.step
+
+    def spoilt(action):
+        seen, reward, *rest = step(action)
+        return (seen, np.where(rest[-1]["env_id"] == 1, np.inf, reward), *rest)
+
+    world.pool.step = spoilt
+    with pytest.raises(LabError, match=r"CartPole-v1 failed at step 1: the reward of environment 1 is inf$"):
+        world.step()
 
 
 def test_no_action_is_lost_at_the_end_of_an_episode():

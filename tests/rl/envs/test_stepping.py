@@ -213,3 +213,22 @@ def test_processes_without_sense_are_refused(monkeypatch):
     monkeypatch.setattr(async_stepper, "cores", lambda: 1)
     with pytest.raises(BadSetting, match=r"^vectorization: async needs .* and this machine has one core; use sync$"):
         check_vectorization("async", 8)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [(0, "column 1 of the observation of environment 2 is nan"), (1, "the reward of environment 2 is nan")],
+)
+def test_a_batch_that_is_not_finite_is_refused(place, message):
+    world = make_stepper("vector", EnvFactory("CartPole-v1"), 3)
+    world.reset(range(3))
+    step = world.made.step
+
+    def spoilt(action):
+        found = [np.array(each, float) for each in step(action)[:4]]
+        found[place][2, ...] = np.where(np.arange(found[place][2].size) == (1 - place), np.nan, 0.0)
+        return (*found[:2], *(each > 0 for each in found[2:]), {})
+
+    world.made.step = spoilt
+    with pytest.raises(LabError, match=f"^environment CartPole-v1 failed at step 1: {message}$"):
+        world.step()

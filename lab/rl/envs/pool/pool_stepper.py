@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.errors import BadSetting, LabError
 from lab.keywords import keywords
-from lab.rl.envs.checked import failure
+from lab.rl.envs.checked import check_finite, failure
 from lab.rl.envs.entry_point import find_spec
 from lab.rl.envs.factory import EnvFactory
 from lab.rl.envs.flattening import Unfit
@@ -99,18 +99,15 @@ class PoolStepper:
     def _show(self, target: np.ndarray, seen: Any, info: Mapping[str, Any]) -> None:
         """Writes what some environments show into their rows."""
         order = info["env_id"]
-        if self.flattening is not None:
+        if self.flattening is None:
+            target[order] = seen
+        else:
             try:
                 for place, number in enumerate(order):
                     target[number] = self.flattening(row(seen, place))
             except Unfit as error:
                 raise LabError(f"environment {self.env} failed at step {self.steps}: {error}") from error
-            return
-        target[order] = seen
-        if target.dtype.kind == "f" and not np.isfinite(target).all():
-            number, column = np.argwhere(~np.isfinite(target))[0]
-            found = f"column {column} of the observation of environment {number} is {target[number, column]}"
-            raise LabError(f"environment {self.env} failed at step {self.steps}: {found}")
+        check_finite(self.env, self.steps, target, self.buffers.reward)
 
     def snapshot(self) -> list[dict[str, Any]]:
         actions = None if self.actions is None else pack_array(np.array(self.actions))
