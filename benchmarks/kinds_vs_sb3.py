@@ -15,7 +15,7 @@ from benchmarks.sides import checked, trained
 if TYPE_CHECKING:
     from lab.recipe import Recipe
 
-HIDDEN, WIDE = 64, 512  # layers behind vectors, and behind convolutions
+HIDDEN, WIDE = 64, 512  # layers behind features, and the one behind convolutions
 CRITICS, MEMORY = 256, 64  # layers of CrossQ's critics, size of an LSTM
 EVERY = 4  # environment steps for each update of DQN
 
@@ -56,7 +56,10 @@ class Job:
 
     @property
     def hidden(self) -> list[int]:
-        return [WIDE] if self.policy == "CnnPolicy" else [HIDDEN] * (1 if self.algorithm == "RecurrentPPO" else 2)
+        """Behind the features of images, of which the layer of `WIDE` is one for PPO, and behind the memory."""
+        if self.policy == "CnnPolicy":
+            return [WIDE] if self.algorithm == "DQN" else [HIDDEN]
+        return [HIDDEN] * (1 if self.algorithm == "RecurrentPPO" else 2)
 
 
 JOBS = (
@@ -82,7 +85,7 @@ def model(job: Job) -> Any:
 
     settings: dict[str, Any] = {"learning_rate": LR, "gamma": GAMMA, "batch_size": job.batch}
     networks: dict[str, Any] = {"net_arch": job.hidden}
-    if job.policy == "CnnPolicy":  # its extractor has the layer of 512
+    if job.policy == "CnnPolicy" and job.algorithm == "DQN":  # its extractor has the layer of 512
         networks["net_arch"] = []
     if job.epochs:
         settings |= {"n_steps": job.batch, "n_epochs": job.epochs}
@@ -122,7 +125,7 @@ def recipe(job: Job) -> Recipe:
         settings |= {"data.num_envs": ENVS, "data.num_steps": job.batch, "model.batch_size": job.batch}
         settings["model.update_epochs"] = job.epochs
         if job.policy == "CnnPolicy":
-            settings["model.share_features_extractor"] = str(job.shared).lower()
+            settings |= {"model.share_features_extractor": str(job.shared).lower(), "model.features_dim": WIDE}
         if job.algorithm == "RecurrentPPO":
             settings |= {"model.cell": "lstm", "model.memory_size": MEMORY, "model.sequence_length": job.batch}
             settings |= {"data.wrappers": [], "model.normalize_observations": "false"}
@@ -172,9 +175,9 @@ def report(found: dict[str, Any]) -> str:
             "## Parts, images and memory against Stable-Baselines3",
             "As above, with the same networks on both sides. An observation in parts is a dictionary of two vectors "
             "and a choice (`MultiInputPolicy`); images are four grey screens of 84 x 84 through the convolutions of "
-            f"Mnih et al. 2015 and a layer of {WIDE} (`CnnPolicy`), of policy and critic each for themselves, "
-            "or with one encoder, which has that layer in Stable-Baselines3 and has not in `lab`, where both networks "
-            f"have one; DQN makes an update every {EVERY} steps. Recurrent PPO has LSTMs of {MEMORY} "
+            f"Mnih et al. 2015 and a layer of {WIDE} (`CnnPolicy`), of policy and critic each for themselves or with "
+            f"one encoder, and a layer of {HIDDEN} of each behind it; DQN makes an update every {EVERY} steps and has "
+            f"no other layer. Recurrent PPO has LSTMs of {MEMORY} "
             f"(`MlpLstmPolicy`), CrossQ critics of ({CRITICS}, {CRITICS}); both are compared with sb3-contrib. The "
             "environments of parts and of images cost next to nothing.",
             comparison(found),

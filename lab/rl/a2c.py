@@ -3,7 +3,7 @@
 Source: Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning" (A3C), made synchronous: environments
 are stepped together, so there is one gradient where there were many late ones. Deviations: Adam instead of RMSprop, as
 everywhere here; advantages may be mixed over all horizons (`gae_lambda` below 1; at 1 they are the paper's); policy and
-critic share no layer but the convolutions of images. Truncated episodes bootstrap, terminated ones do not.
+critic share no layer but those of the encoder of images. Truncated episodes bootstrap, terminated ones do not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class A2C(OnPolicy):
         max_grad_norm: maximum gradient norm.
         log_std_init: logarithm of the initial standard deviation of continuous actions.
         scale_actions: scale continuous actions with bounds to [-1, 1]; by default they are the environment's own.
-        share_features_extractor: one convolutional encoder of images for policy and critic, not one for each.
+        share_features_extractor: one encoder of images for policy and critic, not one for each.
+        features_dim: neurons of a dense layer with ReLU behind the convolutions of images; None for none.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class A2C(OnPolicy):
         normalize_observations: bool = False,
         normalize_rewards: bool = False,
         share_features_extractor: bool = True,
+        features_dim: Annotated[int, Gt(0)] | None = 512,
     ) -> None:
         super().__init__(
             env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
-            normalize_observations, normalize_rewards, scale_actions, share_features_extractor,
+            normalize_observations, normalize_rewards, scale_actions, share_features_extractor, features_dim,
         )  # fmt: skip
         self.save_hyperparameters()
         self.entropy_coef, self.value_coef, self.max_grad_norm = entropy_coef, value_coef, max_grad_norm

@@ -45,7 +45,9 @@ class A3C(A2C):
     def __init__(
         self, env: str, observation_size: ObservationSize, action: ActionSpec, num_envs: int, **kwargs: Any
     ) -> None:
-        super().__init__(env, observation_size, action, num_envs, share_features_extractor=False, **kwargs)
+        super().__init__(
+            env, observation_size, action, num_envs, share_features_extractor=False, features_dim=None, **kwargs
+        )
         self.num_workers = num_envs
         self.places: dict[str, list[tuple[str, str]]] = {}  # of each network: its parameters, and where copies lie
         for of, network in self.networks().items():

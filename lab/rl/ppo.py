@@ -1,8 +1,8 @@
 """Proximal policy optimisation: several passes over each rollout, kept close to the policy that acted.
 
 Source: Schulman et al. 2017, "Proximal policy optimization algorithms", both objectives: the clipped ratio, and the
-penalty on the Kullback-Leibler divergence whose weight adapts. Deviations: policy and critic share no layer but the
-convolutions of images, so that for vectors the weight of the value loss matters only to the common shortening of the
+penalty on the Kullback-Leibler divergence whose weight adapts. Deviations: policy and critic share no layer but those
+of the encoder of images, so that for vectors the weight of the value loss matters only to the common shortening of the
 gradient; the weight of the penalty follows the mean divergence of the last pass, as in RLlib, and not one that another
 pass over the rollout would measure; advantages are normalised in every minibatch and gradients are shortened, as in
 Schulman's code; the policy's log-spread is a parameter and the clipped range does not fall. Truncated episodes
@@ -44,7 +44,8 @@ class PPO(OnPolicy):
         value_coef: weight of the critic's loss.
         max_grad_norm: maximum gradient norm.
         normalize_advantages: normalise advantages in every minibatch.
-        share_features_extractor: one convolutional encoder of images for policy and critic, not one for each.
+        share_features_extractor: one encoder of images for policy and critic, not one for each.
+        features_dim: neurons of a dense layer with ReLU behind the convolutions of images; None for none.
     """
 
     beta: Tensor
@@ -74,10 +75,12 @@ class PPO(OnPolicy):
         normalize_advantages: bool = True,
         normalize_rewards: bool = False,
         share_features_extractor: bool = True,
+        features_dim: Annotated[int, Gt(0)] | None = 512,
     ) -> None:
         super().__init__(
             env, observation_size, action, num_envs, lr, final_lr, gamma, gae_lambda, hidden, log_std_init,
             normalize_observations, normalize_rewards, share_features_extractor=share_features_extractor,
+            features_dim=features_dim,
         )  # fmt: skip
         self.save_hyperparameters()
         rollout = num_envs * num_steps

@@ -94,13 +94,27 @@ def test_convolutions_begin_orthogonal():
     torch.testing.assert_close(weight @ weight.T, 2 * torch.eye(32), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [PPO, A2C])
+def test_a_dense_layer_is_behind_the_convolutions(kind):
+    encoder = make(kind).policy.net.encoder
+    assert encoder.width == 512
+    assert make(kind, features_dim=None).policy.net.encoder.width == 64 * 2 * 2
+    parts = make(kind, PARTS, features_dim=8).policy.net.encoder  # and beside it what is no image
+    assert parts.width == 8 + 2
+    seen = observations(make(kind)) / 255
+    features = encoder.images[0].dense(encoder.images[0].net(seen)).relu()
+    torch.testing.assert_close(encoder(observations(make(kind))), features, rtol=1e-4, atol=1e-5)
+    weight = encoder.images[0].dense.weight  # (512, 256): its columns begin orthogonal
+    torch.testing.assert_close(weight.T @ weight, 2 * torch.eye(256), rtol=1e-4, atol=1e-4)
+
+
 def saved(agent):
     return {"env_steps": 0, "recent_returns": [], "hyper_parameters": {}, "state_dict": agent.state_dict()}
 
 
 def test_weights_of_two_encoders_are_not_loaded_into_one():
     shared, own = make(), make(share_features_extractor=False)
-    message = r"policy and critic have an encoder each; set model.share_features_extractor=false"
+    message = r"its encoder of images is another one; set model\.share_features_extractor=false$"
     with pytest.raises(LabError, match=message):
         shared.on_load_checkpoint(saved(own))
     with pytest.raises(BadSetting, match=message):
@@ -110,3 +124,16 @@ def test_weights_of_two_encoders_are_not_loaded_into_one():
         agent.on_load_checkpoint(saved(shared))
         agent.load_state_dict(shared.state_dict())
     torch.testing.assert_close(own.value(observations(own)), shared.value(observations(own)))
+
+
+def test_weights_with_another_dense_layer_are_refused():
+    shared, plain, small = make(), make(share_features_extractor=False, features_dim=None), make(features_dim=8)
+    both = r"set model\.share_features_extractor=false model\.features_dim=null$"
+    for given, to, message in (
+        (plain, shared, both),
+        (small, shared, r"set model\.features_dim=8$"),
+        (shared, plain, r"set model\.features_dim=512$"),
+    ):
+        with pytest.raises(LabError, match=message):
+            to.on_load_checkpoint(saved(given))
+    make(observation_size=4).check_weights(make(observation_size=4).state_dict())

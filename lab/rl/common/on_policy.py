@@ -22,7 +22,7 @@ from lab.rl.data.rollout import Rollout, RolloutData
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec
 from lab.rl.networks import policies
-from lab.rl.networks.encoder import Encoded, encoded, example_input
+from lab.rl.networks.encoder import Encoder, dense_size, encoded, example_input
 from lab.rl.networks.exploration import Act
 from lab.rl.networks.normalization import RewardNorm, observation_normalization
 from lab.rl.networks.sampling import SamplingPolicy
@@ -71,7 +71,8 @@ class OnPolicy(Learner):
         normalize_observations: normalise observations to mean 0 and variance 1, with running statistics.
         normalize_rewards: divide rewards by the running standard deviation of the discounted return.
         scale_actions: scale continuous actions with bounds to [-1, 1].
-        share_features_extractor: one convolutional encoder of images for policy and critic, not one for each.
+        share_features_extractor: one encoder of images for policy and critic, not one for each.
+        features_dim: neurons of a dense layer with ReLU behind the convolutions of images; None for none.
     """
 
     entropy_coef = 0.0
@@ -94,17 +95,18 @@ class OnPolicy(Learner):
         normalize_rewards: bool,
         scale_actions: bool = True,
         share_features_extractor: bool = False,
+        features_dim: int | None = None,
     ) -> None:
         super().__init__(env, lr, final_lr)
         self.gamma, self.gae_lambda = gamma, gae_lambda
         seen = self.features(observation_size)
-        self.policy = policies.make_policy(seen, action, hidden, log_std_init, scale_actions)
-        encoder = self.policy.net.encoder if isinstance(self.policy.net, Encoded) else None
-        shared = encoder if share_features_extractor else None
-        self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0), encoder=shared)
-        self.shares_encoder = shared is not None
-        networks = [net for net in (self.policy.net, self.critic) if isinstance(net, Encoded)]
-        for each in dict.fromkeys(net.encoder for net in networks):
+        encoder = own = None if isinstance(seen, int) else Encoder(seen, features_dim)
+        self.policy = policies.make_policy(seen, action, hidden, log_std_init, scale_actions, encoder)
+        self.shares_encoder = share_features_extractor and encoder is not None
+        if encoder is not None and not self.shares_encoder:
+            own = Encoder(seen, features_dim)
+        self.critic: nn.Module = encoded(seen, policies.orthogonal(hidden, 1, last_layer_gain=1.0), encoder=own)
+        for each in filter(None, dict.fromkeys((encoder, own))):
             initialize(each, "orthogonal", math.sqrt(2))
         self.observation_norm = observation_normalization(observation_size) if normalize_observations else None
         self.reward_scale = RewardNorm(num_envs, gamma) if normalize_rewards else None
@@ -148,16 +150,21 @@ class OnPolicy(Learner):
         return act
 
     def check_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Refuses those of two encoders where there is one.
+        """Refuses those of two encoders where there is one, and those with another dense layer.
 
         Raises:
-            BadSetting: with the setting that they need.
+            BadSetting: with the settings that they need.
         """
-        for name in [name for name in weights if name.startswith(ENCODER)] if self.shares_encoder else []:
-            other = weights.get(name.replace(ENCODER, "critic.encoder."))
-            if other is not None and not torch.equal(weights[name], other):
-                problem = "its policy and critic have an encoder each; set model.share_features_extractor=false"
-                raise BadSetting("share_features_extractor", problem)
+        theirs = {name: weight for name, weight in weights.items() if name.startswith(ENCODER)}
+        critic = [weights.get(name.replace(ENCODER, "critic.encoder."), weight) for name, weight in theirs.items()]
+        size, needed = dense_size(theirs), {}
+        if self.shares_encoder and not all(map(torch.equal, theirs.values(), critic)):
+            needed["share_features_extractor"] = "false"
+        if theirs and size != dense_size(self.state_dict()):
+            needed["features_dim"] = "null" if size is None else str(size)
+        if needed:
+            settings = " ".join(f"model.{key}={value}" for key, value in needed.items())
+            raise BadSetting(next(iter(needed)), f"its encoder of images is another one; set {settings}")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses weights as `check_weights` does.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -37,11 +37,12 @@ class Encoder(nn.Module):
 
     Args:
         observation_size: what an observation is.
+        features_dim: neurons of a dense layer behind the convolutions of each image; by default there is none.
     """
 
     unit: Tensor
 
-    def __init__(self, observation_size: ObservationSize) -> None:
+    def __init__(self, observation_size: ObservationSize, features_dim: int | None = None) -> None:
         super().__init__()
         self.layout = Layout(observation_size)
         self.is_image = not isinstance(observation_size, int | dict)
@@ -54,7 +55,7 @@ class Encoder(nn.Module):
             elif "counts" in part:
                 self.width += sum(part["counts"])
             elif "mask" not in part:
-                network = NatureCNN(part["bytes"] if "bytes" in part else part["image"])
+                network = NatureCNN(part["bytes"] if "bytes" in part else part["image"], features_dim)
                 self.images.append(network)
                 self.width += network.width
         self.register_buffer("unit", torch.ones(()), persistent=False)  # of the type that the network has
@@ -146,6 +147,15 @@ def encoded(
         return make(observation_size)
     encoder = encoder or Encoder(observation_size)
     return Encoded(encoder, make(encoder.width), masks)
+
+
+def dense_size(weights: Mapping[str, Tensor]) -> int | None:
+    """Neurons of the dense layer of an encoder of images in a state dict; None where there is none.
+
+    >>> dense_size(Encoder([4, 84, 84], features_dim=512).state_dict())
+    512
+    """
+    return next((len(weight) for name, weight in weights.items() if name.endswith(".dense.bias")), None)
 
 
 def example_input(observation_size: ObservationSize) -> Tensor:

@@ -22,9 +22,10 @@ class NatureCNN(nn.Module):
 
     Args:
         shape: (images, height, width); height and width are 5 at least.
+        features_dim: neurons of a last dense layer with ReLU, the paper's 512; by default there is none.
     """
 
-    def __init__(self, shape: Sequence[int]) -> None:
+    def __init__(self, shape: Sequence[int], features_dim: int | None = None) -> None:
         super().__init__()
         is_large = min(shape[1:]) >= LARGE
         self.net = ConvNet(
@@ -35,6 +36,9 @@ class NatureCNN(nn.Module):
             activation_class=nn.ReLU,
         ).to(memory_format=torch.channels_last)  # in which convolutions on a CPU take some three fifths of the time
         self.width = int(self.net(torch.zeros(tuple(shape))).shape[-1])
+        self.dense: nn.Linear | None = None
+        if features_dim is not None:
+            self.dense, self.width = nn.Linear(self.width, features_dim), features_dim
 
     def forward(self, images: Tensor) -> Tensor:
         # laid out with the channels last here, once, and not again for the gradient
@@ -42,4 +46,6 @@ class NatureCNN(nn.Module):
         if images.dtype == torch.uint8:
             flat = flat.to(self.net[0].weight.dtype).div_(255)
         features: Tensor = self.net(flat.movedim(-1, -3))
+        if self.dense is not None:
+            features = torch.relu_(self.dense(features))
         return features.view(*images.shape[:-3], self.width)

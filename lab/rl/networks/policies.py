@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lab.networks import MLP, initialize
 from lab.rl.envs.observations import ObservationSize
 from lab.rl.envs.spaces import ActionSpec, ContinuousSpec, DiscreteSpec, MultiDiscreteSpec
-from lab.rl.networks.encoder import Encoded, encoded
+from lab.rl.networks.encoder import Encoded, Encoder, encoded
 
 LAST_LAYER_GAIN = 0.01  # of a policy: first actions hardly depend on the observation
 
@@ -88,6 +88,7 @@ class GaussianPolicy(Policy):
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation.
         scaled: whether actions are scaled.
+        encoder: of the observations, if it is not to be a new one of its own.
     """
 
     center: Tensor
@@ -102,10 +103,11 @@ class GaussianPolicy(Policy):
         hidden: Sequence[int],
         log_std_init: float,
         scaled: bool = True,
+        encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
         low, high = torch.tensor(action["low"]), torch.tensor(action["high"])
-        self.net = encoded(observation_size, orthogonal(hidden, len(low), LAST_LAYER_GAIN))
+        self.net = encoded(observation_size, orthogonal(hidden, len(low), LAST_LAYER_GAIN), encoder=encoder)
         self.log_std = nn.Parameter(torch.full((len(low),), log_std_init))
         bounded = (high - low).isfinite()
         self.has_range = bool((bounded & ((low != -1) | (high != 1))).any())
@@ -158,12 +160,19 @@ class CategoricalPolicy(Policy):
         observation_size: what an observation is; the length O of a vector.
         action: number of discrete actions.
         hidden: widths of the hidden layers.
+        encoder: of the observations, if it is not to be a new one of its own.
     """
 
-    def __init__(self, observation_size: ObservationSize, action: DiscreteSpec, hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        observation_size: ObservationSize,
+        action: DiscreteSpec,
+        hidden: Sequence[int],
+        encoder: Encoder | None = None,
+    ) -> None:
         super().__init__()
         self.count = action["count"]
-        self.net = encoded(observation_size, orthogonal(hidden, self.count, LAST_LAYER_GAIN), masks=True)
+        self.net = encoded(observation_size, orthogonal(hidden, self.count, LAST_LAYER_GAIN), True, encoder)
 
     def distribution(self, output: Tensor) -> Tensor:
         return output.log_softmax(-1)
@@ -203,12 +212,19 @@ class MultiCategoricalPolicy(Policy):
         observation_size: what an observation is; the length O of a vector.
         action: number of actions of each choice.
         hidden: widths of the hidden layers.
+        encoder: of the observations, if it is not to be a new one of its own.
     """
 
-    def __init__(self, observation_size: ObservationSize, action: MultiDiscreteSpec, hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        observation_size: ObservationSize,
+        action: MultiDiscreteSpec,
+        hidden: Sequence[int],
+        encoder: Encoder | None = None,
+    ) -> None:
         super().__init__()
         self.counts = action["counts"]
-        self.net = encoded(observation_size, orthogonal(hidden, sum(self.counts), LAST_LAYER_GAIN), masks=True)
+        self.net = encoded(observation_size, orthogonal(hidden, sum(self.counts), LAST_LAYER_GAIN), True, encoder)
 
     def distribution(self, output: Tensor) -> Tensor:
         return torch.cat([each.log_softmax(-1) for each in output.split(self.counts, -1)], -1)
@@ -245,6 +261,7 @@ def make_policy(
     hidden: Sequence[int],
     log_std_init: float = 0.0,
     scaled: bool = True,
+    encoder: Encoder | None = None,
 ) -> Policy:
     """The policy for such observations and actions.
 
@@ -257,12 +274,13 @@ def make_policy(
         hidden: widths of the hidden layers.
         log_std_init: logarithm of the first standard deviation of continuous actions.
         scaled: whether continuous actions are scaled to [-1, 1].
+        encoder: of the observations, if it is not to be a new one of its own.
     """
     if "low" in action:
-        return GaussianPolicy(observation_size, action, hidden, log_std_init, scaled)
+        return GaussianPolicy(observation_size, action, hidden, log_std_init, scaled, encoder)
     if "counts" in action:
-        return MultiCategoricalPolicy(observation_size, action, hidden)
-    return CategoricalPolicy(observation_size, action, hidden)
+        return MultiCategoricalPolicy(observation_size, action, hidden, encoder)
+    return CategoricalPolicy(observation_size, action, hidden, encoder)
 
 
 def orthogonal(hidden: Sequence[int], outputs: int, last_layer_gain: float) -> Callable[[int], MLP]:
