@@ -106,7 +106,7 @@ class PPO(OnPolicy):
         self.normalize_advantages = normalize_advantages
         self.register_buffer("beta", torch.tensor(1.0))  # weight of the penalty, which forgets where it began
 
-    def assess(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_old(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         parameters, value = self.policy_and_value(observation)
         return value, parameters
 

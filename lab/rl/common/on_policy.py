@@ -36,7 +36,7 @@ class Experience(NamedTuple):
 
     >>> M = 6
     >>> experience = Experience(torch.zeros(M, 3), torch.zeros(M, 1), advantage=torch.ones(M), target=torch.zeros(M))
-    >>> Experience(*(column[:4] for column in experience)).observation.shape  # a minibatch
+    >>> Experience(*(column[:4] for column in experience if column is not None)).observation.shape  # a minibatch
     torch.Size([4, 3])
 
     Args:
@@ -230,7 +230,7 @@ class OnPolicy(Learner):
         valid = steps.get("valid", None)
         observation, following = steps["observation"], steps["next"]  # (T, N, O)
         normalized = self.normalize(observation)
-        value, old = self.assess(normalized)  # (T, N)
+        value, old = self.value_and_old(normalized)  # (T, N)
         future = self.future(value, following)
         reward, done = following["reward"], following["done"]
         if self.reward_scale is not None:
@@ -241,7 +241,7 @@ class OnPolicy(Learner):
         columns = [normalized, steps["action"], advantage, advantage + value] + [old] * (old is not None)
         return Experience(*(column.flatten(0, 1) if valid is None else column[valid] for column in columns))
 
-    def assess(self, observation: Tensor) -> tuple[Tensor, Tensor | None]:
+    def value_and_old(self, observation: Tensor) -> tuple[Tensor, Tensor | None]:
         """Values (...) of normalised observations (..., O), and the policy's parameters (..., P) if `learn` needs them.
 
         Both at once, since images then pass through a shared encoder once.
